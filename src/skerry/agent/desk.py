@@ -1,0 +1,81 @@
+"""What the agent's link session asks of the rest of the agent.
+
+``agent/session.py`` speaks with the parent and calls these; ``agent/agent.py`` answers them from journal and drivers.
+Nothing here waits for the parent, so a cut link never holds the site up.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from skerry.model.event import Event
+from skerry.model.ids import Digest
+from skerry.model.signed import Envelope
+from skerry.wire import CallRequest, DocumentPatch, HelloClaim, StreamData
+
+
+class DocumentVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the site made of a document patch."""
+
+    #: ``accepted``: durable. ``missing``: fetch ``digests`` and present the same patch again. ``whole``: base is not held.
+    state: str
+    epoch: int = 0
+    generation: int = 0
+    code: str = ""
+    reason: str = ""
+    digests: tuple[Digest, ...] = ()
+
+
+class CallAnswer(msgspec.Struct, frozen=True):
+    """First answer to a call; when ``stream`` is given its items follow under the call's id."""
+
+    ok: bool
+    body: bytes = b""
+    code: str = ""
+    reason: str = ""
+    stream: AsyncIterator[StreamData] | None = None
+
+
+class AgentDesk(Protocol):
+    """The agent behind its link session."""
+
+    async def begin_session(self) -> HelloClaim:
+        """Raise the session epoch durably and return the claim to prove; ``format`` and ``features`` included."""
+        ...
+
+    async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
+        """Sign a claim with the device key (trust/proof.py)."""
+        ...
+
+    async def accept_site_record(self, envelope: Envelope) -> None:
+        """Verify and keep a newer site record; a bad one becomes a security event and changes nothing."""
+        ...
+
+    async def accept_document(self, patch: DocumentPatch, objects: tuple[Envelope, ...]) -> DocumentVerdict:
+        """Verify a patch with all objects at hand and keep it whole or not at all; durable when it returns."""
+        ...
+
+    async def read_facts(self) -> dict[str, bytes]:
+        """Return all present facts by key, encoded."""
+        ...
+
+    async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
+        """Return the next events above ``after`` in order, and how many were dropped by the outbox's limit before them."""
+        ...
+
+    async def trim_outbox(self, through: int) -> None:
+        """The parent has committed every event up to ``through``."""
+        ...
+
+    async def answer_call(self, request: CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+        """Answer a call of the parent: nonce, logs, exec, stats; unknown kinds are refused by name."""
+        ...
+
+    def note_link(self, state: str, reason: str) -> None:
+        """Show the link's state locally: ``up``, ``down`` with a typed reason, ``captive``, ``busy`` …"""
+        ...
+
+    async def wait_changed(self) -> None:
+        """Return when facts or outbox have changed since the last return."""
+        ...

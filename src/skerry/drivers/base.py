@@ -1,0 +1,70 @@
+"""What every driver offers: look, and do one thing. Comparing wish and world is done once, in ``plan/``.
+
+A driver never retries, orders or decides; it turns one action into calls of its runtime and says what came of it.
+Actions are idempotent: performing one whose proof already holds is ``DONE``. A call that hangs is ended by the driver's
+own deadline and reported as ``E-TIMEOUT``.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from skerry.model.observed import Observation
+from skerry.plan.actions import Action, Outcome
+
+
+class Driver(Protocol):
+    """One runtime of the node."""
+
+    #: Short name used in logs, for example ``podman``.
+    name: str
+    #: Action types this driver performs.
+    performs: tuple[type, ...]
+
+    async def observe(self) -> Observation:
+        """Read the runtime's present state; a runtime that cannot be read gives ``unavailable``, not an exception."""
+        ...
+
+    async def perform(self, action: Action) -> Outcome:
+        """Do one step; expected failures are values."""
+        ...
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Bytes of a log or of a command: channel 1 is stdout, 2 is stderr."""
+
+    channel: int
+    data: bytes
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """A command ended."""
+
+    code: int
+
+
+class ContainerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Use of one container: cumulative CPU time in microseconds, bytes of memory, bytes in and out."""
+
+    container: str
+    cpu_us: int
+    memory_bytes: int
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class Console(Protocol):
+    """What a runtime offers for calls on what runs; kept apart from ``Driver`` because it streams."""
+
+    def read_logs(self, container: str, *, tail: int, follow: bool) -> AsyncIterator[Chunk]:
+        """Stream the container's output: the last ``tail`` lines, then what follows if asked."""
+        ...
+
+    def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncIterator[Chunk | Exit]:
+        """Run a command inside the container and stream its output; the last item is ``Exit``."""
+        ...
+
+    async def read_stats(self) -> tuple[ContainerStats, ...]:
+        """Read the use of all containers once."""
+        ...

@@ -1,0 +1,121 @@
+"""A document: everything a site should do, as a map from unit id to unit.
+
+Units name signed objects by digest and carry no authority themselves: from an assignment a site derives only what the
+tenant's revision allows (plan/derive.py). A unit's digest is over its encoded bytes; the document's digest is over the
+sorted lines ``unit-id SP digest LF``.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from skerry.model.ids import (
+    AppName,
+    Digest,
+    InstanceId,
+    NodeName,
+    SecretName,
+    ServiceName,
+    TenantName,
+    UnitId,
+    digest_of,
+    instance_id,
+)
+
+
+class Assignment(msgspec.Struct, frozen=True, tag="assignment", tag_field="kind", forbid_unknown_fields=True):
+    """An instance belongs on a node of this site."""
+
+    tenant: TenantName
+    app: AppName
+    service: ServiceName
+    ordinal: int
+    node: NodeName
+    #: Digest of the payload of the app revision to run.
+    revision: Digest
+    #: ``hold`` is a paused app: stopped, nothing removed.
+    state: Literal["run", "hold"] = "run"
+    #: Raised to have the instance started afresh.
+    restart: int = 0
+
+
+class ImageHold(msgspec.Struct, frozen=True, tag="image", tag_field="kind", forbid_unknown_fields=True):
+    """An image the site should have, wanted by assignments or seeded ahead."""
+
+    digest: Digest
+    config: Digest
+    size_bytes: int
+
+
+class SecretHold(msgspec.Struct, frozen=True, tag="secret", tag_field="kind", forbid_unknown_fields=True):
+    """A sealed secret the site should hold: digest of the payload of kind ``secret``."""
+
+    tenant: TenantName
+    name: SecretName
+    digest: Digest
+
+
+class TombstoneNotice(msgspec.Struct, frozen=True, tag="tombstone", tag_field="kind", forbid_unknown_fields=True):
+    """A signed tombstone the site should act on: digest of the payload of kind ``tombstone``."""
+
+    tenant: TenantName
+    app: AppName
+    digest: Digest
+
+
+Unit = Assignment | ImageHold | SecretHold | TombstoneNotice
+
+_DECODER: msgspec.json.Decoder[Unit] = msgspec.json.Decoder(Unit)
+
+
+def encode_unit(unit: Unit) -> bytes:
+    """Return the one encoding of a unit; equal units give equal bytes on every machine and release."""
+    return msgspec.json.encode(unit, order="deterministic")
+
+
+def decode_unit(content: bytes) -> Unit:
+    """Read a unit; raise ``msgspec.ValidationError`` on anything this release does not know."""
+    return _DECODER.decode(content)
+
+
+def unit_id(unit: Unit) -> UnitId:
+    """Name a unit by what it is about, so that a changed unit replaces its predecessor."""
+    match unit:
+        case Assignment():
+            return UnitId("assignment/" + assignment_instance(unit))
+        case ImageHold():
+            return UnitId(f"image/{unit.digest}")
+        case SecretHold():
+            return UnitId(f"secret/{unit.tenant}/{unit.name}")
+        case TombstoneNotice():
+            return UnitId(f"tombstone/{unit.tenant}/{unit.app}")
+
+
+def assignment_instance(unit: Assignment) -> InstanceId:
+    """Return the id of the instance that an assignment is about."""
+    return instance_id(unit.tenant, unit.app, unit.service, unit.ordinal)
+
+
+def named_objects(unit: Unit) -> tuple[Digest, ...]:
+    """Digests of the signed payloads that must be present before the unit may be applied."""
+    match unit:
+        case Assignment():
+            return (unit.revision,)
+        case SecretHold() | TombstoneNotice():
+            return (unit.digest,)
+        case ImageHold():
+            return ()
+
+
+def digest_units(digests: dict[UnitId, Digest]) -> Digest:
+    """Digest a whole map of units (trust.md §4)."""
+    whole = hashlib.sha256()
+    for name in sorted(digests):
+        whole.update(f"{name} {digests[name]}\n".encode())
+    return Digest("sha256:" + whole.hexdigest())
+
+
+def digest_bodies(bodies: dict[UnitId, bytes]) -> dict[UnitId, Digest]:
+    """Digest each unit body of a map."""
+    return {name: digest_of(body) for name, body in bodies.items()}

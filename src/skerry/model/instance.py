@@ -1,0 +1,94 @@
+"""What a driver runs for one instance: the derived, complete specification.
+
+``plan.derive`` makes it from a signed revision; nothing here names where the wish came from but for display. Two specs
+with one ``spec_digest`` are the same thing to run, so a running container with that digest is adopted, never restarted.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from skerry.model.app import FileMount, HealthCheck, Mount, Port, Resources, Restart, Ulimit
+from skerry.model.ids import (
+    AppName,
+    Digest,
+    InstanceId,
+    NetworkName,
+    SecretName,
+    ServiceName,
+    TenantName,
+    instance_id,
+)
+
+
+class InlineFile(msgspec.Struct, frozen=True):
+    """A config file whose bytes are part of the specification."""
+
+    mount: FileMount
+    content: bytes
+
+
+class SecretFile(msgspec.Struct, frozen=True):
+    """A secret to be opened on the node and shown as a memory-backed file; only its version is part of the spec."""
+
+    mount: FileMount
+    name: SecretName
+    #: Digest of the payload of kind ``secret``.
+    version: Digest
+
+
+class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a container driver needs to know about one instance."""
+
+    tenant: TenantName
+    app: AppName
+    service: ServiceName
+    ordinal: int
+    image: Digest
+    image_config: Digest
+    #: Bytes of the image, uncompressed.
+    image_size_bytes: int
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    working_dir: str = ""
+    user: str = ""
+    group_add: tuple[str, ...] = ()
+    hostname: str = ""
+    domainname: str = ""
+    labels: dict[str, str] = {}
+    init: bool = False
+    tty: bool = False
+    stdin_open: bool = False
+    read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    stop_signal: str = ""
+    stop_grace_us: int = 10_000_000
+    mounts: tuple[Mount, ...] = ()
+    files: tuple[InlineFile, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
+    ports: tuple[Port, ...] = ()
+    networks: dict[NetworkName, tuple[str, ...]] = {}
+    extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    healthcheck: HealthCheck | None = None
+    depends_on: dict[ServiceName, Literal["started", "healthy", "completed"]] = {}
+    restart: Restart = Restart()
+    limits: Resources = Resources()
+    shm_bytes: int = 0
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: dict[str, str] = {}
+    #: The assignment's restart counter: a raised one makes another spec, so the instance is made afresh.
+    restart_counter: int = 0
+
+    @property
+    def id(self) -> InstanceId:
+        """The instance this is about."""
+        return instance_id(self.tenant, self.app, self.service, self.ordinal)
+
+
+def spec_digest(spec: InstanceSpec) -> Digest:
+    """Name the specification by its content; equal on every machine and release."""
+    return Digest("sha256:" + hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest())

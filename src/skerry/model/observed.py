@@ -1,0 +1,216 @@
+"""What a site sees of itself: the input of ``plan_site`` and, as facts, of the core's picture.
+
+Observed values are read from runtimes and disks, never remembered wishes. ``Facts`` travel as a map from resource key
+to encoded fact; the newest value per resource wins.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from skerry.model.ids import (
+    AppName,
+    Digest,
+    InstanceId,
+    NetworkName,
+    NodeName,
+    ServiceName,
+    TenantName,
+    UnitId,
+    VolumeId,
+    VolumeName,
+)
+
+#: ``created``: made, never started. ``gone`` is not a state: a container that is not there is not observed.
+ContainerState = Literal["created", "running", "paused", "exited", "stopping"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One container with our labels, as the runtime reports it."""
+
+    #: The runtime's own id.
+    container: str
+    instance: InstanceId
+    tenant: TenantName
+    app: AppName
+    service: ServiceName
+    ordinal: int
+    #: Digest of the specification it was made from, read from its label.
+    spec: Digest
+    image_config: Digest
+    state: ContainerState
+    exit_code: int = 0
+    #: Wall time in microseconds when it last started; a hint for display and for health start periods.
+    started_us: int = 0
+    oom_killed: bool = False
+
+
+class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume on disk, known by its identity file; one without a readable identity file is ``strange``."""
+
+    volume: VolumeId
+    tenant: TenantName
+    app: AppName
+    name: VolumeName
+    #: First host uid of the tenant's range that owns it.
+    uid_start: int
+    #: Number of the app revision that first asked for it.
+    born: int
+    size_bytes: int = 0
+    strange: bool = False
+
+
+class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A network the runtime has for an app."""
+
+    tenant: TenantName
+    app: AppName
+    name: NetworkName
+    internal: bool = False
+
+
+class ImageSeen(msgspec.Struct, frozen=True):
+    """An image that is complete and verified on this node."""
+
+    digest: Digest
+    config: Digest
+    size_bytes: int
+
+
+class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine itself."""
+
+    node: NodeName
+    cpu_m: int = 0
+    memory_bytes: int = 0
+    memory_available_bytes: int = 0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
+    arch: str = ""
+    kernel: str = ""
+    #: Reported labels and facts that node selectors see, for example ``arch``, ``os``, ``kvm``.
+    facts: dict[str, str] = {}
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a driver saw, whole. ``unavailable`` says why it could not look; then the rest means nothing."""
+
+    driver: str
+    containers: tuple[ContainerSeen, ...] = ()
+    volumes: tuple[VolumeSeen, ...] = ()
+    networks: tuple[NetworkSeen, ...] = ()
+    images: tuple[ImageSeen, ...] = ()
+    node: NodeSeen | None = None
+    #: Tenant to first host uid of its range, as the node allocated it.
+    uid_ranges: dict[TenantName, int] = {}
+    unavailable: str = ""
+
+
+# --- facts: what a site reports --------------------------------------------------------------------------------------
+
+#: ``ready``: running and, where it has a health check, healthy. ``done``: completed and not to be restarted.
+InstancePhase = Literal["waiting", "starting", "ready", "unhealthy", "restarting", "held", "stopped", "done", "refused"]
+
+
+class InstanceFact(msgspec.Struct, frozen=True, kw_only=True, tag="instance", tag_field="kind"):
+    """State of one instance; key ``instance/<instance id>``."""
+
+    instance: InstanceId
+    node: NodeName
+    revision: Digest
+    number: int
+    phase: InstancePhase
+    health: Health = "none"
+    #: Why it is in this phase, for people; empty when ready.
+    reason: str = ""
+    restarts: int = 0
+    exit_code: int = 0
+    #: Host ports that are open for it: ``"8080/tcp": 80``.
+    ports: dict[str, int] = {}
+
+
+class VolumeFact(msgspec.Struct, frozen=True, kw_only=True, tag="volume", tag_field="kind"):
+    """A volume of this site; key ``volume/<volume id>``."""
+
+    volume: VolumeId
+    born: int
+    size_bytes: int = 0
+    in_use: bool = False
+    #: ``kept``: no assignment uses it; ``doomed``: a tombstone's grace is running.
+    state: Literal["used", "kept", "doomed", "strange"] = "used"
+
+
+class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_field="kind"):
+    """An image held or arriving; key ``image/<digest>``."""
+
+    digest: Digest
+    size_bytes: int
+    have_bytes: int
+    complete: bool
+
+
+class NodeFact(msgspec.Struct, frozen=True, kw_only=True, tag="node", tag_field="kind"):
+    """The machine; key ``node/<name>``. Amounts are rounded so that an idle node's fact does not change each minute."""
+
+    node: NodeName
+    cpu_m: int
+    memory_bytes: int
+    disk_bytes: int
+    disk_free_bytes: int
+    arch: str = ""
+    kernel: str = ""
+    agent: str = ""
+    facts: dict[str, str] = {}
+
+
+class SiteFact(msgspec.Struct, frozen=True, kw_only=True, tag="site", tag_field="kind"):
+    """The site as a whole; key ``site``."""
+
+    epoch: int
+    generation: int
+    #: All units of that generation are as wished.
+    settled: bool
+    #: Conditions worth a person's eye, such as ``disk-full`` or ``podman-unavailable``, each with a sentence.
+    conditions: dict[str, str] = {}
+
+
+class UnitFact(msgspec.Struct, frozen=True, kw_only=True, tag="unit", tag_field="kind"):
+    """A unit the site refuses or has put in quarantine; key ``unit/<unit id>``."""
+
+    unit: UnitId
+    code: str
+    reason: str
+
+
+Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | UnitFact
+
+
+def fact_key(fact: Fact) -> str:
+    """The resource that a fact is about; one value per key."""
+    match fact:
+        case InstanceFact():
+            return f"instance/{fact.instance}"
+        case VolumeFact():
+            return f"volume/{fact.volume}"
+        case ImageFact():
+            return f"image/{fact.digest}"
+        case NodeFact():
+            return f"node/{fact.node}"
+        case SiteFact():
+            return "site"
+        case UnitFact():
+            return f"unit/{fact.unit}"
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """Return the one encoding of a fact; equal facts give equal bytes."""
+    return msgspec.msgpack.encode(fact, order="deterministic")
+
+
+_FACT_DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
+
+
+def decode_fact(content: bytes) -> Fact:
+    """Read a fact; raise ``msgspec.ValidationError`` when it is of no known kind."""
+    return _FACT_DECODER.decode(content)

@@ -1,0 +1,201 @@
+"""The closed union of steps a driver performs at a site, and what comes of one.
+
+An action is complete: the performer chooses nothing. ``lane`` names what an action is about: actions of one lane are
+performed one after the other, of different lanes side by side. After each action the site is observed again, so an
+action that was half done by a crash is simply planned again from what is there. What observation proves an action done
+is said in its docstring.
+"""
+
+import msgspec
+
+from skerry.model.app import HealthCheck
+from skerry.model.ids import AppName, CauseId, Digest, InstanceId, NetworkName, TenantName, VolumeId, VolumeName
+from skerry.model.instance import InstanceSpec
+
+
+class _Action(msgspec.Struct, frozen=True, kw_only=True):
+    #: Why: ties the action to the wish, in events and logs.
+    cause: CauseId = CauseId("")
+
+
+class FetchImage(_Action, frozen=True, kw_only=True, tag="fetch-image"):
+    """Bring the image's blobs here, resumable. Proof: the blob store lists the image as complete."""
+
+    image: Digest
+    config: Digest
+    size_bytes: int
+
+
+class LoadImage(_Action, frozen=True, kw_only=True, tag="load-image"):
+    """Give a complete image to the runtime. Proof: the runtime lists an image with this config digest."""
+
+    image: Digest
+    config: Digest
+
+
+class RemoveImage(_Action, frozen=True, kw_only=True, tag="remove-image"):
+    """Evict an image that nothing needs. Proof: neither runtime nor blob store lists it."""
+
+    image: Digest
+    config: Digest
+
+
+class CreateNetwork(_Action, frozen=True, kw_only=True, tag="create-network"):
+    """Make an app's private network. Proof: the runtime lists it."""
+
+    tenant: TenantName
+    app: AppName
+    name: NetworkName
+    internal: bool
+
+
+class RemoveNetwork(_Action, frozen=True, kw_only=True, tag="remove-network"):
+    """Remove a network that no assignment uses. Proof: the runtime no longer lists it."""
+
+    tenant: TenantName
+    app: AppName
+    name: NetworkName
+
+
+class CreateVolume(_Action, frozen=True, kw_only=True, tag="create-volume"):
+    """Make a volume with its identity file, owned by the tenant's uid range. Proof: it is seen with that identity."""
+
+    volume: VolumeId
+    tenant: TenantName
+    app: AppName
+    name: VolumeName
+    uid_start: int
+    born: int
+
+
+class DeleteVolume(_Action, frozen=True, kw_only=True, tag="delete-volume"):
+    """Delete a volume whose tombstone's grace has passed. Proof: it is no longer seen."""
+
+    volume: VolumeId
+    tenant: TenantName
+    app: AppName
+    name: VolumeName
+    #: Digest of the tombstone's payload that permits it.
+    tombstone: Digest
+
+
+class CreateContainer(_Action, frozen=True, kw_only=True, tag="create-container"):
+    """Make the instance's container, not started. Proof: a container with this spec digest in state ``created``."""
+
+    spec: InstanceSpec
+    spec_digest: Digest
+    uid_start: int
+
+
+class StartContainer(_Action, frozen=True, kw_only=True, tag="start-container"):
+    """Start a container that exists. Proof: state ``running``."""
+
+    container: str
+    instance: InstanceId
+    spec_digest: Digest
+
+
+class StopContainer(_Action, frozen=True, kw_only=True, tag="stop-container"):
+    """Ask it to stop, kill it after the grace. Proof: state ``exited``."""
+
+    container: str
+    instance: InstanceId
+    grace_us: int
+    signal: str = ""
+
+
+class UnpauseContainer(_Action, frozen=True, kw_only=True, tag="unpause-container"):
+    """Let a container go on that somebody froze by hand. Proof: state ``running``."""
+
+    container: str
+    instance: InstanceId
+
+
+class RemoveContainer(_Action, frozen=True, kw_only=True, tag="remove-container"):
+    """Remove a stopped or surplus container; never its named volumes. Proof: it is no longer seen."""
+
+    container: str
+    instance: InstanceId
+
+
+class CheckHealth(_Action, frozen=True, kw_only=True, tag="check-health"):
+    """Run the instance's health command once. Its outcome is the proof: ``healthy`` or not, with the output's end."""
+
+    container: str
+    instance: InstanceId
+    check: HealthCheck
+
+
+class AppRules(msgspec.Struct, frozen=True, order=True):
+    """One app network's openings, as the firewall needs them."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    internal: bool
+
+
+class ApplyRules(_Action, frozen=True, kw_only=True, tag="apply-rules"):
+    """Make the node's own firewall table equal to this, whole. Proof: the observed rules digest is ``digest``."""
+
+    networks: tuple[AppRules, ...]
+    digest: Digest
+
+
+Action = (
+    FetchImage
+    | LoadImage
+    | RemoveImage
+    | CreateNetwork
+    | RemoveNetwork
+    | CreateVolume
+    | DeleteVolume
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | UnpauseContainer
+    | RemoveContainer
+    | CheckHealth
+    | ApplyRules
+)
+
+
+def lane(action: Action) -> str:
+    """Name what the action is about; at most one action of a lane is under way at any time."""
+    match action:
+        case FetchImage():
+            return f"fetch/{action.image}"
+        case LoadImage() | RemoveImage():
+            return f"image/{action.config}"
+        case CreateNetwork() | RemoveNetwork():
+            return f"network/{action.tenant}/{action.app}/{action.name}"
+        case CreateVolume() | DeleteVolume():
+            return f"volume/{action.volume}"
+        case CreateContainer():
+            return f"instance/{action.spec.id}"
+        case StartContainer() | StopContainer() | UnpauseContainer() | RemoveContainer():
+            return f"instance/{action.instance}"
+        case CheckHealth():
+            return f"health/{action.instance}"
+        case ApplyRules():
+            return "rules"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an action. Failure is a value: the next plan decides what to do about it."""
+
+    ok: bool
+    #: Stable word such as ``E-DISK-FULL``, ``E-RUNTIME``, ``E-UNREACHABLE``, ``E-PORT-IN-USE``; empty when ok.
+    code: str = ""
+    #: One sentence for people.
+    reason: str = ""
+    #: Result of ``CheckHealth``; None for all others.
+    healthy: bool | None = None
+
+
+DONE = Outcome(ok=True)
+
+
+def failed(code: str, reason: str) -> Outcome:
+    """Make the outcome of an action that did not succeed."""
+    return Outcome(ok=False, code=code, reason=reason)

@@ -1,0 +1,354 @@
+"""Every message that crosses a link, the format version, encode and decode.
+
+MessagePack by msgspec, arrays tagged by a short word, one frame = one message. Fields are only ever appended with
+defaults: an older reader ignores what it does not know, a newer one fills what is missing. A message of an unknown tag
+decodes to ``Unknown`` and is answered with ``Rejected``; every length was limited by the transport before decoding.
+Authority (documents, revisions, secrets …) travels as DSSE envelopes inside; nothing else here carries any.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from skerry.model.event import Event
+from skerry.model.ids import CallId, Digest, NodeName, SiteName, UnitId
+from skerry.model.signed import Envelope, PublicKey
+
+#: Raised when a message changes in a way that an older reader cannot skip.
+FORMAT = 1
+
+Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join"]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    """Arrays on the wire: field names cost nothing, order is frozen."""
+
+
+# --- before authentication -------------------------------------------------------------------------------------------
+
+
+class HelloClaim(_Message, frozen=True):
+    """What a device proof signs, together with the parent's nonce and certificate (trust.md §9)."""
+
+    format: int
+    site: SiteName
+    node: NodeName
+    session_epoch: int
+    #: Epoch and generation of the document held; (0, 0) when none.
+    document_epoch: int
+    document_generation: int
+    facts_digest: bytes
+    #: Highest event sequence ever written at the site, and highest one it saw acknowledged.
+    event_last: int
+    event_acknowledged: int
+    #: Wall clock of the child in seconds, for display.
+    clock_s: int
+    agent: str
+    features: tuple[str, ...] = ()
+    #: Number of the root held.
+    root: int = 1
+    link_class: Literal["wired", "mobile", "satellite"] = "wired"
+
+
+class Hello(_Message, frozen=True, tag="hi"):
+    """First message of a child: the encoded claim and its device proof."""
+
+    claim: bytes
+    proof: bytes
+
+
+class JoinRequest(_Message, frozen=True, tag="jr"):
+    """First message of a box that has a join token and no site record yet (trust.md §8)."""
+
+    site: SiteName
+    node: NodeName
+    token_id: str
+    device: PublicKey
+    sealing: PublicKey
+    #: Device key's signature over the transcript.
+    proof: bytes
+    #: HMAC(Kcore, transcript): lets the core admit. HMAC(Kbind, transcript): lets only the signer vouch.
+    mac_core: bytes
+    mac_bind: bytes
+
+
+class JoinAnswer(_Message, frozen=True, tag="ja"):
+    """``pending``: asked of the signer, keep the connection; ``joined``: the site record follows as object."""
+
+    state: Literal["pending", "joined", "refused"]
+    reason: str = ""
+    site_record: Envelope | None = None
+
+
+# --- session ---------------------------------------------------------------------------------------------------------
+
+
+class DocumentPatch(_Message, frozen=True):
+    """A document as the difference to what the child holds; ``base_generation`` 0 means it is whole.
+
+    ``bodies`` holds changed units whole; ``removed`` names units that are gone. ``objects`` are envelopes that the
+    child is thought to lack; it asks for others by digest with ``Need``.
+    """
+
+    head: Envelope
+    base_epoch: int
+    base_generation: int
+    bodies: dict[UnitId, bytes] = {}
+    removed: tuple[UnitId, ...] = ()
+    objects: tuple[Envelope, ...] = ()
+
+
+class Welcome(_Message, frozen=True, tag="we"):
+    """Answer to ``Hello``: what the parent has of the child, and the newest document when the child's is older."""
+
+    format: int
+    event_acknowledged: int
+    facts_digest: bytes
+    heartbeat_us: int
+    document: DocumentPatch | None = None
+    #: Newest site record when it is newer than what the child may hold.
+    site_record: Envelope | None = None
+    time_s: int = 0
+
+
+class Busy(_Message, frozen=True, tag="bu"):
+    """Come back later: admission control."""
+
+    retry_after_us: int
+
+
+class Rejected(_Message, frozen=True, tag="rj"):
+    """The peer cannot go on with something; typed so that the other side shows it as such."""
+
+    code: str
+    detail: str
+    fatal: bool = False
+
+
+class Beat(_Message, frozen=True, tag="hb"):
+    """A heartbeat: any message counts as one, this is for when there is none. ``want`` asks for one back."""
+
+    want: bool = False
+
+
+class DocumentOffer(_Message, frozen=True, tag="do"):
+    """The newest document, pushed during a session."""
+
+    patch: DocumentPatch
+    site_record: Envelope | None = None
+
+
+class DocumentAnswer(_Message, frozen=True, tag="da"):
+    """The child holds this document durably, or refused it; ``whole`` asks for it without a base."""
+
+    epoch: int
+    generation: int
+    accepted: bool
+    code: str = ""
+    reason: str = ""
+    whole: bool = False
+
+
+class Need(_Message, frozen=True, tag="ne"):
+    """The child lacks these signed payloads, named by digest."""
+
+    digests: tuple[Digest, ...]
+
+
+class Objects(_Message, frozen=True, tag="ob"):
+    """Signed objects asked for; ``missing`` names those that the parent does not have either."""
+
+    objects: tuple[Envelope, ...] = ()
+    missing: tuple[Digest, ...] = ()
+
+
+class FactsPatch(_Message, frozen=True, tag="fa"):
+    """Changed facts; ``whole`` replaces all. ``digest`` is of all facts after applying; a mismatch asks again."""
+
+    number: int
+    whole: bool
+    changed: dict[str, bytes]
+    removed: tuple[str, ...]
+    digest: bytes
+
+
+class FactsAnswer(_Message, frozen=True, tag="fk"):
+    """The parent stored facts up to ``number``, or wants all of them again."""
+
+    number: int
+    again: bool = False
+
+
+class Events(_Message, frozen=True, tag="ev"):
+    """The next events in order; ``dropped`` counts those lost before ``first`` by the outbox's own limit."""
+
+    events: tuple[Event, ...]
+    dropped: int = 0
+
+
+class EventsAnswer(_Message, frozen=True, tag="ek"):
+    """Every event up to ``through`` is committed at the parent."""
+
+    through: int
+
+
+# --- calls and streams -----------------------------------------------------------------------------------------------
+
+
+class CallRequest(_Message, frozen=True, tag="cq"):
+    """One request of the parent with a deadline; ``kind`` is its name, ``body`` its MessagePack or signed envelope."""
+
+    call: CallId
+    kind: Literal["nonce", "logs", "exec", "stats"]
+    body: bytes
+    deadline_us: int
+
+
+class CallReply(_Message, frozen=True, tag="cr"):
+    """The one reply; a stream may follow under the same id."""
+
+    call: CallId
+    ok: bool
+    body: bytes = b""
+    code: str = ""
+    reason: str = ""
+
+
+class StreamData(_Message, frozen=True, tag="sd"):
+    """Bytes of a call's stream; ``channel`` 1 stdout, 2 stderr, 0 stdin; ``end`` closes the channel for good."""
+
+    call: CallId
+    channel: int
+    data: bytes
+    end: bool = False
+    exit_code: int | None = None
+
+
+class StreamWindow(_Message, frozen=True, tag="sw"):
+    """The reader took ``credit`` bytes more; a sender never runs further ahead than granted."""
+
+    call: CallId
+    credit: int
+
+
+class StreamClose(_Message, frozen=True, tag="sc"):
+    """Either end gives the stream up."""
+
+    call: CallId
+    reason: str = ""
+
+
+# --- bulk ------------------------------------------------------------------------------------------------------------
+
+
+class BulkOpen(_Message, frozen=True, tag="bo"):
+    """The child wants the bytes of a blob from ``offset`` on; immutable, so a resumed stream continues exactly."""
+
+    blob: Digest
+    offset: int
+
+
+class BulkData(_Message, frozen=True, tag="bd"):
+    """Bytes of a blob at ``offset``; ``total`` is its whole size, known with the first chunk."""
+
+    blob: Digest
+    offset: int
+    data: bytes
+    total: int
+
+
+class BulkMore(_Message, frozen=True, tag="bm"):
+    """The child has taken everything up to ``offset``: the sender may run a window ahead of it."""
+
+    blob: Digest
+    offset: int
+
+
+class BulkEnd(_Message, frozen=True, tag="be"):
+    """The stream is over: finished, cancelled or refused with a reason."""
+
+    blob: Digest
+    code: str = ""
+    reason: str = ""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A frame with a tag of a later release; kept apart so that it can be refused by name."""
+
+    tag: str
+
+
+Message = (
+    Hello
+    | JoinRequest
+    | JoinAnswer
+    | Welcome
+    | Busy
+    | Rejected
+    | Beat
+    | DocumentOffer
+    | DocumentAnswer
+    | Need
+    | Objects
+    | FactsPatch
+    | FactsAnswer
+    | Events
+    | EventsAnswer
+    | CallRequest
+    | CallReply
+    | StreamData
+    | StreamWindow
+    | StreamClose
+    | BulkOpen
+    | BulkData
+    | BulkMore
+    | BulkEnd
+)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_CLAIM: msgspec.msgpack.Decoder[HelloClaim] = msgspec.msgpack.Decoder(HelloClaim)
+_TAGS = frozenset(str(member.__struct_config__.tag) for member in Message.__args__)
+
+
+class WireError(ValueError):
+    """The frame is no message of any release: the connection is closed."""
+
+
+def encode(message: Message) -> bytes:
+    """Encode one message as one frame."""
+    return _ENCODER.encode(message)
+
+
+def decode(frame: bytes) -> Message | Unknown:
+    """Decode one frame; raise ``WireError`` when it is garbage."""
+    try:
+        return _DECODER.decode(frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        tag = _peek_tag(frame)
+        if tag is not None and tag not in _TAGS:
+            return Unknown(tag)
+        raise WireError(str(error)) from error
+
+
+def encode_claim(claim: HelloClaim) -> bytes:
+    """Encode what a device proof signs; the receiver checks the proof over these bytes before decoding them."""
+    return _ENCODER.encode(claim)
+
+
+def decode_claim(content: bytes) -> HelloClaim:
+    """Decode a claim whose proof held; raise ``WireError`` when malformed."""
+    try:
+        return _CLAIM.decode(content)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WireError(str(error)) from error
+
+
+def _peek_tag(frame: bytes) -> str | None:
+    try:
+        whole = msgspec.msgpack.decode(frame)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if isinstance(whole, list) and whole and isinstance(whole[0], str) and len(whole[0]) <= 16:  # pyright: ignore[reportUnknownArgumentType]
+        return whole[0]
+    return None
