@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from skerry.model.event import Event
-from skerry.model.ids import CallId, Digest, NodeName, SiteName, UnitId
+from skerry.model.ids import CallId, Digest, InstanceId, NodeName, SiteName, UnitId
 from skerry.model.signed import Envelope, PublicKey
 
 #: Raised when a message changes in a way that an older reader cannot skip.
@@ -236,6 +236,32 @@ class StreamClose(_Message, frozen=True, tag="sc"):
 
     call: CallId
     reason: str = ""
+
+
+# --- bodies of calls -------------------------------------------------------------------------------------------------
+
+
+class NonceAsk(_Message, frozen=True):
+    """Body of call ``nonce``: the node draws 32 fresh bytes that exactly one signed call may name."""
+
+    node: NodeName
+
+
+class NonceReply(_Message, frozen=True):
+    """Body of the reply to ``nonce``."""
+
+    nonce: bytes
+
+
+class LogsAsk(_Message, frozen=True):
+    """Body of call ``logs``: the last ``tail`` lines of one instance's output, and what follows if asked.
+
+    Reading logs needs a session only (trust.md §5). The body of call ``exec`` is a signed envelope of kind ``call``.
+    """
+
+    instance: InstanceId
+    tail: int = 100
+    follow: bool = False
 
 
 # --- bulk ------------------------------------------------------------------------------------------------------------

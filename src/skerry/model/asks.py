@@ -1,0 +1,171 @@
+"""What clients send to the API besides signed envelopes: bodies and query parameters, all closed.
+
+An unknown field or parameter is an error, so that a misspelt wish is never half obeyed (interfaces.md §2). Which
+operation takes which struct is said in ``operations.py``.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from skerry.model.signed import RoleKeys
+
+TenantRole = Literal["", "viewer", "deployer", "admin"]
+OperatorRole = Literal["", "viewer", "operator"]
+
+#: Objects on one page of a listing: more would hold the writer's connection and the client's screen too long.
+PAGE_SIZE_MAX = 1_000
+#: Lines of old output that one log request may ask for per instance.
+LOG_TAIL_MAX = 10_000
+
+#: RFC 1123 label; the same words as ``model.ids.NAME_PATTERN``.
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
+#: A name, or nothing.
+MaybeName = Annotated[str, Meta(pattern=r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$", max_length=63)]
+#: One line of free text shown to people.
+Line = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything a client sends unsigned."""
+
+
+# --- query parameters ------------------------------------------------------------------------------------------------
+
+
+class PageQuery(Ask, frozen=True, kw_only=True):
+    """Which part of a listing; ``page_token`` is opaque and comes from the answer before."""
+
+    page_size: Annotated[int, Meta(ge=1, le=PAGE_SIZE_MAX)] = 50
+    page_token: Annotated[str, Meta(max_length=512)] = ""
+
+
+class SiteQuery(PageQuery, frozen=True, kw_only=True):
+    """Sites whose signed labels match ``label_selector``."""
+
+    label_selector: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class InstanceQuery(PageQuery, frozen=True, kw_only=True):
+    """Instances of an app, of a site, or of both."""
+
+    app: MaybeName = ""
+    site: MaybeName = ""
+
+
+class VolumeQuery(PageQuery, frozen=True, kw_only=True):
+    """Volumes of an app, of a site, or of both."""
+
+    app: MaybeName = ""
+    site: MaybeName = ""
+
+
+class WhyQuery(Ask, frozen=True, kw_only=True):
+    """Which part of an app's placement to explain; empty means all."""
+
+    service: MaybeName = ""
+    site: MaybeName = ""
+
+
+class EventQuery(Ask, frozen=True, kw_only=True):
+    """Events above the id ``after``; with ``follow`` the stream goes on, otherwise it ends when caught up."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    follow: bool = True
+    site: MaybeName = ""
+    app: MaybeName = ""
+    #: Beginning of the event's kind, for example ``instance.``.
+    kind: Annotated[str, Meta(max_length=128)] = ""
+    cause: Annotated[str, Meta(max_length=64)] = ""
+
+
+class LogQuery(Ask, frozen=True, kw_only=True):
+    """Whose output: an app's, narrowed to a service, a site and an ordinal."""
+
+    service: MaybeName = ""
+    site: MaybeName = ""
+    #: -1 means every ordinal.
+    ordinal: Annotated[int, Meta(ge=-1, le=999)] = -1
+    tail: Annotated[int, Meta(ge=0, le=LOG_TAIL_MAX)] = 100
+    follow: bool = False
+
+
+class ExecQuery(Ask, frozen=True, kw_only=True):
+    """Which instance to run a command in."""
+
+    service: Name
+    site: Name
+    ordinal: Annotated[int, Meta(ge=0, le=999)] = 0
+
+
+class BlobQuery(Ask, frozen=True, kw_only=True):
+    """Where the sent bytes begin, and how long the whole blob is."""
+
+    offset: Annotated[int, Meta(ge=0)] = 0
+    size: Annotated[int, Meta(ge=0)]
+
+
+class AuditQuery(PageQuery, frozen=True, kw_only=True):
+    """Which chain: the tenant's own, or the operator's."""
+
+    chain: Literal["tenant", "operator"] = "tenant"
+
+
+class RootQuery(Ask, frozen=True, kw_only=True):
+    """Root documents above this number."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+class RestartApp(Ask, frozen=True, kw_only=True):
+    """Start instances afresh: those of one service, or all."""
+
+    service: MaybeName = ""
+
+
+class CreateToken(Ask, frozen=True, kw_only=True):
+    """A further API token; its roles never exceed those of the token that asks. Its tenant is the asker's."""
+
+    name: Name
+    tenant_role: TenantRole = "viewer"
+    operator_role: OperatorRole = ""
+    #: Seconds until it ends; 0 means it does not.
+    lifetime_s: Annotated[int, Meta(ge=0, le=10 * 365 * 86_400)] = 0
+
+
+class CreateTenant(Ask, frozen=True, kw_only=True):
+    """A new owner of apps, the deploy keys that speak for it, and its first token (role admin)."""
+
+    tenant: Name
+    deploy_keys: RoleKeys
+    token_name: Name = "first"
+    #: Give the first token the asker's operator role too: for a person who is both, as after ``skerry up``.
+    with_operator_role: bool = False
+
+
+class CreateJoinToken(Ask, frozen=True, kw_only=True):
+    """What the core may know of a join token that a signer minted (trust.md §8): enough to admit, not to vouch."""
+
+    token_id: Annotated[str, Meta(pattern=r"^[a-z2-7]{8}$")]
+    site: Name
+    #: HKDF(secret, "core").
+    core_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    #: One hour to 30 days, in seconds.
+    lifetime_s: Annotated[int, Meta(ge=60, le=30 * 86_400)] = 3_600
+
+
+class RejectJoin(Ask, frozen=True, kw_only=True):
+    """Why a join request is turned down; the box shows it."""
+
+    reason: Line = ""
+
+
+class RegisterImage(Ask, frozen=True, kw_only=True):
+    """Name an image whose manifest, configuration and layers were uploaded as blobs before."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
+    digest: Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
