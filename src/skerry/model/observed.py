@@ -40,6 +40,8 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     spec: Digest
     image_config: Digest
     state: ContainerState
+    #: Volumes of its app that it mounts, read from its label.
+    volumes: tuple[VolumeName, ...] = ()
     exit_code: int = 0
     #: Wall time in microseconds when it last started; a hint for display and for health start periods.
     started_us: int = 0
@@ -101,6 +103,12 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     volumes: tuple[VolumeSeen, ...] = ()
     networks: tuple[NetworkSeen, ...] = ()
     images: tuple[ImageSeen, ...] = ()
+    #: Images whose blobs are complete and verified in the node's blob store, not yet given to the runtime.
+    blobs: tuple[ImageSeen, ...] = ()
+    #: Bytes already here of images on their way, by image digest.
+    arriving: dict[Digest, int] = {}
+    #: Digest of the firewall table that is in force; empty when there is none.
+    rules: str = ""
     node: NodeSeen | None = None
     #: Tenant to first host uid of its range, as the node allocated it.
     uid_ranges: dict[TenantName, int] = {}

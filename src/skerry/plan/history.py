@@ -1,0 +1,174 @@
+"""What a node remembers between two looks at the world, and the pure functions that keep it.
+
+The planner needs more than one observation: how often something failed, since when an instance runs, what its last
+health checks said. ``note_observed`` and ``note_outcome`` return a new history. The part in ``Kept`` must survive a
+reboot and is journaled before any action that relies on it; the rest is boot-time knowledge and starts afresh.
+"""
+
+import msgspec
+
+from skerry.model import limits
+from skerry.model.ids import Digest, InstanceId, TenantName
+from skerry.model.observed import ContainerSeen, Health, Observation
+from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, lane
+from skerry.plan.pace import start_delay_us
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The last start of an instance: of which specification, in which boot of the machine."""
+
+    spec: Digest
+    boot: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An instance that ended by itself and is not to be started again."""
+
+    spec: Digest
+    exit_code: int
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal keeps over reboots."""
+
+    #: First host uid of each tenant's range; never reused while a volume holds it.
+    uid_ranges: dict[TenantName, int] = {}
+    started: dict[InstanceId, Started] = {}
+    ended: dict[InstanceId, Ended] = {}
+    #: Trust time in microseconds at which a tombstone was accepted here; its grace runs from then.
+    tombstones: dict[Digest, int] = {}
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance in this boot of the machine."""
+
+    spec: Digest
+    container: str = ""
+    running: bool = False
+    #: Boot time at which it was first seen running.
+    since_us: int = 0
+    restarts: int = 0
+    failures: int = 0
+    #: Boot time before which it is not started again.
+    not_before_us: int = 0
+    exit_code: int = 0
+    health: Health = "none"
+    health_failures: int = 0
+    health_output: str = ""
+    next_check_us: int = 0
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A lane whose last action failed."""
+
+    count: int
+    code: str
+    reason: str
+    not_before_us: int
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's memory. ``boot`` names this boot of the machine."""
+
+    boot: str
+    kept: Kept = Kept()
+    runs: dict[InstanceId, Run] = {}
+    troubles: dict[str, Trouble] = {}
+
+
+def note_observed(history: History, observed: Observation, now_us: int) -> History:
+    """Take in one look at the containers: who came up, who went down by itself."""
+    if observed.unavailable:
+        return history
+    runs = dict(history.runs)
+    here = {seen.container for seen in observed.containers}
+    for seen in observed.containers:
+        before = runs.get(seen.instance)
+        twin = before is not None and before.spec == seen.spec and before.container != seen.container
+        if twin and before is not None and before.container in here:
+            continue  # a surplus copy of the same specification; the planner removes it
+        if before is not None and before.spec != seen.spec and before.running and seen.state != "running":
+            continue  # an old or coming copy beside the one that runs
+        runs[seen.instance] = _advance(before, seen, now_us)
+    present = {seen.instance for seen in observed.containers}
+    for instance, run in list(runs.items()):
+        if instance not in present and run.running:
+            runs[instance] = msgspec.structs.replace(run, running=False, container="", health="none")
+    return msgspec.structs.replace(history, runs=runs)
+
+
+def _advance(before: Run | None, seen: ContainerSeen, now_us: int) -> Run:
+    running = seen.state in ("running", "paused", "stopping")
+    if before is None or before.spec != seen.spec:
+        before = Run(spec=seen.spec)
+    if running and not before.running:
+        return msgspec.structs.replace(
+            before,
+            container=seen.container,
+            running=True,
+            since_us=now_us,
+            health="none",
+            health_failures=0,
+            next_check_us=0,
+        )
+    if before.running and not running:
+        steady = now_us - before.since_us >= limits.RESTART_RESET_US
+        failures = 1 if steady else before.failures + 1
+        return msgspec.structs.replace(
+            before,
+            running=False,
+            exit_code=seen.exit_code,
+            failures=failures,
+            not_before_us=now_us + start_delay_us(failures),
+            health="none",
+        )
+    return msgspec.structs.replace(before, container=seen.container, exit_code=seen.exit_code)
+
+
+def note_outcome(history: History, action: Action, outcome: Outcome, now_us: int) -> History:
+    """Take in what came of an action: back-off for its lane, health of its instance, restarts of its container."""
+    troubles = dict(history.troubles)
+    name = lane(action)
+    if outcome.ok:
+        troubles.pop(name, None)
+    else:
+        count = troubles[name].count + 1 if name in troubles else 1
+        troubles[name] = Trouble(count, outcome.code, outcome.reason, now_us + start_delay_us(count))
+    history = msgspec.structs.replace(history, troubles=troubles)
+    match action:
+        case CheckHealth():
+            return _note_health(history, action, outcome, now_us)
+        case StartContainer() if outcome.ok:
+            run = history.runs.get(action.instance)
+            if run is None or run.spec != action.spec_digest or run.failures == 0:
+                return history
+            runs = {**history.runs, action.instance: msgspec.structs.replace(run, restarts=run.restarts + 1)}
+            return msgspec.structs.replace(history, runs=runs)
+        case _:
+            return history
+
+
+def _note_health(history: History, action: CheckHealth, outcome: Outcome, now_us: int) -> History:
+    run = history.runs.get(action.instance)
+    if run is None or not run.running or run.container != action.container:
+        return history
+    in_start_period = now_us - run.since_us < action.check.start_period_us
+    interval = action.check.start_interval_us if in_start_period else action.check.interval_us
+    if outcome.ok and outcome.healthy:
+        health: Health = "healthy"
+        count = 0
+    elif in_start_period and run.health != "healthy":
+        health, count = "starting", 0
+    else:
+        count = run.health_failures + 1
+        health = "starting" if run.health == "none" else run.health
+        if count >= max(action.check.retries, 1):
+            health = "unhealthy"
+    run = msgspec.structs.replace(
+        run,
+        health=health,
+        health_failures=count,
+        health_output="" if outcome.healthy else outcome.reason,
+        next_check_us=now_us + interval,
+    )
+    return msgspec.structs.replace(history, runs={**history.runs, action.instance: run})

@@ -1,0 +1,284 @@
+"""The next step of one instance: from what is wanted and what containers there are, to actions, waits and a fact.
+
+Order of a change of specification: the new container is made while the old one runs, then the old one stops, the new
+one starts, the old one goes. So whatever cannot be made ready leaves the old one running.
+"""
+
+import msgspec
+
+from skerry.model.document import Assignment
+from skerry.model.ids import Digest, InstanceId, NodeName, ServiceName, VolumeName, volume_id
+from skerry.model.instance import InstanceSpec
+from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
+from skerry.plan.actions import (
+    Action,
+    CheckHealth,
+    CreateContainer,
+    CreateVolume,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+)
+from skerry.plan.derive import Derived
+from skerry.plan.history import Ended, History, Run
+from skerry.plan.report import Wait
+
+#: A first health check comes this long after the start, so that fast services are soon known to be well.
+FIRST_CHECK_US = 1_000_000
+
+_LIVE = ("running", "paused", "stopping")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An assignment of this node and what follows from it."""
+
+    assignment: Assignment
+    derived: Derived
+    #: Number of the app revision.
+    number: int
+    #: Networks of the app without a way out.
+    internal: tuple[str, ...] = ()
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the step of one instance may look at."""
+
+    wanted: dict[InstanceId, Wanted]
+    #: Containers of this instance, and of all instances.
+    containers: tuple[ContainerSeen, ...]
+    everyone: tuple[ContainerSeen, ...]
+    #: Config digests of images that the runtime has.
+    images: frozenset[Digest]
+    #: Networks that exist: (tenant, app, name).
+    networks: frozenset[tuple[str, str, str]]
+    #: Ids of volumes that may be mounted.
+    volumes: frozenset[str]
+    uid_start: int
+    history: History
+    now_us: int
+    node: NodeName
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about one instance now."""
+
+    fact: InstanceFact
+    actions: tuple[Action, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    ended: dict[InstanceId, Ended] = {}
+    wake_us: int = 0
+
+
+def volume_action(spec: InstanceSpec, volume: str, uid_start: int, number: int) -> CreateVolume:
+    """Return the action that makes a volume which ``spec`` mounts."""
+    return CreateVolume(
+        volume=volume_id(spec.tenant, spec.app, volume),
+        tenant=spec.tenant,
+        app=spec.app,
+        name=VolumeName(volume),
+        uid_start=uid_start,
+        born=number,
+    )
+
+
+def plan_instance(instance: InstanceId, scene: Scene) -> Step:
+    """Plan the next step of ``instance``."""
+    wanted = scene.wanted[instance]
+    current, others = _choose_current(wanted.derived.digest, scene.containers)
+    if wanted.assignment.state == "hold":
+        return _hold(wanted, scene)
+    if current is None:
+        return _make(wanted, others, scene)
+    match current.state:
+        case "running":
+            return _watch(wanted, current, others, scene)
+        case "paused":
+            action = UnpauseContainer(container=current.container, instance=instance)
+            return _step(wanted, scene, "restarting", "somebody froze it; it is set going again", actions=(action,))
+        case "stopping":
+            return _step(wanted, scene, "restarting", "it is stopping", wake_us=scene.now_us + 1_000_000)
+        case "created" | "exited":
+            return _start(wanted, current, others, scene)
+
+
+def _choose_current(
+    digest: Digest, containers: tuple[ContainerSeen, ...]
+) -> tuple[ContainerSeen | None, tuple[ContainerSeen, ...]]:
+    """Pick the container to adopt: right specification, running before stopped, then by id; the rest is surplus."""
+    rank = {"running": 0, "paused": 1, "stopping": 2, "exited": 3, "created": 4}
+    ordered = sorted(containers, key=lambda seen: (rank[seen.state], seen.container))
+    current = next((seen for seen in ordered if seen.spec == digest), None)
+    return current, tuple(seen for seen in ordered if seen is not current)
+
+
+def _hold(wanted: Wanted, scene: Scene) -> Step:
+    for seen in scene.containers:
+        if seen.state in _LIVE:
+            return _step(wanted, scene, "held", "the app is paused", actions=(_stop(seen, wanted),))
+    return _step(wanted, scene, "held", "the app is paused")
+
+
+def _make(wanted: Wanted, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
+    """No container of this specification: make one as soon as all it needs is here."""
+    spec = wanted.derived.spec
+    lacking = _lacking(wanted, scene) or _unready_dependency(wanted, scene)
+    if lacking:
+        note = "; the previous version keeps running" if any(seen.state in _LIVE for seen in others) else ""
+        return _step(wanted, scene, "waiting", lacking + note, waits=(Wait(subject=spec.id, reason=lacking),))
+    action = CreateContainer(spec=spec, spec_digest=wanted.derived.digest, uid_start=scene.uid_start)
+    return _step(wanted, scene, "starting", "", actions=(action,))
+
+
+def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
+    """A container that does not run: start it, unless it ended for good or its back-off runs."""
+    instance = wanted.derived.spec.id
+    history = scene.history
+    run = history.runs.get(instance)
+    started = history.kept.started.get(instance)
+    this_boot = started is not None and started.spec == current.spec and started.boot == history.boot
+    ended = history.kept.ended.get(instance)
+    if ended is not None and ended.spec != current.spec:
+        ended = None
+    if ended is None and current.state == "exited" and this_boot and not _restarts(wanted, current, run):
+        ended = Ended(current.spec, current.exit_code)
+    if ended is not None:
+        phase: InstancePhase = "done" if ended.exit_code == 0 else "stopped"
+        reason = (
+            "" if ended.exit_code == 0 else f"it ended with code {ended.exit_code} and its restart policy lets it be"
+        )
+        return _step(wanted, scene, phase, reason, actions=_clear(others, wanted), ended={instance: ended})
+    live = next((seen for seen in others if seen.state in _LIVE), None)
+    if not this_boot:
+        unready = _lacking(wanted, scene, existing=True) or _unready_dependency(wanted, scene)
+        if unready:
+            return _step(wanted, scene, "waiting", unready, waits=(Wait(subject=instance, reason=unready),))
+    if live is not None:
+        return _step(wanted, scene, "starting", "its previous version is stopping", actions=(_stop(live, wanted),))
+    if run is not None and run.spec == current.spec and run.not_before_us > scene.now_us:
+        reason = f"it ended with code {current.exit_code}, {run.failures} times in a row; next start after a pause"
+        wait = Wait(subject=instance, reason=reason, until_us=run.not_before_us)
+        return _step(wanted, scene, "restarting", reason, waits=(wait,))
+    action = StartContainer(container=current.container, instance=instance, spec_digest=current.spec)
+    return _step(wanted, scene, "restarting" if this_boot else "starting", "", actions=(action,))
+
+
+def _restarts(wanted: Wanted, current: ContainerSeen, run: Run | None) -> bool:
+    """Say whether the restart policy starts an instance again that ended by itself."""
+    restart = wanted.derived.spec.restart
+    failures = run.failures if run is not None and run.spec == current.spec else 0
+    match restart.policy:
+        case "always" | "unless-stopped":
+            return True
+        case "on-failure":
+            return current.exit_code != 0 and (restart.max_attempts == 0 or failures <= restart.max_attempts)
+        case "no":
+            return False
+
+
+def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
+    """It runs: clear away what is surplus, check its health when due."""
+    spec = wanted.derived.spec
+    actions = list(_clear(others, wanted))
+    run = scene.history.runs.get(spec.id)
+    if spec.healthcheck is None or run is None or run.spec != current.spec:
+        return _step(wanted, scene, "ready" if spec.healthcheck is None else "starting", "", actions=tuple(actions))
+    first = run.since_us + min(spec.healthcheck.interval_us, FIRST_CHECK_US)
+    due_us = run.next_check_us or first
+    wake_us = due_us
+    if due_us <= scene.now_us:
+        actions.append(CheckHealth(container=current.container, instance=spec.id, check=spec.healthcheck))
+        wake_us = 0
+    phase: InstancePhase = (
+        "ready" if run.health == "healthy" else "unhealthy" if run.health == "unhealthy" else "starting"
+    )
+    reason = (
+        run.health_output if phase == "unhealthy" else "" if phase == "ready" else "its health check has not passed yet"
+    )
+    return _step(wanted, scene, phase, reason, actions=tuple(actions), wake_us=wake_us)
+
+
+def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
+    """Say what the instance needs and does not have here; empty when all is here. A container has its image already."""
+    spec = wanted.derived.spec
+    if not existing and spec.image_config not in scene.images:
+        return "its image is on its way"
+    for name in sorted(spec.networks):
+        if (spec.tenant, spec.app, name) not in scene.networks:
+            return f"its network {name} is being made"
+    for mount in spec.mounts:
+        if mount.kind == "volume" and volume_id(spec.tenant, spec.app, mount.source) not in scene.volumes:
+            return f"its volume {mount.source} is not usable yet"
+    return ""
+
+
+def _unready_dependency(wanted: Wanted, scene: Scene) -> str:
+    """Say which service of the app it waits for; services with no instance on this node are not waited for."""
+    spec = wanted.derived.spec
+    for service in sorted(spec.depends_on):
+        peers = [
+            item
+            for item in scene.wanted.values()
+            if (item.assignment.tenant, item.assignment.app, item.assignment.service)
+            == (spec.tenant, spec.app, service)
+        ]
+        if peers and not any(_fulfils(peer, spec.depends_on[service], scene) for peer in peers):
+            return f"it waits for service {service} to be {spec.depends_on[ServiceName(service)]}"
+    return ""
+
+
+def _fulfils(peer: Wanted, condition: str, scene: Scene) -> bool:
+    instance = peer.derived.spec.id
+    running = any(seen.instance == instance and seen.state == "running" for seen in scene.everyone)
+    ended = scene.history.kept.ended.get(instance)
+    if condition == "completed":
+        return ended is not None and ended.spec == peer.derived.digest and ended.exit_code == 0
+    if condition == "healthy" and peer.derived.spec.healthcheck is not None:
+        run = scene.history.runs.get(instance)
+        return running and run is not None and run.health == "healthy"
+    return running or ended is not None
+
+
+def _clear(others: tuple[ContainerSeen, ...], wanted: Wanted) -> tuple[Action, ...]:
+    """Get rid of surplus containers of an instance, one step."""
+    for seen in others:
+        if seen.state in _LIVE:
+            return (_stop(seen, wanted),)
+        return (RemoveContainer(container=seen.container, instance=seen.instance),)
+    return ()
+
+
+def _stop(seen: ContainerSeen, wanted: Wanted) -> StopContainer:
+    spec = wanted.derived.spec
+    return StopContainer(
+        container=seen.container, instance=seen.instance, grace_us=spec.stop_grace_us, signal=spec.stop_signal
+    )
+
+
+def _step(
+    wanted: Wanted,
+    scene: Scene,
+    phase: InstancePhase,
+    reason: str,
+    *,
+    actions: tuple[Action, ...] = (),
+    waits: tuple[Wait, ...] = (),
+    ended: dict[InstanceId, Ended] | None = None,
+    wake_us: int = 0,
+) -> Step:
+    spec = wanted.derived.spec
+    run = scene.history.runs.get(spec.id)
+    run = run if run is not None and run.spec == wanted.derived.digest else None
+    fact = InstanceFact(
+        instance=spec.id,
+        node=scene.node,
+        revision=wanted.assignment.revision,
+        number=wanted.number,
+        phase=phase,
+        health="none" if run is None else run.health,
+        reason=reason,
+        restarts=0 if run is None else run.restarts,
+        exit_code=0 if run is None or run.running else run.exit_code,
+        ports={f"{port.published}/{port.protocol}": port.target for port in spec.ports if port.published},
+    )
+    return Step(fact=fact, actions=actions, waits=waits, ended=ended or {}, wake_us=wake_us)
