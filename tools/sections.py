@@ -90,7 +90,7 @@ def list_check(extra: list[str]) -> list[Step]:
     return [
         Step([*run, "ruff", "check", "--quiet", *places]),
         Step([*run, "ruff", "format", "--quiet", "--check", *places]),
-        Step([str(Path(sys.executable).parent / "lint-imports")]),
+        Step([str(Path(sys.executable).parent / "lint-imports"), "--no-logo"]),
         Step([*run, "pyright"]),
         Step([*run, "tools.gen", "--check"]),
         make_pytest("check", "tests/test_tidy.py", "tests/test_docs.py", *extra),
@@ -182,15 +182,15 @@ def run_section(section: Section, extra: list[str]) -> Count:
     return total
 
 
-def choose_sections(names: list[str]) -> list[Section] | str:
+def choose_sections(names: list[str], sections: list[Section]) -> list[Section] | str:
     """Find the sections to run: those named, or every one that is built; a sentence when a name cannot be run."""
-    known = {section.name: section for section in SECTIONS}
+    known = {section.name: section for section in sections}
     for name in names:
         if name not in known:
             return f"no section '{name}': there are {', '.join(known)}"
         if not known[name].built():
             return f"not built yet: there are no {name} tests"
-    return [section for section in SECTIONS if (section.name in names if names else section.built())]
+    return [section for section in sections if (section.name in names if names else section.built())]
 
 
 def format_row(name: str, seconds: float, budget_s: int, count: Count | None) -> str:
@@ -199,18 +199,17 @@ def format_row(name: str, seconds: float, budget_s: int, count: Count | None) ->
     return row if count is None else f"{row}{count.passed:>8}{count.failed:>8}{count.skipped:>9}"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], sections: list[Section]) -> int:
     """Run the sections that `arguments` name: [--set-up-s N] [SECTION…] [-- pytest flags]. Returns the exit code."""
     set_up_s = float(arguments[1]) if arguments[:1] == ["--set-up-s"] else 0.0
     arguments = arguments[2:] if arguments[:1] == ["--set-up-s"] else arguments
     cut = arguments.index("--") if "--" in arguments else len(arguments)
-    chosen, extra = choose_sections(arguments[:cut]), arguments[cut + 1 :]
+    chosen, extra = choose_sections(arguments[:cut], sections), arguments[cut + 1 :]
     if isinstance(chosen, str):
         print(f"dev: {chosen}", file=sys.stderr)
         return USAGE
 
     REPORTS.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a CI that gives up gets the same clean-up as Ctrl-C
     total, interrupted = Count(), False
     rows = [format_row("set-up", set_up_s, 300, None)]
     for section in chosen:
@@ -231,4 +230,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a CI that gives up gets the same clean-up as Ctrl-C
+    sys.exit(main(sys.argv[1:], SECTIONS))

@@ -1,0 +1,1 @@
+"""Our own small checks: pure functions over texts that return complaints, each with a test that it can fail."""

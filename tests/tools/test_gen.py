@@ -1,0 +1,59 @@
+"""The generated pages: read from the sources, compared exactly, and nothing left over."""
+
+import pytest
+from tools.gen import make_pages
+from tools.gen.__main__ import ROOT, find_differences, write_pages
+from tools.gen.errors import find_codes
+from tools.gen.limits import read_limits
+
+LIMITS = '''"""Limits."""
+
+#: Bytes of one frame: held in memory whole
+#: while it is read.
+FRAME_BYTES_MAX = 4 * 1024
+
+#: First wait, and its cap.
+DELAY_US_MIN = 5
+DELAY_US_MAX: int = 300
+
+PLAIN = 1
+'''
+
+
+def test_limits_are_read_with_their_reasons():
+    assert read_limits(LIMITS) == [
+        ("FRAME_BYTES_MAX", "4 * 1024", "Bytes of one frame: held in memory whole while it is read."),
+        ("DELAY_US_MIN", "5", "First wait, and its cap."),
+        ("DELAY_US_MAX", "300", "First wait, and its cap."),
+        ("PLAIN", "1", ""),
+    ]
+
+
+def test_every_limit_of_the_product_has_a_reason():
+    limits = read_limits((ROOT / "src" / "skerry" / "model" / "limits.py").read_text())
+    assert len(limits) > 20
+    assert [name for name, _, reason in limits if not reason] == []
+
+
+def test_error_codes_are_whole_literals():
+    assert find_codes("raise Refused('E-CONFLICT', 'see E-OTHER')\nx = f'E-{y}'") == {"E-CONFLICT"}
+
+
+def test_what_was_written_is_current_and_every_change_is_found(tmp_path):
+    pages = {"a.md": "# A\n\none\n", "deep/b.json": "{}\n"}
+    write_pages(tmp_path, pages)
+    assert find_differences(tmp_path, pages) == []
+    (tmp_path / "a.md").write_text("# A\n\ntwo\n")
+    (tmp_path / "old.md").write_text("# Old\n")
+    (tmp_path / "deep" / "b.json").unlink()
+    found = find_differences(tmp_path, pages)
+    assert [line.split()[0] for line in found] == ["old.md", "a.md", "deep/b.json"]
+    assert "-two" in found[1]
+    assert "+one" in found[1]
+    write_pages(tmp_path, pages)
+    assert find_differences(tmp_path, pages) == []
+
+
+def test_two_generators_may_not_write_one_page(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.md"):
+        make_pages(tmp_path, (lambda _: {"a.md": "1"}, lambda _: {"a.md": "2"}))

@@ -1,0 +1,28 @@
+"""Generators of docs/generated/: one function each, from the sources to named texts, no files touched.
+
+Rule: what can be read from the code is never written by hand; `./dev check` fails when a page differs from what its
+generator makes now. Neighbours: `__main__.py` writes or compares; a new generator is a function in a file here and a
+line in GENERATORS.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.gen.errors import make_error_page
+from tools.gen.limits import make_limits_page
+
+#: A generator gets the root of the checkout and returns texts by file name below docs/generated/.
+Generator = Callable[[Path], dict[str, str]]
+
+GENERATORS: tuple[Generator, ...] = (make_error_page, make_limits_page)
+
+
+def make_pages(root: Path, generators: tuple[Generator, ...] = GENERATORS) -> dict[str, str]:
+    """Run every generator; two that claim one name are a defect of ours."""
+    pages: dict[str, str] = {}
+    for generate in generators:
+        for name, text in generate(root).items():
+            if name in pages:
+                raise ValueError(f"two generators write {name}")
+            pages[name] = text
+    return pages
