@@ -1,0 +1,545 @@
+"""What the API answers with; clients ignore fields they do not know, so fields are only ever added.
+
+Times are microseconds since 1970 by the core's wall clock, for people; order comes from numbers and event ids. States
+are computed from records and facts when asked, never stored.
+"""
+
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from skerry.model.asks import OperatorRole, TenantRole
+from skerry.model.errors import Problem
+from skerry.model.ids import (
+    AppName,
+    CauseId,
+    Digest,
+    InstanceId,
+    KeyId,
+    NodeName,
+    OperationId,
+    PlanId,
+    SecretName,
+    ServiceName,
+    SiteName,
+    TenantName,
+    TokenId,
+    VolumeName,
+)
+from skerry.model.signed import PublicKey, RoleKeys
+
+T = TypeVar("T")
+
+AppState = Literal["run", "hold", "ended", "lost"]
+SiteState = Literal["online", "silent", "joining", "unheard"]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every answer."""
+
+
+class Page(Answer, Generic[T], frozen=True, kw_only=True):
+    """Part of a listing in a stated order; an empty ``next_page_token`` ends it."""
+
+    items: tuple[T, ...]
+    next_page_token: str = ""
+
+
+class Condition(Answer, frozen=True, kw_only=True):
+    """Something about an object that is worth a person's eye."""
+
+    kind: str
+    reason: str
+
+
+class CloudEvent(Answer, frozen=True, kw_only=True):
+    """An event as CloudEvents 1.0 has it. ``id`` is the number in the core's log, so it also orders and resumes."""
+
+    specversion: str = "1.0"
+    id: str
+    #: ``/sites/NAME`` or ``/core``.
+    source: str
+    #: ``dev.skerry.`` kind ``.v1``
+    type: str
+    subject: str = ""
+    #: RFC 3339, by the clock of whoever wrote the event.
+    time: str = ""
+    datacontenttype: str = "application/json"
+    #: Extension attributes: the story it belongs to and its number at its site.
+    cause: CauseId = CauseId("")
+    sequence: int = 0
+    data: dict[str, str] = {}
+
+
+# --- apps ------------------------------------------------------------------------------------------------------------
+
+
+class Applied(Answer, frozen=True, kw_only=True):
+    """A wish was recorded durably: this number is now the app's newest."""
+
+    app: AppName
+    number: int
+    digest: Digest
+    state: AppState
+    #: Follow it with ``operations/ID`` until every site has it.
+    operation: OperationId
+    cause: CauseId
+    #: Newest event id before the change: read events after it to see what comes of it.
+    event_id: int
+
+
+class AppSummary(Answer, frozen=True, kw_only=True):
+    """An app in one line."""
+
+    app: AppName
+    #: Newest number of the app's line, tombstones included: what ``If-Match`` must name.
+    number: int
+    #: Number of the current revision; 0 when the app has ended.
+    revision: int
+    state: AppState
+    wanted: int
+    ready: int
+    refused: int
+    sites: int
+    changed_us: int
+
+
+class InstanceView(Answer, frozen=True, kw_only=True):
+    """One wanted or reported instance: the core's assignment beside the site's fact."""
+
+    instance: InstanceId
+    app: AppName
+    service: ServiceName
+    ordinal: int
+    site: SiteName
+    node: NodeName
+    site_state: SiteState
+    #: Revision number wanted; 0 when the core no longer wants the instance.
+    wanted: int
+    #: Revision number the site reported; 0 when it has not.
+    reported: int
+    #: The site's word; ``unknown`` until it has reported.
+    phase: str
+    health: str = "none"
+    reason: str = ""
+    restarts: int = 0
+    ports: dict[str, int] = {}
+
+
+class Unplaced(Answer, frozen=True, kw_only=True):
+    """Instances without a place, and why in one sentence."""
+
+    service: ServiceName
+    site: SiteName | None
+    reason: str
+
+
+class AppDetail(Answer, frozen=True, kw_only=True):
+    """An app with everything that ``skerry app show`` prints."""
+
+    summary: AppSummary
+    digest: Digest
+    description: str
+    labels: dict[str, str]
+    services: tuple[ServiceName, ...]
+    instances: tuple[InstanceView, ...]
+    unplaced: tuple[Unplaced, ...]
+    conditions: tuple[Condition, ...]
+    events: tuple[CloudEvent, ...]
+
+
+class RevisionSummary(Answer, frozen=True, kw_only=True):
+    """One number of an app's line."""
+
+    number: int
+    kind: Literal["revision", "tombstone"]
+    digest: Digest
+    current: bool
+    #: Digest of the manifest text; empty for tombstones.
+    source: str
+    description: str
+    actor: str
+    recorded_us: int
+
+
+class SiteBytes(Answer, frozen=True, kw_only=True):
+    """What a site must fetch before it can run the planned instances."""
+
+    site: SiteName
+    bytes: int
+
+
+class PlannedChange(Answer, frozen=True, kw_only=True):
+    """One difference that applying would make."""
+
+    kind: Literal["add", "remove", "change", "keep"]
+    site: SiteName
+    instance: InstanceId
+    detail: str
+
+
+class AppPlan(Answer, frozen=True, kw_only=True):
+    """A dry run: what applying this payload now would do. ``PUT`` with ``Skerry-Plan`` holds the core to it."""
+
+    plan: PlanId
+    app: AppName
+    #: Number that the apply's ``If-Match`` must name; 0 for ``If-None-Match: *``.
+    number: int
+    changes: tuple[PlannedChange, ...]
+    unplaced: tuple[Unplaced, ...]
+    pulls: tuple[SiteBytes, ...]
+    notes: tuple[str, ...]
+    #: What would refuse the apply: unknown images, secrets or sites.
+    problems: tuple[Problem, ...]
+
+
+class PlaceView(Answer, frozen=True, kw_only=True):
+    """Where an instance is and what its score was; lower is better."""
+
+    service: ServiceName
+    ordinal: int
+    site: SiteName
+    node: NodeName
+    score: int
+    kept: bool
+
+
+class RejectionView(Answer, frozen=True, kw_only=True):
+    """The first constraint that keeps an instance away from a site or node."""
+
+    service: ServiceName
+    site: SiteName
+    node: NodeName | None
+    constraint: str
+    detail: str
+
+
+class Why(Answer, frozen=True, kw_only=True):
+    """The reasons of the newest plan for an app."""
+
+    app: AppName
+    number: int
+    placed: tuple[PlaceView, ...]
+    unplaced: tuple[Unplaced, ...]
+    rejections: tuple[RejectionView, ...]
+    notes: tuple[str, ...]
+
+
+class AppChanged(Answer, frozen=True, kw_only=True):
+    """An app was paused, resumed or restarted."""
+
+    app: AppName
+    number: int
+    state: AppState
+    operation: OperationId
+    cause: CauseId
+    event_id: int
+
+
+class LogLine(Answer, frozen=True, kw_only=True):
+    """One line of output; ``stream`` is ``note`` when the core says something about the stream itself."""
+
+    site: SiteName
+    service: ServiceName
+    ordinal: int
+    stream: Literal["stdout", "stderr", "note"]
+    text: str
+
+
+class OperationView(Answer, frozen=True, kw_only=True):
+    """Long work: running until the sites have done it. Its state is computed from their facts."""
+
+    operation: OperationId
+    kind: Literal["apply", "delete", "pause", "resume", "restart"]
+    app: AppName
+    number: int
+    state: Literal["running", "done", "superseded"]
+    wanted: int
+    ready: int
+    #: Instances at sites that are silent: they do not hold a wait up for ever, they are named.
+    silent: int
+    refused: int
+    started_us: int
+    cause: CauseId
+
+
+# --- sites and joining -----------------------------------------------------------------------------------------------
+
+
+class NodeView(Answer, frozen=True, kw_only=True):
+    """A node: the registrar's word and the node's own."""
+
+    node: NodeName
+    key_class: str
+    device_key: KeyId
+    sealing_key: KeyId
+    reported: bool
+    cpu_m: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
+    arch: str = ""
+    kernel: str = ""
+    agent: str = ""
+    facts: dict[str, str] = {}
+
+
+class SiteSummary(Answer, frozen=True, kw_only=True):
+    """A site in one line."""
+
+    site: SiteName
+    number: int
+    state: SiteState
+    labels: dict[str, str]
+    region: str
+    country: str
+    nodes: int
+    instances: int
+    ready: int
+    #: Conditions the site reports, and ``learning``.
+    conditions: tuple[Condition, ...]
+    #: Seconds since the core heard of it; None when it has not since it was started.
+    heard_s_ago: int | None
+    settled: bool
+
+
+class DocumentView(Answer, frozen=True, kw_only=True):
+    """Which document a site should hold, and which it does."""
+
+    epoch: int
+    wanted: int
+    held: int
+    #: The wish has changed since ``wanted`` was numbered; it is numbered when the site next asks.
+    pending: bool
+    refused_code: str = ""
+    refused_reason: str = ""
+
+
+class LinkBytes(Answer, frozen=True, kw_only=True):
+    """Bytes of a site's link for one purpose since the site joined, as the core counted them."""
+
+    purpose: str
+    sent: int
+    received: int
+
+
+class SiteDetail(Answer, frozen=True, kw_only=True):
+    """A site with everything that ``skerry site show`` prints. ``latitude_udeg`` and its like are micro-degrees."""
+
+    summary: SiteSummary
+    latitude_udeg: int | None
+    longitude_udeg: int | None
+    tenants: tuple[TenantName, ...]
+    node_list: tuple[NodeView, ...]
+    document: DocumentView
+    #: The site holds a newer document than the core knows: nothing is published until apps are applied again.
+    learning: bool
+    unknown: tuple[InstanceId, ...]
+    session_epoch: int
+    link_class: str
+    link_bytes: tuple[LinkBytes, ...]
+    instances: tuple[InstanceView, ...]
+    events: tuple[CloudEvent, ...]
+
+
+class Recorded(Answer, frozen=True, kw_only=True):
+    """A change was recorded durably under ``number``."""
+
+    name: str
+    number: int
+    cause: CauseId
+    event_id: int
+
+
+class JoinTokenView(Answer, frozen=True, kw_only=True):
+    """A join token as the core knows it."""
+
+    token_id: str
+    site: SiteName
+    state: Literal["open", "used", "ended"]
+    expires_us: int
+    node: NodeName | None = None
+
+
+class JoinRequestView(Answer, frozen=True, kw_only=True):
+    """A box that asks to join, with all that the signer needs to check the second MAC itself (trust.md §8)."""
+
+    request: str
+    token_id: str
+    site: SiteName
+    node: NodeName
+    device: PublicKey
+    sealing: PublicKey
+    proof: bytes
+    mac_core: bytes
+    mac_bind: bytes
+    nonce: bytes
+    server_digest: bytes
+    #: Number of the site's present record; 0 when it has none.
+    record_number: int
+    state: Literal["pending", "joined", "refused"]
+    asked_us: int
+
+
+# --- images, volumes, secrets ----------------------------------------------------------------------------------------
+
+
+class BlobState(Answer, frozen=True, kw_only=True):
+    """How much of a blob is here: go on from ``have_bytes``."""
+
+    digest: Digest
+    have_bytes: int
+    complete: bool
+
+
+class ImageView(Answer, frozen=True, kw_only=True):
+    """A registered image."""
+
+    digest: Digest
+    name: str
+    config: Digest
+    #: Bytes of all layers, uncompressed: what a revision's image reference must say.
+    size_bytes: int
+    blobs: tuple[Digest, ...]
+    architecture: str
+    registered_us: int
+
+
+class VolumeView(Answer, frozen=True, kw_only=True):
+    """A volume at one site, as the site reports it."""
+
+    app: AppName
+    volume: VolumeName
+    site: SiteName
+    born: int
+    size_bytes: int
+    in_use: bool
+    state: str
+
+
+class SecretView(Answer, frozen=True, kw_only=True):
+    """A sealed secret: everything but its value, which nobody here can open."""
+
+    name: SecretName
+    number: int
+    digest: Digest
+    sealed_for: tuple[KeyId, ...]
+    used_by: tuple[AppName, ...]
+    recorded_us: int
+
+
+# --- access, audit and the core itself -------------------------------------------------------------------------------
+
+
+class TokenView(Answer, frozen=True, kw_only=True):
+    """An API token without its secret."""
+
+    token_id: TokenId
+    name: str
+    tenant: str
+    tenant_role: TenantRole
+    operator_role: OperatorRole
+    created_us: int
+    #: 0 means it does not end.
+    expires_us: int
+    state: Literal["live", "revoked", "ended"]
+
+
+class TokenMade(Answer, frozen=True, kw_only=True):
+    """A new token; ``token`` is shown this once and kept nowhere."""
+
+    token: str
+    view: TokenView
+
+
+class TenantView(Answer, frozen=True, kw_only=True):
+    """An owner of apps."""
+
+    tenant: TenantName
+    deploy_keys: RoleKeys
+    created_us: int
+
+
+class TenantMade(Answer, frozen=True, kw_only=True):
+    """A new tenant and its first token, shown this once."""
+
+    tenant: TenantView
+    first: TokenMade
+
+
+class AuditEntry(Answer, frozen=True, kw_only=True):
+    """One record of a chain: hash = SHA-256("skerry-audit-v1", 0x00, previous hash, payload) (trust.md §12)."""
+
+    seq: int
+    previous: bytes
+    hash: bytes
+    payload: bytes
+    time_us: int
+    actor: str
+    operation: str
+    object: str
+    outcome: str
+    cause: CauseId
+
+
+class SiteCounts(Answer, frozen=True, kw_only=True):
+    """Sites by state."""
+
+    online: int = 0
+    silent: int = 0
+    joining: int = 0
+    unheard: int = 0
+    learning: int = 0
+
+
+class Status(Answer, frozen=True, kw_only=True):
+    """One screen: what ``skerry status`` prints."""
+
+    version: str
+    root: bool
+    sites: SiteCounts
+    apps: tuple[AppSummary, ...]
+    #: Apps of ``apps`` that are not as wanted.
+    not_as_wanted: int
+    warnings: tuple[CloudEvent, ...]
+    conditions: tuple[Condition, ...]
+
+
+class CoreIdentity(Answer, frozen=True, kw_only=True):
+    """What a signer needs to write the root document: the core's delivery key and where sites reach it."""
+
+    version: str
+    delivery: PublicKey
+    #: DER of the delivery key's own certificate authority.
+    delivery_ca: bytes
+    endpoints: tuple[str, ...]
+    #: Number of the root document held; 0 when there is none yet.
+    root: int
+
+
+class Version(Answer, frozen=True, kw_only=True):
+    """Which release answers."""
+
+    version: str
+    format: int
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    """Liveness or readiness; each check with its own word."""
+
+    ok: bool
+    checks: dict[str, str] = {}
+
+
+class ProblemDocument(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9457 problem details, with Skerry's own code, hint, cause and located problems."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str = ""
+    hint: str = ""
+    cause: str = ""
+    errors: tuple[Problem, ...] = ()
