@@ -26,6 +26,7 @@ from skerry.plan.actions import (
     CreateNetwork,
     CreateVolume,
     DeleteVolume,
+    DropBlobs,
     FetchImage,
     LoadImage,
     Outcome,
@@ -162,8 +163,9 @@ class World:
             case FetchImage():
                 seen = change(seen, blobs=(*seen.blobs, ImageSeen(action.image, action.config, action.size_bytes)))
             case LoadImage():
-                blobs = tuple(item for item in seen.blobs if item.digest != action.image)
-                seen = change(seen, blobs=blobs, images=(*seen.images, ImageSeen(action.image, action.config, 1000)))
+                seen = change(seen, images=(*seen.images, ImageSeen(action.image, action.config, 1000)))
+            case DropBlobs():
+                seen = change(seen, blobs=tuple(item for item in seen.blobs if item.digest != action.image))
             case RemoveImage():
                 seen = change(seen, images=tuple(item for item in seen.images if item.config != action.config))
             case CreateNetwork():

@@ -1,1 +1,1 @@
-"""The site's shell: receive, observe, plan, perform, report. It decides nothing and never needs the core to be there."""
+"""The site's shell: receive, observe, plan, perform, report. It decides nothing and needs no core to be there."""

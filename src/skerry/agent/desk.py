@@ -18,7 +18,7 @@ from skerry.wire import CallRequest, DocumentPatch, HelloClaim, StreamData
 class DocumentVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the site made of a document patch."""
 
-    #: ``accepted``: durable. ``missing``: fetch ``digests`` and present the same patch again. ``whole``: base is not held.
+    #: ``accepted``: durable. ``missing``: fetch ``digests`` and present it again. ``whole``: base not held.
     state: str
     epoch: int = 0
     generation: int = 0
@@ -40,8 +40,8 @@ class CallAnswer(msgspec.Struct, frozen=True):
 class AgentDesk(Protocol):
     """The agent behind its link session."""
 
-    async def begin_session(self) -> HelloClaim:
-        """Raise the session epoch durably and return the claim to prove; ``format`` and ``features`` included."""
+    async def begin_session(self, above: int = 0) -> HelloClaim:
+        """Raise the session epoch durably, beyond ``above`` too, and return the claim to prove."""
         ...
 
     async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
@@ -61,11 +61,18 @@ class AgentDesk(Protocol):
         ...
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
-        """Return the next events above ``after`` in order, and how many were dropped by the outbox's limit before them."""
+        """Return the next events above ``after`` in order, and how many between were lost to the outbox's limit."""
         ...
 
     async def trim_outbox(self, through: int) -> None:
         """The parent has committed every event up to ``through``."""
+        ...
+
+    async def raise_outbox(self, floor: int) -> None:
+        """The parent holds events up to ``floor``, more than this journal ever wrote: an old disk was set back.
+
+        Events not yet sent get fresh numbers above ``floor``; no number is used twice, and an audit event says so.
+        """
         ...
 
     async def answer_call(self, request: CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:

@@ -31,6 +31,14 @@ class Driver(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """A driver that can tell when its runtime changed by itself; others are looked at from time to time."""
+
+    async def wait_changed(self) -> None:
+        """Return when something may have changed since the last return; never raises, may return too often."""
+        ...
+
+
 class Chunk(msgspec.Struct, frozen=True):
     """Bytes of a log or of a command: channel 1 is stdout, 2 is stderr."""
 

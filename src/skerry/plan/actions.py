@@ -33,6 +33,13 @@ class LoadImage(_Action, frozen=True, kw_only=True, tag="load-image"):
     config: Digest
 
 
+class DropBlobs(_Action, frozen=True, kw_only=True, tag="drop-blobs"):
+    """Give up the blobs of an image that the runtime has by now. Proof: the blob store no longer lists it."""
+
+    image: Digest
+    config: Digest
+
+
 class RemoveImage(_Action, frozen=True, kw_only=True, tag="remove-image"):
     """Evict an image that nothing needs. Proof: neither runtime nor blob store lists it."""
 
@@ -145,6 +152,7 @@ class ApplyRules(_Action, frozen=True, kw_only=True, tag="apply-rules"):
 Action = (
     FetchImage
     | LoadImage
+    | DropBlobs
     | RemoveImage
     | CreateNetwork
     | RemoveNetwork
@@ -165,7 +173,7 @@ def lane(action: Action) -> str:
     match action:
         case FetchImage():
             return f"fetch/{action.image}"
-        case LoadImage() | RemoveImage():
+        case LoadImage() | DropBlobs() | RemoveImage():
             return f"image/{action.config}"
         case CreateNetwork() | RemoveNetwork():
             return f"network/{action.tenant}/{action.app}/{action.name}"

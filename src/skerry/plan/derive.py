@@ -9,12 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from skerry.model import selector, variables
-from skerry.model.app import AppRevision, HealthCheck, Placement, Service, Sites
+from skerry.model import variables
+from skerry.model.app import AppRevision, HealthCheck, Placement, Service
 from skerry.model.document import Assignment
 from skerry.model.ids import Digest, NodeName, SecretName
 from skerry.model.instance import InlineFile, InstanceSpec, SecretFile, spec_digest
 from skerry.model.signed import SiteRecord
+from skerry.model.site_match import site_unmet
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -59,37 +60,6 @@ def derive_instance(
     except _NotDerivableError as refusal:
         return Underivable(refusal.code, refusal.reason)
     return Derived(spec, spec_digest(spec))
-
-
-def site_labels(record: SiteRecord) -> dict[str, str]:
-    """Labels that site selectors see: the registrar's, and what the record itself says."""
-    labels = dict(record.labels)
-    labels["site"] = record.site
-    if record.region:
-        labels["region"] = record.region
-    if record.country:
-        labels["country"] = record.country
-    return labels
-
-
-def site_unmet(sites: Sites, record: SiteRecord) -> str:
-    """Say which word of ``sites`` keeps this site out; empty when it is admitted."""
-    if sites.names and record.site not in sites.names:
-        return f"sites.names does not list {record.site}"
-    if record.site in sites.exclude:
-        return f"sites.exclude lists {record.site}"
-    if not sites.match:
-        return ""
-    labels = site_labels(record)
-    unmet = ""
-    for text in sites.match:
-        term = selector.first_unmet(selector.parse_selector(text), labels)
-        if term is None:
-            return ""
-        unmet = (
-            f"sites.match wants {selector.describe_term(term)}, the site has {labels.get(term.key, 'no such label')}"
-        )
-    return unmet
 
 
 def replicas_max(placement: Placement) -> int:

@@ -28,6 +28,7 @@ from skerry.model.observed import (
     VolumeSeen,
 )
 from skerry.model.signed import SiteRecord, Tombstone
+from skerry.model.site_match import site_unmet
 from skerry.plan import instances
 from skerry.plan.actions import (
     Action,
@@ -36,6 +37,7 @@ from skerry.plan.actions import (
     CreateNetwork,
     CreateVolume,
     DeleteVolume,
+    DropBlobs,
     FetchImage,
     LoadImage,
     RemoveContainer,
@@ -44,7 +46,7 @@ from skerry.plan.actions import (
     StopContainer,
     lane,
 )
-from skerry.plan.derive import Derived, Underivable, derive_instance, site_unmet
+from skerry.plan.derive import Derived, Underivable, derive_instance
 from skerry.plan.history import Ended, History
 from skerry.plan.report import Wait
 
@@ -240,6 +242,9 @@ def _plan_images(
                 unit.digest, FetchImage(image=unit.digest, config=unit.config, size_bytes=unit.size_bytes)
             )
     loaded = frozenset(image.config for image in observed.images)
+    for image in observed.blobs:
+        if image.config in loaded:
+            draft.add(DropBlobs(image=image.digest, config=image.config))
     complete = {image.digest for image in observed.blobs}
     free = observed.node.disk_free_bytes if observed.node is not None else None
     for digest in sorted(needed):

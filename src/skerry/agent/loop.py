@@ -1,0 +1,314 @@
+"""The one loop of a node: load, decide, perform, record.
+
+It takes no input: it is woken by a nudge or a timer and reads what is held, seen and remembered. Actions of different
+lanes run side by side; when one ends, the node is looked at and planned again. So a crash, a reboot, a drift and a new
+document are the same pass.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.agent.perform import Performer
+from skerry.clock import Clock, Tasks
+from skerry.model import limits
+from skerry.model.document import Assignment, assignment_instance
+from skerry.model.ids import InstanceId, UnitId
+from skerry.model.observed import (
+    Fact,
+    InstanceFact,
+    NodeFact,
+    NodeSeen,
+    Observation,
+    SiteFact,
+    VolumeFact,
+    encode_fact,
+    fact_key,
+)
+from skerry.plan.actions import Action, DeleteVolume, Outcome, StartContainer, lane
+from skerry.plan.history import Ended, History, Started, note_observed, note_outcome
+from skerry.plan.site import HeldSite, Now, SitePlan, plan_site
+from skerry.safe.db import Db
+from skerry.safe.errors import StoreFull
+from skerry.safe.sqlite import Connection
+
+#: Without any sign of change a node is looked at this often: finds drift that no runtime reports.
+RESYNC_US = 30_000_000
+#: Passes closer together than this are one: a burst of changes costs one look.
+SETTLE_US = 50_000
+#: Actions under way at once; starting more does not make two cores faster.
+ACTIONS_MAX = 4
+
+
+class Trust(Protocol):
+    """The node's trust clock."""
+
+    def trust_us(self) -> int:
+        """Microseconds since 1970 that only grow (trust.md §7)."""
+        ...
+
+
+class Reconciler:
+    """Brings one node to what it holds. ``held`` is None until the node has joined and holds a document."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        trust: Trust,
+        db: Db[Connection],
+        performer: Performer,
+        tasks: Tasks,
+        history: History,
+        read_held: Callable[[], HeldSite | None],
+        agent_version: str,
+    ) -> None:
+        self._clock = clock
+        self._trust = trust
+        self._db = db
+        self._performer = performer
+        self._tasks = tasks
+        self._read_held = read_held
+        self._agent_version = agent_version
+        self._nudge = asyncio.Event()
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._crashes: dict[UnitId, int] = {}
+        self.history = history
+        #: The last plan, for ``skerry agent status``.
+        self.plan = SitePlan()
+        #: Present facts by key, encoded.
+        self.facts: dict[str, bytes] = {}
+        self.facts_changed = asyncio.Event()
+        self.passes = 0
+
+    def nudge(self) -> None:
+        """Something may have changed: make a pass soon."""
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Pass after pass, until cancelled."""
+        while True:
+            self._nudge.clear()
+            await self.reconcile()
+            now_us = self._clock.boot_us()
+            wake_us = now_us + RESYNC_US
+            if self.plan.wake_us:
+                wake_us = min(wake_us, max(self.plan.wake_us, now_us + SETTLE_US))
+            timer = self._tasks.start("reconcile-timer", self._ring_at(wake_us))
+            await self._nudge.wait()
+            timer.cancel()
+            await self._clock.sleep_until(self._clock.boot_us() + SETTLE_US)
+
+    async def _ring_at(self, boot_us: int) -> None:
+        await self._clock.sleep_until(boot_us)
+        self._nudge.set()
+
+    async def reconcile(self) -> None:
+        """Make one pass."""
+        held = self._read_held()
+        if held is None:
+            return
+        observed = await self._performer.observe()
+        now = Now(self._clock.boot_us(), self._trust.trust_us())
+        self.history = note_observed(self.history, observed, now.boot_us)
+        plan = self._plan(held, observed, now)
+        try:
+            await self._record_plan(held, plan)
+        except StoreFull:
+            # What could not be remembered is not relied upon: actions wait, what runs goes on (faults.md D1).
+            plan = msgspec.structs.replace(plan, actions=(), wake_us=now.boot_us + 5_000_000)
+        self.plan = plan
+        await self._report(held, plan, observed.node)
+        for action in plan.actions:
+            name = lane(action)
+            if name not in self._busy and len(self._busy) < ACTIONS_MAX:
+                self._busy[name] = self._tasks.start(f"action {name}", self._do(name, action))
+        self.passes += 1
+
+    def _plan(self, held: HeldSite, observed: Observation, now: Now) -> SitePlan:
+        """Plan; when a unit makes the planner break, plan without it and quarantine it after some tries (R6)."""
+        held = self._without_quarantined(held)
+        try:
+            return plan_site(held, observed, self.history, now)
+        except Exception as error:
+            culprits = [name for name in sorted(held.units) if not self._plans(held, name, observed, now)]
+            if not culprits:
+                raise
+            for name in culprits:
+                self._crashes[name] = self._crashes.get(name, 0) + 1
+            reason = f"the planner breaks on it: {type(error).__name__}"
+            refused = {**held.refused, **dict.fromkeys(culprits, ("E-POISON", reason))}
+            return plan_site(msgspec.structs.replace(held, refused=refused), observed, self.history, now)
+
+    def _plans(self, held: HeldSite, name: UnitId, observed: Observation, now: Now) -> bool:
+        alone = msgspec.structs.replace(held, units={name: held.units[name]})
+        try:
+            plan_site(alone, observed, self.history, now)
+        except Exception:
+            return False
+        return True
+
+    def _without_quarantined(self, held: HeldSite) -> HeldSite:
+        poison = {
+            name: ("E-POISON", "it broke the planner too often and is left out until the document changes it")
+            for name, count in self._crashes.items()
+            if count >= limits.CRASHES_BEFORE_QUARANTINE and name in held.units
+        }
+        return msgspec.structs.replace(held, refused={**held.refused, **poison}) if poison else held
+
+    def forget_crashes(self, changed: Iterable[UnitId]) -> None:
+        """A new document changed these units: they get a fresh start."""
+        for name in changed:
+            self._crashes.pop(name, None)
+
+    async def _record_plan(self, held: HeldSite, plan: SitePlan) -> None:
+        """Journal what later actions rely on, before any of them is started."""
+        fresh: dict[InstanceId, Ended] = {
+            name: end for name, end in plan.ended.items() if self.history.kept.ended.get(name) != end
+        }
+        wanted = {assignment_instance(unit) for unit in held.units.values() if isinstance(unit, Assignment)}
+        stale = (self.history.kept.started.keys() | self.history.kept.ended.keys()) - wanted - self.history.runs.keys()
+        if not (fresh or plan.uid_ranges or stale):
+            return
+
+        def record(connection: Connection) -> None:
+            journal.record_uid_ranges(connection, plan.uid_ranges)
+            journal.record_ended(connection, fresh)
+            if stale:
+                journal.forget_instances(connection, wanted | self.history.runs.keys())
+
+        await self._db.run(record, soon=True)
+        kept = self.history.kept
+        self.history = msgspec.structs.replace(
+            self.history,
+            kept=msgspec.structs.replace(
+                kept,
+                uid_ranges={**kept.uid_ranges, **plan.uid_ranges},
+                started={name: start for name, start in kept.started.items() if name not in stale},
+                ended={name: end for name, end in {**kept.ended, **fresh}.items() if name not in stale},
+            ),
+        )
+
+    async def _do(self, name: str, action: Action) -> None:
+        """Perform one action and take in what came of it."""
+        try:
+            if isinstance(action, StartContainer):
+                await self._record_start(action)
+            outcome = await self._performer.perform(action)
+            self.history = note_outcome(self.history, action, outcome, self._clock.boot_us())
+            await self._tell(action, outcome)
+        except StoreFull:
+            return
+        finally:
+            del self._busy[name]
+            self._nudge.set()
+
+    async def _record_start(self, action: StartContainer) -> None:
+        """Remember the start before it happens, so that an end in this boot is known as the instance's own."""
+        started = Started(action.spec_digest, self.history.boot)
+        await self._db.run(lambda connection: journal.record_started(connection, action.instance, started), soon=True)
+        kept = self.history.kept
+        ended = {name: end for name, end in kept.ended.items() if name != action.instance}
+        kept = msgspec.structs.replace(kept, started={**kept.started, action.instance: started}, ended=ended)
+        self.history = msgspec.structs.replace(self.history, kept=kept)
+
+    async def _tell(self, action: Action, outcome: Outcome) -> None:
+        """Put what a person may want to know later into the outbox."""
+        draft: journal.Draft | None = None
+        if isinstance(action, DeleteVolume) and outcome.ok:
+            draft = journal.Draft(
+                time_us=self._clock.wall_us(),
+                type="volume.deleted",
+                klass="security",
+                subject=f"volume/{action.volume}",
+                tenant=action.tenant,
+                cause=action.cause,
+                message=f"volume {action.name} of {action.app} was deleted by its tombstone",
+                data={"tombstone": action.tombstone},
+            )
+        elif not outcome.ok and outcome.healthy is None:
+            trouble = self.history.troubles.get(lane(action))
+            if trouble is not None and trouble.count == 1:
+                draft = journal.Draft(
+                    time_us=self._clock.wall_us(),
+                    type="action.failed",
+                    subject=lane(action),
+                    cause=action.cause,
+                    message=f"{type(action).__name__}: {outcome.reason}",
+                    data={"code": outcome.code},
+                )
+        if draft is not None:
+            told = draft
+            await self._db.run(lambda connection: journal.append_events(connection, [told]))
+
+    async def _report(self, held: HeldSite, plan: SitePlan, node: NodeSeen | None) -> None:
+        """Turn the plan's facts into the reported map, and changes worth telling into events."""
+        facts: list[Fact] = [*plan.facts]
+        if node is not None:
+            facts.append(_node_facts(node, self._agent_version))
+        instances = {fact.instance for fact in facts if isinstance(fact, InstanceFact)}
+        conditions = {wait.subject: wait.reason for wait in plan.waits if wait.subject not in instances}
+        previous = self.facts
+        facts.append(
+            SiteFact(epoch=held.epoch, generation=held.generation, settled=plan.settled, conditions=conditions)
+        )
+        self.facts = {fact_key(fact): encode_fact(fact) for fact in facts}
+        drafts = [
+            draft
+            for fact in facts
+            if previous.get(fact_key(fact)) != self.facts[fact_key(fact)]
+            for draft in _describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
+        ]
+        if previous != self.facts:
+            self.facts_changed.set()
+        if drafts:
+            await self._db.run(lambda connection: journal.append_events(connection, drafts))
+
+
+def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:
+    """Say in an event what changed of a fact, where a person would care."""
+    if isinstance(fact, InstanceFact):
+        old = None if before is None else msgspec.msgpack.decode(before, type=InstanceFact)
+        if old is not None and (old.phase, old.revision, old.restarts) == (fact.phase, fact.revision, fact.restarts):
+            return []
+        tenant, app, service, _ = fact.instance.split("/")
+        return [
+            journal.Draft(
+                time_us=wall_us,
+                type=f"instance.{fact.phase}",
+                subject=f"instance/{fact.instance}",
+                tenant=tenant,
+                message=f"{app}/{service} is {fact.phase}" + (f": {fact.reason}" if fact.reason else ""),
+                data={"revision": str(fact.number), "restarts": str(fact.restarts)},
+            )
+        ]
+    if isinstance(fact, VolumeFact) and before is None:
+        tenant, app, name = fact.volume.split("/")
+        return [
+            journal.Draft(
+                time_us=wall_us,
+                type="volume.seen",
+                subject=f"volume/{fact.volume}",
+                tenant=tenant,
+                message=f"volume {name} of {app} is here ({fact.state})",
+            )
+        ]
+    return []
+
+
+def _node_facts(seen: NodeSeen, agent_version: str) -> NodeFact:
+    return NodeFact(
+        node=seen.node,
+        cpu_m=seen.cpu_m,
+        memory_bytes=seen.memory_bytes,
+        disk_bytes=seen.disk_bytes,
+        # Rounded to 256 MiB: a fact is sent when it changes, and free space always does.
+        disk_free_bytes=seen.disk_free_bytes >> 28 << 28,
+        arch=seen.arch,
+        kernel=seen.kernel,
+        agent=agent_version,
+        facts=seen.facts,
+    )
