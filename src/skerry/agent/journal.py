@@ -260,7 +260,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def append_events(connection: Connection, drafts: Iterable[Draft]) -> int:
-    """Put events into the outbox; return the highest sequence. Beyond the limit the oldest ordinary ones go, counted."""
+    """Put events into the outbox; return the highest sequence. Beyond the limit the oldest ordinary ones go."""
     counters = _read_counters(connection)
     last, dropped = counters.event_last, counters.dropped
     for draft in drafts:

@@ -70,6 +70,9 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     site: SiteName
     node: NodeName
     record: SiteRecord
+    #: Of the document; 0 while none is held.
+    epoch: int = 0
+    generation: int = 0
     units: dict[UnitId, Unit] = {}
     revisions: dict[Digest, AppRevision] = {}
     #: Sealed secrets held: tenant and name to the digest of the newest version.
