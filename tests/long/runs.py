@@ -1,0 +1,43 @@
+"""The list of long runs. A new one is a line here; its module takes the file to write and exits 0 when all held."""
+
+from dataclasses import dataclass
+
+#: Stands for the file that the run has to write.
+JSON = "{json}"
+
+
+@dataclass(frozen=True)
+class LongRun:
+    """One run: `python -m module arguments…`, its result in docs/results/NAME.json."""
+
+    name: str
+    why: str
+    module: str
+    arguments: tuple[str, ...]
+    #: Minutes it may take on two cores; printed, and three times as much only ends a run that hangs.
+    budget_min: int
+
+
+RUNS = (
+    LongRun(
+        "simulation",
+        "seeds that no change has seen, every invariant after every step",
+        "skerry.sim",
+        ("--seeds", "5000", "--first-seed", "100000", "--json", JSON),
+        80,
+    ),
+    LongRun(
+        "demo-spine",
+        "the story of the first milestone on real sites, unattended",
+        "tests.e2e.demo.spine",
+        ("--unattended", "--json", JSON),
+        20,
+    ),
+    LongRun(
+        "bench-spine",
+        "memory, bytes and ratios of the first milestone",
+        "bench.spine",
+        ("--json", JSON),
+        30,
+    ),
+)
