@@ -1,0 +1,116 @@
+"""Answering the parent's calls: a nonce, logs, a command, use of resources.
+
+Reading needs a session only. A command is an act on what runs: it needs a call signed by the tenant's deploy key that
+names a nonce this node drew, good once and for a short time (trust.md §5).
+"""
+
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from skerry.agent.desk import CallAnswer
+from skerry.clock import SECOND_US, Clock, Mint
+from skerry.drivers.base import Chunk, Console, ContainerStats, Exit
+from skerry.model.ids import CallId, InstanceId, NodeName, instance_id
+from skerry.model.observed import ContainerSeen
+from skerry.model.signed import Call, Envelope
+from skerry.trust.verdict import Denied
+from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply, StreamData
+
+#: A nonce is used at once by the client that asked for it; a minute covers a satellite link and a slow person.
+NONCE_LIFE_US = 60 * SECOND_US
+#: Nonces waiting for their call; more are drawn only by a misbehaving parent.
+NONCES_MAX = 64
+#: Lines of old output one call may ask for.
+TAIL_LINES_MAX = 10_000
+
+
+class StatsReply(msgspec.Struct, frozen=True, array_like=True):
+    """Body of the reply to ``stats``."""
+
+    containers: tuple[ContainerStats, ...]
+
+
+class CallDesk:
+    """Answers calls for one node."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mint: Mint,
+        console: Console,
+        find_container: Callable[[InstanceId], ContainerSeen | None],
+        verify_call: Callable[[Envelope], Call | Denied],
+    ) -> None:
+        self._clock = clock
+        self._mint = mint
+        self._console = console
+        self._find_container = find_container
+        self._verify_call = verify_call
+        self._nonces: dict[bytes, int] = {}
+        self.node = NodeName("")
+
+    async def answer(self, request: CallRequest) -> CallAnswer:
+        """Answer one call; a refusal is an answer too."""
+        try:
+            match request.kind:
+                case "nonce":
+                    return self._draw_nonce(msgspec.msgpack.decode(request.body, type=NonceAsk))
+                case "logs":
+                    return self._read_logs(request.call, msgspec.msgpack.decode(request.body, type=LogsAsk))
+                case "exec":
+                    return self._run_command(request.call, msgspec.msgpack.decode(request.body, type=Envelope))
+                case "stats":
+                    stats = StatsReply(await self._console.read_stats())
+                    return CallAnswer(True, msgspec.msgpack.encode(stats))
+        except msgspec.DecodeError as error:
+            return CallAnswer(False, code="E-CALL", reason=f"the body of call {request.kind} is malformed: {error}")
+
+    def _draw_nonce(self, ask: NonceAsk) -> CallAnswer:
+        if ask.node != self.node:
+            return CallAnswer(False, code="E-CALL", reason=f"this is node {self.node}, not {ask.node}")
+        now_us = self._clock.boot_us()
+        self._nonces = {nonce: end for nonce, end in self._nonces.items() if end > now_us}
+        if len(self._nonces) >= NONCES_MAX:
+            return CallAnswer(False, code="E-BUSY", reason="too many calls are waiting for their nonce")
+        nonce = self._mint.draw(32)
+        self._nonces[nonce] = now_us + NONCE_LIFE_US
+        return CallAnswer(True, msgspec.msgpack.encode(NonceReply(nonce)))
+
+    def _read_logs(self, call: CallId, ask: LogsAsk) -> CallAnswer:
+        seen = self._find_container(ask.instance)
+        if seen is None:
+            return CallAnswer(False, code="E-NOT-FOUND", reason=f"there is no container of {ask.instance} here")
+        tail = max(0, min(ask.tail, TAIL_LINES_MAX))
+        return CallAnswer(
+            True, stream=_as_stream(call, self._console.read_logs(seen.container, tail=tail, follow=ask.follow))
+        )
+
+    def _run_command(self, call: CallId, envelope: Envelope) -> CallAnswer:
+        signed = self._verify_call(envelope)
+        if isinstance(signed, Denied):
+            return CallAnswer(False, code=signed.code, reason=signed.reason)
+        end_us = self._nonces.pop(signed.nonce, None)
+        if end_us is None or end_us <= self._clock.boot_us():
+            return CallAnswer(
+                False, code="E-CALL", reason="the call's nonce was not drawn here, was used, or is too old"
+            )
+        instance = instance_id(signed.tenant, signed.app, signed.service, signed.ordinal)
+        seen = self._find_container(instance)
+        if seen is None or seen.state != "running":
+            return CallAnswer(False, code="E-NOT-FOUND", reason=f"{instance} does not run here")
+        return CallAnswer(True, stream=_as_stream(call, self._console.run_command(seen.container, signed.argv)))
+
+
+async def _as_stream(
+    call: CallId, items: AsyncIterator[Chunk] | AsyncIterator[Chunk | Exit]
+) -> AsyncIterator[StreamData]:
+    async for item in items:
+        match item:
+            case Chunk():
+                yield StreamData(call, item.channel, item.data)
+            case Exit():
+                yield StreamData(call, 1, b"", end=True, exit_code=item.code)
+                return
+    yield StreamData(call, 1, b"", end=True)

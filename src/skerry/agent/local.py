@@ -1,0 +1,90 @@
+"""The on-site socket: what a person at the box can ask without the core (``skerry agent status|doctor|logs``).
+
+HTTP/1.1 over a Unix socket of mode 0600, one request per connection, JSON answers. Only listed paths exist. It answers
+from memory and journal, so it answers cut off, with a full disk and with a dead runtime (I21).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+#: A request line and headers of our own client are under 300 bytes.
+REQUEST_BYTES_MAX = 4096
+#: Clients at once; a person and a monitor need two.
+CLIENTS_MAX = 16
+
+
+class LocalProblem(msgspec.Struct, frozen=True):
+    """An error on the socket, with the same words as the core's API."""
+
+    code: str
+    detail: str
+    hint: str = ""
+
+
+Handler = Callable[[dict[str, str]], Awaitable[msgspec.Struct | LocalProblem]]
+
+
+class LocalServer:
+    """Serves ``handlers`` by path on a Unix socket."""
+
+    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._clients = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen; a socket left by a killed predecessor is replaced."""
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BYTES_MAX)
+        self._path.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            if self._clients > CLIENTS_MAX:
+                await self._answer(writer, 503, LocalProblem("E-BUSY", "too many clients on the agent's socket"))
+                return
+            status, body = await self._handle(reader)
+            await self._answer(writer, status, body)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._clients -= 1
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _handle(self, reader: asyncio.StreamReader) -> tuple[int, msgspec.Struct]:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            return 400, LocalProblem("E-REQUEST", "the request is not HTTP or too long")
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(words) != 3 or words[0] != "GET":
+            return 400, LocalProblem("E-REQUEST", "only GET is served here")
+        target = urlsplit(words[1])
+        handler = self._handlers.get(target.path)
+        if handler is None:
+            known = ", ".join(sorted(self._handlers))
+            return 404, LocalProblem("E-NOT-FOUND", f"nothing at {target.path[:80]!r}", hint=f"known: {known}")
+        result = await handler({key: values[-1] for key, values in parse_qs(target.query).items()})
+        return (400 if isinstance(result, LocalProblem) else 200), result
+
+    async def _answer(self, writer: asyncio.StreamWriter, status: int, body: msgspec.Struct) -> None:
+        content = msgspec.json.encode(body)
+        head = f"HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+        writer.write(head.encode() + b"Connection: close\r\n\r\n" + content)
+        await writer.drain()

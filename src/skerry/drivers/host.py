@@ -1,0 +1,49 @@
+"""The machine itself as a driver: what it has and what is left of it. It performs nothing."""
+
+import platform
+from pathlib import Path
+
+import psutil
+
+from skerry.model.ids import NodeName
+from skerry.model.observed import NodeSeen, Observation
+from skerry.plan.actions import Action, Outcome, failed
+
+#: What Compose and OCI call the machine types that Python names otherwise.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+class HostDriver:
+    """Reads processor, memory and the disk that holds images and volumes."""
+
+    name = "host"
+    performs: tuple[type, ...] = ()
+
+    def __init__(self, node: NodeName, disk: Path, facts: dict[str, str]) -> None:
+        self._node = node
+        self._disk = disk
+        self._arch = _ARCHITECTURES.get(platform.machine(), platform.machine())
+        self._facts = {"arch": self._arch, "os": "linux", **facts}
+
+    async def observe(self) -> Observation:
+        """Read the present amounts."""
+        memory = psutil.virtual_memory()
+        disk = psutil.disk_usage(str(self._disk))
+        return Observation(
+            driver=self.name,
+            node=NodeSeen(
+                node=self._node,
+                cpu_m=1000 * (psutil.cpu_count() or 1),
+                memory_bytes=memory.total,
+                memory_available_bytes=memory.available,
+                disk_bytes=disk.total,
+                disk_free_bytes=disk.free,
+                arch=self._arch,
+                kernel=platform.release(),
+                facts=self._facts,
+            ),
+        )
+
+    async def perform(self, action: Action) -> Outcome:
+        """Refuse: the host driver only looks."""
+        return failed("E-DRIVER", f"the host driver does not do {type(action).__name__}")
