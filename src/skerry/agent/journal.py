@@ -16,16 +16,10 @@ from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, Te
 from skerry.model.signed import Envelope
 from skerry.plan.history import Ended, Kept, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
+from skerry.trust.floors import Floor
 
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _EVENT = msgspec.msgpack.Decoder(Event)
-
-
-class Floor(msgspec.Struct, frozen=True):
-    """The highest number accepted in one line, and which bytes had it."""
-
-    number: int
-    digest: Digest
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -44,6 +38,8 @@ class StoredDocument(msgspec.Struct, frozen=True):
     generation: int
     head: Envelope
     bodies: dict[UnitId, bytes]
+    #: Units that were refused when it was accepted: unit to (code, reason).
+    refused: dict[UnitId, tuple[str, str]] = {}
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -73,7 +69,7 @@ def _first_schema(connection: Connection) -> None:
     for statement in (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE document (slot TEXT PRIMARY KEY, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,"
-        " head BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
+        " head BLOB NOT NULL, refused BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE unit (slot TEXT NOT NULL, unit TEXT NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL,"
         " PRIMARY KEY (slot, unit)) WITHOUT ROWID",
         "CREATE TABLE object (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
@@ -176,17 +172,12 @@ def record_document(
     """
     connection.execute("DELETE FROM document WHERE slot = 'previous'")
     connection.execute("DELETE FROM unit WHERE slot = 'previous'")
-    for slot, epoch, generation, head in connection.execute(
-        "SELECT slot, epoch, generation, head FROM document WHERE slot = 'current'"
-    ).fetchall():
-        del slot
-        _insert_head(connection, "previous", epoch, generation, head)
-        bodies = connection.execute("SELECT unit, body FROM unit WHERE slot = 'current'").fetchall()
-        _insert_units(connection, "previous", bodies)
+    before = _read_document(connection, "current")
+    if before is not None:
+        _insert_document(connection, "previous", before)
     connection.execute("DELETE FROM document WHERE slot = 'current'")
     connection.execute("DELETE FROM unit WHERE slot = 'current'")
-    _insert_head(connection, "current", document.epoch, document.generation, msgspec.msgpack.encode(document.head))
-    _insert_units(connection, "current", document.bodies.items())
+    _insert_document(connection, "current", document)
     for digest, envelope in objects.items():
         content = msgspec.msgpack.encode(envelope)
         connection.execute(
@@ -337,24 +328,38 @@ def _change_counters(connection: Connection, **changes: int) -> Counters:
 
 
 def _read_document(connection: Connection, slot: str) -> StoredDocument | None:
-    row = connection.execute("SELECT epoch, generation, head FROM document WHERE slot = ?", (slot,)).fetchone()
+    row = connection.execute("SELECT epoch, generation, head, refused FROM document WHERE slot = ?", (slot,)).fetchone()
     if row is None:
         return None
     bodies = connection.execute("SELECT unit, body FROM unit WHERE slot = ?", (slot,))
-    return StoredDocument(row[0], row[1], _ENVELOPE.decode(row[2]), {UnitId(name): body for name, body in bodies})
-
-
-def _insert_head(connection: Connection, slot: str, epoch: int, generation: int, head: bytes) -> None:
-    connection.execute(
-        "INSERT INTO document (slot, epoch, generation, head, checksum) VALUES (?, ?, ?, ?, ?)",
-        (slot, epoch, generation, head, record_checksum(slot.encode(), head)),
+    return StoredDocument(
+        row[0],
+        row[1],
+        _ENVELOPE.decode(row[2]),
+        {UnitId(name): body for name, body in bodies},
+        msgspec.msgpack.decode(row[3], type=dict[UnitId, tuple[str, str]]),
     )
 
 
-def _insert_units(connection: Connection, slot: str, bodies: Iterable[tuple[str, bytes]]) -> None:
+def _insert_document(connection: Connection, slot: str, document: StoredDocument) -> None:
+    head = msgspec.msgpack.encode(document.head)
+    connection.execute(
+        "INSERT INTO document (slot, epoch, generation, head, refused, checksum) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            slot,
+            document.epoch,
+            document.generation,
+            head,
+            msgspec.msgpack.encode(document.refused),
+            record_checksum(slot.encode(), head),
+        ),
+    )
     connection.executemany(
         "INSERT INTO unit (slot, unit, body, checksum) VALUES (?, ?, ?, ?)",
-        [(slot, name, body, record_checksum(f"{slot}/{name}".encode(), body)) for name, body in bodies],
+        [
+            (slot, name, body, record_checksum(f"{slot}/{name}".encode(), body))
+            for name, body in document.bodies.items()
+        ],
     )
 
 

@@ -1,0 +1,302 @@
+"""Fake machines: a node's runtime, volumes and firewall in memory, with the faults that real ones have.
+
+``FakeMachine`` is what survives the agent: containers, images, volumes, networks and rules. ``FakeDriver`` is the
+agent's hand on it and implements the same interface as the real drivers, down to the contract tests. Faults are drawn
+from the machine's own mint: slow and failing actions, and half-done ones, where the effect happened but the agent was
+told that it had not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from skerry.clock import SECOND_US, Clock, Mint
+from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.model.ids import Digest, InstanceId, NodeName, VolumeName
+from skerry.model.instance import InstanceSpec
+from skerry.model.observed import (
+    ContainerSeen,
+    ContainerState,
+    ImageSeen,
+    NetworkSeen,
+    NodeSeen,
+    Observation,
+    VolumeSeen,
+)
+from skerry.plan.actions import (
+    DONE,
+    Action,
+    ApplyRules,
+    CheckHealth,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DeleteVolume,
+    LoadImage,
+    Outcome,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+    failed,
+)
+
+
+class MachineFaults(msgspec.Struct):
+    """Rates, per action, in the closed interval [0, 1]; times in microseconds."""
+
+    fail: float = 0.0
+    #: The effect happens, the answer is lost.
+    half: float = 0.0
+    slow_us: int = 0
+    unavailable: bool = False
+
+
+class FakeMachine:
+    """One machine at a site; it goes on while no agent is there."""
+
+    def __init__(self, node: NodeName, mint: Mint, disk_bytes: int = 64 << 30) -> None:
+        self.node = node
+        self.mint = mint
+        self.boots = 1
+        self.disk_bytes = disk_bytes
+        self.containers: dict[str, ContainerSeen] = {}
+        self.specs: dict[str, InstanceSpec] = {}
+        self.images: dict[Digest, ImageSeen] = {}
+        self.volumes: dict[str, VolumeSeen] = {}
+        #: What services wrote: volume id to content, to see that nothing is lost.
+        self.contents: dict[str, str] = {}
+        self.networks: dict[tuple[str, str, str], NetworkSeen] = {}
+        self.rules = ""
+        self.unhealthy: set[InstanceId] = set()
+        self.faults = MachineFaults()
+        #: Every start, stop and deletion, for checkers: (kind, subject).
+        self.story: list[tuple[str, str]] = []
+        self.changed: Callable[[], None] = lambda: None
+        self._serial = 0
+
+    @property
+    def boot(self) -> str:
+        """Name of this boot, as a machine's boot id."""
+        return f"boot-{self.boots}"
+
+    def running(self) -> list[InstanceId]:
+        """Instances that run now, sorted."""
+        return sorted(seen.instance for seen in self.containers.values() if seen.state == "running")
+
+    def reboot(self) -> None:
+        """Power off and on: everything stops, the disk stays."""
+        self.boots += 1
+        for name, seen in self.containers.items():
+            if seen.state != "created":
+                self._set(name, "exited", 0)
+        self.rules = ""
+
+    def crash(self, instance: InstanceId, exit_code: int = 1) -> None:
+        """Let an instance's process end by itself."""
+        for name, seen in self.containers.items():
+            if seen.instance == instance and seen.state == "running":
+                self._set(name, "exited", exit_code)
+                self.changed()
+
+    def _set(self, container: str, state: ContainerState, exit_code: int) -> None:
+        self.containers[container] = msgspec.structs.replace(
+            self.containers[container], state=state, exit_code=exit_code
+        )
+
+    def free_bytes(self) -> int:
+        """Disk that is left."""
+        return self.disk_bytes - sum(image.size_bytes for image in self.images.values())
+
+    def do(self, action: Action, archive: Callable[[Digest], int]) -> Outcome:
+        """Perform one action at once; idempotent, as the drivers' contract says."""
+        match action:
+            case LoadImage():
+                self.images[action.config] = ImageSeen(action.image, action.config, archive(action.image))
+            case RemoveImage():
+                self.images.pop(action.config, None)
+            case CreateNetwork():
+                self.networks[(action.tenant, action.app, action.name)] = NetworkSeen(
+                    tenant=action.tenant, app=action.app, name=action.name, internal=action.internal
+                )
+            case RemoveNetwork():
+                self.networks.pop((action.tenant, action.app, action.name), None)
+            case CreateVolume():
+                self._create_volume(action)
+            case DeleteVolume():
+                self.volumes.pop(action.volume, None)
+                self.contents.pop(action.volume, None)
+                self.story.append(("delete-volume", action.volume))
+            case CreateContainer():
+                return self._create_container(action)
+            case StartContainer():
+                return self._start(action)
+            case StopContainer():
+                if action.container in self.containers and self.containers[action.container].state != "exited":
+                    self.story.append(("stop", action.instance))
+                    self._set(action.container, "exited", 143)
+            case UnpauseContainer():
+                if action.container in self.containers:
+                    self._set(action.container, "running", 0)
+            case RemoveContainer():
+                self.containers.pop(action.container, None)
+                self.specs.pop(action.container, None)
+            case CheckHealth():
+                well = action.instance not in self.unhealthy
+                return Outcome(ok=True, healthy=well, reason="" if well else "it said no")
+            case ApplyRules():
+                self.rules = action.digest
+            case _:
+                return failed("E-NO-DRIVER", f"a fake machine does not do {type(action).__name__}")
+        return DONE
+
+    def _create_volume(self, action: CreateVolume) -> None:
+        if action.volume not in self.volumes:
+            self.volumes[action.volume] = VolumeSeen(
+                volume=action.volume,
+                tenant=action.tenant,
+                app=action.app,
+                name=action.name,
+                uid_start=action.uid_start,
+                born=action.born,
+            )
+            self.contents[action.volume] = ""
+
+    def _create_container(self, action: CreateContainer) -> Outcome:
+        spec = action.spec
+        if spec.image_config not in self.images:
+            return failed("E-RUNTIME", f"no such image: {spec.image_config}")
+        for seen in self.containers.values():
+            if seen.instance == spec.id and seen.spec == action.spec_digest:
+                return DONE
+        self._serial += 1
+        name = f"c{self._serial:05}"
+        self.specs[name] = spec
+        self.containers[name] = ContainerSeen(
+            container=name,
+            instance=spec.id,
+            tenant=spec.tenant,
+            app=spec.app,
+            service=spec.service,
+            ordinal=spec.ordinal,
+            spec=action.spec_digest,
+            image_config=spec.image_config,
+            state="created",
+            volumes=tuple(VolumeName(mount.source) for mount in spec.mounts if mount.kind == "volume"),
+        )
+        return DONE
+
+    def _start(self, action: StartContainer) -> Outcome:
+        seen = self.containers.get(action.container)
+        if seen is None:
+            return failed("E-RUNTIME", "no such container")
+        if seen.state == "running":
+            return DONE
+        ports = {(port.published, port.protocol) for port in self.specs[action.container].ports if port.published}
+        for name, other in self.containers.items():
+            if other.state == "running" and name != action.container:
+                taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
+                if taken:
+                    return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
+        self._set(action.container, "running", 0)
+        self.story.append(("start", action.instance))
+        for volume in seen.volumes:
+            key = f"{seen.tenant}/{seen.app}/{volume}"
+            self.contents[key] = self.contents.get(key, "") + "+"
+        return DONE
+
+
+class FakeDriver:
+    """The agent's hand on a fake machine."""
+
+    name = "fake"
+    performs = (
+        LoadImage,
+        RemoveImage,
+        CreateNetwork,
+        RemoveNetwork,
+        CreateVolume,
+        DeleteVolume,
+        CreateContainer,
+        StartContainer,
+        StopContainer,
+        UnpauseContainer,
+        RemoveContainer,
+        CheckHealth,
+        ApplyRules,
+    )
+
+    def __init__(self, machine: FakeMachine, clock: Clock, archive_size: Callable[[Digest], int]) -> None:
+        self.machine = machine
+        self._clock = clock
+        self._archive_size = archive_size
+        self._changed = asyncio.Event()
+        machine.changed = self._changed.set
+
+    async def observe(self) -> Observation:
+        """Look at the machine."""
+        machine = self.machine
+        if machine.faults.unavailable:
+            return Observation(driver=self.name, unavailable="the runtime does not answer")
+        return Observation(
+            driver=self.name,
+            containers=tuple(machine.containers.values()),
+            volumes=tuple(machine.volumes.values()),
+            networks=tuple(machine.networks.values()),
+            images=tuple(machine.images.values()),
+            rules=machine.rules,
+            node=NodeSeen(
+                node=machine.node,
+                cpu_m=4000,
+                memory_bytes=8 << 30,
+                memory_available_bytes=8 << 30,
+                disk_bytes=machine.disk_bytes,
+                disk_free_bytes=machine.free_bytes(),
+                arch="amd64",
+                facts={"arch": "amd64", "os": "linux"},
+            ),
+        )
+
+    async def perform(self, action: Action) -> Outcome:
+        """Do one action, with the faults the machine has now."""
+        faults = self.machine.faults
+        if faults.unavailable:
+            return failed("E-TIMEOUT", "the runtime does not answer")
+        if faults.slow_us:
+            await self._clock.sleep_until(self._clock.boot_us() + int(faults.slow_us * self.machine.mint.uniform()))
+        if faults.fail and self.machine.mint.uniform() < faults.fail:
+            return failed("E-RUNTIME", "the runtime refused")
+        outcome = self.machine.do(action, self._archive_size)
+        if faults.half and outcome.healthy is None and self.machine.mint.uniform() < faults.half:
+            return failed("E-TIMEOUT", "no answer in time")
+        return outcome
+
+    async def wait_changed(self) -> None:
+        """Return when a container ended by itself."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def read_logs(self, container: str, *, tail: int, follow: bool) -> AsyncIterator[Chunk]:
+        """Give a line that names the container's instance."""
+        seen = self.machine.containers.get(container)
+        if seen is not None:
+            yield Chunk(1, f"{seen.instance} says hello\n".encode())
+        if follow:
+            await self._clock.sleep_until(self._clock.boot_us() + 3600 * SECOND_US)
+
+    async def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncIterator[Chunk | Exit]:
+        """Echo the command."""
+        self.machine.story.append(("exec", f"{container} {' '.join(argv)}"))
+        yield Chunk(1, " ".join(argv).encode())
+        yield Exit(0)
+
+    async def read_stats(self) -> tuple[ContainerStats, ...]:
+        """Every running container uses a little."""
+        return tuple(
+            ContainerStats(container=name, cpu_us=1000, memory_bytes=1 << 20)
+            for name, seen in sorted(self.machine.containers.items())
+            if seen.state == "running"
+        )
