@@ -1,9 +1,12 @@
 """SQLAlchemy Core over an APSW connection: a small PEP 249 face and a dialect on SQLAlchemy's own SQLite dialect.
 
-Rule: transactions belong to ``safe.db.Db``. A store function is handed a connection that is already inside its savepoint;
-``commit`` is refused here and nested savepoints work. Rows are fetched at once, so no open statement outlives its call.
+Rule: transactions belong to ``safe.db.Db``. A store function is handed a connection that is already inside its
+savepoint; ``commit`` is refused, nested savepoints work. Rows are fetched at once: no statement outlives its call.
 Neighbours: ``safe/sqlite.py`` opens the file below; why APSW is in docs/decisions/0011-sqlite-library.md.
 """
+
+# APSW's stubs name a type of Python 3.12 (Buffer), which Python 3.11 does not know.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
