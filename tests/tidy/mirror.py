@@ -11,6 +11,7 @@ FREE_FOLDERS: Mapping[str, str] = {
     "tests/contract/": "one suite per interface, run against every implementation",
     "tests/e2e/": "real processes, namespaces and containers",
     "tests/long/": "the runner of long runs",
+    "tests/powercut/": "cuts of every store, whichever room it is in",
     "tests/packaging/": "mirrors packaging/, not src/",
     "tests/tidy/": "checks of the sources themselves",
     "tests/tools/": "mirrors tools/, not src/",

@@ -1,0 +1,81 @@
+"""The pages tell the truth about the sources. Each check is a function of tests/tidy/pages.py and can fail."""
+
+import re
+from collections.abc import Iterable
+
+from tests.tidy import pages
+from tests.tidy.sources import ROOT, Source, list_rooms, read_checkout, read_product
+
+#: Classes of the model that are parts of a noun and need no word of their own.
+PARTS = {
+    "Config": "Compose's word, part of an app",
+    "ContainerSeen": "a container as its driver saw it; the word of the glossary is `observed`",
+    "FileMount": "Compose's word, part of a service",
+    "HealthCheck": "Compose's word, part of a service",
+    "InlineFile": "part of what runs: a config, written into the container",
+    "KindRow": "a line of the table of signed kinds",
+    "Mount": "Compose's word, part of a service",
+    "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
+    "Port": "Compose's word, part of a service",
+    "PublicKey": "the public half of a key",
+    "Reference": "a `${NAME}` in a manifest",
+    "Resources": "Compose's word, part of a service",
+    "Restart": "Compose's word, part of a service",
+    "RoleKeys": "the keys of one role in the root",
+    "Signature": "one line under an envelope",
+    "Spread": "part of the placement of an app",
+    "Term": "one condition of a selector",
+    "Ulimit": "Compose's word, part of a service",
+    "VariableError": "what is wrong with a `${NAME}`",
+}
+
+#: Files of the model whose classes are shapes of the API or errors, and no nouns.
+SHAPES = ("src/skerry/model/answers.py", "src/skerry/model/asks.py", "src/skerry/model/errors.py")
+
+
+def expect_none(complaints: Iterable[str]) -> None:
+    found = list(complaints)
+    assert not found, "\n" + "\n".join(found)
+
+
+def list_pages() -> list[Source]:
+    """Every page but the generated ones, which are made from the sources."""
+    found = [source for source in read_checkout() if source.path.endswith(".md")]
+    return [page for page in found if not page.path.startswith(("docs/generated/", "docs/results/", "tests/images/"))]
+
+
+def read_page(path: str) -> Source:
+    return next(source for source in read_checkout() if source.path == path)
+
+
+def test_every_file_that_a_page_names_exists():
+    expect_none(pages.find_missing_files(list_pages(), (source.path for source in read_checkout())))
+
+
+def test_every_name_that_a_page_gives_is_declared():
+    expect_none(pages.find_missing_names(list_pages(), pages.list_declared(read_product()), list_rooms()))
+
+
+def test_every_word_of_dev_that_a_page_names_exists():
+    words = set(re.findall(r'(?:Word|delegate)\("([a-z]+)"', (ROOT / "dev").read_text()))
+    assert "demo" in words
+    expect_none(pages.find_missing_words(list_pages(), words))
+
+
+def test_every_room_has_its_row_on_the_map():
+    expect_none(pages.find_rooms_without_row(read_page("docs/architecture.md"), list_rooms()))
+
+
+def test_every_noun_of_the_model_is_explained():
+    nouns = pages.list_nouns(s for s in read_product() if s.room == "model" and s.path not in SHAPES)
+    expect_none(pages.find_unexplained(nouns, pages.list_glossary(read_page("docs/glossary.md")), PARTS))
+
+
+def test_links_lead_somewhere():
+    expect_none(pages.find_dead_links(list_pages(), {source.path: source.text for source in read_checkout()}))
+
+
+def test_decisions_are_numbered_and_listed():
+    records = [page for page in list_pages() if re.match(r"docs/decisions/\d", page.path)]
+    assert len(records) >= 9
+    expect_none(pages.find_unlisted_decisions(read_page("docs/decisions/README.md"), records))
