@@ -1,0 +1,213 @@
+"""``plan_fleet``: from every wish and every site to one map of units per site, with reasons.
+
+Pure and total: the same snapshot gives the same plan in any order of its sites and apps, and planning again with the
+result yields nothing new. A map is complete; the core gives it a generation only when it differs from the one before
+and the site asks for it (core/delivery.py), so what a site holds is never behind what the core remembers having sent.
+"""
+
+import msgspec
+
+from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
+from skerry.model.ids import Digest, SecretName, SiteName, TenantName, UnitId, instance_id
+from skerry.model.site_match import site_unmet
+from skerry.plan.placement.seats import Seating
+from skerry.plan.report import AppReport, Change
+from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
+
+#: Rounds until nothing changes. The second one shows that the first was stable; more are needed only when room that
+#: one app gave back lets another one move, which two further rounds have always been enough for.
+ROUNDS_MAX = 6
+
+
+class SiteUnits(msgspec.Struct, frozen=True):
+    """Everything one site should do: its whole new map of units."""
+
+    site: SiteName
+    units: dict[UnitId, Unit]
+
+
+class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to publish and why."""
+
+    #: Version of the snapshot this stands on.
+    version: int
+    #: Only sites whose map differs from the present one, in the order of their names.
+    documents: tuple[SiteUnits, ...]
+    reports: tuple[AppReport, ...]
+    changes: tuple[Change, ...]
+    #: Learning sites about which the core knows enough again (``is_understood``).
+    understood: tuple[SiteName, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
+    """Plan the whole fleet. No rule here depends on time or chance, so neither is asked for."""
+    before = {view.site: view.units for view in snapshot.sites}
+    current = snapshot
+    reports: tuple[AppReport, ...] = ()
+    for _ in range(ROUNDS_MAX):
+        planned, reports = _plan_once(current)
+        if all(planned[view.site] == view.units for view in current.sites if not view.learning):
+            break
+        current = _with_units(current, planned)
+    after = {view.site: view.units for view in current.sites}
+    changed = [site for site in sorted(after) if after[site] != before[site]]
+    return FleetPlan(
+        version=snapshot.version,
+        documents=tuple(SiteUnits(site, after[site]) for site in changed),
+        reports=reports,
+        changes=tuple(change for site in changed for change in compare_units(site, before[site], after[site])),
+        understood=tuple(
+            sorted(view.site for view in snapshot.sites if view.learning and is_understood(view, snapshot))
+        ),
+        notes=_note(snapshot),
+    )
+
+
+def compare_units(site: SiteName, before: dict[UnitId, Unit], after: dict[UnitId, Unit]) -> tuple[Change, ...]:
+    """Say what differs between two maps of a site, for people: instances only."""
+    changes: list[Change] = []
+    for name in sorted(set(before) | set(after)):
+        old, new = before.get(name), after.get(name)
+        unit = new or old
+        if not isinstance(unit, Assignment):
+            continue
+        instance = instance_id(unit.tenant, unit.app, unit.service, unit.ordinal)
+        if old is None:
+            changes.append(Change(kind="add", site=site, instance=instance, detail=f"on {unit.node}"))
+        elif new is None:
+            changes.append(Change(kind="remove", site=site, instance=instance, detail=f"from {unit.node}"))
+        elif old != new and isinstance(old, Assignment) and isinstance(new, Assignment):
+            changes.append(Change(kind="change", site=site, instance=instance, detail=_describe(old, new)))
+        else:
+            changes.append(Change(kind="keep", site=site, instance=instance, detail=f"on {unit.node}"))
+    return tuple(changes)
+
+
+def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
+    """Say whether the core again knows a wish at least as new for everything a learning site reports.
+
+    Then its owners have spoken since (applied or deleted), and publishing orders nothing out of mere ignorance.
+    """
+    if not view.learning:
+        return False
+    numbers = {(wish.tenant, wish.app): wish.number for wish in snapshot.apps}
+    for fact in view.instances:
+        tenant, app, _, _ = fact.instance.split("/")
+        if numbers.get((tenant, app), 0) < fact.number:  # type: ignore[arg-type]
+            return False
+    return True
+
+
+def _plan_once(snapshot: FleetSnapshot) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...]]:
+    seated, reports = Seating(snapshot).run()
+    planned: dict[SiteName, dict[UnitId, Unit]] = {}
+    for view in snapshot.sites:
+        if view.learning:
+            planned[view.site] = view.units
+            continue
+        units: list[Unit] = list(seated.get(view.site, ()))
+        units += _hold_images(seated.get(view.site, []), snapshot)
+        units += _hold_secrets(view, seated.get(view.site, []), snapshot)
+        units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
+        planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
+    return planned, reports
+
+
+def _hold_images(assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
+    holds: dict[Digest, Unit] = {}
+    for assignment in assignments:
+        revision = snapshot.revisions.get(assignment.revision)
+        service = None if revision is None else revision.services.get(assignment.service)
+        if service is not None:
+            image = service.image
+            holds[image.digest] = ImageHold(image.digest, image.config, image.size_bytes)
+    return list(holds.values())
+
+
+def _hold_secrets(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
+    """Hold the newest version sealed for every node that needs it; until there is one, the version held before."""
+    users: dict[tuple[TenantName, SecretName], set[str]] = {}
+    for assignment in assignments:
+        revision = snapshot.revisions.get(assignment.revision)
+        if revision is None or assignment.service not in revision.services:
+            continue
+        for use in revision.services[assignment.service].secrets:
+            name = revision.secrets[use.source].name
+            users.setdefault((assignment.tenant, name), set()).add(assignment.node)
+    present = {(unit.tenant, unit.name): unit for unit in view.units.values() if isinstance(unit, SecretHold)}
+    holds: list[Unit] = []
+    for (tenant, name), nodes in sorted(users.items()):
+        wish = snapshot.secrets.get((tenant, name))
+        keys = {view.sealing.get(node) for node in view.record.nodes if node in nodes}
+        if wish is not None and keys <= wish.sealed_for:
+            holds.append(SecretHold(tenant, name, wish.digest))
+        elif (tenant, name) in present:
+            holds.append(present[tenant, name])
+    return holds
+
+
+def _notify_tombstones(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
+    """Show a tombstone to every admitted site that may still hold something it is about, and to no other."""
+    notices: list[Unit] = []
+    for wish in sorted(snapshot.apps, key=lambda item: (item.tenant, item.app)):
+        stone, digest = wish.tombstone, wish.tombstone_digest
+        if stone is None or digest is None or wish.tenant not in view.record.tenants:
+            continue
+        if stone.number < wish.revision_number:
+            continue  # a site refuses it: the app has spoken again since
+        if not site_unmet(stone.sites, view.record) and _concerns(view, wish, digest):
+            notices.append(TombstoneNotice(wish.tenant, wish.app, digest))
+    return notices
+
+
+def _concerns(view: SiteView, wish: AppWish, digest: Digest) -> bool:
+    stone = wish.tombstone
+    assert stone is not None
+    prefix = f"{wish.tenant}/{wish.app}/"
+    volumes = {prefix + name for name in stone.volumes}
+    if any(fact.volume in volumes and fact.born < stone.number for fact in view.volumes):
+        return True
+    if stone.ends_app and any(
+        fact.instance.startswith(prefix) and fact.number < stone.number for fact in view.instances
+    ):
+        return True
+    for unit in view.units.values():
+        if isinstance(unit, TombstoneNotice) and unit.digest == digest and not view.acknowledged:
+            return True
+        if isinstance(unit, Assignment) and (unit.tenant, unit.app) == (wish.tenant, wish.app) and stone.ends_app:
+            return wish.revision is None
+    return False
+
+
+def _with_units(snapshot: FleetSnapshot, planned: dict[SiteName, dict[UnitId, Unit]]) -> FleetSnapshot:
+    sites = tuple(
+        view
+        if planned[view.site] == view.units
+        else msgspec.structs.replace(view, units=planned[view.site], acknowledged=False)
+        for view in snapshot.sites
+    )
+    return msgspec.structs.replace(snapshot, sites=sites)
+
+
+def _describe(old: Assignment, new: Assignment) -> str:
+    parts: list[str] = []
+    if old.revision != new.revision:
+        parts.append("new revision")
+    if old.node != new.node:
+        parts.append(f"from {old.node} to {new.node}")
+    if old.state != new.state:
+        parts.append("paused" if new.state == "hold" else "resumed")
+    if old.restart != new.restart:
+        parts.append("started afresh")
+    return ", ".join(parts)
+
+
+def _note(snapshot: FleetSnapshot) -> tuple[str, ...]:
+    notes: list[str] = []
+    for view in sorted(snapshot.sites, key=lambda item: item.site):
+        if view.learning:
+            notes.append(f"{view.site} holds a newer document than the core knows: nothing is published to it")
+        unheard = sorted(node for node in view.record.nodes if node not in view.nodes)
+        notes += [f"{view.site}/{node} has not reported its size: everything is admitted there" for node in unheard]
+    return tuple(notes)

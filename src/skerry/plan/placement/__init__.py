@@ -1,0 +1,1 @@
+"""Choosing site and node for an instance: integers only, a stated order, every refusal with its reason."""

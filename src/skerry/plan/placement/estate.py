@@ -1,0 +1,147 @@
+"""Every node of every site with what is taken of it: the working memory of one planning run.
+
+``commit`` and ``release`` are the only mutators and undo each other exactly. Amounts a node has not reported are
+unknown (None) and refuse nothing. Slots are ordered by enrolment of the site, then by name of the node; that order
+breaks every tie.
+"""
+
+from collections import Counter
+
+from skerry.model.app import Port
+from skerry.model.ids import AppName, Digest, KeyId, NodeName, ServiceName, SiteName, TenantName
+from skerry.model.signed import SiteRecord
+from skerry.model.site_match import site_labels
+from skerry.plan.placement.request import Request
+from skerry.plan.snapshot import SiteView
+
+Group = tuple[TenantName, AppName, ServiceName]
+
+
+class Slot:
+    """One node as a place for instances."""
+
+    __slots__ = (
+        "cpu_m",
+        "cpu_used_m",
+        "disk_claimed_bytes",
+        "disk_free_bytes",
+        "images",
+        "labels",
+        "memory_bytes",
+        "memory_used_bytes",
+        "node",
+        "order",
+        "ports",
+        "record",
+        "sealing",
+        "silent",
+        "site",
+    )
+
+    def __init__(self, view: SiteView, node: NodeName, order: int) -> None:
+        fact = view.nodes.get(node)
+        self.site: SiteName = view.site
+        self.node = node
+        self.order = order
+        self.record: SiteRecord = view.record
+        self.silent = view.silent
+        self.sealing: KeyId | None = view.sealing.get(node)
+        #: What node selectors see: the node's own facts, overruled by what the registrar signed of the site.
+        self.labels: dict[str, str] = {}
+        if fact is not None:
+            self.labels |= fact.facts
+            self.labels |= {"arch": fact.arch} if fact.arch else {}
+        self.labels |= site_labels(view.record)
+        self.labels["node"] = node
+        self.cpu_m = fact.cpu_m if fact is not None and fact.cpu_m else None
+        self.memory_bytes = fact.memory_bytes if fact is not None and fact.memory_bytes else None
+        self.disk_free_bytes = fact.disk_free_bytes if fact is not None and fact.disk_bytes else None
+        self.cpu_used_m = 0
+        self.memory_used_bytes = 0
+        #: Bytes of images that this plan brings here, by image; those already wished are on the disk or on their way.
+        self.disk_claimed_bytes = 0
+        self.images: Counter[Digest] = Counter()
+        self.ports: Counter[tuple[str, int, str]] = Counter()
+
+    def __repr__(self) -> str:
+        """Name the place."""
+        return f"Slot({self.site}/{self.node})"
+
+
+class Estate:
+    """All slots, and how many instances of each group are where."""
+
+    def __init__(self, sites: tuple[SiteView, ...]) -> None:
+        self.slots: list[Slot] = []
+        self.by_site: dict[SiteName, list[Slot]] = {}
+        self._by_name: dict[tuple[SiteName, NodeName], Slot] = {}
+        for view in sorted(sites, key=lambda item: (item.enrolment, item.site)):
+            here: list[Slot] = []
+            for node in sorted(view.record.nodes):
+                slot = Slot(view, node, len(self.slots))
+                here.append(slot)
+                self.slots.append(slot)
+                self._by_name[view.site, node] = slot
+            self.by_site[view.site] = here
+        self._counts: dict[Group, Counter[int]] = {}
+
+    def find(self, site: SiteName, node: NodeName) -> Slot | None:
+        """Return the slot of a node; None when the site's record does not list it."""
+        return self._by_name.get((site, node))
+
+    def commit(self, request: Request, slot: Slot, *, present: bool = False) -> None:
+        """Take the room; ``present`` says that the image was wished here before and claims no further disk."""
+        slot.cpu_used_m += request.cpu_m
+        slot.memory_used_bytes += request.memory_bytes
+        if not slot.images[request.wish.image.digest] and not present:
+            slot.disk_claimed_bytes += request.wish.image.size_bytes
+        slot.images[request.wish.image.digest] += 1
+        for port in request.ports:
+            slot.ports[port_key(port)] += 1
+        self._counts.setdefault(request.group, Counter())[slot.order] += 1
+
+    def release(self, request: Request, slot: Slot) -> None:
+        """Give the room back. The claim on disk stays: what was fetched once is on the disk."""
+        slot.cpu_used_m -= request.cpu_m
+        slot.memory_used_bytes -= request.memory_bytes
+        slot.images[request.wish.image.digest] -= 1
+        for port in request.ports:
+            slot.ports[port_key(port)] -= 1
+        self._counts[request.group][slot.order] -= 1
+
+    def count_by(self, group: Group, by: str, among: list[Slot] | None = None) -> Counter[str]:
+        """Count the group's instances per domain of ``by``: all of them, or those on ``among`` only."""
+        orders = self._counts.get(group, Counter())
+        counts: Counter[str] = Counter()
+        slots = (self.slots[order] for order in orders) if among is None else among
+        for slot in slots:
+            counts[domain_of(slot, by)] += orders[slot.order]
+        return counts
+
+
+def port_key(port: Port) -> tuple[str, int, str]:
+    """Name a published port; every address of the node reads the same."""
+    return (port.protocol, port.published, "" if port.host_ip in ("0.0.0.0", "::") else port.host_ip)
+
+
+def port_taken(slot: Slot, port: Port) -> bool:
+    """Say whether the port is taken at the node: by the same address, or by all of them."""
+    protocol, published, address = port_key(port)
+    if not address:
+        return any(count > 0 and key[:2] == (protocol, published) for key, count in slot.ports.items())
+    return slot.ports[protocol, published, address] > 0 or slot.ports[protocol, published, ""] > 0
+
+
+def domain_of(slot: Slot, by: str) -> str:
+    """Name the domain of a slot for spreading; unknown words were refused when the revision was applied."""
+    match by:
+        case "node":
+            return f"{slot.site}/{slot.node}"
+        case "site":
+            return slot.site
+        case "region":
+            return slot.record.region
+        case "country":
+            return slot.record.country
+        case _:
+            return slot.labels.get(by.removeprefix("label:"), "")

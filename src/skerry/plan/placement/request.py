@@ -1,0 +1,78 @@
+"""What one instance asks of a node, read off its service once.
+
+Integers in the units of ``model/app.py``; reservations count, or limits where nothing is reserved. Two instances of one
+service at one revision ask for the same, so a request is made per service and shared.
+"""
+
+import msgspec
+
+from skerry.model.app import AppRevision, Port, Resources, Service
+from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName
+from skerry.model.selector import Selector, parse_selector
+
+#: Fields whose text may hold ``${SKERRY_...}`` and therefore can fail to derive at some sites.
+_EXPANDED = ("environment", "command", "entrypoint", "hostname", "labels", "healthcheck", "extra_hosts")
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What every instance of one service of one revision asks for."""
+
+    tenant: TenantName
+    app: AppName
+    service: ServiceName
+    revision: AppRevision
+    #: Digest of the revision's payload.
+    digest: Digest
+    wish: Service
+    cpu_m: int
+    memory_bytes: int
+    ports: tuple[Port, ...]
+    node: tuple[Selector, ...]
+    secrets: tuple[SecretName, ...]
+    #: Some text depends on where the instance runs.
+    varies: bool
+
+    @property
+    def group(self) -> tuple[TenantName, AppName, ServiceName]:
+        """What spreads together."""
+        return (self.tenant, self.app, self.service)
+
+
+def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Request:
+    """Read off what instances of service ``name`` ask for; raises ``KeyError`` when there is no such service."""
+    service = revision.services[name]
+    return Request(
+        tenant=revision.tenant,
+        app=revision.app,
+        service=name,
+        revision=revision,
+        digest=digest,
+        wish=service,
+        cpu_m=_amount(service, "cpu_m"),
+        memory_bytes=_amount(service, "memory_bytes"),
+        ports=tuple(port for port in service.ports if port.published),
+        node=tuple(parse_selector(text) for text in service.placement.node),
+        secrets=tuple(sorted({revision.secrets[use.source].name for use in service.secrets})),
+        varies=_varies(revision, service),
+    )
+
+
+def same_room(one: Request, other: Request) -> bool:
+    """Say whether two requests take the same room on a node: then what runs there may simply stay."""
+    return (one.cpu_m, one.memory_bytes, one.ports) == (
+        other.cpu_m,
+        other.memory_bytes,
+        other.ports,
+    ) and not other.varies
+
+
+def _amount(service: Service, field: str) -> int:
+    def read(resources: Resources) -> int:
+        return int(getattr(resources, field))
+
+    return read(service.reservations) or read(service.limits)
+
+
+def _varies(revision: AppRevision, service: Service) -> bool:
+    texts = [msgspec.json.encode(getattr(service, field)) for field in _EXPANDED]
+    return any(b"$" in text for text in texts) or any(revision.configs[use.source].expand for use in service.configs)

@@ -1,0 +1,305 @@
+"""Seating all instances: what has a place keeps it, then newcomers are placed.
+
+Three passes over all apps, in the order of their names: (1) instances whose wish ended leave; (2) instances that stay
+take up the newest revision, move if the new one does not fit, or else hold their site at the revision it has, all
+services of the app together, because a site takes an app's revision whole or not at all; (3) newcomers choose.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from skerry.model.document import Assignment
+from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName
+from skerry.model.observed import InstanceFact
+from skerry.plan.placement.choose import choose, reject_room, reject_wish
+from skerry.plan.placement.estate import Estate, Slot
+from skerry.plan.placement.request import Request, make_request, same_room
+from skerry.plan.report import AppReport, Placed, Refused
+from skerry.plan.snapshot import AppWish, FleetSnapshot
+
+AppKey = tuple[TenantName, AppName]
+
+
+class Seat(NamedTuple):
+    """An instance that has a place. ``request`` is None when the core does not have its revision."""
+
+    assignment: Assignment
+    site: SiteName
+    slot: Slot | None
+    request: Request | None
+
+
+class Seating:
+    """One planning run. ``seated`` and ``reports`` are its result."""
+
+    def __init__(self, snapshot: FleetSnapshot) -> None:
+        self._snapshot = snapshot
+        self._secrets = {(str(tenant), str(name)): wish for (tenant, name), wish in snapshot.secrets.items()}
+        self._requests: dict[tuple[Digest, ServiceName], Request | None] = {}
+        self.estate = Estate(snapshot.sites)
+        self.learning = frozenset(view.site for view in snapshot.sites if view.learning)
+        #: Seats of every app, sorted by service, ordinal and enrolment of the site.
+        self._seats: dict[AppKey, list[Seat]] = {}
+        self._frozen: dict[AppKey, dict[SiteName, Refused]] = {}
+        self._refused: dict[AppKey, list[Refused]] = {}
+        self._scores: dict[tuple[SiteName, InstanceId], Placed] = {}
+        self._read_seats()
+
+    def run(self) -> tuple[dict[SiteName, list[Assignment]], tuple[AppReport, ...]]:
+        """Seat everything; return the assignments of each site and a report for each app."""
+        wishes = sorted(self._snapshot.apps, key=lambda wish: (wish.tenant, wish.app))
+        known = {(wish.tenant, wish.app): wish for wish in wishes}
+        for key in sorted(self._seats):
+            self._dismiss(key, known.get(key))
+        for wish in wishes:
+            self._settle(wish)
+        for wish in wishes:
+            self._place(wish)
+        seated: dict[SiteName, list[Assignment]] = {}
+        for key in sorted(self._seats):
+            for seat in self._seats[key]:
+                seated.setdefault(seat.site, []).append(_dress(seat, known[key]))
+        return seated, tuple(self._report(wish) for wish in wishes)
+
+    def request(self, digest: Digest, service: ServiceName) -> Request | None:
+        """Return what a service of a revision asks for; None when the core has no such revision or service."""
+        if (digest, service) not in self._requests:
+            revision = self._snapshot.revisions.get(digest)
+            known = revision is not None and service in revision.services
+            self._requests[digest, service] = make_request(revision, digest, service) if revision and known else None
+        return self._requests[digest, service]
+
+    def _read_seats(self) -> None:
+        for view in sorted(self._snapshot.sites, key=lambda item: (item.enrolment, item.site)):
+            present: Iterable[Assignment] = (unit for unit in view.units.values() if isinstance(unit, Assignment))
+            if view.learning:
+                present = (assignment_of(fact) for fact in view.instances)
+            for assignment in present:
+                slot = self.estate.find(view.site, assignment.node)
+                request = self.request(assignment.revision, assignment.service)
+                seat = Seat(assignment, view.site, slot, request)
+                self._seats.setdefault((assignment.tenant, assignment.app), []).append(seat)
+                if slot is not None and request is not None:
+                    self.estate.commit(request, slot, present=True)
+        for seats in self._seats.values():
+            seats.sort(key=lambda seat: (seat.assignment.service, seat.assignment.ordinal))  # stable: enrolment decides
+
+    def _dismiss(self, key: AppKey, wish: AppWish | None) -> None:
+        """Let go of the instances that the newest wish no longer has, at sites whose facts are known."""
+        kept: list[Seat] = []
+        taken: set[tuple[ServiceName, int]] = set()
+        for seat in self._seats[key]:
+            if seat.site in self.learning or self._is_wished(seat, wish, taken):
+                taken.add((seat.assignment.service, seat.assignment.ordinal))
+                kept.append(seat)
+            elif seat.slot is not None and seat.request is not None:
+                self.estate.release(seat.request, seat.slot)
+        if wish is None:
+            # Nobody wishes for the app, so only learning sites can still have it, and they get no document.
+            del self._seats[key]
+        else:
+            self._seats[key] = kept
+
+    def _is_wished(self, seat: Seat, wish: AppWish | None, taken: set[tuple[ServiceName, int]]) -> bool:
+        if wish is None or wish.revision is None or seat.slot is None:
+            return False
+        assignment = seat.assignment
+        request = self.request(wish.revision, assignment.service)
+        if request is None:
+            return False
+        replicas = request.wish.placement.replicas
+        if assignment.ordinal >= (replicas.per_site or replicas.total):
+            return False
+        if not replicas.per_site and (assignment.service, assignment.ordinal) in taken:
+            return False
+        return reject_wish(request, seat.slot) is None
+
+    def _settle(self, wish: AppWish) -> None:
+        """Give the seats of one app the newest revision, site by site, whole or not at all."""
+        key = (wish.tenant, wish.app)
+        frozen: dict[SiteName, Refused] = {}
+        before = self._seats.get(key, [])
+        while True:
+            movable = [seat for seat in before if seat.site not in frozen and seat.site not in self.learning]
+            after, stuck = self._try_settle(wish, movable, frozen)
+            if not stuck:
+                break
+            for seat in after:
+                self._vacate(seat)
+            for seat in movable:
+                self._occupy(seat, present=True)
+            frozen |= stuck
+        staying = [seat for seat in before if seat.site in frozen or seat.site in self.learning]
+        self._seats[key] = sorted(staying + after, key=_seat_order)
+        self._frozen[key] = frozen
+
+    def _try_settle(
+        self, wish: AppWish, movable: list[Seat], frozen: dict[SiteName, Refused]
+    ) -> tuple[list[Seat], dict[SiteName, Refused]]:
+        """Release the seats and take them again for the newest revision; name the sites where that is impossible."""
+        for seat in movable:
+            self._vacate(seat)
+        after: list[Seat] = []
+        stuck: dict[SiteName, Refused] = {}
+        for seat in movable:
+            if wish.revision is None or seat.slot is None:
+                continue
+            request = self.request(wish.revision, seat.assignment.service)
+            if request is None:
+                continue
+            slot = self._find_room(request, seat, frozen)
+            if isinstance(slot, Refused):
+                stuck.setdefault(seat.site, slot)
+                continue
+            assignment = _assign(wish, request, seat.assignment.ordinal, slot)
+            moved = Seat(assignment, slot.site, slot, request)
+            self._occupy(moved, present=slot is seat.slot)
+            after.append(moved)
+        return after, stuck
+
+    def _find_room(self, request: Request, seat: Seat, frozen: dict[SiteName, Refused]) -> Slot | Refused:
+        """Return where a seated instance may run the newest revision: where it is, or a node with room."""
+        assert seat.slot is not None
+        before = seat.request
+        if before is not None and same_room(before, request) and set(request.secrets) <= set(before.secrets):
+            return seat.slot
+        rejection = reject_room(request, seat.slot, self._secrets)
+        if rejection is None:
+            return seat.slot
+        if any(mount.kind == "volume" for mount in request.wish.mounts):
+            # Its data is on that node: nothing but the owner's word takes it elsewhere.
+            return Refused(service=request.service, site=seat.site, reason=rejection.detail, rejections=(rejection,))
+        per_site = request.wish.placement.replicas.per_site
+        slots = self.estate.by_site[seat.site] if per_site else self._open_slots(frozen)
+        at = seat.site if per_site else None
+        found = choose(self.estate, request, seat.assignment.ordinal, slots, self._secrets, at=at)
+        if isinstance(found, Refused):
+            return Refused(
+                service=request.service, site=seat.site, reason=rejection.detail, rejections=found.rejections
+            )
+        slot = self.estate.find(found.site, found.node)
+        assert slot is not None
+        return slot
+
+    def _place(self, wish: AppWish) -> None:
+        """Place the instances of one app that have no place yet."""
+        key = (wish.tenant, wish.app)
+        refused = self._refused.setdefault(key, [])
+        if wish.revision is None or wish.revision not in self._snapshot.revisions:
+            return
+        for service in sorted(self._snapshot.revisions[wish.revision].services):
+            request = self.request(wish.revision, service)
+            assert request is not None
+            if request.wish.placement.replicas.per_site:
+                refused.extend(self._place_per_site(wish, request))
+            else:
+                refused.extend(self._place_total(wish, request))
+
+    def _place_per_site(self, wish: AppWish, request: Request) -> list[Refused]:
+        key = (wish.tenant, wish.app)
+        present = {
+            (seat.site, seat.assignment.ordinal)
+            for seat in self._seats[key]
+            if seat.assignment.service == request.service
+        }
+        refused: list[Refused] = []
+        admitted = False
+        for site, slots in self.estate.by_site.items():
+            if not any(reject_wish(request, slot) is None for slot in slots):
+                continue
+            admitted = True
+            if site in self._frozen[key] or site in self.learning:
+                continue
+            for ordinal in range(request.wish.placement.replicas.per_site):
+                if (site, ordinal) not in present:
+                    found = choose(self.estate, request, ordinal, slots, self._secrets, at=site)
+                    refused.extend(self._seat_new(wish, request, found))
+        if not admitted:
+            nowhere = choose(self.estate, request, 0, self.estate.slots, self._secrets)
+            refused.extend([nowhere] if isinstance(nowhere, Refused) else [])
+        return refused
+
+    def _place_total(self, wish: AppWish, request: Request) -> list[Refused]:
+        key = (wish.tenant, wish.app)
+        present = {seat.assignment.ordinal for seat in self._seats[key] if seat.assignment.service == request.service}
+        refused: list[Refused] = []
+        for ordinal in range(request.wish.placement.replicas.total):
+            if ordinal not in present:
+                slots = self._open_slots(self._frozen[key])
+                refused.extend(
+                    self._seat_new(wish, request, choose(self.estate, request, ordinal, slots, self._secrets))
+                )
+        return refused
+
+    def _seat_new(self, wish: AppWish, request: Request, found: Placed | Refused) -> list[Refused]:
+        if isinstance(found, Refused):
+            return [found]
+        slot = self.estate.find(found.site, found.node)
+        assert slot is not None
+        seat = Seat(_assign(wish, request, found.ordinal, slot), slot.site, slot, request)
+        self._occupy(seat, present=False)
+        self._seats[wish.tenant, wish.app].append(seat)
+        self._scores[slot.site, _instance(seat)] = found
+        return []
+
+    def _open_slots(self, frozen: dict[SiteName, Refused]) -> list[Slot]:
+        return [slot for slot in self.estate.slots if slot.site not in frozen and slot.site not in self.learning]
+
+    def _occupy(self, seat: Seat, *, present: bool) -> None:
+        if seat.slot is not None and seat.request is not None:
+            self.estate.commit(seat.request, seat.slot, present=present)
+
+    def _vacate(self, seat: Seat) -> None:
+        if seat.slot is not None and seat.request is not None:
+            self.estate.release(seat.request, seat.slot)
+
+    def _report(self, wish: AppWish) -> AppReport:
+        key = (wish.tenant, wish.app)
+        placed = [
+            self._scores.get((seat.site, _instance(seat)))
+            or Placed(
+                service=seat.assignment.service,
+                ordinal=seat.assignment.ordinal,
+                site=seat.site,
+                node=seat.assignment.node,
+                kept=True,
+            )
+            for seat in sorted(self._seats.get(key, []), key=_seat_order)
+        ]
+        waiting = tuple(self._frozen.get(key, {}).values())
+        return AppReport(
+            tenant=wish.tenant,
+            app=wish.app,
+            number=wish.number,
+            placed=tuple(placed),
+            refused=waiting + tuple(self._refused.get(key, ())),
+        )
+
+
+def assignment_of(fact: InstanceFact) -> Assignment:
+    """Read an assignment off what a site reports: what it was once told to run."""
+    tenant, app, service, ordinal = fact.instance.split("/")
+    return Assignment(
+        TenantName(tenant), AppName(app), ServiceName(service), int(ordinal), NodeName(fact.node), fact.revision
+    )
+
+
+def _assign(wish: AppWish, request: Request, ordinal: int, slot: Slot) -> Assignment:
+    return Assignment(wish.tenant, wish.app, request.service, ordinal, slot.node, request.digest)
+
+
+def _dress(seat: Seat, wish: AppWish) -> Assignment:
+    """Give the assignment its state and restart counter, also where the site stays at an older revision."""
+    found = seat.assignment
+    restart = wish.restarts.get(ServiceName(""), 0) + wish.restarts.get(found.service, 0)
+    state = "hold" if wish.held else "run"
+    return Assignment(found.tenant, found.app, found.service, found.ordinal, found.node, found.revision, state, restart)
+
+
+def _instance(seat: Seat) -> InstanceId:
+    found = seat.assignment
+    return InstanceId(f"{found.tenant}/{found.app}/{found.service}/{found.ordinal}")
+
+
+def _seat_order(seat: Seat) -> tuple[ServiceName, int, int]:
+    return (seat.assignment.service, seat.assignment.ordinal, -1 if seat.slot is None else seat.slot.order)

@@ -1,0 +1,77 @@
+"""What ``plan_fleet`` looks at: every wish and every site, read in one transaction.
+
+Values only; the core's store makes them (store/fleet.py), tests write them by hand. A snapshot of production can be
+saved and planned again elsewhere.
+"""
+
+import msgspec
+
+from skerry.model.app import AppRevision
+from skerry.model.document import Unit
+from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
+from skerry.model.observed import InstanceFact, NodeFact, VolumeFact
+from skerry.model.signed import SiteRecord, Tombstone
+
+
+class AppWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant wants of one app now."""
+
+    tenant: TenantName
+    app: AppName
+    #: Newest number known of the app's line, tombstones included.
+    number: int
+    #: Digest and number of the current revision; None and 0 when the app has ended.
+    revision: Digest | None
+    revision_number: int = 0
+    #: Paused: instances stay assigned in state ``hold``.
+    held: bool = False
+    #: Restart counters; the key "" counts for every service.
+    restarts: dict[ServiceName, int] = {}
+    #: Newest tombstone of the app, and the digest of its payload.
+    tombstone: Tombstone | None = None
+    tombstone_digest: Digest | None = None
+
+
+class SecretWish(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version of a sealed secret and the sealing keys it was sealed for."""
+
+    digest: Digest
+    sealed_for: frozenset[KeyId]
+
+
+class SiteView(msgspec.Struct, frozen=True, kw_only=True):
+    """One site: the registrar's word, what the core wished so far, what the site reported."""
+
+    record: SiteRecord
+    #: Order in which sites were enrolled; breaks ties for ever.
+    enrolment: int
+    #: Ids of the nodes' sealing keys.
+    sealing: dict[NodeName, KeyId] = {}
+    #: Units wished so far, as decoded from what is stored.
+    units: dict[UnitId, Unit] = {}
+    #: The site has acknowledged a document with exactly these units.
+    acknowledged: bool = False
+    #: The site holds a newer document than the core knows (faults.md U2): nothing is published to it.
+    learning: bool = False
+    #: Not heard for too long: no new instance goes there while another site can take it.
+    silent: bool = False
+    nodes: dict[NodeName, NodeFact] = {}
+    instances: tuple[InstanceFact, ...] = ()
+    volumes: tuple[VolumeFact, ...] = ()
+
+    @property
+    def site(self) -> SiteName:
+        """Name of the site."""
+        return self.record.site
+
+
+class FleetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole fleet at one moment."""
+
+    #: Grows with every change of a wish; a plan is recorded only while it is still the same.
+    version: int = 0
+    apps: tuple[AppWish, ...] = ()
+    sites: tuple[SiteView, ...] = ()
+    #: Every revision that a wish or a present unit names and the core has.
+    revisions: dict[Digest, AppRevision] = {}
+    secrets: dict[tuple[TenantName, SecretName], SecretWish] = {}
