@@ -6,12 +6,12 @@ integer microseconds.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import random
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any, Protocol
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -117,19 +117,20 @@ class Tasks:
     """
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[Any]] = set()
+        # A dict for its order: tasks are stopped in the order in which they were started, the same in each run.
+        self._running: dict[asyncio.Task[Any], None] = {}
         self._failure: asyncio.Future[BaseException] | None = None
         self.failed: list[tuple[str, BaseException]] = []
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run ``work`` in the background under ``name``."""
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._running.add(task)
+        self._running[task] = None
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         if task.cancelled():
             return
         error = task.exception()
@@ -148,8 +149,85 @@ class Tasks:
     async def stop(self) -> None:
         """Cancel all tasks and wait until they have ended."""
         while self._running:
-            for task in list(self._running):
+            running = list(self._running)
+            for task in running:
                 task.cancel()
-            for task in list(self._running):
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+            # Not one by one: waiting for a task that has ended lets nobody else run, not even its own farewell.
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+class Alarm:
+    """One wake-up that can be set again and again; ``ring`` is called once per setting, at or after its time.
+
+    Setting it later than before costs nothing: the sleeper looks at the new time when it wakes.
+    """
+
+    def __init__(self, clock: Clock, tasks: Tasks, name: str, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._name = name
+        self._ring = ring
+        self._due_us: int | None = None
+        self._sleeping_until_us = 0
+        self._sleeper: asyncio.Task[Any] | None = None
+
+    def set(self, boot_us: int) -> None:
+        """Ring at ``boot_us``, not at any time set before."""
+        self._due_us = boot_us
+        if self._sleeper is not None and boot_us < self._sleeping_until_us:
+            self._sleeper.cancel()
+            self._sleeper = None
+        if self._sleeper is None:
+            self._sleeping_until_us = boot_us
+            self._sleeper = self._tasks.start(self._name, self._sleep())
+
+    def stop(self) -> None:
+        """Never ring again unless set again."""
+        self._due_us = None
+        if self._sleeper is not None:
+            self._sleeper.cancel()
+            self._sleeper = None
+
+    async def _sleep(self) -> None:
+        while self._due_us is not None:
+            self._sleeping_until_us = self._due_us
+            await self._clock.sleep_until(self._due_us)
+            if self._due_us <= self._clock.boot_us():
+                self._due_us = None
+                # ``ring`` may set the alarm again; this loop then goes on, so nothing may cancel it meanwhile.
+                self._sleeping_until_us = 0
+                self._ring()
+        self._sleeper = None
+
+
+class ClockTimeout:
+    """``async with ClockTimeout(clock, tasks, us):`` ends the block with ``TimeoutError`` after ``us`` microseconds.
+
+    Like ``asyncio.timeout``, by the machine's boot-time clock, which the simulator turns and which counts suspend.
+    """
+
+    def __init__(self, clock: Clock, tasks: Tasks, us: int) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._us = us
+        self._expired = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a timeout needs a task to interrupt")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._watch = self._tasks.start("timeout", self._expire(self._clock.boot_us() + self._us))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watch.cancel()
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    async def _expire(self, boot_us: int) -> None:
+        await self._clock.sleep_until(boot_us)
+        self._expired = True
+        self._task.cancel()

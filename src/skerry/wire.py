@@ -18,6 +18,7 @@ from skerry.model.signed import Envelope, PublicKey
 FORMAT = 1
 
 Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join"]
+LinkClass = Literal["wired", "mobile", "satellite"]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +48,9 @@ class HelloClaim(_Message, frozen=True):
     features: tuple[str, ...] = ()
     #: Number of the root held.
     root: int = 1
-    link_class: Literal["wired", "mobile", "satellite"] = "wired"
+    link_class: LinkClass = "wired"
+    #: Number of the site record held, so that an unchanged one is not sent again.
+    site_record: int = 0
 
 
 class Hello(_Message, frozen=True, tag="hi"):
@@ -123,6 +126,8 @@ class Rejected(_Message, frozen=True, tag="rj"):
     code: str
     detail: str
     fatal: bool = False
+    #: With ``E-SESSION-OLD``: the session epoch that the next session must exceed; 0 when it does not matter.
+    number: int = 0
 
 
 class Beat(_Message, frozen=True, tag="hb"):
@@ -132,9 +137,9 @@ class Beat(_Message, frozen=True, tag="hb"):
 
 
 class DocumentOffer(_Message, frozen=True, tag="do"):
-    """The newest document, pushed during a session."""
+    """The newest document, a newer site record, or both, pushed during a session."""
 
-    patch: DocumentPatch
+    patch: DocumentPatch | None
     site_record: Envelope | None = None
 
 
@@ -212,6 +217,8 @@ class CallReply(_Message, frozen=True, tag="cr"):
     body: bytes = b""
     code: str = ""
     reason: str = ""
+    #: A stream follows; it ends with ``StreamClose``.
+    stream: bool = False
 
 
 class StreamData(_Message, frozen=True, tag="sd"):
@@ -298,6 +305,17 @@ class BulkEnd(_Message, frozen=True, tag="be"):
     reason: str = ""
 
 
+class Part(_Message, frozen=True, tag="pt"):
+    """A piece of a frame that is too long to go in one go; the pieces of one lane come in order, lanes interleave.
+
+    So a heartbeat never waits behind a whole document, and a slow arrival is not taken for silence (sync/parts.py).
+    """
+
+    lane: int
+    data: bytes
+    last: bool
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """A frame with a tag of a later release; kept apart so that it can be refused by name."""
 
@@ -329,6 +347,7 @@ Message = (
     | BulkData
     | BulkMore
     | BulkEnd
+    | Part
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

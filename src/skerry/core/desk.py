@@ -33,6 +33,8 @@ class SessionRefusal(msgspec.Struct, frozen=True):
 
     code: str
     reason: str
+    #: With ``E-SESSION-OLD``: the newest session epoch seen, for a site whose disk was set back (faults.md P8).
+    floor: int = 0
 
 
 class LinkDesk(Protocol):

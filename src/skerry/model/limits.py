@@ -22,6 +22,17 @@ BULK_CHUNK_BYTES = 64 * 1024
 #: Chunks on their way without acknowledgement: fills 600 ms of round trip at 20 Mbit/s.
 BULK_WINDOW_CHUNKS = 24
 
+#: A message longer than this goes in parts, so that a heartbeat waits at most 4 s behind one at 64 kbit/s.
+FRAME_PART_BYTES = 32 * 1024
+#: Bytes waiting to be sent in one lane of a connection before its producers wait; a message more always fits.
+LANE_BYTES_MAX = 256 * 1024
+#: Bytes waiting in one lane beyond which the connection is closed: only a peer that asks and never reads gets there.
+LANE_BYTES_BROKEN = 16 * 1024 * 1024
+#: First and smallest bulk chunk: 2 s at 64 kbit/s, so that the slowest link still carries heartbeats between two.
+BULK_CHUNK_BYTES_MIN = 16 * 1024
+#: Blobs on their way to one site at once: enough that a small one need not wait for a big one.
+BULK_STREAMS_MAX = 2
+
 #: Units of one document: 100 apps of 20 services with images, secrets and volumes.
 DOCUMENT_UNITS_MAX = 10_000
 #: Bytes of one unit body.
@@ -30,6 +41,14 @@ UNIT_BYTES_MAX = 64 * 1024
 OBJECTS_PER_MESSAGE_MAX = 64
 #: Events in one batch: one returning site delays others by at most one batch (link.md §3).
 EVENTS_PER_BATCH_MAX = 500
+#: Encoded bytes of one batch of events: 8 s at 64 kbit/s before compression, and what a cut can cost.
+EVENT_BATCH_BYTES = 64 * 1024
+#: Encoded bytes of one event; a longer one is cut, so that it cannot block those behind it.
+EVENT_BYTES_MAX = 32 * 1024
+#: Encoded bytes of facts in one patch: a thousand instances; more follow in the next patch.
+FACTS_PATCH_BYTES = 1024 * 1024
+#: Bytes of signed objects that a site gathers for one document before it applies it or gives up.
+OBJECT_BYTES_GATHERED_MAX = 64 * 1024 * 1024
 #: Events kept at a site while cut off, beyond which the oldest of class "event" are dropped and counted:
 #: 30 days of a busy site, about 20 MB.
 OUTBOX_EVENTS_MAX = 50_000
@@ -39,6 +58,8 @@ FACTS_MAX = 20_000
 STREAMS_PER_SITE_MAX = 64
 #: Bytes a stream may be ahead of its reader.
 STREAM_WINDOW_BYTES = 256 * 1024
+#: Bytes of one message of a stream: two calls side by side take turns.
+STREAM_CHUNK_BYTES = 16 * 1024
 
 #: Ordinal of an instance; also replicas per site.
 REPLICAS_MAX = 1_000
@@ -57,3 +78,34 @@ CRASHES_BEFORE_QUARANTINE = 3
 RESTART_DELAY_US_MIN = 500_000
 RESTART_DELAY_US_MAX = 300_000_000
 RESTART_RESET_US = 600_000_000
+
+#: Bytes of an HTTP head on the link port, request or response: an upgrade has 300, a proxy's answer seldom 2,000.
+LINK_HEAD_BYTES_MAX = 16 * 1024
+#: Received bytes a connection holds before it stops reading: one bulk window's worth of patience per child.
+LINK_INBOX_BYTES_MAX = 256 * 1024
+#: Written bytes the network has not taken before senders wait: two parts, 8 s at 64 kbit/s.
+LINK_UNSENT_BYTES_MAX = 64 * 1024
+#: Bytes of the answer to ``GET /v1/roots``: 200 root documents of 5 KiB, read from a peer that nobody vouches for.
+ROOTS_BYTES_MAX = 1024 * 1024
+#: Addresses of one name that a dialer tries: both families of a core with a few front doors.
+ADDRESSES_TRIED_MAX = 8
+#: Time for a whole dial, from the name to the upgrade: 5 round trips of 2 s with a loss in most (faults.md N10).
+LINK_DIAL_US_MAX = 45_000_000
+#: Time for one address to answer, so that a dead family does not eat the dial: SYNs at 0, 1, 3 and 7 s.
+LINK_CONNECT_US_MAX = 10_000_000
+#: Time from accepting a connection to its first whole frame: slow links need 20 s, slow attackers want for ever.
+LINK_FIRST_FRAME_US_MAX = 40_000_000
+#: Time that written bytes may stay unacknowledged by the peer's TCP, and that a full buffer may stay full.
+LINK_STALL_US_MAX = 60_000_000
+#: Time to wait for the peer's half of a closing handshake.
+LINK_CLOSE_US_MAX = 5_000_000
+#: Connections of one listener: ten times the sites that one small core machine carries.
+LINK_CHILDREN_MAX = 20_000
+#: Connections that have not proved themselves, in all and per source: 512 half-open ones cost under 300 MB.
+LINK_UNPROVEN_MAX = 512
+LINK_UNPROVEN_PER_SOURCE_MAX = 128
+#: New connections per source: 10,000 sites behind one address return within 5 minutes at 34 a second (link.md §3).
+LINK_ARRIVALS_PER_SECOND = 50
+LINK_ARRIVALS_BURST = 200
+#: Sources remembered for that; the longest unheard is forgotten first.
+LINK_SOURCES_MAX = 4_096
