@@ -167,7 +167,7 @@ class Lab:
     def stop(self) -> None:
         """Remove the lab without a trace, its disks included. May be called twice."""
         if self._lock is not None:
-            _remove(self.name, [self.core, self._wan, *self.sites.values()])
+            _remove(self.name, [self.core, self._wan, *self.sites.values()], self.disk)
             if self._emulator:
                 self._emulator.wait()
             os.close(self._lock)
@@ -323,34 +323,31 @@ def remove_leftovers() -> None:
         except BlockingIOError:
             continue
         else:
-            _remove(name, _places_left(name))
+            _remove(name, *_what_is_left(name))
         finally:
             os.close(fd)
 
 
-def _places_left(name: str) -> list[Place]:
-    """Rebuild the places of a crashed lab from its folder, as far as it came."""
+def _what_is_left(name: str) -> tuple[list[Place], Path | None]:
+    """Rebuild the places and the disk of a crashed lab from its folder, as far as it came."""
     folder = LABS / name
     try:
         record = json.loads((folder / "lab.json").read_text())
     except (FileNotFoundError, ValueError):
-        return []
+        return [], None
     disk = Path(record["disk"])
     sites: list[Place] = [Site(folder / "ns", site, disk / site, 0) for site in record["sites"]]
-    return [*sites, *(Place(folder / "ns", place, disk / place) for place in ("core", "wan"))]
+    return [*sites, *(Place(folder / "ns", place, disk / place) for place in ("core", "wan"))], disk
 
 
-def _remove(name: str, places: Sequence[Place]) -> None:
+def _remove(name: str, places: Sequence[Place], disk: Path | None) -> None:
     """Remove a lab whose lock is held: processes, namespaces, control groups, disks, and the folder last."""
     folder = LABS / name
     # The links' process first: it holds devices in all the others' namespaces.
     for place in sorted(places, key=lambda place: place.name != "wan"):
         place.destroy()
-    for place in places:
-        shutil.rmtree(place.disk, ignore_errors=True)
-    for disk in {place.disk.parent for place in places}:
-        with contextlib.suppress(FileNotFoundError):
-            disk.rmdir()
+    if disk:
+        shutil.rmtree(disk, ignore_errors=True)
     if f" {folder / 'ns'} " in Path("/proc/self/mountinfo").read_text():
         run("umount", folder / "ns")
     shutil.rmtree(folder, ignore_errors=True)

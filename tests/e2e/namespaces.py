@@ -101,7 +101,7 @@ class Place:
         No descriptor of the caller is kept open by it, so a test's pipeline never waits for it.
         """
         with log.open("ab") as output:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 self.argv(*command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -109,6 +109,8 @@ class Place:
                 env=env,
                 start_new_session=True,
             )
+        self._children.append(child)
+        return child
 
     def pids(self) -> list[int]:
         """Every process that runs in this place, those in containers with namespaces of their own included."""
