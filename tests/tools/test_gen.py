@@ -5,6 +5,10 @@ from tools.gen import make_pages
 from tools.gen.__main__ import ROOT, find_differences, write_pages
 from tools.gen.errors import find_codes
 from tools.gen.limits import read_limits
+from tools.gen.operations import make_operations_page
+from tools.gen.wire import list_messages
+
+from skerry.operations import OPERATIONS
 
 LIMITS = '''"""Limits."""
 
@@ -57,3 +61,24 @@ def test_what_was_written_is_current_and_every_change_is_found(tmp_path):
 def test_two_generators_may_not_write_one_page(tmp_path):
     with pytest.raises(ValueError, match=r"a\.md"):
         make_pages(tmp_path, (lambda _: {"a.md": "1"}, lambda _: {"a.md": "2"}))
+
+
+def test_messages_are_read_in_the_order_of_their_fields():
+    text = '''class Beat(_Message, frozen=True, tag="hb"):
+    """Alive.
+
+    More.
+    """
+
+    clock_s: int
+    well: bool = True
+
+class Other: ...
+'''
+    assert list_messages(text) == [("Beat", "hb", "Alive.", [("clock_s", "int", ""), ("well", "bool", "True")])]
+
+
+def test_every_operation_has_its_line():
+    page = make_operations_page(ROOT)["operations.md"]
+    for operation in OPERATIONS:
+        assert f"{operation.method} {operation.path}" in page
