@@ -66,6 +66,10 @@ def test_every_room_has_its_row_on_the_map():
     expect_none(pages.find_rooms_without_row(read_page("docs/architecture.md"), list_rooms()))
 
 
+def test_no_room_is_promised_that_is_there():
+    expect_none(pages.find_rooms_built_by_now(read_page("docs/architecture.md"), list_rooms()))
+
+
 def test_every_noun_of_the_model_is_explained():
     nouns = pages.list_nouns(s for s in read_product() if s.room == "model" and s.path not in SHAPES)
     expect_none(pages.find_unexplained(nouns, pages.list_glossary(read_page("docs/glossary.md")), PARTS))

@@ -90,7 +90,7 @@ def list_check(extra: list[str]) -> list[Step]:
     return [
         Step([*run, "ruff", "check", "--quiet", *places]),
         Step([*run, "ruff", "format", "--quiet", "--check", *places]),
-        Step([str(Path(sys.executable).parent / "lint-imports"), "--no-logo"]),
+        Step([*run, "tools.contracts"]),
         Step([*run, "pyright"]),
         Step([*run, "tools.gen", "--check"]),
         make_pytest("check", "tests/test_tidy.py", "tests/test_docs.py", *extra),

@@ -65,6 +65,12 @@ def test_a_room_without_its_row_is_found():
     assert list(pages.find_rooms_without_row(table, ["core"])) == ["docs/a.md: the room core has no row"]
 
 
+def test_a_room_that_is_built_by_now_is_found():
+    table = page("| `cli/` (not built yet) | commands |", "| `keys/` | TPM: not built yet |")
+    assert len(list(pages.find_rooms_built_by_now(table, ["cli", "keys"]))) == 1
+    assert list(pages.find_rooms_built_by_now(table, ["keys"])) == []
+
+
 def test_nouns_are_explained_or_excused_and_excuses_are_used():
     text = "class SiteRecord: ...\nclass Ulimit: ...\nclass _Inner: ...\n"
     nouns = pages.list_nouns([Source("src/skerry/model/x.py", text)])
