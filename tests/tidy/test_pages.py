@@ -23,7 +23,7 @@ def test_files_that_exist_may_be_named_from_anywhere(word):
     assert list(pages.find_missing_files([page(f"see `{word}`")], PATHS)) == []
 
 
-@pytest.mark.parametrize("word", ["gone/", "plan/gone.py", "gone.py", "docs/gone.md"])
+@pytest.mark.parametrize("word", ["gone/", "plan/gone.py", "gone.py", "docs/gone.md", "docs/gone.json"])
 def test_a_file_that_is_not_there_is_found(word):
     assert list(pages.find_missing_files([page(f"see `{word}`")], PATHS)) == [f"docs/a.md:1: `{word}` does not exist"]
 
@@ -34,7 +34,7 @@ def test_only_a_line_about_what_is_not_built_may_name_it():
 
 
 def test_addresses_and_commands_are_no_files():
-    told = page("`/v1/roots`, `PUT /v1/apps/{name}`, `https://example.org/a.md`, `skerry[agent]`, `./dev test`")
+    told = page("`OUR/`, `identity.json`", "`/v1/roots`, `PUT /v1/apps/{name}`, `skerry[agent]`", "`./dev test`")
     assert list(pages.find_missing_files([told], PATHS)) == []
 
 
@@ -67,6 +67,7 @@ def test_a_room_without_its_row_is_found():
 
 def test_a_room_that_is_built_by_now_is_found():
     table = page("| `cli/` (not built yet) | commands |", "| `keys/` | TPM: not built yet |")
+    assert pages.list_promised_rooms(table) == ["cli/"]
     assert len(list(pages.find_rooms_built_by_now(table, ["cli", "keys"]))) == 1
     assert list(pages.find_rooms_built_by_now(table, ["keys"])) == []
 
