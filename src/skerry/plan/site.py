@@ -28,11 +28,11 @@ from skerry.model.observed import (
     VolumeSeen,
 )
 from skerry.model.signed import SiteRecord, Tombstone
-from skerry.model.site_match import site_unmet
 from skerry.plan import instances
 from skerry.plan.actions import (
     Action,
     ApplyRules,
+    CheckHealth,
     AppRules,
     CreateNetwork,
     CreateVolume,
@@ -46,7 +46,7 @@ from skerry.plan.actions import (
     StopContainer,
     lane,
 )
-from skerry.plan.derive import Derived, Underivable, derive_instance
+from skerry.plan.derive import Derived, Underivable, derive_instance, site_unmet
 from skerry.plan.history import Ended, History
 from skerry.plan.report import Wait
 
@@ -55,6 +55,9 @@ UID_FIRST = 200_000
 UID_COUNT = 65_536
 #: Bytes of disk that images never use, so that journal, logs and volumes go on when the disk fills (I15).
 DISK_RESERVE_BYTES = 512 * 1024 * 1024
+
+
+_ON_ITS_WAY = ("waiting", "starting", "restarting")
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -97,8 +100,13 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settled(self) -> bool:
-        """Nothing to do and nothing waited for: the site is as its document wishes."""
-        return not self.actions and not self.waits
+        """Nothing to do, nothing waited for, nothing on its way: the site is as its document wishes.
+
+        Health checks go on for ever and do not count.
+        """
+        if self.waits or any(not isinstance(action, CheckHealth) for action in self.actions):
+            return False
+        return not any(isinstance(fact, InstanceFact) and fact.phase in _ON_ITS_WAY for fact in self.facts)
 
 
 class _Draft:

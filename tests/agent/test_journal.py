@@ -1,0 +1,122 @@
+import msgspec
+import pytest
+
+from skerry.agent import journal
+from skerry.model import limits
+from skerry.model.ids import UnitId, digest_of
+from skerry.model.signed import Envelope, Signature
+from skerry.plan.history import Ended, Started
+from skerry.safe.sqlite import open_memory
+from skerry.trust.floors import Floor
+
+
+def envelope(text: str) -> Envelope:
+    return Envelope("application/vnd.skerry.document.v1+json", text.encode(), (Signature("00" * 20, b"s" * 64),))
+
+
+def document(generation: int, **bodies: bytes) -> journal.StoredDocument:
+    return journal.StoredDocument(
+        1,
+        generation,
+        envelope(f"head {generation}"),
+        {UnitId(name): body for name, body in bodies.items()},
+        {UnitId("assignment/x"): ("E-KEY", "nobody signed it")},
+    )
+
+
+@pytest.fixture
+def connection():
+    file = open_memory(journal.OPTIONS)
+    file.connection.execute("BEGIN")
+    yield file.connection
+    assert journal.OPTIONS.check_records(file.connection) == ""
+    file.connection.execute("COMMIT")
+    file.close()
+
+
+def draft(message: str, klass: str = "event") -> journal.Draft:
+    return journal.Draft(time_us=1, type="test", klass=klass, message=message)
+
+
+def test_a_document_is_kept_with_its_predecessor(connection):
+    one, two, three = document(1, a=b"1"), document(2, a=b"2", b=b"2"), document(3)
+    revision = envelope("revision")
+    digest = digest_of(revision.payload)
+    journal.record_document(connection, one, {digest: revision}, {"app/t/a": Floor(7, digest)}, {digest: 5}, 100)
+    journal.record_document(connection, two, {}, {}, {digest: 9}, 90)
+    held = journal.read_all(connection)
+    assert (held.document, held.previous) == (two, one)
+    assert held.objects == {digest: revision}
+    assert held.kept.tombstones == {digest: 5}, "the first acceptance counts"
+    assert held.counters.time_floor_s == 100, "the time floor never falls"
+    journal.record_document(connection, three, {}, {}, {}, 110)
+    held = journal.read_all(connection)
+    assert (held.document, held.previous) == (three, two)
+    journal.drop_objects(connection, ())
+    assert journal.read_all(connection).objects == {}
+
+
+def test_floors_only_rise(connection):
+    low, high = digest_of(b"low"), digest_of(b"high")
+    for number, digest in ((5, high), (3, low)):
+        journal.record_document(connection, document(1), {}, {"app/t/a": Floor(number, digest)}, {}, 0)
+    assert journal.read_all(connection).floors == {"app/t/a": Floor(5, high)}
+
+
+def test_events_keep_their_order_and_numbers_are_never_reused(connection):
+    journal.append_events(connection, [draft("one"), draft("two")])
+    journal.trim_outbox(connection, 2)
+    assert journal.count_outbox(connection) == 0
+    assert journal.append_events(connection, [draft("three")]) == 3
+    assert [event.message for event in journal.read_outbox(connection, 0, 10)] == ["three"]
+
+
+def test_a_disk_older_than_its_history_goes_on_above_it(connection):
+    journal.append_events(connection, [draft("one")])
+    journal.trim_outbox(connection, 50)
+    assert journal.append_events(connection, [draft("next")]) == 51
+
+
+def test_the_outbox_drops_by_class_counts_and_never_drops_security(connection, monkeypatch):
+    monkeypatch.setattr(limits, "OUTBOX_EVENTS_MAX", 10)
+    journal.append_events(connection, [draft("theft", "security") for _ in range(8)])
+    journal.append_events(connection, [draft(str(number)) for number in range(6)])
+    left = journal.read_outbox(connection, 0, 100)
+    assert [event.klass for event in left].count("security") == 8
+    assert [event.message for event in left if event.klass == "event"] == ["4", "5"]
+    assert journal.read_all(connection).counters.dropped == 4
+
+
+def test_what_a_node_must_remember_is_kept(connection):
+    spec = digest_of(b"spec")
+    journal.record_uid_ranges(connection, {"default": 200_000})
+    journal.record_started(connection, "default/a/b/0", Started(spec, "boot-1"))
+    journal.record_ended(connection, {"default/a/b/0": Ended(spec, 3)})
+    kept = journal.read_all(connection).kept
+    assert kept.uid_ranges == {"default": 200_000}
+    assert kept.started == {"default/a/b/0": Started(spec, "boot-1")}
+    assert kept.ended == {"default/a/b/0": Ended(spec, 3)}
+    journal.record_started(connection, "default/a/b/0", Started(spec, "boot-2"))
+    assert journal.read_all(connection).kept.ended == {}, "a new start makes an earlier end void"
+    journal.forget_instances(connection, ())
+    assert journal.read_all(connection).kept.started == {}
+
+
+def test_a_uid_range_is_never_given_twice(connection):
+    journal.record_uid_ranges(connection, {"default": 200_000})
+    with pytest.raises(Exception, match="UNIQUE"):
+        journal.record_uid_ranges(connection, {"rival": 200_000})
+
+
+def test_session_epochs_grow(connection):
+    assert [journal.begin_session(connection).session_epoch for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_flipped_byte_is_found():
+    file = open_memory(journal.OPTIONS)
+    file.connection.execute("BEGIN")
+    journal.append_events(file.connection, [draft("one")])
+    file.connection.execute("UPDATE outbox SET event = ?", (msgspec.msgpack.encode("forged"),))
+    assert "outbox" in journal.OPTIONS.check_records(file.connection)
+    file.connection.execute("COMMIT")
+    file.close()
