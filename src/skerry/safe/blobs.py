@@ -117,6 +117,16 @@ class BlobDirectory:
         with self._shelf(digest) as (shelf, name):
             return None if shelf is None else shelf.open(name)
 
+    def read(self, digest: Digest, offset: int, size: int) -> bytes | None:
+        """Return up to ``size`` bytes of a finished blob from ``offset``, None when it is not here."""
+        with self._shelf(digest) as (shelf, name):
+            return None if shelf is None else shelf.read_at(name, offset, size)
+
+    def unfinished_size(self, digest: Digest) -> int:
+        """Return how many bytes of an unfinished blob are here, verified or not."""
+        with self._shelf(digest) as (shelf, name):
+            return 0 if shelf is None else shelf.size(f"{name}.part") or 0
+
     def verify(self, digest: Digest) -> bool:
         """Read the blob and compare; a bad or unreadable one is removed, to be fetched again (faults.md D10)."""
         source = self.open(digest)

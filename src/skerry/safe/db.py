@@ -125,6 +125,14 @@ class Db(Generic[C]):
         if self._worker is not None:
             self._worker.shutdown()
 
+    def abandon(self) -> None:
+        """End as a killed process does: what waits is never done and nobody is told (simulation, ``inline`` only)."""
+        self._closed = True
+        self._waiting.clear()
+        if self._due is not None:
+            self._due.cancel()
+        self._file.abandon()
+
     def _refuse_when_over(self) -> None:
         if self._failure is not None:
             raise self._failure

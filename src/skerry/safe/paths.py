@@ -111,6 +111,10 @@ class Directory(Protocol):
         """Open a regular file for reading, None when there is none."""
         ...
 
+    def read_at(self, name: str, offset: int, size: int) -> bytes | None:
+        """Return up to ``size`` bytes of a regular file from ``offset``, None when there is no file."""
+        ...
+
     def create(self, name: str) -> Sink:
         """Make a new, empty file (FileExistsError when there is one)."""
         ...
@@ -259,6 +263,16 @@ class RealDirectory:
         """See ``Directory.open``."""
         descriptor = self._open(name)
         return None if descriptor is None else os.fdopen(descriptor, "rb")
+
+    def read_at(self, name: str, offset: int, size: int) -> bytes | None:
+        """See ``Directory.read_at``."""
+        descriptor = self._open(name)
+        if descriptor is None:
+            return None
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)
 
     def create(self, name: str) -> Sink:
         """See ``Directory.create``."""

@@ -247,9 +247,17 @@ class SqliteFile:
     def close(self) -> None:
         """Close the file. After a failure nothing more is written to it, not even its log into it."""
         if self._failed:
-            sqlite_raw.close_untouched(self._raw)
+            self.abandon()
         else:
             self._raw.close(True)
+            self._release()
+
+    def abandon(self) -> None:
+        """End as a killed process does: nothing more is written, and the lock is free."""
+        sqlite_raw.close_untouched(self._raw)
+        self._release()
+
+    def _release(self) -> None:
         if self._place is not None:
             self._place.lock.release()
 
@@ -260,7 +268,9 @@ def open_sqlite(directory: Directory, name: str, options: Options, *, vfs: str |
     ``vfs`` names a registered VFS over the same disk as ``directory``. Raises ``StoreLocked``, ``SchemaTooNew``,
     ``StoreFull`` or ``StoreFailed``.
     """
-    lock = directory.lock(f"{name}.lock")
+    sqlite_raw.check_library()
+    with disk_errors(name):
+        lock = directory.lock(f"{name}.lock")
     try:
         raw, origin = _open_best(directory, name, options, vfs)
         file = SqliteFile(raw, options, origin, Place(directory, name, vfs, lock))
@@ -279,6 +289,7 @@ def open_sqlite(directory: Directory, name: str, options: Options, *, vfs: str |
 
 def open_memory(options: Options) -> SqliteFile:
     """Open an empty database in memory, with the same schema and manners."""
+    sqlite_raw.check_library()
     raw = sqlite_raw.connect(":memory:", synchronous=options.synchronous, vfs=None)
     file = SqliteFile(raw, options, Origin.new, None)
     file.migrate()
@@ -315,6 +326,7 @@ def _open_best(directory: Directory, name: str, options: Options, vfs: str | Non
     if present:
         raw = open_if_good()
         if raw is not None:
+            # Schema 0: a power cut came between making the file and the first step of its schema.
             return raw, Origin.current if _schema_number(raw) else Origin.new
     for origin, generation in (
         (Origin.snapshot, f"{name}.snapshot"),

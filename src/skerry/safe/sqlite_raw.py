@@ -38,6 +38,16 @@ DISK_ERRORS = (
     apsw.NoMemError,
     apsw.CantOpenError,
 )
+_DAMAGE = (
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.FormatError,
+    apsw.SQLError,
+    apsw.ReadOnlyError,
+    Broken,
+    TypeError,
+    ValueError,
+)
 _UNREADABLE = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
 
 
@@ -51,9 +61,15 @@ def find_cause(error: BaseException, kinds: tuple[type[apsw.Error], ...]) -> aps
     return None
 
 
-def _is_unreadable(error: apsw.IOError) -> bool:
-    """Say whether a page cannot be read, which makes the file a bad one; other troubles say nothing about it."""
-    return getattr(error, "extendedresult", 0) in _UNREADABLE
+def _is_damage(error: Exception) -> bool:
+    """Say whether ``error`` makes the file a bad one; a full or failing disk says nothing about the file.
+
+    Damage has many words: a flipped header reads as an unknown format, as settings that do not take or as write
+    protection, a flipped schema as bad SQL, a flipped record as text that is none or a value of another type.
+    """
+    if isinstance(error, apsw.IOError):
+        return getattr(error, "extendedresult", 0) in _UNREADABLE
+    return isinstance(error, _DAMAGE)
 
 
 @contextlib.contextmanager
@@ -67,11 +83,16 @@ def sqlite_errors(what: str) -> Generator[None]:
         raise StoreFailed(f"{what} failed: {error}") from error
 
 
-def connect(path: str, *, synchronous: Literal["FULL", "NORMAL"], vfs: str | None) -> apsw.Connection:
-    """Connect for writing, with every pragma set and those that matter read back."""
+def check_library() -> None:
+    """Raise ``Broken`` when the library is too old or lacks what the house sets, before any file is judged by it."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < SQLITE_VERSION_MIN:
         raise Broken("E-SQLITE-VERSION", f"SQLite {apsw.sqlite_lib_version()} can corrupt files; 3.51.3 cannot.")
+    connect(":memory:", synchronous="FULL", vfs=None).close()
+
+
+def connect(path: str, *, synchronous: Literal["FULL", "NORMAL"], vfs: str | None) -> apsw.Connection:
+    """Connect for writing, with every pragma set and those that matter read back."""
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOFOLLOW
     raw = apsw.Connection(path, flags=flags, vfs=vfs)
     try:
@@ -118,10 +139,8 @@ def complaint_about(raw: apsw.Connection, inspect: Inspect) -> str:
     try:
         verdict = str(raw.execute("PRAGMA quick_check(1)").get)
         return inspect(raw) if verdict == "ok" else verdict
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        return str(error)
-    except apsw.IOError as error:
-        if _is_unreadable(error):
+    except Exception as error:
+        if _is_damage(error):
             return str(error)
         raise
 
@@ -133,10 +152,8 @@ def open_if_good(
     with sqlite_errors(f"opening {name}"):
         try:
             raw = connect(directory.path_of(name), synchronous=synchronous, vfs=vfs)
-        except (apsw.CorruptError, apsw.NotADBError):
-            return None
-        except apsw.IOError as error:
-            if _is_unreadable(error):
+        except Exception as error:
+            if _is_damage(error):
                 return None
             raise
         try:

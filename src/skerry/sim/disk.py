@@ -144,9 +144,9 @@ class _Tree:
         """Make room for what ``operation`` brings into being, whether or not its entry survives."""
         match operation:
             case Create(file=file):
-                self.files[file] = bytearray()
+                self.files.setdefault(file, bytearray())
             case MakeDirectory(made=made):
-                self.directories[made] = {}
+                self.directories.setdefault(made, {})
             case _:
                 pass
 
@@ -169,6 +169,8 @@ class MemoryDisk:
         self.before: Callable[[Operation], None] = lambda _: None
         #: Bytes that all files together may hold; None means enough.
         self.capacity: int | None = None
+        #: Bytes written since the disk was made: flash wear (faults.md D9).
+        self.bytes_written = 0
         self._base = _Tree()
         self._now = _Tree()
         self._next = ROOT + 1
@@ -183,39 +185,50 @@ class MemoryDisk:
         """Remember that the world outside was told ``what`` at this point."""
         self._perform(Note(what))
 
-    def bytes_written(self) -> int:
-        """Return how many bytes were written since the disk was made: flash wear (faults.md D9)."""
-        return sum(len(operation.content) for operation in self.operations if isinstance(operation, Write))
-
     def after_cut(self, count: int, choose: Choose) -> "MemoryDisk":
         """Return the disk after a power cut behind the first ``count`` operations, each fate chosen by ``choose``."""
+        tree, contents, entries = self._sort(count)
+        for directory in sorted(entries):
+            for uncertain in entries[directory].values():
+                if choose(("lost", "kept")) == "kept":
+                    tree.apply_entry(uncertain)
+        for number in tree.reachable():
+            for uncertain in contents.get(number, {}).values():
+                for part in _survivors(uncertain, choose):
+                    tree.apply_content(part)
+        return self._successor(tree, [])
+
+    def _sort(
+        self, count: int
+    ) -> tuple[_Tree, dict[int, dict[int, ContentOperation]], dict[int, dict[int, EntryOperation]]]:
+        """Return what is certain after ``count`` operations, and what is not, by file or directory and position."""
         tree = self._base.copy()
-        contents: dict[int, list[ContentOperation]] = {}
-        entries: dict[int, list[EntryOperation]] = {}
-        for operation in self.operations[:count]:
+        contents: dict[int, dict[int, ContentOperation]] = {}
+        entries: dict[int, dict[int, EntryOperation]] = {}
+        for position, operation in enumerate(self.operations[:count]):
             tree.meet(operation)
             match operation:
                 case Write() | Truncate():
-                    contents.setdefault(operation.file, []).append(operation)
+                    contents.setdefault(operation.file, {})[position] = operation
                 case Sync(file=file):
-                    for certain in contents.pop(file, ()):
+                    for certain in contents.pop(file, {}).values():
                         tree.apply_content(certain)
                 case SyncDirectory(directory=directory):
-                    for certain in entries.pop(directory, ()):
+                    for certain in entries.pop(directory, {}).values():
                         tree.apply_entry(certain)
                 case Note():
                     pass
                 case _:
-                    entries.setdefault(operation.directory, []).append(operation)
-        for directory in sorted(entries):
-            for uncertain in entries[directory]:
-                if choose(("lost", "kept")) == "kept":
-                    tree.apply_entry(uncertain)
-        for number in tree.reachable():
-            for uncertain in contents.get(number, ()):
-                for part in _survivors(uncertain, choose):
-                    tree.apply_content(part)
-        return self._successor(tree, [])
+                    entries.setdefault(operation.directory, {})[position] = operation
+        return tree, contents, entries
+
+    def forget(self) -> None:
+        """Drop from the list what is certain by now, for runs of many days; cuts before now are no longer possible."""
+        self._base, contents, entries = self._sort(len(self.operations))
+        left: dict[int, Operation] = {}
+        for group in (*contents.values(), *entries.values()):
+            left.update(group)
+        self.operations = [left[position] for position in sorted(left)]
 
     def after_kill(self, count: int) -> "MemoryDisk":
         """Return the disk as another process finds it when the writer was killed behind ``count`` operations.
@@ -241,6 +254,7 @@ class MemoryDisk:
         match operation:
             case Write() | Truncate():
                 self._now.apply_content(operation)
+                self.bytes_written += len(operation.content) if isinstance(operation, Write) else 0
             case Create() | MakeDirectory() | Link() | Rename() | Remove():
                 self._now.apply_entry(operation)
             case Sync() | SyncDirectory() | Note():
@@ -448,6 +462,11 @@ class MemoryDirectory:
         """See ``Directory.open``."""
         file = self._file(name)
         return None if file is None else io.BytesIO(self._disk.content(file, 0, self._disk.length(file)))
+
+    def read_at(self, name: str, offset: int, size: int) -> bytes | None:
+        """See ``Directory.read_at``."""
+        file = self._file(name)
+        return None if file is None else self._disk.content(file, offset, size)
 
     def create(self, name: str) -> _MemorySink:
         """See ``Directory.create``."""

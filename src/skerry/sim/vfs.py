@@ -14,7 +14,6 @@ from collections.abc import Generator
 
 import apsw
 
-from skerry.clock import Mint, SeededMint
 from skerry.sim.disk import MemoryDisk
 
 _NUMBERS = itertools.count(1)
@@ -87,17 +86,13 @@ class _DiskFile:
 class DiskVfs(apsw.VFS):
     """The VFS of one disk, registered under ``name`` until ``unregister``."""
 
-    def __init__(self, disk: MemoryDisk, mint: Mint | None = None) -> None:
+    def __init__(self, disk: MemoryDisk) -> None:
         self.name = f"disk-{next(_NUMBERS)}"
         self._disk = disk
-        self._mint = mint or SeededMint("vfs")
         super().__init__(self.name, "")
 
     def xFullPathname(self, name: str) -> str:
         return name
-
-    def xRandomness(self, numbytes: int) -> bytes:
-        return self._mint.draw(numbytes)
 
     def xAccess(self, pathname: str, flags: int) -> bool:
         return self._disk.find(*self._disk.locate(pathname)) is not None
@@ -126,9 +121,12 @@ class DiskVfs(apsw.VFS):
 
 
 @contextlib.contextmanager
-def mounted(disk: MemoryDisk, mint: Mint | None = None) -> Generator[str]:
-    """Register a VFS over ``disk`` for as long as the block lasts, and give its name for ``open_sqlite(vfs=…)``."""
-    vfs = DiskVfs(disk, mint)
+def mounted(disk: MemoryDisk) -> Generator[str]:
+    """Register a VFS over ``disk`` for as long as the block lasts, and give its name for ``open_sqlite(vfs=…)``.
+
+    The same work gives the same operations but for the salts in SQLite's logs, which it draws once per process.
+    """
+    vfs = DiskVfs(disk)
     try:
         yield vfs.name
     finally:

@@ -175,22 +175,36 @@ class ApswDialect(SQLiteDialect):
         """Nothing to do: ``safe/sqlite.py`` has set the pragmas."""
 
     def do_begin(self, dbapi_connection: Any) -> None:
-        """The transaction has been begun by ``Db``."""
+        """Nothing: ``Db`` has begun."""
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        """Refuse: a store function that commits would acknowledge for its neighbours in the group."""
-        raise Broken("E-TRANSACTION", "A store function tried to commit; transactions belong to Db.")
+        """Nothing: ``Db`` will commit."""
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        """Nothing: SQLAlchemy calls it on close. A store function undoes its work by raising."""
+        """Nothing: ``Db`` rolls back when the store function raises."""
 
 
 registry.register("sqlite.apsw", __name__, "ApswDialect")
 
 
-def core_connection(raw: apsw.Connection) -> Connection:
-    """Return the one SQLAlchemy connection over ``raw``, for ``Db(opened, core_connection)``."""
+class CoreConnection(Connection):
+    """What store functions get: all of SQLAlchemy Core but the end of a transaction, which would be everybody's."""
+
+    def commit(self) -> NoReturn:
+        """Refuse: others share the transaction."""
+        raise Broken("E-TRANSACTION", "Transactions belong to Db; a store function undoes its work by raising.")
+
+    def rollback(self) -> NoReturn:
+        """Refuse; what a part of a function may undo stands in ``begin_nested``."""
+        self.commit()
+
+
+def core_connection(raw: Any) -> CoreConnection:
+    """Return the one SQLAlchemy connection over the plain one, as the ``wrap`` of ``Db``."""
     engine = create_engine(
         "sqlite+apsw://", creator=lambda: ApswConnection(raw), poolclass=StaticPool, pool_reset_on_return=None
     )
-    return engine.connect()
+    connection = CoreConnection(engine)
+    # Once for all, so that a second one is an error where it is written.
+    connection.begin()
+    return connection
