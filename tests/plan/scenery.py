@@ -142,10 +142,10 @@ class World:
         return plan
 
     def settle(self, rounds: int = 30) -> SitePlan:
-        """Plan and perform until nothing but health checks is left to do."""
+        """Plan and perform until the site is as its document wishes."""
         for _ in range(rounds):
             plan = self.step()
-            if all(isinstance(action, CheckHealth) for action in plan.actions) and not plan.waits:
+            if plan.settled:
                 return self.look()
             self.advance(1)
         raise AssertionError(f"did not settle: {plan.actions} {plan.waits}")

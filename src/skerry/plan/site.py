@@ -32,8 +32,8 @@ from skerry.plan import instances
 from skerry.plan.actions import (
     Action,
     ApplyRules,
-    CheckHealth,
     AppRules,
+    CheckHealth,
     CreateNetwork,
     CreateVolume,
     DeleteVolume,
