@@ -294,6 +294,8 @@ def test_a_learning_site_gets_nothing_until_its_owners_have_spoken_again() -> No
     fleet.wish(revision("shop", 8, web=service(replicas=per_site())))
     fleet.wish(revision("blog", 3, web=service()))
     assert fleet.plan().understood == ("oslo",)
+    fleet.change("oslo", facts_current=False)
+    assert fleet.plan().understood == (), "facts from before a restore prove nothing"
 
 
 def test_what_a_learning_site_runs_is_not_started_a_second_time_elsewhere() -> None:

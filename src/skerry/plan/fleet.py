@@ -89,7 +89,7 @@ def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
 
     Then its owners have spoken since (applied or deleted), and publishing orders nothing out of mere ignorance.
     """
-    if not view.learning:
+    if not view.learning or not view.facts_current:
         return False
     numbers = {(wish.tenant, wish.app): wish.number for wish in snapshot.apps}
     for fact in view.instances:

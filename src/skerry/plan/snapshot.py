@@ -55,6 +55,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     learning: bool = False
     #: Not heard for too long: no new instance goes there while another site can take it.
     silent: bool = False
+    #: What follows was reported in the site's present or last session, and is not from before a restore of the core.
+    facts_current: bool = True
     nodes: dict[NodeName, NodeFact] = {}
     instances: tuple[InstanceFact, ...] = ()
     volumes: tuple[VolumeFact, ...] = ()

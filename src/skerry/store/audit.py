@@ -1,0 +1,93 @@
+"""Audit: one hash chain per tenant and one for the operator (trust.md §12).
+
+    hash = SHA-256("skerry-audit-v1", 0x00, previous hash, payload bytes)
+
+A record is written in the transaction of what it records, so neither is ever there without the other.
+"""
+
+import hashlib
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select
+
+from skerry.model.ids import CauseId
+from skerry.store.schema import AUDIT
+
+#: What the first record of a chain stands on.
+CHAIN_START = bytes(32)
+_DOMAIN = b"skerry-audit-v1\x00"
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done: the payload of one record, as compact JSON."""
+
+    seq: int
+    time_us: int
+    actor: str
+    operation: str
+    #: What it was done to: a name, and the digest of a signed object where there is one.
+    object: str
+    outcome: str
+    cause: CauseId
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of a chain."""
+
+    seq: int
+    previous: bytes
+    hash: bytes
+    payload: bytes
+
+
+def chain_hash(previous: bytes, payload: bytes) -> bytes:
+    """Return the hash that ties ``payload`` to everything before it."""
+    return hashlib.sha256(_DOMAIN + previous + payload).digest()
+
+
+def append_audit(
+    connection: Connection,
+    chain: str,
+    *,
+    time_us: int,
+    actor: str,
+    operation: str,
+    subject: str,
+    outcome: str,
+    cause: CauseId,
+) -> None:
+    """Append a record to a chain: a tenant's name, or empty for the operator's."""
+    head = connection.execute(
+        select(AUDIT.c.seq, AUDIT.c.hash).where(AUDIT.c.chain == chain).order_by(AUDIT.c.seq.desc()).limit(1)
+    ).first()
+    seq, previous = (1, CHAIN_START) if head is None else (head.seq + 1, head.hash)
+    record = AuditRecord(
+        seq=seq, time_us=time_us, actor=actor, operation=operation, object=subject, outcome=outcome, cause=cause
+    )
+    payload = msgspec.json.encode(record)
+    connection.execute(
+        insert(AUDIT).values(
+            chain=chain, seq=seq, previous=previous, hash=chain_hash(previous, payload), payload=payload
+        )
+    )
+
+
+def list_audit(connection: Connection, chain: str, after: int, limit: int) -> list[AuditRow]:
+    """Return a chain's records above number ``after``, oldest first."""
+    query = select(AUDIT).where(AUDIT.c.chain == chain, AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
+    return [
+        AuditRow(seq=row.seq, previous=row.previous, hash=row.hash, payload=row.payload)
+        for row in connection.execute(query)
+    ]
+
+
+def find_break(connection: Connection, chain: str, page: int = 1000) -> int:
+    """Return the number of the first record that does not stand on the one before it; 0 when all do."""
+    previous, seq = CHAIN_START, 0
+    while rows := list_audit(connection, chain, seq, page):
+        for row in rows:
+            if row.seq != seq + 1 or row.previous != previous or row.hash != chain_hash(previous, row.payload):
+                return row.seq
+            previous, seq = row.hash, row.seq
+    count = connection.execute(select(func.count()).select_from(AUDIT).where(AUDIT.c.chain == chain)).scalar_one()
+    return 0 if count == seq else seq + 1

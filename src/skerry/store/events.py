@@ -1,0 +1,149 @@
+"""The log of all that happened: what sites report, exactly once and in order, and the core's own events.
+
+A site's event is known by (site, sequence); storing it twice is impossible, so an acknowledgement lost on the way costs
+nothing. ``id`` orders the whole log and is what readers resume by; an id is never used twice.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from skerry.model.event import Event, EventClass
+from skerry.model.ids import CauseId, SiteName
+from skerry.store.schema import EVENTS
+from skerry.store.scope import Scope, owned
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event in the core's log. ``site`` is empty for the core's own."""
+
+    id: int
+    site: SiteName
+    event: Event
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events; empty words mean all."""
+
+    site: str = ""
+    app: str = ""
+    kind: str = ""
+    cause: str = ""
+
+
+def _app_of(event: Event) -> str:
+    """Read the app off an event's subject: ``app/NAME`` or ``instance/TENANT/APP/…``."""
+    parts = event.subject.split("/")
+    if parts[0] == "app" and len(parts) >= 2:
+        return parts[1]
+    if parts[0] in ("instance", "volume", "assignment") and len(parts) >= 3:
+        return parts[2]
+    return ""
+
+
+def append_site_event(connection: Connection, site: SiteName, event: Event, tenant: str) -> int:
+    """Store one event of a site and return its id; the caller knows that it is the next one of its site."""
+    values = {
+        "site": site,
+        "sequence": event.sequence,
+        "tenant": tenant,
+        "app": _app_of(event) if tenant else "",
+        "time_us": event.time_us,
+        "type": event.type,
+        "klass": event.klass,
+        "subject": event.subject,
+        "cause": event.cause,
+        "message": event.message,
+        "data": msgspec.json.encode(event.data),
+    }
+    return connection.execute(insert(EVENTS).values(**values).returning(EVENTS.c.id)).scalar_one()
+
+
+def append_core_event(
+    connection: Connection,
+    type_: str,
+    *,
+    time_us: int,
+    subject: str,
+    tenant: str = "",
+    klass: EventClass = "event",
+    cause: str = "",
+    message: str = "",
+    data: dict[str, str] | None = None,
+) -> int:
+    """Write an event of the core itself and return its id."""
+    newest = connection.execute(select(func.max(EVENTS.c.sequence)).where(EVENTS.c.site == "")).scalar() or 0
+    event = Event(
+        sequence=newest + 1,
+        time_us=time_us,
+        type=type_,
+        klass=klass,
+        subject=subject,
+        tenant=tenant,
+        cause=CauseId(cause),
+        message=message,
+        data=data or {},
+    )
+    return append_site_event(connection, SiteName(""), event, tenant)
+
+
+def newest_event_id(connection: Connection) -> int:
+    """Return the id of the newest event, 0 when there was none."""
+    return connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0
+
+
+def oldest_event_id(connection: Connection) -> int:
+    """Return the id of the oldest event still here, 0 when there is none."""
+    return connection.execute(select(func.min(EVENTS.c.id))).scalar() or 0
+
+
+def list_events(connection: Connection, scope: Scope, after: int, limit: int, chosen: EventFilter) -> list[LoggedEvent]:
+    """Return visible events above id ``after``, oldest first."""
+    query = owned(select(EVENTS), EVENTS.c.tenant, scope).where(EVENTS.c.id > after)
+    if chosen.site:
+        query = query.where(EVENTS.c.site == chosen.site)
+    if chosen.app:
+        query = query.where(EVENTS.c.app == chosen.app)
+    if chosen.kind:
+        query = query.where(EVENTS.c.type.startswith(chosen.kind, autoescape=True))
+    if chosen.cause:
+        query = query.where(EVENTS.c.cause == chosen.cause)
+    return [_read(row) for row in connection.execute(query.order_by(EVENTS.c.id).limit(limit))]
+
+
+def last_events(connection: Connection, scope: Scope, count: int, chosen: EventFilter) -> list[LoggedEvent]:
+    """Return the newest visible events, newest last."""
+    query = owned(select(EVENTS), EVENTS.c.tenant, scope)
+    if chosen.site:
+        query = query.where(EVENTS.c.site == chosen.site)
+    if chosen.app:
+        query = query.where(EVENTS.c.app == chosen.app)
+    if chosen.kind:
+        query = query.where(EVENTS.c.type == chosen.kind)
+    rows = connection.execute(query.order_by(EVENTS.c.id.desc()).limit(count))
+    return [_read(row) for row in reversed(list(rows))]
+
+
+def trim_events(connection: Connection, keep: int) -> int:
+    """Forget the oldest events of class ``event`` beyond the newest ``keep``; return how many went."""
+    edge = connection.execute(select(EVENTS.c.id).order_by(EVENTS.c.id.desc()).offset(keep).limit(1)).scalar()
+    if edge is None:
+        return 0
+    where = EVENTS.c.id <= edge, EVENTS.c.klass != "security"
+    return connection.execute(delete(EVENTS).where(*where)).rowcount
+
+
+def _read(row: Row[Any]) -> LoggedEvent:
+    event = Event(
+        sequence=row.sequence,
+        time_us=row.time_us,
+        type=row.type,
+        klass=row.klass,
+        subject=row.subject,
+        tenant=row.tenant,
+        cause=CauseId(row.cause),
+        message=row.message,
+        data=msgspec.json.decode(row.data, type=dict[str, str]),
+    )
+    return LoggedEvent(id=row.id, site=SiteName(row.site), event=event)

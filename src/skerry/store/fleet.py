@@ -1,0 +1,172 @@
+"""The planner's input, read in one transaction, and its result, written in another if nothing has moved since.
+
+Every change of a wish raises the counter ``fleet``; a plan names the number it stands on (architecture.md §6).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import Connection
+
+from skerry.model.app import AppRevision
+from skerry.model.document import Assignment, Unit, unit_id
+from skerry.model.ids import AppName, Digest, SecretName, ServiceName, SiteName, TenantName, UnitId
+from skerry.model.observed import Fact, InstanceFact, NodeFact, VolumeFact
+from skerry.model.signed import Envelope, Secret, Tombstone
+from skerry.plan.fleet import FleetPlan
+from skerry.plan.placement.seats import assignment_of
+from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
+from skerry.store import apps, documents, events, facts, objects, sites, things
+from skerry.store.rows import count_up, read_counter
+from skerry.store.scope import Scope
+from skerry.trust.keys import key_id
+
+_REVISION: msgspec.json.Decoder[AppRevision] = msgspec.json.Decoder(AppRevision)
+_TOMBSTONE: msgspec.json.Decoder[Tombstone] = msgspec.json.Decoder(Tombstone)
+_SECRET: msgspec.json.Decoder[Secret] = msgspec.json.Decoder(Secret)
+
+#: What the core itself sees of the platform.
+EVERYTHING = Scope(platform=True)
+
+
+def touch_fleet(connection: Connection) -> int:
+    """Note that a wish has changed."""
+    return count_up(connection, "fleet")
+
+
+def read_version(connection: Connection) -> int:
+    """Return the number of the newest wish."""
+    return read_counter(connection, "fleet")
+
+
+def load_snapshot(connection: Connection, silent: frozenset[SiteName]) -> FleetSnapshot:
+    """Read everything the planner looks at. ``silent`` is the core's present verdict on its sites."""
+    units = documents.read_all_units(connection)
+    reported = facts.read_all_facts(connection)
+    states = sites.read_states(connection)
+    views = tuple(
+        _view(row, states[row.site], units.get(row.site, {}), reported.get(row.site, []), row.site in silent)
+        for row in sites.list_sites(connection, EVERYTHING)
+    )
+    rows = apps.list_all_apps(connection)
+    named = {Digest(row.revision_digest) for row in rows if row.revision_number}
+    named |= {unit.revision for view in views for unit in view.units.values() if isinstance(unit, Assignment)}
+    stones = {Digest(row.tombstone_digest) for row in rows if row.tombstone_digest}
+    secrets = things.list_all_secrets(connection)
+    held = objects.read_objects(connection, named | stones | {row.digest for row in secrets})
+    restarts = apps.read_all_restarts(connection)
+    return FleetSnapshot(
+        version=read_version(connection),
+        apps=tuple(_wish(row, held, restarts.get((row.tenant, row.app), {})) for row in rows),
+        sites=views,
+        revisions={digest: _REVISION.decode(held[digest].payload) for digest in sorted(named) if digest in held},
+        secrets=_secret_wishes(secrets, held),
+    )
+
+
+def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[SiteName, ...] | None:
+    """Make the plan what is wished of each site and return the sites that changed; None when a wish has moved since."""
+    if read_version(connection) != plan.version:
+        return None
+    for site in plan.understood:
+        adopt_evidence(connection, site)
+    for document in plan.documents:
+        documents.record_units(connection, document.site, document.units)
+    for report in plan.reports:
+        before = apps.read_reports(connection, report.tenant, report.app).get(report.app)
+        if before == report:
+            continue
+        apps.record_report(connection, report)
+        known = () if before is None else before.refused
+        for refused in report.refused:
+            if refused not in known:
+                events.append_core_event(
+                    connection,
+                    "placement.refused",
+                    time_us=now_us,
+                    subject=f"app/{report.app}",
+                    tenant=report.tenant,
+                    message=f"{refused.service} {f'at {refused.site} ' if refused.site else ''}has no place: "
+                    f"{refused.reason}",
+                )
+    return tuple(document.site for document in plan.documents)
+
+
+def adopt_evidence(connection: Connection, site: SiteName) -> None:
+    """End a site's learning: what it says it runs becomes what it was wished to run, for the next plan to build on.
+
+    The next plan keeps of it what its owners still want and withdraws the rest, now in knowledge of their newest word.
+    """
+    found: dict[UnitId, Unit] = {}
+    for _, fact in facts.list_instance_facts(connection, None, site=site):
+        unit = assignment_of(fact)
+        found[unit_id(unit)] = unit
+    documents.record_units(connection, site, found)
+    sites.change_state(connection, site, learning=False)
+    touch_fleet(connection)
+
+
+def raise_evidence(connection: Connection, tenant: str, app: str, number: int, now_us: int) -> None:
+    """Note that a site reports a newer number of an app than the core knows (faults.md R9)."""
+    row = apps.find_app(connection, TenantName(tenant), app) or apps.AppRow(tenant=TenantName(tenant), app=AppName(app))
+    if number > row.number:
+        apps.record_app(connection, msgspec.structs.replace(row, evidence_number=number, changed_us=now_us))
+
+
+def decode_revision(envelope: Envelope) -> AppRevision:
+    """Read a stored revision, which was verified before it was stored."""
+    return _REVISION.decode(envelope.payload)
+
+
+def decode_secret(envelope: Envelope) -> Secret:
+    """Read a stored secret, which was verified before it was stored."""
+    return _SECRET.decode(envelope.payload)
+
+
+def _view(
+    row: sites.SiteRow,
+    state: sites.SiteState,
+    units: dict[UnitId, Unit],
+    reported: Iterable[Fact],
+    silent: bool,
+) -> SiteView:
+    known = list(reported)
+    return SiteView(
+        record=row.record,
+        enrolment=row.enrolment,
+        sealing={node: key_id(record.sealing) for node, record in row.record.nodes.items()},
+        units=units,
+        acknowledged=state.acknowledged,
+        learning=state.learning,
+        silent=silent,
+        nodes={fact.node: fact for fact in known if isinstance(fact, NodeFact)},
+        facts_current=state.facts_current,
+        instances=tuple(fact for fact in known if isinstance(fact, InstanceFact)),
+        volumes=tuple(fact for fact in known if isinstance(fact, VolumeFact)),
+    )
+
+
+def _wish(row: apps.AppRow, held: dict[Digest, Envelope], restarts: dict[ServiceName, int]) -> AppWish:
+    stone = held.get(Digest(row.tombstone_digest)) if row.tombstone_digest else None
+    return AppWish(
+        tenant=row.tenant,
+        app=row.app,
+        number=row.known_number,
+        revision=Digest(row.revision_digest) if row.revision_number else None,
+        revision_number=row.revision_number,
+        held=row.held,
+        restarts=restarts,
+        tombstone=None if stone is None else _TOMBSTONE.decode(stone.payload),
+        tombstone_digest=None if stone is None else Digest(row.tombstone_digest),
+    )
+
+
+def _secret_wishes(
+    rows: list[things.SecretRow], held: dict[Digest, Envelope]
+) -> dict[tuple[TenantName, SecretName], SecretWish]:
+    wishes: dict[tuple[TenantName, SecretName], SecretWish] = {}
+    for row in rows:
+        if row.digest in held:
+            sealed = _SECRET.decode(held[row.digest].payload)
+            wishes[row.tenant, row.name] = SecretWish(digest=row.digest, sealed_for=frozenset(sealed.boxes))
+    return wishes
