@@ -16,114 +16,22 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.e2e.lab_site import CORE_ADDRESS, Site
 from tests.e2e.link_emulator import KERNEL_QUEUE_PACKETS, WAYS, Counters, EmulatorClient, Way
-from tests.e2e.namespaces import Place, run
-from tests.e2e.podman_http import PodmanHttp
+from tests.e2e.namespaces import Place, run, wait_for
 from tests.e2e.site_http import Answer, RequestCounter, http_get
 
-#: The core's address, the same from every site.
-CORE_ADDRESS = "10.99.0.1"
 WAN_DEVICE = "wan0"
-#: One /30 a site in 10.99.0.0/16, the first of which holds the core.
+#: Each has a /30 of 10.99.0.0/16; the first of these holds the core.
 SITES_MAX = 255
 SITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
 
 LABS = Path("/run/skl")
 DISKS = Path("/var/tmp")
-CGROUPS = Path("/sys/fs/cgroup")
 CHECKOUT = Path(__file__).resolve().parents[2]
-START_S_MAX = 30.0
-#: Memory of a site's /run and the like, as a tmpfs there would be; nothing large lives in them.
-RUN_TMPFS_BYTES = 64 * 1024 * 1024
-CAP_SYS_RESOURCE = 24
-
-
-class Site(Place):
-    """One site: a place with a link to the core and a podman of its own.
-
-    ``disk`` outlives a reboot: ``disk/podman`` is podman's, ``disk/agent`` is for the agent, ``disk/log`` for output.
-    """
-
-    def __init__(self, folder: Path, name: str, disk: Path, number: int) -> None:
-        super().__init__(folder, name, disk)
-        self.address = f"10.99.{number}.2"
-        self.gateway = f"10.99.{number}.1"
-        self.agent_folder = disk / "agent"
-        self.log_folder = disk / "log"
-        self.podman_socket = disk / "podman.sock"
-        self.containers_conf = disk / "containers.conf"
-        self._podman: subprocess.Popen[bytes] | None = None
-
-    @property
-    def podman(self) -> PodmanHttp:
-        """The site's podman, to be asked from anywhere on this machine."""
-        return PodmanHttp(self.podman_socket)
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The whole environment of a process at this site."""
-        return {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(self.disk),
-            "TMPDIR": str(self.disk / "scratch"),
-            "CONTAINERS_CONF": str(self.containers_conf),
-            "LANG": "C.UTF-8",
-        }
-
-    def install(self) -> None:
-        """Lay out an empty disk."""
-        for folder in ("podman", "agent", "log", "scratch", "run"):
-            (self.disk / folder).mkdir(parents=True)
-        self.containers_conf.write_text(_containers_conf(self.disk))
-        # The site asks the core's address for names; nobody answers there, and while it is cut off nobody can.
-        (self.disk / "resolv.conf").write_text(f"nameserver {CORE_ADDRESS}\noptions timeout:1 attempts:1\n")
-
-    def boot(self) -> None:
-        """Make the namespaces, with all that a boot empties empty and with a boot id of their own."""
-        self.create()
-        # /dev/shm holds podman's locks, which must be this site's own.
-        for folder in ("/run", "/dev/shm", self.disk / "run"):
-            self.run("mount", "-t", "tmpfs", "-o", f"size={RUN_TMPFS_BYTES},mode=755", "skl", folder)
-        self.run("mkdir", "-p", "/run/netns", "/run/lock")
-        resolv_conf = Path("/etc/resolv.conf").resolve()  # on many machines a link into /run
-        self.run("mkdir", "-p", resolv_conf.parent)
-        self.run("touch", "-a", resolv_conf)
-        self.run("mount", "--bind", self.disk / "resolv.conf", resolv_conf)
-        (self.disk / "boot_id").write_text(f"{uuid.uuid4()}\n")
-        self.run("mount", "--bind", self.disk / "boot_id", "/proc/sys/kernel/random/boot_id")
-        # A container with user ids of its own may mount /proc only where one exists that nothing covers.
-        self.run("mkdir", "/run/proc")
-        self.run("mount", "-t", "proc", "proc", "/run/proc")
-
-    def start_podman(self) -> None:
-        """Start the podman service, as the site's systemd would, and wait until it answers."""
-        self.podman_socket.unlink(missing_ok=True)
-        storage = ("--root", self.disk / "podman/root", "--runroot", self.disk / "run/containers")
-        command = ("podman", *storage, "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs")
-        service = ("system", "service", "--time", "0", f"unix://{self.podman_socket}")
-        self._podman = self.popen((*command, *service), self.log_folder / "podman.log", self.env)
-        _wait_for(self.podman.ping, self._podman, self.log_folder / "podman.log")
-
-    def kill_podman(self) -> None:
-        """SIGKILL the podman service; the containers go on."""
-        if self._podman:
-            self._podman.kill()
-            self._podman.wait()
-
-    def container_ids(self) -> set[str]:
-        """Ids of all containers that ever were at this site, without asking podman."""
-        events = self.log_folder / "podman-events.log"
-        return set(re.findall(r'"ID":"([0-9a-f]{64})"', events.read_text())) if events.exists() else set()
-
-    def destroy(self) -> None:
-        """Switch the site off: nothing of it runs or is mounted, its containers' control groups are gone."""
-        super().destroy()
-        _remove_cgroups(self.container_ids())
 
 
 class Lab:
@@ -190,9 +98,8 @@ class Lab:
     def popen(
         self, place: Place, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a process in the core or at a site; at a site with the site's environment, ``env`` added."""
-        base = place.env if isinstance(place, Site) else {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        return place.popen(command, log, {**base, **(env or {})})
+        """Start a process in the core or at a site, with the place's environment and ``env`` added to it."""
+        return place.popen(command, log, {**place.env, **(env or {})})
 
     # Links
 
@@ -299,7 +206,7 @@ class Lab:
                 cwd=CHECKOUT,
                 start_new_session=True,
             )
-        _wait_for(socket_path.exists, self._emulator, log)
+        wait_for(socket_path.exists, self._emulator, log)
 
     def _connect(self, site: Site) -> None:
         far_device = f"to-{site.name}"
@@ -367,52 +274,3 @@ def _lock(name: str) -> int:
             if os.fstat(fd).st_nlink:
                 return fd
             os.close(fd)  # somebody's ``remove_leftovers`` took the file between the two calls
-
-
-def _remove_cgroups(container_ids: Collection[str]) -> None:
-    """Remove the empty control groups that killed containers leave, under v1 controllers or the v2 tree."""
-    for parent in (*CGROUPS.glob("*/libpod_parent"), CGROUPS / "libpod_parent"):
-        groups = [parent / f"libpod-{container_id}" for container_id in container_ids]
-        for group in (*groups, *(parent / f"libpod-conmon-{one}" for one in container_ids), parent / "conmon", parent):
-            with contextlib.suppress(OSError):  # not there, or still used by another lab
-                group.rmdir()
-
-
-def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_S_MAX
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise OSError(f"{process.args!r} did not start: {log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.02)
-
-
-def _containers_conf(disk: Path) -> str:
-    """The settings of runtimes.md §2; limits only where this machine may not set podman's own."""
-    limits = "" if _may(CAP_SYS_RESOURCE) else 'default_ulimits = ["nofile=20000:20000","nproc=8192:8192"]\n'
-    return f"""[containers]
-{limits}log_driver = "k8s-file"
-base_hosts_file = "none"
-host_containers_internal_ip = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-exit_command_delay = 5
-events_logger = "file"
-events_logfile_path = "{disk}/log/podman-events.log"
-events_logfile_max_size = "100m"
-runtime = "crun"
-static_dir = "{disk}/podman/libpod"
-tmp_dir = "{disk}/run/libpod"
-volume_path = "{disk}/podman/volumes"
-helper_binaries_dir = ["/usr/lib/podman", "/usr/libexec/podman"]
-[network]
-network_backend = "netavark"
-network_config_dir = "{disk}/podman/networks"
-default_subnet = "10.80.0.0/24"
-default_subnet_pools = [{{"base" = "10.81.0.0/16", "size" = 24}}]
-"""
-
-
-def _may(capability: int) -> bool:
-    status = Path("/proc/self/status").read_text()
-    effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
-    return bool(effective >> capability & 1)

@@ -2,7 +2,7 @@
 
 Rule: a namespace is a file in a folder of the lab, never a global name, so two labs cannot meet and what a crashed lab
 left can be found. What runs in a place is found by its namespaces and its mounts, then ended by its process id; a name
-is never enough. Used by ``lab.py``, ``link_emulator.py`` and ``site_http.py``.
+is never enough. Used by ``lab_site.py``, ``lab.py``, ``link_emulator.py`` and ``site_http.py``.
 """
 
 import contextlib
@@ -11,27 +11,34 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 CLONE_NEWNET = 0x4000_0000
 #: Killing races with forking: what was born meanwhile is found in the next round.
 KILL_ROUNDS_MAX = 200
 KILL_PAUSE_S = 0.05
+START_S_MAX = 30.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*argv: object) -> str:
     """Run a command to its end and return its output; a failure carries what the command said."""
-    done = subprocess.run(
-        [str(word) for word in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
-    )
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        raise OSError(
-            f"{' '.join(str(word) for word in argv)}: {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
-        )
+        raise OSError(f"{' '.join(words)}: {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a process that was just started is ready; OSError with the end of its log if it never is."""
+    deadline = time.monotonic() + START_S_MAX
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise OSError(f"{process.args!r} did not start: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
 
 
 def _setns(fd: int) -> None:
@@ -70,6 +77,12 @@ class Place:
         self.net = folder / f"{name}.net"
         self.mnt = folder / f"{name}.mnt"
         self._children: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The whole environment of a process here: nothing of the caller's."""
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {"PATH": path, "HOME": str(self.disk), "LANG": "C.UTF-8"}
 
     def create(self) -> None:
         """Make both namespaces, with loopback up and nothing of the control groups that crun cannot use."""
@@ -116,22 +129,28 @@ class Place:
         """Every process that runs in this place, those in containers with namespaces of their own included."""
         mine = {_ns_id(path) for path in (self.net, self.mnt)} - {None}
         marker = f"{self.disk}/"
+        if marker in Path("/proc/self/mountinfo").read_text():
+            # Every process of this machine would seem to be the place's.
+            raise OSError(f"something is mounted below {self.disk} outside of its place; mount it inside")
         return [pid for pid in _all_pids() if _belongs(pid, mine, marker)]
 
     def kill_all(self) -> None:
         """End every process of this place at once, as a power cut does; returns when none is left."""
         for _ in range(KILL_ROUNDS_MAX):
+            for child in self._children:
+                child.kill()  # one just started may not be inside yet
             pids = self.pids()
             if not pids:
-                for child in self._children:
-                    child.wait()
-                self._children.clear()
-                return
+                break
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(KILL_PAUSE_S)
-        raise OSError(f"{self.name}: processes {self.pids()} do not end")
+        else:
+            raise OSError(f"{self.name}: processes {self.pids()} do not end")
+        for child in self._children:
+            child.wait()
+        self._children.clear()
 
     def destroy(self) -> None:
         """End what runs here and let the kernel drop the namespaces, and with them all mounts, links and rules."""

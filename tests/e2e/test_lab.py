@@ -250,6 +250,19 @@ def test_a_lab_that_fails_to_start_leaves_nothing() -> None:
     assert traces(lab.name) == []
 
 
+def test_a_mount_outside_of_its_place_ends_nothing() -> None:
+    """Who sees a site's disk mounted is taken for the site's; so a mount that all see must be refused."""
+    with Lab(["one"], podman=False) as lab:
+        site = lab.sites["one"]
+        run("mount", "--bind", site.agent_folder, site.agent_folder)
+        try:
+            with pytest.raises(OSError, match="mounted"):
+                site.kill_all()
+        finally:
+            run("umount", site.agent_folder)
+        assert site.pids() == []
+
+
 @pytest.mark.parametrize("names", [[], ["core"], ["One"], ["a", "a"], ["much-too-long-name"], ["../up"]])
 def test_impossible_sites_are_refused(names: list[str]) -> None:
     with pytest.raises(ValueError, match="lab"):
