@@ -1,0 +1,324 @@
+"""Verification of signed objects and of whole documents (trust.md §6, steps 1 to 9, without chains and delegations).
+
+Pure: bytes, keys and floors in, a value out; site, core, signer and simulator call the same functions. Rules: (1) only
+this file makes ``Verified`` and ``AcceptedDocument``; (2) a refusal changes nothing; (3) a document is accepted whole,
+but a unit that names something bad is refused by itself and its former version stays in force; (4) whatever a document
+says, volumes are in danger only from a tombstone that is newer than everything else known of its app.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, overload
+
+import msgspec
+
+from skerry.model.app import AppRevision
+from skerry.model.document import (
+    Assignment,
+    ImageHold,
+    SecretHold,
+    TombstoneNotice,
+    Unit,
+    decode_unit,
+    digest_bodies,
+    digest_units,
+    named_objects,
+    unit_id,
+)
+from skerry.model.ids import Digest, SiteName, UnitId, digest_of, is_digest, is_name
+from skerry.model.limits import DOCUMENT_UNITS_MAX, REPLICAS_MAX, UNIT_BYTES_MAX
+from skerry.model.signed import (
+    Call,
+    DocumentHead,
+    Envelope,
+    Kind,
+    Root,
+    Secret,
+    SiteRecord,
+    Tombstone,
+)
+from skerry.model.site_match import site_unmet
+from skerry.trust.authority import open_envelope, reopen_envelope
+from skerry.trust.envelope import check_form
+from skerry.trust.floors import floor_key, judge_floor, number_of, raised_floors, stale_tombstone
+from skerry.trust.held import AcceptedDocument, Held, Missing, Verified
+from skerry.trust.parse import parse_payload
+from skerry.trust.verdict import Denied
+
+#: Bytes of the root document's SHA-256 that a join token carries.
+ROOT_PIN_BYTES = 20
+
+
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["root"], site: SiteName | None = None
+) -> Verified[Root] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["site"], site: SiteName | None = None
+) -> Verified[SiteRecord] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["revision"], site: SiteName | None = None
+) -> Verified[AppRevision] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["tombstone"], site: SiteName | None = None
+) -> Verified[Tombstone] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["secret"], site: SiteName | None = None
+) -> Verified[Secret] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["call"], site: SiteName | None = None
+) -> Verified[Call] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["document"], site: SiteName | None = None
+) -> Verified[DocumentHead] | Denied: ...
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Kind, site: SiteName | None = None
+) -> Verified[Any] | Denied:
+    """Verify one signed object of kind ``expect``; ``site`` is the verifier's own name, None at the core.
+
+    A document verified so is only its head: ``verify_document`` comes before acting on one. A call's nonce is checked
+    by ``call.check_call``.
+    """
+    payload = open_envelope(envelope, held, expect)
+    if isinstance(payload, Denied):
+        return payload
+    digest = digest_of(envelope.payload)
+    if site is not None and isinstance(payload, SiteRecord | DocumentHead | Call) and payload.site != site:
+        return Denied("E-SITE", f"meant for site {payload.site}, this is {site}", security=True)
+    return judge_floor(held.floors, payload, digest) or Verified(payload, digest, envelope)
+
+
+def verify_pinned_root(envelope: Envelope, pin: bytes) -> Verified[Root] | Denied:
+    """Verify the root document of a core that a box is about to join, by the digest that its join token carries."""
+    denied = check_form(envelope)
+    if denied is not None:
+        return denied
+    if len(pin) != ROOT_PIN_BYTES or hashlib.sha256(envelope.payload).digest()[:ROOT_PIN_BYTES] != pin:
+        return Denied("E-KEY", "this core has another root than the join token names", security=True)
+    root = parse_payload(envelope.payload, Root)
+    # The digest gave the bytes authority; the signature shows that whoever made them holds the root key.
+    return root if isinstance(root, Denied) else verify_envelope(envelope, Held(root=root), expect="root")
+
+
+def verify_document(
+    head: Envelope,
+    bodies: Mapping[UnitId, bytes],
+    objects: Mapping[Digest, Envelope],
+    held: Held,
+    site: SiteName,
+) -> AcceptedDocument | Denied | Missing:
+    """Verify a whole document: its head, the exact map of units it names, and every signed object that they name.
+
+    ``objects`` are those at hand, held ones included. ``Missing`` asks for more and is no refusal.
+    """
+    verified = verify_envelope(head, held, expect="document", site=site)
+    if isinstance(verified, Denied):
+        return verified
+    if held.site_record is None:
+        return Denied("E-SITE", "a site without a record follows no documents")
+    if len(bodies) > DOCUMENT_UNITS_MAX:
+        return Denied("E-SIZE", f"{len(bodies)} units, at most {DOCUMENT_UNITS_MAX} are allowed")
+    if digest_units(digest_bodies(dict(bodies))) != verified.payload.units:
+        return Denied("E-UNITS", "the units are not those that the head names")
+    readings = {name: _read_unit(name, bodies[name]) for name in sorted(bodies)}
+    named = {digest for unit in readings.values() if not isinstance(unit, Denied) for digest in named_objects(unit)}
+    missing = named - objects.keys()
+    if missing:
+        return Missing(tuple(sorted(missing)))
+    return _Weighing(held, objects, held.site_record).accept(verified, readings)
+
+
+class _Weighed(msgspec.Struct, frozen=True):
+    """A unit found good so far, with the signed object that it names."""
+
+    unit: Unit
+    payload: msgspec.Struct | None = None
+    digest: Digest = Digest("")
+
+
+class _Weighing:
+    """One document on the scales: each unit first by itself, then the units of an app against each other."""
+
+    def __init__(self, held: Held, objects: Mapping[Digest, Envelope], record: SiteRecord) -> None:
+        self._held = held
+        self._objects = objects
+        self._record = record
+        #: Digests that stand on a floor: only what was accepted gets there.
+        self._accepted = {floor.digest for floor in held.floors.values()}
+        self._opened: dict[tuple[Kind, Digest], msgspec.Struct | Denied] = {}
+
+    def accept(self, head: Verified[DocumentHead], readings: Mapping[UnitId, Unit | Denied]) -> AcceptedDocument:
+        good: dict[UnitId, _Weighed] = {}
+        refused: dict[UnitId, Denied] = {}
+        for name, reading in readings.items():
+            weighed = reading if isinstance(reading, Denied) else self._weigh(name, reading)
+            if isinstance(weighed, Denied):
+                refused[name] = weighed
+            else:
+                good[name] = weighed
+        for judge in (_find_forks, _find_stale_tombstones, _find_ended):
+            denied = judge(good)
+            refused.update(denied)
+            good = {name: weighed for name, weighed in good.items() if name not in denied}
+        floors = raised_floors(
+            self._held.floors,
+            [
+                (head.payload, head.digest),
+                *((weighed.payload, weighed.digest) for weighed in good.values() if weighed.payload is not None),
+            ],
+        )
+        kept = {name: former for name in sorted(refused) if (former := self._keep(name)) is not None}
+        kept = {name: former for name, former in kept.items() if name not in _find_ended({**good, **kept})}
+        good.update(kept)
+        return AcceptedDocument(
+            head=head.payload,
+            digest=head.digest,
+            units={name: good[name].unit for name in sorted(good)},
+            refused={name: refused[name] for name in sorted(refused)},
+            kept=frozenset(kept),
+            revisions={it.digest: it.payload for it in good.values() if isinstance(it.payload, AppRevision)},
+            secrets={it.digest: it.payload for it in good.values() if isinstance(it.payload, Secret)},
+            tombstones={it.digest: it.payload for it in good.values() if isinstance(it.payload, Tombstone)},
+            floors=floors,
+            time_floor_s=max(self._held.time_floor_s, head.payload.time_s),
+        )
+
+    def _weigh(self, name: UnitId, unit: Unit) -> _Weighed | Denied:
+        """Judge one unit by what it names and by what the site held before this document."""
+        weighed = self._open_unit(unit)
+        if isinstance(weighed, Denied) or weighed.payload is None:
+            return weighed
+        former = self._held.units.get(name)
+        again = isinstance(unit, Assignment) and isinstance(former, Assignment) and former.revision == unit.revision
+        denied = None if again else judge_floor(self._held.floors, weighed.payload, weighed.digest)
+        return denied or weighed
+
+    def _keep(self, name: UnitId) -> _Weighed | None:
+        """Return the former version of a refused unit; tombstones are never kept, so that doubt deletes nothing."""
+        former = self._held.units.get(name)
+        if former is None or isinstance(former, TombstoneNotice):
+            return None
+        if not all(digest in self._objects for digest in named_objects(former)):
+            return None
+        weighed = self._open_unit(former)
+        return None if isinstance(weighed, Denied) else weighed
+
+    def _open_unit(self, unit: Unit) -> _Weighed | Denied:
+        """Open the object that a unit names and check that both speak of the same thing."""
+        match unit:
+            case ImageHold():
+                return _Weighed(unit)
+            case Assignment():
+                digest, payload = unit.revision, self._open(unit.revision, "revision")
+            case SecretHold():
+                digest, payload = unit.digest, self._open(unit.digest, "secret")
+            case TombstoneNotice():
+                digest, payload = unit.digest, self._open(unit.digest, "tombstone")
+        if isinstance(payload, Denied):
+            return payload
+        return _judge_subject(unit, payload, self._record) or _Weighed(unit, payload, digest)
+
+    def _open(self, digest: Digest, kind: Kind) -> msgspec.Struct | Denied:
+        key = (kind, digest)
+        if key not in self._opened:
+            envelope = self._objects[digest]
+            if digest_of(envelope.payload) != digest:
+                self._opened[key] = Denied("E-DIGEST", f"the {kind} is not the one named by digest", security=True)
+            elif digest in self._accepted:
+                self._opened[key] = reopen_envelope(envelope, self._held, kind)
+            else:
+                self._opened[key] = open_envelope(envelope, self._held, kind)
+        return self._opened[key]
+
+
+def _read_unit(name: UnitId, body: bytes) -> Unit | Denied:
+    """Decode a unit that is what its place in the map says."""
+    if len(body) > UNIT_BYTES_MAX:
+        return Denied("E-UNIT", f"{len(body)} bytes, at most {UNIT_BYTES_MAX} are allowed")
+    try:
+        unit = decode_unit(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Denied("E-UNIT", f"not a unit of this release: {error}")
+    match unit:
+        case Assignment():
+            sound = all(map(is_name, (unit.tenant, unit.app, unit.service, unit.node))) and is_digest(unit.revision)
+            sound = sound and 0 <= unit.ordinal < REPLICAS_MAX and unit.restart >= 0
+        case ImageHold():
+            sound = is_digest(unit.digest) and is_digest(unit.config) and unit.size_bytes >= 0
+        case SecretHold():
+            sound = is_name(unit.tenant) and is_name(unit.name) and is_digest(unit.digest)
+        case TombstoneNotice():
+            sound = is_name(unit.tenant) and is_name(unit.app) and is_digest(unit.digest)
+    if not sound or unit_id(unit) != name:
+        return Denied("E-UNIT", "the unit is not what its name says", security=True)
+    return unit
+
+
+def _judge_subject(unit: Unit, payload: msgspec.Struct, record: SiteRecord) -> Denied | None:
+    """Check that unit and signed object are about the same tenant's same thing, and meant for this site."""
+    match unit, payload:
+        case Assignment(), AppRevision():
+            same = (unit.tenant, unit.app) == (payload.tenant, payload.app)
+        case SecretHold(), Secret():
+            same = (unit.tenant, unit.name) == (payload.tenant, payload.name)
+        case TombstoneNotice(), Tombstone():
+            same = (unit.tenant, unit.app) == (payload.tenant, payload.app)
+            unmet = site_unmet(payload.sites, record)
+            if same and unmet:
+                return Denied("E-SITE", f"the tombstone is not for this site: {unmet}", security=True)
+        case _:
+            same = False
+    return None if same else Denied("E-TENANT", "the unit names an object of something else", security=True)
+
+
+def _find_forks(good: Mapping[UnitId, _Weighed]) -> dict[UnitId, Denied]:
+    """Find units whose objects have one number and different bytes: nobody can say which the tenant meant."""
+    seen: dict[tuple[str, int], set[Digest]] = {}
+    places: dict[UnitId, tuple[str, int]] = {}
+    for name, weighed in good.items():
+        line = None if weighed.payload is None else floor_key(weighed.payload)
+        if weighed.payload is not None and line is not None:
+            places[name] = (line, number_of(weighed.payload))
+            seen.setdefault(places[name], set()).add(weighed.digest)
+    return {
+        name: Denied("E-FORK", f"number {place[1]} of {place[0]} was signed twice with different bytes", security=True)
+        for name, place in places.items()
+        if len(seen[place]) > 1
+    }
+
+
+def _find_stale_tombstones(good: Mapping[UnitId, _Weighed]) -> dict[UnitId, Denied]:
+    """Find tombstones that the same document's revisions overtake: the app came back, its volumes are in use."""
+    newest = _newest(item.payload for item in good.values() if isinstance(item.payload, AppRevision))
+    return {
+        name: stale_tombstone(weighed.payload, present)
+        for name, weighed in good.items()
+        if isinstance(weighed.payload, Tombstone)
+        and weighed.payload.number < (present := newest.get((weighed.payload.tenant, weighed.payload.app), 0))
+    }
+
+
+def _find_ended(good: Mapping[UnitId, _Weighed]) -> dict[UnitId, Denied]:
+    """Find assignments of revisions that a tombstone of the same document ends."""
+    ends = [item.payload for item in good.values() if isinstance(item.payload, Tombstone) and item.payload.ends_app]
+    newest = _newest(ends)
+    return {
+        name: Denied("E-ENDED", f"the tenant has ended app {weighed.payload.app}")
+        for name, weighed in good.items()
+        if isinstance(weighed.payload, AppRevision)
+        and weighed.payload.number < newest.get((weighed.payload.tenant, weighed.payload.app), 0)
+    }
+
+
+def _newest(payloads: Iterable[AppRevision | Tombstone]) -> dict[tuple[str, str], int]:
+    newest: dict[tuple[str, str], int] = {}
+    for payload in payloads:
+        app = (payload.tenant, payload.app)
+        newest[app] = max(payload.number, newest.get(app, 0))
+    return newest

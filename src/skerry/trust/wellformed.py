@@ -1,0 +1,141 @@
+"""What the types of a signed payload cannot say: names, numbers, keys and selectors that make sense.
+
+One function over the closed structs. It looks at one payload alone; whether it is current, meant for this site or
+allowed by others is asked in ``verify.py`` and ``plan/derive.py``.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from skerry.model.app import AppRevision, Service, Sites
+from skerry.model.ids import is_digest, is_name
+from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX
+from skerry.model.selector import SelectorError, parse_selector
+from skerry.model.signed import Call, DocumentHead, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.trust.keys import KEY_BYTES
+
+#: 31 December 9999: beyond it readers of dates differ.
+TIME_S_MAX = 253_402_300_799
+_P256_BYTES = (33, 65)
+
+
+def find_flaw(payload: msgspec.Struct) -> str:
+    """Return what is wrong with a payload, empty when nothing is."""
+    try:
+        _check(payload)
+    except _FlawError as flaw:
+        return str(flaw)
+    return ""
+
+
+class _FlawError(Exception):
+    pass
+
+
+def _check(payload: msgspec.Struct) -> None:
+    match payload:
+        case AppRevision():
+            _check_revision(payload)
+        case Tombstone():
+            _check_names(payload.tenant, payload.app, *payload.volumes)
+            _check_number(payload.number)
+            _check_sites(payload.sites)
+            _demand(payload.grace_us >= 0, "a grace time is not negative")
+        case Secret():
+            _check_names(payload.tenant, payload.name)
+            _check_number(payload.number)
+        case Call():
+            _check_names(payload.tenant, payload.site, payload.node, payload.app, payload.service)
+            _demand(bool(payload.argv), "a call names a command")
+            _demand(0 <= payload.ordinal < REPLICAS_MAX, "an ordinal is beyond all replicas")
+        case SiteRecord():
+            _check_record(payload)
+        case Root():
+            _check_number(payload.number)
+            for role in (payload.root, payload.registrar, payload.delivery):
+                _check_role(role)
+        case DocumentHead():
+            _check_names(payload.site)
+            _check_number(payload.epoch)
+            _check_number(payload.generation)
+            _demand(not payload.parent or is_digest(payload.parent), "the parent is no digest")
+            _demand(is_digest(payload.units), "the digest of the units is none")
+            _demand(0 <= payload.time_s <= TIME_S_MAX, "the time is no time of this calendar")
+        case _:
+            raise _FlawError("no signed kind")
+
+
+def _check_revision(revision: AppRevision) -> None:
+    _check_names(revision.tenant, revision.app)
+    _check_number(revision.number)
+    _demand(is_digest(revision.source), "the source is no digest")
+    _demand(1 <= len(revision.services) <= SERVICES_MAX, f"an app has 1 to {SERVICES_MAX} services")
+    _check_names(*revision.services, *revision.volumes, *revision.networks)
+    _check_names(*(use.name for use in revision.secrets.values()))
+    for service in revision.services.values():
+        _check_service(service)
+
+
+def _check_service(service: Service) -> None:
+    _demand(is_digest(service.image.digest) and is_digest(service.image.config), "an image is not named by digest")
+    replicas = service.placement.replicas
+    for count in (replicas.per_site, replicas.total):
+        _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
+    _check_sites(service.placement.sites)
+    _check_selectors(service.placement.node)
+
+
+def _check_record(record: SiteRecord) -> None:
+    _check_names(record.site, *record.nodes, *record.tenants)
+    _check_number(record.number)
+    devices = {node.device for node in record.nodes.values()}
+    _demand(len(devices) == len(record.nodes), "two nodes share a device key")
+    for node in record.nodes.values():
+        _check_key(node.device)
+        _check_key(node.sealing)
+        _demand(node.device.type != "x25519", "a sealing key cannot prove a device")
+        _demand(node.sealing.type == "x25519", "a device key cannot open secrets")
+    for role in record.tenants.values():
+        _check_role(role)
+
+
+def _check_role(role: RoleKeys) -> None:
+    _demand(1 <= len(role.keys) <= SIGNATURES_MAX, f"a role has 1 to {SIGNATURES_MAX} keys")
+    _demand(len(set(role.keys)) == len(role.keys), "a role names one key twice")
+    _demand(1 <= role.threshold <= len(role.keys), "a threshold that no signatures can meet")
+    for key in role.keys:
+        _check_key(key)
+        _demand(key.type != "x25519", "a sealing key cannot sign")
+
+
+def _check_key(key: PublicKey) -> None:
+    sizes = _P256_BYTES if key.type == "p256-tpm" else (KEY_BYTES,)
+    _demand(len(key.key) in sizes, f"a key of type {key.type} does not have {len(key.key)} bytes")
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        _demand(is_name(name), f"{name[:80]!r} is no name")
+
+
+def _check_number(number: int) -> None:
+    _demand(number >= 1, "numbers start at 1")
+
+
+def _check_sites(sites: Sites) -> None:
+    _check_names(*sites.names, *sites.exclude)
+    _check_selectors(sites.match)
+
+
+def _check_selectors(texts: Iterable[str]) -> None:
+    for text in texts:
+        try:
+            parse_selector(text)
+        except SelectorError as error:
+            raise _FlawError(str(error)) from error
+
+
+def _demand(holds: bool, flaw: str) -> None:
+    if not holds:
+        raise _FlawError(flaw)

@@ -1,0 +1,100 @@
+from typing import Any
+
+import msgspec
+import pytest
+from tests.trust import people
+
+from skerry.model.app import ImageRef, Placement, Replicas, Service, Sites
+from skerry.model.ids import AppName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
+from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys
+from skerry.trust.seal import sealing_public
+from skerry.trust.wellformed import TIME_S_MAX, find_flaw
+
+IMAGE = ImageRef(name="web", digest=digest_of(b"m"), config=digest_of(b"c"), size_bytes=1)
+HEAD = DocumentHead(site=people.SITE, epoch=1, generation=1, parent="", time_s=1, units=digest_of(b""))
+CALL = Call(
+    tenant=people.ALPHA,
+    site=people.SITE,
+    node=people.NODE,
+    nonce=b"n",
+    verb="exec",
+    app=people.SHOP,
+    service=people.WEB,
+    argv=("ls",),
+)
+SEALING = sealing_public(people.SEALING_SEED)
+NODE_RECORD = NodeRecord(device=people.DEVICE.public, sealing=SEALING)
+
+
+def change(payload: msgspec.Struct, **words: Any) -> msgspec.Struct:
+    return msgspec.structs.replace(payload, **words)
+
+
+def with_service(**words: Any) -> msgspec.Struct:
+    return change(people.make_revision(1), services={people.WEB: Service(image=IMAGE, **words)})
+
+
+def test_sound_payloads_have_no_flaw():
+    for payload in (
+        people.make_root(),
+        people.make_record(),
+        people.make_revision(1),
+        people.make_tombstone(1),
+        people.make_secret(1),
+        HEAD,
+        CALL,
+    ):
+        assert find_flaw(payload) == ""
+
+
+FLAWS = {
+    "app name with a path": change(people.make_revision(1), app=AppName("../etc")),
+    "app name in capitals": change(people.make_revision(1), app=AppName("Shop")),
+    "number 0": people.make_revision(0),
+    "negative number": people.make_revision(-1),
+    "source that is no digest": change(people.make_revision(1), source="sha256:00"),
+    "no service": change(people.make_revision(1), services={}),
+    "too many services": change(
+        people.make_revision(1), services={ServiceName(f"s{n}"): Service(image=IMAGE) for n in range(101)}
+    ),
+    "service name with a slash": change(people.make_revision(1), services={ServiceName("a/b"): Service(image=IMAGE)}),
+    "volume name with dots": change(people.make_revision(1), volumes={VolumeName(".."): {}}),
+    "image by tag": change(
+        people.make_revision(1), services={people.WEB: Service(image=change(IMAGE, digest="web:latest"))}
+    ),
+    "selector that is none": with_service(placement=Placement(sites=Sites(match=("a b",)))),
+    "node selector that is none": with_service(placement=Placement(node=("=",))),
+    "too many replicas": with_service(placement=Placement(replicas=Replicas(total=1001))),
+    "tombstone with negative grace": change(people.make_tombstone(1), grace_us=-1),
+    "tombstone of a bad volume": change(people.make_tombstone(1), volumes=(VolumeName("a/b"),)),
+    "tombstone with a bad selector": people.make_tombstone(1, sites=Sites(match=(",",))),
+    "secret with a bad name": change(people.make_secret(1), name=SecretName("")),
+    "call without a command": change(CALL, argv=()),
+    "call for a bad node": change(CALL, node=NodeName("a.b")),
+    "call beyond all ordinals": change(CALL, ordinal=1000),
+    "site name with a blank": people.make_record(site=SiteName("a b")),
+    "two nodes with one device key": people.make_record(
+        nodes={NodeName("one"): NODE_RECORD, NodeName("two"): NODE_RECORD}
+    ),
+    "device key that seals": people.make_record(nodes={people.NODE: change(NODE_RECORD, device=SEALING)}),
+    "sealing key that signs": people.make_record(nodes={people.NODE: change(NODE_RECORD, sealing=people.ROOT.public)}),
+    "short key": people.make_record(tenants={people.ALPHA: RoleKeys(keys=(PublicKey(type="ed25519", key=b"k"),))}),
+    "role without keys": people.make_record(tenants={people.ALPHA: RoleKeys(keys=())}),
+    "role with one key twice": people.make_record(tenants={people.ALPHA: people.role(people.ROOT, people.ROOT)}),
+    "threshold 0": people.make_record(tenants={people.ALPHA: people.role(people.ROOT, threshold=0)}),
+    "threshold beyond the keys": people.make_record(tenants={people.ALPHA: people.role(people.ROOT, threshold=2)}),
+    "role that seals": people.make_record(tenants={people.ALPHA: RoleKeys(keys=(SEALING,))}),
+    "root with a bad role": change(people.make_root(), delivery=RoleKeys(keys=())),
+    "epoch 0": change(HEAD, epoch=0),
+    "generation 0": change(HEAD, generation=0),
+    "parent that is no digest": change(HEAD, parent="x"),
+    "units that are no digest": change(HEAD, units="x"),
+    "time before 1970": change(HEAD, time_s=-1),
+    "time after 9999": change(HEAD, time_s=TIME_S_MAX + 1),
+    "a struct of no kind": Sites(),
+}
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_flaws_are_found(name: str):
+    assert find_flaw(FLAWS[name]) != ""
