@@ -27,6 +27,13 @@ RUNS = (
         80,
     ),
     LongRun(
+        "power-cuts",
+        "every write, sync and entry of the stores is a place where the power may go",
+        "tests.powercut.run",
+        ("--cuts", "2000", "--seed", "1000", "--json", JSON),
+        10,
+    ),
+    LongRun(
         "demo-spine",
         "the story of the first milestone on real sites, unattended",
         "tests.e2e.demo.spine",

@@ -13,7 +13,8 @@ import msgspec
 from skerry.model.ids import digest_of
 from skerry.safe import blobs, files
 from skerry.safe.paths import Directory, descend
-from skerry.sim.disk import Fate, MemoryDisk, Note
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Fate, Note
 
 Step = Callable[[Directory], None]
 

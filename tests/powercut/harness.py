@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import msgspec
 
 from skerry.safe.paths import Directory
-from skerry.sim.disk import Fate, MemoryDisk, Note
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Fate, Note
 from skerry.sim.vfs import mounted
 
 #: Cuts of one recording, which costs about as much as ten of them.

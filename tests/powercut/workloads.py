@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from tests.powercut.file_states import SCRIPTS, ForgetfulDirectory, play
 from tests.powercut.harness import Workload, run_cuts
+from tests.powercut.journal import JOURNAL
 from tests.powercut.sample import SampleWorkload
 
-WORKLOADS: tuple[Workload, ...] = (SampleWorkload(),)
+WORKLOADS: tuple[Workload, ...] = (SampleWorkload(), JOURNAL)
 
 #: Cuts within which a planted mistake must show; most show within ten.
 CUTS_OF_A_MISTAKE = 50

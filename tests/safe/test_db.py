@@ -11,7 +11,8 @@ from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.safe.files import Reserve
 from skerry.safe.paths import RealDirectory
 from skerry.safe.sqlite import Options, open_memory, open_sqlite
-from skerry.sim.disk import MemoryDisk, Sync
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Sync
 from skerry.sim.vfs import mounted
 
 

@@ -5,7 +5,8 @@ import pytest
 from skerry.safe.errors import StoreFailed, StoreFull, TooLarge
 from skerry.safe.files import Durable, Reserve, frame, read_durable, remove_durable, settle, unframe, write_durable
 from skerry.safe.paths import RealDirectory
-from skerry.sim.disk import Create, MemoryDisk, Rename, Sync, SyncDirectory, Write
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Create, Rename, Sync, SyncDirectory, Write
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from skerry.model.errors import Broken
 from skerry.safe.errors import SchemaTooNew, StoreFailed, StoreFull, StoreLocked
 from skerry.safe.paths import RealDirectory
 from skerry.safe.sqlite import Options, Origin, open_memory, open_sqlite, record_checksum
-from skerry.sim.disk import MemoryDisk, Sync, Write
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Sync, Write
 from skerry.sim.vfs import mounted
 
 

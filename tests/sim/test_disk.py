@@ -2,7 +2,8 @@ import errno
 
 import pytest
 
-from skerry.sim.disk import MemoryDisk, Sync, Write
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Sync, Write
 
 
 def lose(_):

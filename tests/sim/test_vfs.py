@@ -1,7 +1,8 @@
 import apsw
 import pytest
 
-from skerry.sim.disk import Create, MemoryDisk, Remove, Sync, SyncDirectory, Write
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_operations import Create, Remove, Sync, SyncDirectory, Write
 from skerry.sim.vfs import mounted
 
 

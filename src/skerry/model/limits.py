@@ -109,3 +109,16 @@ LINK_ARRIVALS_PER_SECOND = 50
 LINK_ARRIVALS_BURST = 200
 #: Sources remembered for that; the longest unheard is forgotten first.
 LINK_SOURCES_MAX = 4_096
+
+#: Bytes of all contents of one archive: twice that does not fit the disk of a small site (trust.md §13).
+ARCHIVE_BYTES_MAX = 16 * 1024**3
+#: Members of one archive: a full distribution has 100,000 files, a packed image a few dozen blobs.
+ARCHIVE_MEMBERS_MAX = 200_000
+#: Bytes of one name or link target in an archive, as the Linux kernel has it.
+ARCHIVE_NAME_BYTES_MAX = 4096
+#: Steps of one path in an archive: what packers and compilers produce stays below 30.
+ARCHIVE_DEPTH_MAX = 64
+#: Bytes of extended headers in front of one member: two long names and some times.
+ARCHIVE_HEADER_BYTES_MAX = 16 * 1024
+#: Bytes out per byte in of compressed data: file systems of images reach 20, only bombs go beyond this.
+ARCHIVE_RATIO_MAX = 200

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from skerry.model import limits
 from skerry.safe.errors import UnsafeArchive
 from skerry.safe.paths import Source
 
@@ -23,16 +24,11 @@ _SET_ID_BITS = 0o6000
 class Limits(msgspec.Struct, frozen=True):
     """What one archive may cost."""
 
-    #: Bytes of all contents together: an image of 20 GiB does not fit a small site's disk twice.
-    bytes_max: int = 16 * 1024**3
-    #: Members: a full distribution has about 100,000 files; a packed image has a few dozen blobs.
-    members_max: int = 200_000
-    #: Bytes of one name or link target, as the Linux kernel has it.
-    name_bytes_max: int = 4096
-    #: Steps of one path: what packers and compilers produce stays below 30.
-    depth_max: int = 64
-    #: Bytes of extended headers in front of one member: two long names and some times.
-    header_bytes_max: int = 16 * 1024
+    bytes_max: int = limits.ARCHIVE_BYTES_MAX
+    members_max: int = limits.ARCHIVE_MEMBERS_MAX
+    name_bytes_max: int = limits.ARCHIVE_NAME_BYTES_MAX
+    depth_max: int = limits.ARCHIVE_DEPTH_MAX
+    header_bytes_max: int = limits.ARCHIVE_HEADER_BYTES_MAX
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -73,9 +69,9 @@ class Content:
             pass
 
 
-def read_archive(source: Source, limits: Limits | None = None) -> Generator[tuple[Member, Content]]:
+def read_archive(source: Source, bounds: Limits | None = None) -> Generator[tuple[Member, Content]]:
     """Give the members of a plain tar with their contents, in order; raises ``UnsafeArchive`` for the first bad one."""
-    limits = limits or Limits()
+    bounds = bounds or Limits()
     count = total = 0
     extended: dict[str, str] = {}
     while True:
@@ -87,36 +83,36 @@ def read_archive(source: Source, limits: Limits | None = None) -> Generator[tupl
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise UnsafeArchive(f"Not a tar header: {error}.") from error
         if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
-            extended |= _read_extension(source, info, limits)
+            extended |= _read_extension(source, info, bounds)
             continue
         size = _number(extended.get("size", info.size))
-        member = _judge(info, extended, size, limits)
+        member = _judge(info, extended, size, bounds)
         extended = {}
         count, total = count + 1, total + member.size
-        if count > limits.members_max:
-            raise UnsafeArchive(f"The archive has more than {limits.members_max} members.")
-        if total > limits.bytes_max:
-            raise UnsafeArchive(f"The archive holds more than {limits.bytes_max} bytes.")
+        if count > bounds.members_max:
+            raise UnsafeArchive(f"The archive has more than {bounds.members_max} members.")
+        if total > bounds.bytes_max:
+            raise UnsafeArchive(f"The archive holds more than {bounds.bytes_max} bytes.")
         content = Content(source, member.size)
         yield member, content
         content.skip()
         _read_exactly(source, -member.size % _BLOCK)
 
 
-def plain_name(name: str, limits: Limits) -> str:
+def plain_name(name: str, bounds: Limits) -> str:
     """Return a member's name without ``.`` and empty steps; raises ``UnsafeArchive`` when it leads out."""
-    if len(name.encode("utf-8", "surrogatepass")) > limits.name_bytes_max:
-        raise UnsafeArchive(f"A name is longer than {limits.name_bytes_max} bytes.")
+    if len(name.encode("utf-8", "surrogatepass")) > bounds.name_bytes_max:
+        raise UnsafeArchive(f"A name is longer than {bounds.name_bytes_max} bytes.")
     steps = [step for step in name.split("/") if step not in ("", ".")]
     if name.startswith("/") or ".." in steps or "\0" in name or "\\" in name:
         raise UnsafeArchive(f"The name {name[:80]!r} leads out of the archive.")
-    if len(steps) > limits.depth_max:
-        raise UnsafeArchive(f"The name {name[:80]!r} has more than {limits.depth_max} steps.")
+    if len(steps) > bounds.depth_max:
+        raise UnsafeArchive(f"The name {name[:80]!r} has more than {bounds.depth_max} steps.")
     return "/".join(steps)
 
 
-def _judge(info: tarfile.TarInfo, extended: dict[str, str], size: int, limits: Limits) -> Member:
-    name = plain_name(extended.get("path", info.name), limits)
+def _judge(info: tarfile.TarInfo, extended: dict[str, str], size: int, bounds: Limits) -> Member:
+    name = plain_name(extended.get("path", info.name), bounds)
     if not name and info.type != tarfile.DIRTYPE:
         raise UnsafeArchive("A member has no name.")
     if info.mode & _SET_ID_BITS:
@@ -128,14 +124,14 @@ def _judge(info: tarfile.TarInfo, extended: dict[str, str], size: int, limits: L
         case tarfile.DIRTYPE:
             return Member(name, "directory", 0, info.mode)
         case tarfile.SYMTYPE:
-            return Member(name, "symlink", 0, info.mode, _resolve(name, target, limits))
+            return Member(name, "symlink", 0, info.mode, _resolve(name, target, bounds))
         case tarfile.LNKTYPE:
-            return Member(name, "hardlink", 0, info.mode, plain_name(target, limits))
+            return Member(name, "hardlink", 0, info.mode, plain_name(target, bounds))
         case _:
             raise UnsafeArchive(f"{name} is of a kind that is not accepted ({info.type!r}).")
 
 
-def _resolve(name: str, target: str, limits: Limits) -> str:
+def _resolve(name: str, target: str, bounds: Limits) -> str:
     """Return where a symbolic link leads, from the top of the archive."""
     if target.startswith("/"):
         raise UnsafeArchive(f"The link {name} leads out of the archive.")
@@ -147,13 +143,13 @@ def _resolve(name: str, target: str, limits: Limits) -> str:
             steps.pop()
         elif step not in ("", "."):
             steps.append(step)
-    return plain_name("/".join(steps), limits)
+    return plain_name("/".join(steps), bounds)
 
 
-def _read_extension(source: Source, info: tarfile.TarInfo, limits: Limits) -> dict[str, str]:
+def _read_extension(source: Source, info: tarfile.TarInfo, bounds: Limits) -> dict[str, str]:
     """Read a header that speaks about the next member: of pax (x, g) or of GNU tar (L, K)."""
-    if not 0 <= info.size <= limits.header_bytes_max:
-        raise UnsafeArchive(f"An extended header is longer than {limits.header_bytes_max} bytes.")
+    if not 0 <= info.size <= bounds.header_bytes_max:
+        raise UnsafeArchive(f"An extended header is longer than {bounds.header_bytes_max} bytes.")
     raw = _read_exactly(source, info.size)
     _read_exactly(source, -info.size % _BLOCK)
     try:
@@ -209,11 +205,8 @@ def _read_exactly(source: Source, size: int) -> bytes:
 class Inflated:
     """The bytes of a gzip stream, as long as they stay within a size and a ratio; members one after the other."""
 
-    def __init__(self, source: Source, *, bytes_max: int, ratio_max: int = 200) -> None:
-        """Read from ``source``.
-
-        ``ratio_max`` bounds bytes out per byte in: file systems of images reach 20, only bombs reach 200.
-        """
+    def __init__(self, source: Source, *, bytes_max: int, ratio_max: int = limits.ARCHIVE_RATIO_MAX) -> None:
+        """Read from ``source`` up to ``bytes_max``; ``ratio_max`` bounds bytes out per byte in."""
         self._source = source
         self._bytes_max = bytes_max
         self._ratio_max = ratio_max
