@@ -5,6 +5,7 @@ Actions are idempotent: performing one whose proof already holds is ``DONE``. A 
 own deadline and reported as ``E-TIMEOUT``.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -37,6 +38,11 @@ class Watcher(Protocol):
     async def wait_changed(self) -> None:
         """Return when something may have changed since the last return; never raises, may return too often."""
         ...
+
+
+def bridge_name(tenant: str, app: str, network: str) -> str:
+    """Name the node's bridge of an app network: the kernel allows 15 characters, so it is a digest."""
+    return "sk" + hashlib.sha256(f"{tenant}/{app}/{network}".encode()).hexdigest()[:12]
 
 
 class Chunk(msgspec.Struct, frozen=True):

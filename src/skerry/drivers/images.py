@@ -25,7 +25,7 @@ MANIFEST_BYTES_MAX = 256 * 1024
 _CHUNK_BYTES = 256 * 1024
 
 
-class BlobUnavailable(Exception):
+class BlobUnavailable(LookupError):
     """The source does not have the blob, or will not give it; the message says why."""
 
 

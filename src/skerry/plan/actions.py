@@ -95,11 +95,17 @@ class CreateContainer(_Action, frozen=True, kw_only=True, tag="create-container"
 
 
 class StartContainer(_Action, frozen=True, kw_only=True, tag="start-container"):
-    """Start a container that exists. Proof: state ``running``."""
+    """Start a container that exists, its memory-backed files laid out afresh. Proof: state ``running``."""
 
     container: str
-    instance: InstanceId
+    spec: InstanceSpec
     spec_digest: Digest
+    uid_start: int
+
+    @property
+    def instance(self) -> InstanceId:
+        """The instance it belongs to."""
+        return self.spec.id
 
 
 class StopContainer(_Action, frozen=True, kw_only=True, tag="stop-container"):

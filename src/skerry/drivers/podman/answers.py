@@ -1,0 +1,113 @@
+"""As much of podman's answers as the driver reads; everything else in them is ignored."""
+
+import msgspec
+
+
+class ContainerItem(msgspec.Struct, rename="pascal"):
+    """One row of the container list."""
+
+    id: str = msgspec.field(name="Id")
+    state: str = ""
+    labels: dict[str, str] | None = None
+    image_id: str = msgspec.field(name="ImageID", default="")
+    pid: int = 0
+    exit_code: int = 0
+    #: Seconds since 1970.
+    started_at: int = 0
+
+
+class SubnetItem(msgspec.Struct):
+    """One subnet of a network."""
+
+    subnet: str = ""
+
+
+class NetworkItem(msgspec.Struct):
+    """One row of the network list."""
+
+    name: str
+    labels: dict[str, str] | None = None
+    internal: bool = False
+    subnets: list[SubnetItem] | None = None
+
+
+class ImageItem(msgspec.Struct, rename="pascal"):
+    """One row of the image list."""
+
+    id: str
+    size: int = 0
+    repo_tags: list[str] | None = None
+
+
+class HealthRun(msgspec.Struct, rename="pascal"):
+    """One run of a health command."""
+
+    exit_code: int = -1
+    output: str = ""
+
+
+class HealthAnswer(msgspec.Struct, rename="pascal"):
+    """Result of a health check."""
+
+    log: list[HealthRun] | None = None
+
+
+class AddressItem(msgspec.Struct):
+    """One network of an inspected container."""
+
+    ip: str = msgspec.field(name="IPAddress", default="")
+
+
+class NetworkSettings(msgspec.Struct, rename="pascal"):
+    """Networks of an inspected container."""
+
+    networks: dict[str, AddressItem] | None = None
+
+
+class ConfigPart(msgspec.Struct, rename="pascal"):
+    """Configuration of an inspected container."""
+
+    labels: dict[str, str] | None = None
+
+
+class Inspected(msgspec.Struct, rename="pascal"):
+    """One container, looked at closely."""
+
+    name: str = ""
+    config: ConfigPart = msgspec.field(default_factory=ConfigPart)
+    network_settings: NetworkSettings = msgspec.field(default_factory=NetworkSettings)
+
+
+class ExecMade(msgspec.Struct, rename="pascal"):
+    """A prepared command."""
+
+    id: str
+
+
+class ExecState(msgspec.Struct, rename="pascal"):
+    """A command that has run."""
+
+    exit_code: int = 0
+
+
+class StatsItem(msgspec.Struct):
+    """Use of one container."""
+
+    container: str = msgspec.field(name="ContainerID", default="")
+    cpu_ns: int = msgspec.field(name="CPUNano", default=0)
+    memory: int = msgspec.field(name="MemUsage", default=0)
+    received: int = msgspec.field(name="NetInput", default=0)
+    sent: int = msgspec.field(name="NetOutput", default=0)
+
+
+class StatsAnswer(msgspec.Struct, rename="pascal"):
+    """Use of all containers."""
+
+    stats: list[StatsItem] | None = None
+
+
+class ErrorAnswer(msgspec.Struct):
+    """podman's words when it says no."""
+
+    message: str = ""
+    cause: str = ""

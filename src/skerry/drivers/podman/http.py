@@ -1,0 +1,192 @@
+"""Plain HTTP/1.1 over podman's Unix socket: one request, one connection, standard library only (decision 0004).
+
+Every read has a limit and every call a deadline. A runtime that does not answer is ``PodmanUnavailable``; an answer
+that says no is ``PodmanRefusal`` with its status and words.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from skerry.drivers.podman.answers import ErrorAnswer
+
+T = TypeVar("T")
+Query = dict[str, str | int | bool]
+
+#: A list of a thousand containers is 2 MB; more in one answer is no answer we asked for.
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+_LINE_BYTES_MAX = 64 * 1024
+#: Reads and small changes; podman answers in milliseconds and in seconds on a busy disk.
+CALL_S = 30.0
+API = "/v4.0.0/libpod"
+
+
+class PodmanUnavailable(Exception):
+    """The service does not answer, or not in time."""
+
+
+class PodmanRefusal(Exception):
+    """The service answered with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PodmanHttp:
+    """Calls podman at ``socket``."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Query | None = None,
+        stream: Iterable[bytes] | None = None,
+        deadline_s: float = CALL_S,
+    ) -> bytes:
+        """Make one call and return the answer's bytes. ``stream`` is sent chunk by chunk as a tar."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                async with self._request(method, path, body, query, stream) as (status, reader, chunked):
+                    content = await _read_all(reader, chunked)
+        except TimeoutError as error:
+            raise PodmanUnavailable(f"podman did not answer {method} {path} within {deadline_s:.0f} s") from error
+        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+            raise PodmanUnavailable(f"podman does not answer: {type(error).__name__}: {error}") from error
+        if status >= 400:
+            raise PodmanRefusal(status, _error_words(content))
+        return content
+
+    async def read(self, into: type[T], path: str, *, query: Query | None = None, deadline_s: float = CALL_S) -> T:
+        """GET ``path`` and read the answer as ``into``; podman's null is an empty one."""
+        content = await self.call("GET", path, query=query, deadline_s=deadline_s)
+        try:
+            return into() if content.strip() in (b"", b"null") else msgspec.json.decode(content, type=into)
+        except msgspec.DecodeError as error:
+            raise PodmanUnavailable(f"podman answered {path} in a way this driver does not know: {error}") from error
+
+    async def stream(
+        self, method: str, path: str, body: object = None, *, query: Query | None = None
+    ) -> AsyncIterator[bytes]:
+        """Make a call whose answer goes on and on; give its bytes as they come. Cancel to end it."""
+        try:
+            async with self._request(method, path, body, query, None) as (status, reader, chunked):
+                if status >= 400:
+                    content = await _read_all(reader, chunked)
+                    raise PodmanRefusal(status, _error_words(content))
+                async for piece in _read_pieces(reader, chunked):
+                    yield piece
+        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+            raise PodmanUnavailable(f"podman went away: {type(error).__name__}: {error}") from error
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        query: Query | None,
+        stream: Iterable[bytes] | None,
+    ) -> AsyncGenerator[tuple[int, asyncio.StreamReader, bool]]:
+        reader, writer = await asyncio.open_unix_connection(self._socket, limit=_LINE_BYTES_MAX)
+        try:
+            target = API + path
+            if query:
+                words = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+                target += "?" + urlencode(words)
+            raw = b"" if body is None else json.dumps(body).encode()
+            head = f"{method} {target} HTTP/1.1\r\nHost: podman\r\nConnection: close\r\n"
+            if stream is None:
+                head += f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+                writer.write(head.encode() + raw)
+            else:
+                head += "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n"
+                writer.write(head.encode())
+                for piece in stream:
+                    if piece:
+                        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                        await writer.drain()
+                writer.write(b"0\r\n\r\n")
+            await writer.drain()
+            status, chunked = await _read_head(reader)
+            yield status, reader, chunked
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    status_line = (await reader.readline()).decode("latin-1").split(" ", 2)
+    if len(status_line) < 2 or not status_line[1].isdigit():
+        raise ValueError("not an HTTP answer")
+    chunked = False
+    for _ in range(100):
+        line = (await reader.readline()).decode("latin-1").strip().lower()
+        if not line:
+            return int(status_line[1]), chunked
+        if line.startswith("transfer-encoding:") and "chunked" in line:
+            chunked = True
+    raise ValueError("too many header lines")
+
+
+async def _read_pieces(reader: asyncio.StreamReader, chunked: bool) -> AsyncIterator[bytes]:
+    if not chunked:
+        while piece := await reader.read(_LINE_BYTES_MAX):
+            yield piece
+        return
+    while True:
+        size = int((await reader.readline()).split(b";")[0], 16)
+        if size == 0:
+            return
+        while size > 0:
+            piece = await reader.read(min(size, _LINE_BYTES_MAX))
+            if not piece:
+                raise asyncio.IncompleteReadError(b"", size)
+            size -= len(piece)
+            yield piece
+        await reader.readline()
+
+
+async def _read_all(reader: asyncio.StreamReader, chunked: bool) -> bytes:
+    pieces: list[bytes] = []
+    total = 0
+    async for piece in _read_pieces(reader, chunked):
+        total += len(piece)
+        if total > ANSWER_BYTES_MAX:
+            raise ValueError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _error_words(content: bytes) -> str:
+    try:
+        answer = msgspec.json.decode(content, type=ErrorAnswer)
+    except msgspec.DecodeError:
+        return content[:300].decode("utf-8", "replace")
+    return answer.message or answer.cause
+
+
+def split_frames(buffer: bytearray) -> list[tuple[int, bytes]]:
+    """Take whole frames of podman's log and exec streams off ``buffer``: channel and bytes.
+
+    A frame is one byte of channel, three of nothing, four of length, then the bytes.
+    """
+    frames: list[tuple[int, bytes]] = []
+    while len(buffer) >= 8:
+        size = int.from_bytes(buffer[4:8], "big")
+        if len(buffer) < 8 + size:
+            break
+        frames.append((buffer[0], bytes(buffer[8 : 8 + size])))
+        del buffer[: 8 + size]
+    return frames

@@ -1,0 +1,212 @@
+"""From an instance's specification to podman's create body. Pure; every field is one that decision 0010 read back."""
+
+import hashlib
+import signal
+from typing import Any
+
+from skerry.drivers.base import bridge_name
+from skerry.model.ids import Digest, NetworkName
+from skerry.model.instance import InstanceSpec
+
+#: Labels by which our containers are found and told apart.
+LABEL = "dev.skerry."
+UID_COUNT = 65_536
+
+#: What Docker gives by default: files written for it run unchanged under profile ``default`` (manifest.md §5).
+DEFAULT_CAPABILITIES = (
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+)
+#: Bytes of one container's log before podman starts it afresh.
+LOG_BYTES_MAX = 10 * 1024 * 1024
+#: Processes of one instance where nothing is said: enough for any server, too few for a fork bomb to hurt.
+PIDS_DEFAULT = 4_096
+
+
+def container_name(spec: InstanceSpec, digest: Digest) -> str:
+    """Name a container so that two specifications of one instance can stand side by side, and people can read it."""
+    readable = f"{spec.tenant}-{spec.app}-{spec.service}-{spec.ordinal}"[:150]
+    return f"skerry-{readable}-{digest.removeprefix('sha256:')[:12]}"
+
+
+def network_name(tenant: str, app: str, name: str) -> str:
+    """Name podman's network of an app; parts are RFC 1123 labels, so dots keep them apart."""
+    return f"skerry.{tenant}.{app}.{name}"
+
+
+def volume_name(tenant: str, app: str, name: str) -> str:
+    """Name podman's handle on a volume of ours."""
+    return f"skerry.{tenant}.{app}.{name}"
+
+
+def choose_subnet(tenant: str, app: str, name: NetworkName, taken: set[str]) -> str:
+    """Return a /24 of 10.176.0.0/12 that no other network of the node has; the same one again where it is free."""
+    first = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{name}".encode()).digest()[:4], "big")
+    for step in range(4096):
+        index = (first + step) % 4096
+        subnet = f"10.{176 + index // 256}.{index % 256}.0/24"
+        if subnet not in taken:
+            return subnet
+    raise ValueError("all 4096 networks of this node are in use")
+
+
+def network_body(tenant: str, app: str, name: NetworkName, *, internal: bool, taken: set[str]) -> dict[str, Any]:
+    """Return podman's create body of an app network."""
+    return {
+        "name": network_name(tenant, app, name),
+        "driver": "bridge",
+        "network_interface": bridge_name(tenant, app, name),
+        "subnets": [{"subnet": choose_subnet(tenant, app, name, taken)}],
+        "dns_enabled": True,
+        "internal": internal,
+        "labels": {LABEL + "tenant": tenant, LABEL + "app": app, LABEL + "network": name},
+    }
+
+
+def container_body(
+    spec: InstanceSpec, digest: Digest, uid_start: int, file_mounts: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return podman's create body of an instance; ``file_mounts`` are (path on the node, path inside), read-only."""
+    ids = [{"container_id": 0, "host_id": uid_start, "size": UID_COUNT}]
+    volumes = sorted({mount.source for mount in spec.mounts if mount.kind == "volume"})
+    body: dict[str, Any] = {
+        "name": container_name(spec, digest),
+        "image": spec.image_config.removeprefix("sha256:"),
+        "env": spec.environment,
+        "labels": {
+            **spec.labels,
+            "com.docker.compose.project": spec.app,
+            "com.docker.compose.service": spec.service,
+            LABEL + "instance": spec.id,
+            LABEL + "tenant": spec.tenant,
+            LABEL + "app": spec.app,
+            LABEL + "service": spec.service,
+            LABEL + "ordinal": str(spec.ordinal),
+            LABEL + "spec": digest,
+            LABEL + "volumes": ",".join(volumes),
+        },
+        "userns": {"nsmode": "private"},
+        "idmappings": {"HostUIDMapping": False, "HostGIDMapping": False, "UIDMap": ids, "GIDMap": ids},
+        "no_new_privileges": True,
+        "cap_drop": ["ALL"],
+        "cap_add": sorted((set(DEFAULT_CAPABILITIES) - _caps(spec.cap_drop)) | _caps(spec.cap_add))
+        if "ALL" not in _caps(spec.cap_drop)
+        else sorted(_caps(spec.cap_add)),
+        "read_only_filesystem": spec.read_only,
+        "terminal": spec.tty,
+        "stdin": spec.stdin_open,
+        "init": spec.init,
+        "stop_timeout": max(spec.stop_grace_us // 1_000_000, 1),
+        "restart_policy": "no",
+        "log_configuration": {"driver": "k8s-file", "size": LOG_BYTES_MAX},
+        "mounts": [
+            *(
+                {"type": "tmpfs", "source": "tmpfs", "destination": mount.target, "options": _tmpfs(mount.size_bytes)}
+                for mount in spec.mounts
+                if mount.kind == "tmpfs"
+            ),
+            *(
+                {"type": "bind", "source": source, "destination": target, "options": ["ro", "rbind"]}
+                for source, target in file_mounts
+            ),
+        ],
+        "volumes": [
+            {
+                "Name": volume_name(spec.tenant, spec.app, mount.source),
+                "Dest": mount.target,
+                "Options": ["ro"] if mount.read_only else ["rw"],
+            }
+            for mount in spec.mounts
+            if mount.kind == "volume"
+        ],
+        "resource_limits": _limits(spec),
+    }
+    body.update(_networking(spec))
+    optional: dict[str, Any] = {
+        "command": list(spec.command) if spec.command is not None else None,
+        "entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
+        "work_dir": spec.working_dir,
+        "user": spec.user,
+        "groups": list(spec.group_add),
+        "stop_signal": int(signal.Signals[_signal(spec.stop_signal)]) if spec.stop_signal else None,
+        "hostadd": list(spec.extra_hosts),
+        "dns_server": list(spec.dns),
+        "shm_size": spec.shm_bytes,
+        "sysctl": spec.sysctls,
+        "r_limits": [
+            {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard} for limit in spec.ulimits
+        ],
+    }
+    body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
+    if spec.command == ():
+        body["command"] = []
+    if spec.healthcheck is not None:
+        # Interval 0 keeps podman from timers of its own; one failure is one failure: the agent counts.
+        body["healthconfig"] = {
+            "Test": list(spec.healthcheck.test),
+            "Interval": 0,
+            "Timeout": spec.healthcheck.timeout_us * 1000,
+            "Retries": 1,
+        }
+    return body
+
+
+def _networking(spec: InstanceSpec) -> dict[str, Any]:
+    if not spec.networks:
+        return {"netns": {"nsmode": "none"}}
+    words: dict[str, Any] = {
+        "netns": {"nsmode": "bridge"},
+        "networks": {
+            network_name(spec.tenant, spec.app, name): {"aliases": sorted({spec.service, *aliases})}
+            for name, aliases in sorted(spec.networks.items())
+        },
+        "portmappings": [
+            {
+                "container_port": port.target,
+                "host_port": port.published,
+                "host_ip": port.host_ip,
+                "protocol": port.protocol,
+            }
+            for port in spec.ports
+            if port.published
+        ],
+    }
+    hostname = spec.hostname or f"{spec.service}-{spec.ordinal}"
+    words["hostname"] = f"{hostname}.{spec.domainname}" if spec.domainname else hostname
+    return words
+
+
+def _limits(spec: InstanceSpec) -> dict[str, Any]:
+    limits: dict[str, Any] = {"pids": {"limit": spec.limits.pids or PIDS_DEFAULT}}
+    if spec.limits.memory_bytes:
+        limits["memory"] = {"limit": spec.limits.memory_bytes}
+    if spec.limits.cpu_m:
+        limits["cpu"] = {"period": 100_000, "quota": spec.limits.cpu_m * 100}
+    return limits
+
+
+def _tmpfs(size_bytes: int) -> list[str]:
+    return ["rw", "nosuid", "nodev", *([f"size={size_bytes}"] if size_bytes else [])]
+
+
+def _caps(names: tuple[str, ...]) -> set[str]:
+    return {name.upper().removeprefix("CAP_") for name in names}
+
+
+def _signal(name: str) -> str:
+    if name.isdigit():
+        return signal.Signals(int(name)).name
+    upper = name.upper()
+    return upper if upper.startswith("SIG") else f"SIG{upper}"
