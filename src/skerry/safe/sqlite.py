@@ -140,7 +140,8 @@ class SqliteFile:
     def write_group(self, jobs: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Run ``jobs`` in one transaction, each in a savepoint of its own; on return all that succeeded is durable.
 
-        Raises ``StoreFull`` (nothing of the group happened) or ``StoreFailed`` (nothing more will be written).
+        Raises ``StoreFull`` (nothing of the group happened) or ``StoreFailed`` (nothing more will be written). Schemas
+        have no deferred constraints: those would fail at the commit, for the whole group.
         """
         if self._failed:
             raise StoreFailed(f"{self.name} has failed before.")
