@@ -369,7 +369,7 @@ def decode(frame: bytes) -> Message | Unknown:
     """Decode one frame; raise ``WireError`` when it is garbage."""
     try:
         return _DECODER.decode(frame)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         tag = _peek_tag(frame)
         if tag is not None and tag not in _TAGS:
             return Unknown(tag)
@@ -385,14 +385,14 @@ def decode_claim(content: bytes) -> HelloClaim:
     """Decode a claim whose proof held; raise ``WireError`` when malformed."""
     try:
         return _CLAIM.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(str(error)) from error
 
 
 def _peek_tag(frame: bytes) -> str | None:
     try:
         whole = msgspec.msgpack.decode(frame)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if isinstance(whole, list) and whole and isinstance(whole[0], str) and len(whole[0]) <= 16:  # pyright: ignore[reportUnknownArgumentType]
         return whole[0]

@@ -75,8 +75,11 @@ def encode_unit(unit: Unit) -> bytes:
 
 
 def decode_unit(content: bytes) -> Unit:
-    """Read a unit; raise ``msgspec.ValidationError`` on anything this release does not know."""
-    return _DECODER.decode(content)
+    """Read a unit; raise ``msgspec.DecodeError`` on anything this release does not know."""
+    try:
+        return _DECODER.decode(content)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def unit_id(unit: Unit) -> UnitId:

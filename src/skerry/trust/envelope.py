@@ -115,7 +115,7 @@ def decode_envelope_msgpack(content: bytes) -> Envelope | Denied:
         return Denied("E-SIZE", f"an envelope has at most {ENVELOPE_MSGPACK_BYTES_MAX} bytes, this has {len(content)}")
     try:
         envelope = _MSGPACK.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return Denied("E-FORM", f"not an envelope: {error}")
     return check_form(envelope) or envelope
 
