@@ -20,6 +20,7 @@ def document(generation: int, **bodies: bytes) -> journal.StoredDocument:
         generation,
         envelope(f"head {generation}"),
         {UnitId(name): body for name, body in bodies.items()},
+        {UnitId(name): body for name, body in bodies.items()},
         {UnitId("assignment/x"): ("E-KEY", "nobody signed it")},
     )
 
@@ -72,9 +73,11 @@ def test_events_keep_their_order_and_numbers_are_never_reused(connection):
 
 
 def test_a_disk_older_than_its_history_goes_on_above_it(connection):
-    journal.append_events(connection, [draft("one")])
-    journal.trim_outbox(connection, 50)
-    assert journal.append_events(connection, [draft("next")]) == 51
+    journal.append_events(connection, [draft("one"), draft("two")])
+    journal.trim_outbox(connection, 1)
+    journal.raise_outbox(connection, 50, draft("set back", "security"))
+    left = journal.read_outbox(connection, 0, 10)
+    assert [(event.sequence, event.message) for event in left] == [(51, "two"), (52, "set back")]
 
 
 def test_the_outbox_drops_by_class_counts_and_never_drops_security(connection, monkeypatch):

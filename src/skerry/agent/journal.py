@@ -20,6 +20,7 @@ from skerry.trust.floors import Floor
 
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _EVENT = msgspec.msgpack.Decoder(Event)
+_VERDICT = msgspec.msgpack.Decoder(tuple[dict[UnitId, bytes], dict[UnitId, tuple[str, str]]])
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -38,6 +39,8 @@ class StoredDocument(msgspec.Struct, frozen=True):
     generation: int
     head: Envelope
     bodies: dict[UnitId, bytes]
+    #: Units in force since then: its good ones, and for refused ones their former version.
+    in_force: dict[UnitId, bytes] = {}
     #: Units that were refused when it was accepted: unit to (code, reason).
     refused: dict[UnitId, tuple[str, str]] = {}
 
@@ -69,7 +72,7 @@ def _first_schema(connection: Connection) -> None:
     for statement in (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE document (slot TEXT PRIMARY KEY, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,"
-        " head BLOB NOT NULL, refused BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
+        " head BLOB NOT NULL, verdict BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE unit (slot TEXT NOT NULL, unit TEXT NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL,"
         " PRIMARY KEY (slot, unit)) WITHOUT ROWID",
         "CREATE TABLE object (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
@@ -89,7 +92,6 @@ def _check_records(connection: Connection) -> str:
     """Say which record is not what was written; empty when all are."""
     for table, key, value in (
         ("meta", "name", "value"),
-        ("document", "slot", "head"),
         ("unit", "slot || '/' || unit", "body"),
         ("object", "digest", "envelope"),
         ("outbox", "sequence", "event"),
@@ -97,6 +99,9 @@ def _check_records(connection: Connection) -> str:
         for name, content, checksum in connection.execute(f"SELECT {key}, {value}, checksum FROM {table}"):
             if record_checksum(str(name).encode(), content) != checksum:
                 return f"record {name} of {table} does not match its checksum"
+    for slot, head, verdict, checksum in connection.execute("SELECT slot, head, verdict, checksum FROM document"):
+        if record_checksum(slot.encode(), head, verdict) != checksum:
+            return f"the {slot} document does not match its checksum"
     return ""
 
 
@@ -198,10 +203,10 @@ def drop_objects(connection: Connection, needed: Iterable[Digest]) -> None:
             connection.execute("DELETE FROM object WHERE digest = ?", (digest,))
 
 
-def begin_session(connection: Connection) -> Counters:
-    """Raise the session epoch by one and return the counters with it."""
+def begin_session(connection: Connection, above: int = 0) -> Counters:
+    """Raise the session epoch by one, beyond ``above`` too, and return the counters with it."""
     counters = _read_counters(connection)
-    return _change_counters(connection, session_epoch=counters.session_epoch + 1)
+    return _change_counters(connection, session_epoch=max(counters.session_epoch, above) + 1)
 
 
 def record_uid_ranges(connection: Connection, ranges: Mapping[TenantName, int]) -> None:
@@ -287,12 +292,33 @@ def append_events(connection: Connection, drafts: Iterable[Draft]) -> int:
 def trim_outbox(connection: Connection, through: int) -> None:
     """The parent has committed every event up to ``through``: they need not be kept."""
     counters = _read_counters(connection)
-    if through > counters.event_last:
-        # The parent holds more than we ever wrote: this disk is older than the site's history (faults.md P8).
-        _change_counters(connection, event_last=through, event_acknowledged=through)
-    elif through > counters.event_acknowledged:
+    if counters.event_acknowledged < through <= counters.event_last:
         _change_counters(connection, event_acknowledged=through)
-    connection.execute("DELETE FROM outbox WHERE sequence <= ?", (through,))
+        connection.execute("DELETE FROM outbox WHERE sequence <= ?", (through,))
+
+
+def raise_outbox(connection: Connection, floor: int, notice: Draft) -> None:
+    """The parent holds events up to ``floor``, more than were ever written here: this disk was set back (faults.md P8).
+
+    What was not yet acknowledged gets fresh numbers above ``floor``, so no number means two things; ``notice`` follows.
+    """
+    waiting = read_outbox(connection, 0, limits.OUTBOX_EVENTS_MAX * 2)
+    connection.execute("DELETE FROM outbox")
+    _change_counters(connection, event_last=floor, event_acknowledged=floor)
+    drafts = [
+        Draft(
+            time_us=event.time_us,
+            type=event.type,
+            klass=event.klass,
+            subject=event.subject,
+            tenant=event.tenant,
+            cause=event.cause,
+            message=event.message,
+            data=event.data,
+        )
+        for event in waiting
+    ]
+    append_events(connection, [*drafts, notice])
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -328,30 +354,28 @@ def _change_counters(connection: Connection, **changes: int) -> Counters:
 
 
 def _read_document(connection: Connection, slot: str) -> StoredDocument | None:
-    row = connection.execute("SELECT epoch, generation, head, refused FROM document WHERE slot = ?", (slot,)).fetchone()
+    row = connection.execute("SELECT epoch, generation, head, verdict FROM document WHERE slot = ?", (slot,)).fetchone()
     if row is None:
         return None
     bodies = connection.execute("SELECT unit, body FROM unit WHERE slot = ?", (slot,))
+    in_force, refused = _VERDICT.decode(row[3])
     return StoredDocument(
-        row[0],
-        row[1],
-        _ENVELOPE.decode(row[2]),
-        {UnitId(name): body for name, body in bodies},
-        msgspec.msgpack.decode(row[3], type=dict[UnitId, tuple[str, str]]),
+        row[0], row[1], _ENVELOPE.decode(row[2]), {UnitId(name): body for name, body in bodies}, in_force, refused
     )
 
 
 def _insert_document(connection: Connection, slot: str, document: StoredDocument) -> None:
     head = msgspec.msgpack.encode(document.head)
+    verdict = msgspec.msgpack.encode((document.in_force, document.refused))
     connection.execute(
-        "INSERT INTO document (slot, epoch, generation, head, refused, checksum) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO document (slot, epoch, generation, head, verdict, checksum) VALUES (?, ?, ?, ?, ?, ?)",
         (
             slot,
             document.epoch,
             document.generation,
             head,
-            msgspec.msgpack.encode(document.refused),
-            record_checksum(slot.encode(), head),
+            verdict,
+            record_checksum(slot.encode(), head, verdict),
         ),
     )
     connection.executemany(

@@ -65,6 +65,7 @@ class Reconciler:
         history: History,
         read_held: Callable[[], HeldSite | None],
         agent_version: str,
+        on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._trust = trust
@@ -73,6 +74,7 @@ class Reconciler:
         self._tasks = tasks
         self._read_held = read_held
         self._agent_version = agent_version
+        self._on_changed = on_changed
         self._nudge = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._crashes: dict[UnitId, int] = {}
@@ -81,7 +83,8 @@ class Reconciler:
         self.plan = SitePlan()
         #: Present facts by key, encoded.
         self.facts: dict[str, bytes] = {}
-        self.facts_changed = asyncio.Event()
+        #: The last look at the world.
+        self.observed = Observation(driver="node")
         self.passes = 0
 
     def nudge(self) -> None:
@@ -112,6 +115,8 @@ class Reconciler:
         if held is None:
             return
         observed = await self._performer.observe()
+        if not observed.unavailable:
+            self.observed = observed
         now = Now(self._clock.boot_us(), self._trust.trust_us())
         self.history = note_observed(self.history, observed, now.boot_us)
         plan = self._plan(held, observed, now)
@@ -243,6 +248,7 @@ class Reconciler:
         if draft is not None:
             told = draft
             await self._db.run(lambda connection: journal.append_events(connection, [told]))
+            self._on_changed()
 
     async def _report(self, held: HeldSite, plan: SitePlan, node: NodeSeen | None) -> None:
         """Turn the plan's facts into the reported map, and changes worth telling into events."""
@@ -262,10 +268,10 @@ class Reconciler:
             if previous.get(fact_key(fact)) != self.facts[fact_key(fact)]
             for draft in _describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
         ]
-        if previous != self.facts:
-            self.facts_changed.set()
         if drafts:
             await self._db.run(lambda connection: journal.append_events(connection, drafts))
+        if drafts or previous != self.facts:
+            self._on_changed()
 
 
 def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:

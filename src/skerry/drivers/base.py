@@ -7,7 +7,7 @@ own deadline and reported as ``E-TIMEOUT``.
 
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -32,8 +32,11 @@ class Driver(Protocol):
         ...
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """A driver that can tell when its runtime changed by itself; others are looked at from time to time."""
+
+    name: str
 
     async def wait_changed(self) -> None:
         """Return when something may have changed since the last return; never raises, may return too often."""

@@ -1,0 +1,365 @@
+"""One agent: holdings, loop, calls and link session put together. It answers the session's desk (``agent/desk.py``).
+
+Order of life: read the journal, reconcile at once from it (no core, no clock needed), then dial. Joining is a state
+like any other: without an identity there is nothing to reconcile and nobody to prove.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from skerry import __version__, wire
+from skerry.agent import journal
+from skerry.agent.calls import CallDesk
+from skerry.agent.desk import CallAnswer, DocumentVerdict
+from skerry.agent.holdings import Accepted, Holdings, restore_holdings
+from skerry.agent.loop import Reconciler
+from skerry.agent.perform import Performer
+from skerry.clock import SECOND_US, Clock, Mint, Tasks
+from skerry.drivers.base import Console, Driver, Watcher
+from skerry.model.event import Event
+from skerry.model.ids import Digest, InstanceId
+from skerry.model.observed import ContainerSeen
+from skerry.model.signed import Call, Envelope
+from skerry.plan.history import History
+from skerry.plan.site import HeldSite
+from skerry.safe.db import Db
+from skerry.safe.sqlite import Connection
+from skerry.sync.facts import digest_facts
+from skerry.trust import seal
+from skerry.trust.keys import SigningKey
+from skerry.trust.proof import sign_proof
+from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
+
+#: Seconds since 1970 before which no agent of this release was built: the lowest value of any trust clock.
+BUILD_TIME_S = 1_795_000_000
+#: A watcher that returns at once for ever is not asked more often than this.
+WATCH_PAUSE_US = 20_000
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """The link as the agent sees it."""
+
+    state: str = "down"
+    reason: str = "not dialled yet"
+    since_us: int = 0
+
+
+class TrustClock:
+    """Time that only grows: the durable floor, plus what the boot-time clock has counted since it was set."""
+
+    def __init__(self, clock: Clock, floor_s: int) -> None:
+        self._clock = clock
+        self._base_us = max(floor_s, BUILD_TIME_S) * SECOND_US
+        self._at_us = clock.boot_us()
+
+    def trust_us(self) -> int:
+        """Microseconds since 1970, at least."""
+        return self._base_us + (self._clock.boot_us() - self._at_us)
+
+    def raise_to(self, floor_s: int) -> None:
+        """A document's signed time raises the clock."""
+        if floor_s * SECOND_US > self.trust_us():
+            self._base_us, self._at_us = floor_s * SECOND_US, self._clock.boot_us()
+
+
+class Agent:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mint: Mint,
+        db: Db[Connection],
+        drivers: tuple[Driver, ...],
+        console: Console,
+        tasks: Tasks,
+        device: SigningKey,
+        sealing_seed: bytes,
+        boot: str,
+        link_class: str = "wired",
+    ) -> None:
+        self._clock = clock
+        self._db = db
+        self._tasks = tasks
+        self._device = device
+        self._sealing_seed = sealing_seed
+        self._link_class = link_class
+        self._drivers = drivers
+        self.holdings: Holdings | None = None
+        self.counters = journal.Counters()
+        self.trust = TrustClock(clock, 0)
+        self.link = LinkState()
+        self.joined = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._containers: dict[InstanceId, ContainerSeen] = {}
+        self.performer = Performer(drivers)
+        self.reconciler = Reconciler(
+            clock=clock,
+            trust=self.trust,
+            db=db,
+            performer=self.performer,
+            tasks=tasks,
+            history=History(boot=boot),
+            read_held=self._read_held,
+            agent_version=__version__,
+            on_changed=self._changed.set,
+        )
+        self.calls = CallDesk(
+            clock=clock,
+            mint=mint,
+            console=console,
+            find_container=self._find_container,
+            verify_call=self._verify_call,
+        )
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read and verify the journal."""
+        remembered = await self._db.read(journal.read_all)
+        self.counters = remembered.counters
+        self.trust.raise_to(remembered.counters.time_floor_s)
+        history = msgspec.structs.replace(self.reconciler.history, kept=remembered.kept)
+        self.reconciler.history = history
+        restored = restore_holdings(remembered)
+        if restored is None:
+            return
+        self.holdings, problem = restored
+        self.calls.node = self.holdings.node
+        if problem is not None:
+            await self._note_security("journal.refused", f"the journaled document no longer verifies: {problem.reason}")
+        self.joined.set()
+
+    def start(self) -> None:
+        """Reconcile, and listen to runtimes that can tell."""
+        self._tasks.start("reconcile", self.reconciler.run())
+        for driver in self._drivers:
+            if isinstance(driver, Watcher):
+                self._tasks.start(f"watch {driver.name}", self._watch(driver))
+
+    async def _watch(self, driver: Watcher) -> None:
+        while True:
+            await driver.wait_changed()
+            self.reconciler.nudge()
+            await self._clock.sleep_until(self._clock.boot_us() + WATCH_PAUSE_US)
+
+    async def adopt_identity(self, identity: journal.Identity) -> Denied | None:
+        """Take the identity that joining gave, durably; refuse one that does not verify."""
+        probe = restore_holdings(
+            journal.Remembered(
+                identity=identity,
+                counters=self.counters,
+                document=None,
+                previous=None,
+                objects={},
+                floors={},
+                kept=self.reconciler.history.kept,
+            )
+        )
+        if probe is None:
+            return Denied("E-JOIN", "the root document is not readable")
+        holdings, problem = probe
+        if problem is not None:
+            return problem
+        await self._db.run(lambda connection: journal.record_identity(connection, identity, {}), soon=True)
+        self.holdings = holdings
+        self.calls.node = holdings.node
+        self.joined.set()
+        return None
+
+    def open_secret(self, version: Digest) -> bytes:
+        """Return the value of a sealed secret, for a driver to show as a file; raise OSError when it cannot be opened."""
+        document = None if self.holdings is None else self.holdings.document
+        secret = None if document is None else document.secrets.get(version)
+        if secret is None:
+            raise OSError(f"secret version {version} is not held")
+        value = seal.open_secret(secret, self._sealing_seed)
+        if isinstance(value, Denied):
+            raise OSError(value.reason)
+        return value
+
+    def _read_held(self) -> HeldSite | None:
+        return None if self.holdings is None else self.holdings.as_site()
+
+    def _find_container(self, instance: InstanceId) -> ContainerSeen | None:
+        """Of the containers of an instance prefer the one that runs."""
+        candidates = [seen for seen in self.reconciler.observed.containers if seen.instance == instance]
+        return min(candidates, key=lambda seen: (seen.state != "running", seen.container), default=None)
+
+    def _verify_call(self, envelope: Envelope) -> Call | Denied:
+        if self.holdings is None:
+            return Denied("E-JOIN", "this node has not joined")
+        verified = verify_envelope(envelope, self.holdings.as_held(), expect="call", site=self.holdings.site)
+        if isinstance(verified, Denied):
+            return verified
+        if verified.payload.node != self.holdings.node:
+            return Denied("E-CALL", f"meant for node {verified.payload.node}", security=True)
+        return verified.payload
+
+    async def _note_security(self, kind: str, message: str) -> None:
+        draft = journal.Draft(time_us=self._clock.wall_us(), type=kind, klass="security", message=message)
+        await self._append(draft)
+
+    async def _append(self, *drafts: journal.Draft) -> None:
+        await self._db.run(lambda connection: journal.append_events(connection, drafts))
+        self._changed.set()
+
+    # --- the session's desk ------------------------------------------------------------------------------------------
+
+    async def begin_session(self, above: int = 0) -> wire.HelloClaim:
+        """Raise the session epoch durably and say what is held."""
+        holdings = self.holdings
+        assert holdings is not None, "a session needs an identity"
+        self.counters = await self._db.run(lambda connection: journal.begin_session(connection, above), soon=True)
+        stored = holdings.stored
+        return wire.HelloClaim(
+            format=wire.FORMAT,
+            site=holdings.site,
+            node=holdings.node,
+            session_epoch=self.counters.session_epoch,
+            document_epoch=0 if stored is None else stored.epoch,
+            document_generation=0 if stored is None else stored.generation,
+            facts_digest=digest_facts(self.reconciler.facts),
+            event_last=self.counters.event_last,
+            event_acknowledged=self.counters.event_acknowledged,
+            clock_s=self._clock.wall_us() // SECOND_US,
+            agent=__version__,
+            root=holdings.root.number,
+            link_class=self._link_class,  # type: ignore[arg-type]
+        )
+
+    async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
+        """Sign the claim with the device key."""
+        return sign_proof(self._device, nonce, server_digest, claim)
+
+    async def accept_site_record(self, envelope: Envelope) -> None:
+        """Keep a newer site record."""
+        holdings = self.holdings
+        if holdings is None:
+            return
+        record = holdings.judge_record(envelope)
+        if isinstance(record, Denied):
+            if record.security:
+                await self._note_security("record.refused", f"a site record was refused: {record.reason}")
+            return
+        if holdings.record is not None and record.number <= holdings.record.number:
+            return
+        remembered = await self._db.read(journal.read_all)
+        if remembered.identity is None:
+            return
+        identity = msgspec.structs.replace(remembered.identity, record=envelope)
+        floors = holdings.floors_with(record, envelope)
+        await self._db.run(lambda connection: journal.record_identity(connection, identity, floors), soon=True)
+        holdings.record = record
+        holdings.floors = {**holdings.floors, **floors}
+        self.reconciler.nudge()
+
+    async def accept_document(self, patch: wire.DocumentPatch, objects: tuple[Envelope, ...]) -> DocumentVerdict:
+        """Keep a document whole or not at all."""
+        holdings = self.holdings
+        if holdings is None:
+            return DocumentVerdict(state="refused", code="E-JOIN", reason="this node has not joined")
+        judged = holdings.judge_document(patch, (*patch.objects, *objects))
+        match judged:
+            case DocumentVerdict():
+                return judged
+            case Denied():
+                if judged.security:
+                    await self._note_security("document.refused", f"a document was refused: {judged.reason}")
+                return DocumentVerdict(state="refused", code=judged.code, reason=judged.reason)
+            case Accepted():
+                await self._keep_document(holdings, judged)
+                return DocumentVerdict(state="accepted", epoch=judged.stored.epoch, generation=judged.stored.generation)
+
+    async def _keep_document(self, holdings: Holdings, accepted: Accepted) -> None:
+        before = {} if holdings.stored is None else holdings.stored.bodies
+        now_us = self.trust.trust_us()
+        tombstones = dict.fromkeys(accepted.document.tombstones, now_us)
+        needed = set(accepted.needed) | {digest for digest in holdings.objects if digest in holdings.named_now()}
+        drafts = [
+            journal.Draft(
+                time_us=self._clock.wall_us(),
+                type="document.accepted",
+                subject=f"document/{accepted.stored.epoch}/{accepted.stored.generation}",
+                message=f"generation {accepted.stored.generation} is held",
+            )
+        ]
+        drafts += [
+            journal.Draft(
+                time_us=self._clock.wall_us(),
+                type="unit.refused",
+                klass="security" if denied.security else "event",
+                subject=f"unit/{name}",
+                message=denied.reason,
+                data={"code": denied.code},
+            )
+            for name, denied in sorted(accepted.document.refused.items())
+        ]
+
+        def record(connection: Connection) -> journal.Counters:
+            journal.record_document(
+                connection,
+                accepted.stored,
+                accepted.objects,
+                accepted.document.floors,
+                tombstones,
+                accepted.document.time_floor_s,
+            )
+            journal.drop_objects(connection, needed)
+            journal.append_events(connection, drafts)
+            return journal.read_all(connection).counters
+
+        self.counters = await self._db.run(record, soon=True)
+        holdings.take_document(accepted)
+        self.trust.raise_to(accepted.document.time_floor_s)
+        kept = self.reconciler.history.kept
+        kept = msgspec.structs.replace(kept, tombstones={**tombstones, **kept.tombstones})
+        self.reconciler.history = msgspec.structs.replace(self.reconciler.history, kept=kept)
+        after = accepted.stored.bodies
+        self.reconciler.forget_crashes(
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        )
+        self.reconciler.nudge()
+
+    async def read_facts(self) -> dict[str, bytes]:
+        """All present facts."""
+        return dict(self.reconciler.facts)
+
+    async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
+        """The next events, and how many between were lost."""
+        events = await self._db.read(lambda connection: journal.read_outbox(connection, after, limit))
+        lost = 0 if not events else (events[-1].sequence - after) - len(events)
+        return events, lost
+
+    async def trim_outbox(self, through: int) -> None:
+        """The parent has committed these."""
+        await self._db.run(lambda connection: journal.trim_outbox(connection, through))
+
+    async def raise_outbox(self, floor: int) -> None:
+        """This disk was set back."""
+        notice = journal.Draft(
+            time_us=self._clock.wall_us(),
+            type="site.set-back",
+            klass="security",
+            message=f"the parent holds events up to {floor}, more than this journal ever wrote: an old disk was restored",
+        )
+        await self._db.run(lambda connection: journal.raise_outbox(connection, floor, notice), soon=True)
+
+    async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+        """Answer the parent; input of commands is not built yet and is not read."""
+        del stdin
+        return await self.calls.answer(request)
+
+    def note_link(self, state: str, reason: str) -> None:
+        """Show the link locally."""
+        if (state, reason) != (self.link.state, self.link.reason):
+            self.link = LinkState(state, reason, self._clock.boot_us())
+
+    async def wait_changed(self) -> None:
+        """Return when there is something new to report."""
+        await self._changed.wait()
+        self._changed.clear()

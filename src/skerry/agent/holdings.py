@@ -1,0 +1,195 @@
+"""What a site holds, verified: from signed bytes to what the planner reads. Pure but for its arguments.
+
+Signed bytes are verified when they come and again when the journal is read. A new document is taken whole or not at
+all; a unit in it that may not be followed is refused by itself and its former version stays in force.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from skerry.agent.desk import DocumentVerdict
+from skerry.agent.journal import Remembered, StoredDocument
+from skerry.model.document import decode_unit, encode_unit, named_objects
+from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
+from skerry.model.signed import Envelope, Root, SiteRecord
+from skerry.plan.site import HeldSite
+from skerry.sync.documents import PatchMismatch, apply_patch
+from skerry.trust.documents import verify_document
+from skerry.trust.floors import Floor, raised_floors
+from skerry.trust.held import AcceptedDocument, Held, Missing
+from skerry.trust.parse import parse_payload
+from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
+from skerry.wire import DocumentPatch
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A document that may be journaled and then applied."""
+
+    stored: StoredDocument
+    #: Objects that were not held before.
+    objects: dict[Digest, Envelope]
+    #: Objects that are needed from now on, new or held.
+    needed: frozenset[Digest]
+    document: AcceptedDocument
+
+
+class Holdings:
+    """Everything verified that this node holds; replaced field by field as it grows."""
+
+    def __init__(self, site: SiteName, node: NodeName, root: Root) -> None:
+        self.site = site
+        self.node = node
+        self.root = root
+        self.record: SiteRecord | None = None
+        self.floors: dict[str, Floor] = {}
+        self.time_floor_s = 0
+        self.stored: StoredDocument | None = None
+        self.document: AcceptedDocument | None = None
+        self.objects: dict[Digest, Envelope] = {}
+
+    def as_held(self) -> Held:
+        """What the verifier needs to know."""
+        return Held(
+            root=self.root,
+            site_record=self.record,
+            floors=self.floors,
+            time_floor_s=self.time_floor_s,
+            units={} if self.document is None else self.document.units,
+        )
+
+    def as_site(self) -> HeldSite | None:
+        """What the planner needs to know; None before there is a record and a document."""
+        if self.record is None or self.document is None:
+            return None
+        document = self.document
+        secrets: dict[tuple[TenantName, SecretName], Digest] = {
+            (secret.tenant, secret.name): digest for digest, secret in document.secrets.items()
+        }
+        return HeldSite(
+            site=self.site,
+            node=self.node,
+            record=self.record,
+            epoch=document.head.epoch,
+            generation=document.head.generation,
+            units=document.units,
+            revisions=document.revisions,
+            secrets=secrets,
+            tombstones=document.tombstones,
+            refused={
+                name: (denied.code, denied.reason)
+                for name, denied in document.refused.items()
+                if name not in document.kept
+            },
+        )
+
+    def judge_record(self, envelope: Envelope) -> SiteRecord | Denied:
+        """Verify a site record for this site."""
+        verified = verify_envelope(envelope, self.as_held(), expect="site", site=self.site)
+        return verified if isinstance(verified, Denied) else verified.payload
+
+    def judge_document(
+        self, patch: DocumentPatch, objects: tuple[Envelope, ...]
+    ) -> Accepted | DocumentVerdict | Denied:
+        """Verify a patch and everything it names. A verdict asks for more; a denial changes nothing."""
+        head = verify_envelope(patch.head, self.as_held(), expect="document", site=self.site)
+        if isinstance(head, Denied):
+            return head
+        base = None
+        if self.stored is not None:
+            base = (self.stored.epoch, self.stored.generation, self.stored.bodies)
+        bodies = apply_patch(base, patch, head.payload.units)
+        if isinstance(bodies, PatchMismatch):
+            if bodies.whole:
+                return DocumentVerdict(state="whole", reason=bodies.reason)
+            return Denied("E-UNITS", bodies.reason, security=True)
+        return self._judge_whole(patch.head, bodies, {digest_of(item.payload): item for item in objects})
+
+    def _judge_whole(
+        self, head: Envelope, bodies: dict[UnitId, bytes], fresh: Mapping[Digest, Envelope]
+    ) -> Accepted | DocumentVerdict | Denied:
+        everything = {**self.objects, **fresh}
+        accepted = verify_document(head, bodies, everything, self.as_held(), self.site)
+        if isinstance(accepted, Denied):
+            return accepted
+        if isinstance(accepted, Missing):
+            return DocumentVerdict(state="missing", digests=accepted.digests)
+        needed = frozenset(
+            digest for unit in accepted.units.values() for digest in named_objects(unit) if digest in everything
+        )
+        stored = StoredDocument(
+            epoch=accepted.head.epoch,
+            generation=accepted.head.generation,
+            head=head,
+            bodies=bodies,
+            in_force={name: encode_unit(unit) for name, unit in accepted.units.items()},
+            refused={name: (denied.code, denied.reason) for name, denied in accepted.refused.items()},
+        )
+        new = {digest: everything[digest] for digest in sorted(needed) if digest not in self.objects}
+        return Accepted(stored, new, needed, accepted)
+
+    def take_document(self, accepted: Accepted) -> None:
+        """The document is durable: it is what is held now."""
+        previous = self.named_now()
+        self.objects = {
+            digest: envelope
+            for digest, envelope in {**self.objects, **accepted.objects}.items()
+            if digest in accepted.needed or digest in previous
+        }
+        self.stored = accepted.stored
+        self.document = accepted.document
+        self.floors = {**self.floors, **accepted.document.floors}
+        self.time_floor_s = max(self.time_floor_s, accepted.document.time_floor_s)
+
+    def named_now(self) -> set[Digest]:
+        """Signed objects that the document in force names."""
+        if self.document is None:
+            return set()
+        return {digest for unit in self.document.units.values() for digest in named_objects(unit)}
+
+    def floors_with(self, record: SiteRecord, envelope: Envelope) -> dict[str, Floor]:
+        """Lines that rise with a newly accepted site record."""
+        return raised_floors(self.floors, [(record, digest_of(envelope.payload))])
+
+
+def restore_holdings(remembered: Remembered) -> tuple[Holdings, Denied | None] | None:
+    """Verify what the journal holds; None when the node has not joined. A document that no longer verifies is left out.
+
+    Nothing is deleted for it: the parent is asked for the whole, and until then what runs is left alone.
+    """
+    identity = remembered.identity
+    if identity is None:
+        return None
+    root = parse_payload(identity.root.payload, Root)
+    if isinstance(root, Denied):
+        return None
+    holdings = Holdings(identity.site, identity.node, root)
+    holdings.time_floor_s = remembered.counters.time_floor_s
+    holdings.objects = dict(remembered.objects)
+    record = holdings.judge_record(identity.record)
+    if isinstance(record, Denied):
+        return holdings, record
+    holdings.record = record
+    holdings.floors = dict(remembered.floors)
+    problem: Denied | None = None
+    stored = remembered.document
+    if stored is not None:
+        problem = _restore_document(holdings, stored)
+    return holdings, problem
+
+
+def _restore_document(holdings: Holdings, stored: StoredDocument) -> Denied | None:
+    try:
+        in_force = {name: decode_unit(body) for name, body in stored.in_force.items()}
+    except msgspec.DecodeError as error:
+        return Denied("E-UNIT", f"a journaled unit is not readable: {error}")
+    held = msgspec.structs.replace(holdings.as_held(), units=in_force)
+    accepted = verify_document(stored.head, stored.bodies, holdings.objects, held, holdings.site)
+    if isinstance(accepted, Denied):
+        return accepted
+    if isinstance(accepted, Missing):
+        return Denied("E-DIGEST", f"{len(accepted.digests)} signed objects of the journaled document are missing")
+    holdings.stored = stored
+    holdings.document = accepted
+    return None
