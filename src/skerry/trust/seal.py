@@ -20,6 +20,8 @@ from skerry.trust.verdict import Denied
 _AEAD_KEY_BYTES = 32
 _AEAD_NONCE_BYTES = 12
 _CONTENT_NONCE_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#: Nonce and tag around nothing. PyNaCl raises other errors on less.
+_CONTENT_BYTES_MIN = _CONTENT_NONCE_BYTES + bindings.crypto_aead_xchacha20poly1305_ietf_ABYTES
 #: KEM 0x0020, KDF 0x0001, AEAD 0x0003 of RFC 9180 §7.
 _KEM_SUITE = b"KEM\x00\x20"
 _HPKE_SUITE = b"HPKE\x00\x20\x00\x01\x00\x03"
@@ -74,7 +76,7 @@ def open_secret(secret: Secret, sealing_seed: bytes) -> bytes | Denied:
         return Denied("E-SECRET", f"secret {secret.name} is not sealed for this site")
     bound = _bind(secret.tenant, secret.name, secret.number)
     content_key = hpke_open(sealing_seed, _INFO, bound, box)
-    if content_key is None or len(content_key) != _AEAD_KEY_BYTES or len(secret.content) < _CONTENT_NONCE_BYTES:
+    if content_key is None or len(content_key) != _AEAD_KEY_BYTES or len(secret.content) < _CONTENT_BYTES_MIN:
         return Denied("E-SEAL", f"the box of secret {secret.name} does not open", security=True)
     nonce, content = secret.content[:_CONTENT_NONCE_BYTES], secret.content[_CONTENT_NONCE_BYTES:]
     try:

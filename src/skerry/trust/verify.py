@@ -115,7 +115,8 @@ def verify_document(
 ) -> AcceptedDocument | Denied | Missing:
     """Verify a whole document: its head, the exact map of units it names, and every signed object that they name.
 
-    ``objects`` are those at hand, held ones included. ``Missing`` asks for more and is no refusal.
+    ``objects`` are those at hand by the digest of their payload; where one is held already, pass the held one, for the
+    digest does not cover the signatures. ``Missing`` asks for more and is no refusal.
     """
     verified = verify_envelope(head, held, expect="document", site=site)
     if isinstance(verified, Denied):
