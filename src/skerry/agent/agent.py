@@ -95,7 +95,7 @@ class Agent:
         self.link = LinkState()
         self.joined = asyncio.Event()
         self._changed = asyncio.Event()
-        self._containers: dict[InstanceId, ContainerSeen] = {}
+        self._identity: journal.Identity | None = None
         self.performer = Performer(drivers)
         self.reconciler = Reconciler(
             clock=clock,
@@ -122,6 +122,7 @@ class Agent:
         """Read and verify the journal."""
         remembered = await self._db.read(journal.read_all)
         self.counters = remembered.counters
+        self._identity = remembered.identity
         self.trust.raise_to(remembered.counters.time_floor_s)
         history = msgspec.structs.replace(self.reconciler.history, kept=remembered.kept)
         self.reconciler.history = history
@@ -167,12 +168,13 @@ class Agent:
             return problem
         await self._db.run(lambda connection: journal.record_identity(connection, identity, {}), soon=True)
         self.holdings = holdings
+        self._identity = identity
         self.calls.node = holdings.node
         self.joined.set()
         return None
 
     def open_secret(self, version: Digest) -> bytes:
-        """Return the value of a sealed secret, for a driver to show as a file; raise OSError when it cannot be opened."""
+        """Return the value of a sealed secret, for a driver to show as a file; OSError when it cannot be opened."""
         document = None if self.holdings is None else self.holdings.document
         secret = None if document is None else document.secrets.get(version)
         if secret is None:
@@ -238,8 +240,8 @@ class Agent:
 
     async def accept_site_record(self, envelope: Envelope) -> None:
         """Keep a newer site record."""
-        holdings = self.holdings
-        if holdings is None:
+        holdings, identity = self.holdings, self._identity
+        if holdings is None or identity is None:
             return
         record = holdings.judge_record(envelope)
         if isinstance(record, Denied):
@@ -248,12 +250,10 @@ class Agent:
             return
         if holdings.record is not None and record.number <= holdings.record.number:
             return
-        remembered = await self._db.read(journal.read_all)
-        if remembered.identity is None:
-            return
-        identity = msgspec.structs.replace(remembered.identity, record=envelope)
+        fresh = msgspec.structs.replace(identity, record=envelope)
         floors = holdings.floors_with(record, envelope)
-        await self._db.run(lambda connection: journal.record_identity(connection, identity, floors), soon=True)
+        await self._db.run(lambda connection: journal.record_identity(connection, fresh, floors), soon=True)
+        self._identity = fresh
         holdings.record = record
         holdings.floors = {**holdings.floors, **floors}
         self.reconciler.nudge()
@@ -320,9 +320,8 @@ class Agent:
         kept = msgspec.structs.replace(kept, tombstones={**tombstones, **kept.tombstones})
         self.reconciler.history = msgspec.structs.replace(self.reconciler.history, kept=kept)
         after = accepted.stored.bodies
-        self.reconciler.forget_crashes(
-            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-        )
+        changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+        self.reconciler.forget_crashes(changed)
         self.reconciler.nudge()
 
     async def read_facts(self) -> dict[str, bytes]:
@@ -340,12 +339,12 @@ class Agent:
         await self._db.run(lambda connection: journal.trim_outbox(connection, through))
 
     async def raise_outbox(self, floor: int) -> None:
-        """This disk was set back."""
+        """Number what is unsent above what the parent holds: this disk was set back."""
         notice = journal.Draft(
             time_us=self._clock.wall_us(),
             type="site.set-back",
             klass="security",
-            message=f"the parent holds events up to {floor}, more than this journal ever wrote: an old disk was restored",
+            message=f"the parent holds events up to {floor}, more than was ever written here: an old disk was restored",
         )
         await self._db.run(lambda connection: journal.raise_outbox(connection, floor, notice), soon=True)
 
