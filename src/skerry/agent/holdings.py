@@ -15,12 +15,11 @@ from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName,
 from skerry.model.signed import Envelope, Root, SiteRecord
 from skerry.plan.site import HeldSite
 from skerry.sync.documents import PatchMismatch, apply_patch
-from skerry.trust.documents import verify_document
 from skerry.trust.floors import Floor, raised_floors
 from skerry.trust.held import AcceptedDocument, Held, Missing
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied
-from skerry.trust.verify import verify_envelope
+from skerry.trust.verify import verify_document, verify_envelope
 from skerry.wire import DocumentPatch
 
 
