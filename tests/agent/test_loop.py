@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from tests.agent.shelf import Shelf
 from tests.plan import scenery
 
 from skerry.agent import journal
 from skerry.agent.loop import Reconciler
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
-from skerry.drivers.images import BlobUnavailable, ImagesDriver
+from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef
-from skerry.model.ids import Digest, NodeName, digest_of
+from skerry.model.ids import Digest, NodeName
 from skerry.model.observed import InstanceFact, decode_fact
 from skerry.plan.history import History
 from skerry.plan.site import HeldSite
@@ -23,40 +23,6 @@ from skerry.safe.sqlite import open_memory
 from skerry.sim.disk import MemoryDisk
 from skerry.sim.loop import SimClock, SimLoop, run_virtual
 from skerry.sim.machines import FakeDriver, FakeMachine
-
-
-class Shelf:
-    """A source of blobs that can be cut off in the middle."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[Digest, bytes] = {}
-        self.cut_after: int | None = None
-        self.given = 0
-
-    def add(self, content: bytes) -> Digest:
-        self.blobs[digest_of(content)] = content
-        return digest_of(content)
-
-    def add_image(self, name: str) -> ImageRef:
-        config = self.add(json.dumps({"architecture": "amd64", "name": name}).encode())
-        layer = self.add(name.encode() * 1000)
-        manifest = {
-            "schemaVersion": 2,
-            "config": {"digest": config, "size": len(self.blobs[config])},
-            "layers": [{"digest": layer, "size": len(self.blobs[layer])}],
-        }
-        digest = self.add(json.dumps(manifest).encode())
-        return ImageRef(name=name, digest=digest, config=config, size_bytes=len(self.blobs[layer]))
-
-    async def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
-        if blob not in self.blobs:
-            raise BlobUnavailable("no such blob")
-        content = self.blobs[blob][offset:]
-        for start in range(0, len(content), 100):
-            if self.cut_after is not None and self.given >= self.cut_after:
-                raise BlobUnavailable("cut off")
-            self.given += 100
-            yield content[start : start + 100]
 
 
 class Site:

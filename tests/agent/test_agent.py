@@ -1,0 +1,225 @@
+import msgspec
+from tests.agent.scene import SECRET_MOUNT, Site, make_app, revise, virtually
+from tests.trust import people
+
+from skerry.model.document import ImageHold, digest_bodies
+from skerry.model.ids import CallId
+from skerry.model.signed import Call
+from skerry.sync.documents import make_patch
+from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply
+
+INSTANCE = "alpha/shop/web/0"
+
+
+async def nothing():
+    return
+    yield b""
+
+
+@virtually
+async def test_a_signed_document_runs_and_survives_the_agent_and_the_power(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    verdict = await site.deliver([people.assign(revision)], revision)
+    assert (verdict.state, verdict.generation) == ("accepted", 1)
+    await site.settle()
+    assert site.machine.running() == [INSTANCE]
+    story = list(site.machine.story)
+    await site.restart()
+    await site.settle()
+    assert site.machine.story == story, "an agent's restart touches nothing"
+    await site.restart(reboot=True)
+    await site.settle()
+    assert site.machine.running() == [INSTANCE]
+    assert [kind for kind, _ in site.machine.story] == ["start", "start"]
+
+
+@virtually
+async def test_missing_objects_are_asked_for_and_the_document_is_taken_whole(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    bodies = people.pack([people.assign(revision)])
+    patch = make_patch(people.make_head(bodies, 1), bodies, None)
+    verdict = await site.agent.accept_document(patch, ())
+    assert verdict.state == "missing"
+    assert verdict.digests == (people.name(revision),)
+    assert site.agent.holdings.stored is None
+    assert (await site.agent.accept_document(patch, (revision,))).state == "accepted"
+
+
+@virtually
+async def test_a_difference_needs_its_base(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    first = people.pack([people.assign(revision)])
+    await site.deliver([people.assign(revision)], revision)
+    second = people.pack([msgspec.structs.replace(people.assign(revision), restart=1)])
+    patch = make_patch(people.make_head(second, 2), second, (1, 1, digest_bodies(first)))
+    stranger = make_patch(people.make_head(second, 2), second, (1, 7, digest_bodies(first)))
+    assert (await site.agent.accept_document(stranger, ())).state == "whole"
+    assert (await site.agent.accept_document(patch, ())).state == "accepted"
+    await site.settle()
+    assert site.agent.holdings.stored.generation == 2
+
+
+@virtually
+async def test_an_older_document_changes_nothing_and_a_forged_one_is_told(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    more = site.shelf.add_image("more:1")
+    held = ImageHold(digest=more.digest, config=more.config, size_bytes=more.size_bytes)
+    await site.deliver([people.assign(revision), held])
+    old = await site.deliver([people.assign(revision)], revision, generation=1)
+    assert (old.state, old.code) == ("refused", "E-STALE")
+    bodies = people.pack([])
+    forged = make_patch(people.make_head(bodies, 9, keys=(people.DEVICE,)), bodies, None)
+    assert (await site.agent.accept_document(forged, ())).code == "E-KEY"
+    assert "document.refused" in site.events()
+    await site.settle()
+    assert site.machine.running() == [INSTANCE]
+
+
+@virtually
+async def test_a_refused_unit_keeps_its_former_version_over_a_restart(site: Site):
+    image = site.shelf.add_image("web:1")
+    good = revise(make_app(image, 2))
+    await site.deliver([people.assign(good)], good)
+    await site.settle()
+    old = revise(make_app(image, 1))
+    verdict = await site.deliver([people.assign(old)], old)
+    assert verdict.state == "accepted", "a document is taken; a unit in it is refused"
+    await site.settle()
+    for _ in range(2):
+        facts = await site.agent.read_facts()
+        assert f"instance/{INSTANCE}" in facts
+        assert site.machine.running() == [INSTANCE]
+        await site.restart()
+        await site.settle()
+    assert [kind for kind, _ in site.machine.story] == ["start"]
+
+
+@virtually
+async def test_volumes_go_only_by_a_tombstone_after_its_grace(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    await site.deliver([])
+    await site.settle()
+    assert list(site.machine.volumes) == ["alpha/shop/data"]
+    grave = people.bury(2)
+    await site.deliver([people.notice(grave)], grave)
+    await site.wait(60)
+    assert site.machine.volumes == {}
+    assert "volume.deleted" in site.events()
+
+
+@virtually
+async def test_a_secret_reaches_a_driver_opened_and_nothing_else(site: Site):
+    secret = people.seal(1)
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1, secrets=(SECRET_MOUNT,)))
+    await site.deliver([people.assign(revision)], revision)
+    await site.wait(5)
+    assert site.machine.running() == [], "without its secret it waits"
+    await site.deliver([people.assign(revision), people.hold_secret(secret)], revision, secret)
+    await site.settle()
+    assert site.machine.running() == [INSTANCE]
+    assert site.agent.open_secret(people.name(secret)) == b"hush"
+
+
+async def ask(site: Site, kind: str, body: object):
+    request = CallRequest(CallId("c1"), kind, msgspec.msgpack.encode(body), 10**12)
+    return await site.agent.answer_call(request, nothing())
+
+
+async def draw_nonce(site: Site) -> bytes:
+    answer = await ask(site, "nonce", NonceAsk(people.NODE))
+    return msgspec.msgpack.decode(answer.body, type=NonceReply).nonce
+
+
+@virtually
+async def test_a_command_needs_a_signed_call_with_a_fresh_nonce(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    nonce = await draw_nonce(site)
+    call = Call(
+        tenant=people.ALPHA,
+        site=people.SITE,
+        node=people.NODE,
+        nonce=nonce,
+        verb="exec",
+        app=people.SHOP,
+        service=people.WEB,
+        argv=("ls", "/"),
+    )
+    refused = [
+        people.sign("call", msgspec.structs.replace(call, nonce=b"x" * 32), people.DEPLOY[people.ALPHA]),
+        people.sign("call", call, people.DELIVERY),
+        people.sign("call", msgspec.structs.replace(call, site="elsewhere"), people.DEPLOY[people.ALPHA]),
+        people.sign("call", msgspec.structs.replace(call, tenant=people.BETA), people.DEPLOY[people.ALPHA]),
+    ]
+    for envelope in refused:
+        answer = await ask(site, "exec", envelope)
+        assert not answer.ok
+    good = people.sign("call", call, people.DEPLOY[people.ALPHA])
+    answer = await ask(site, "exec", good)
+    assert answer.ok
+    items = [item async for item in answer.stream]
+    assert items[0].data == b"ls /"
+    assert items[-1].exit_code == 0
+    assert not (await ask(site, "exec", good)).ok, "a nonce is good once"
+    assert [what for kind, what in site.machine.story if kind == "exec"] == ["c00001 ls /"]
+
+
+@virtually
+async def test_a_nonce_does_not_live_long(site: Site):
+    nonce = await draw_nonce(site)
+    await site.wait(61)
+    call = Call(
+        tenant=people.ALPHA, site=people.SITE, node=people.NODE, nonce=nonce, verb="exec", app=people.SHOP,
+        service=people.WEB, argv=("ls",),
+    )  # fmt: skip
+    answer = await ask(site, "exec", people.sign("call", call, people.DEPLOY[people.ALPHA]))
+    assert answer.code == "E-CALL"
+
+
+@virtually
+async def test_logs_need_no_signature_and_unknown_instances_are_named(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    answer = await ask(site, "logs", LogsAsk(INSTANCE))
+    lines = [item.data async for item in answer.stream]
+    assert lines[0] == b"alpha/shop/web/0 says hello\n"
+    assert (await ask(site, "logs", LogsAsk("alpha/shop/nobody/0"))).code == "E-NOT-FOUND"
+    garbage = CallRequest(CallId("c2"), "logs", b"\xff\xff", 10**12)
+    assert (await site.agent.answer_call(garbage, nothing())).code == "E-CALL"
+
+
+@virtually
+async def test_the_trust_clock_never_goes_back(site: Site):
+    before = site.agent.trust.trust_us()
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    site.clock.wall_offset_us = -(10**15)
+    await site.restart(reboot=True)
+    assert site.agent.trust.trust_us() >= before
+
+
+@virtually
+async def test_an_event_reaches_the_outbox_once_and_leaves_it_when_acknowledged(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    events, lost = await site.agent.read_outbox(0, 100)
+    assert lost == 0
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    await site.agent.trim_outbox(events[-1].sequence)
+    assert await site.agent.read_outbox(events[-1].sequence, 100) == ((), 0)
+
+
+@virtually
+async def test_a_session_claims_what_is_held(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    first = await site.agent.begin_session()
+    second = await site.agent.begin_session(above=40)
+    assert (first.document_epoch, first.document_generation) == (1, 1)
+    assert second.session_epoch == 41 > first.session_epoch
