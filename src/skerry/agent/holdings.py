@@ -4,13 +4,13 @@ Signed bytes are verified when they come and again when the journal is read. A n
 all; a unit in it that may not be followed is refused by itself and its former version stays in force.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from skerry.agent.desk import DocumentVerdict
 from skerry.agent.journal import Remembered, StoredDocument
-from skerry.model.document import decode_unit, encode_unit, named_objects
+from skerry.model.document import Unit, decode_unit, encode_unit, named_objects
 from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.signed import Envelope, Root, SiteRecord
 from skerry.plan.site import HeldSite
@@ -114,9 +114,8 @@ class Holdings:
             return accepted
         if isinstance(accepted, Missing):
             return DocumentVerdict(state="missing", digests=accepted.digests)
-        needed = frozenset(
-            digest for unit in accepted.units.values() for digest in named_objects(unit) if digest in everything
-        )
+        # Objects of refused units too: the same verdict must come out when the journal is read again.
+        needed = frozenset(_named(accepted.units.values()) | _named(_readable(bodies))) & everything.keys()
         stored = StoredDocument(
             epoch=accepted.head.epoch,
             generation=accepted.head.generation,
@@ -142,14 +141,26 @@ class Holdings:
         self.time_floor_s = max(self.time_floor_s, accepted.document.time_floor_s)
 
     def named_now(self) -> set[Digest]:
-        """Signed objects that the document in force names."""
-        if self.document is None:
+        """Signed objects that the present document names."""
+        if self.document is None or self.stored is None:
             return set()
-        return {digest for unit in self.document.units.values() for digest in named_objects(unit)}
+        return _named(self.document.units.values()) | _named(_readable(self.stored.bodies))
 
     def floors_with(self, record: SiteRecord, envelope: Envelope) -> dict[str, Floor]:
         """Lines that rise with a newly accepted site record."""
         return raised_floors(self.floors, [(record, digest_of(envelope.payload))])
+
+
+def _named(units: Iterable[Unit]) -> set[Digest]:
+    return {digest for unit in units for digest in named_objects(unit)}
+
+
+def _readable(bodies: Mapping[UnitId, bytes]) -> Iterator[Unit]:
+    for body in bodies.values():
+        try:
+            yield decode_unit(body)
+        except msgspec.DecodeError:
+            continue
 
 
 def restore_holdings(remembered: Remembered) -> tuple[Holdings, Denied | None] | None:
