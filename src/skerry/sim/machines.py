@@ -7,6 +7,7 @@ told that it had not.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -145,8 +146,7 @@ class FakeMachine:
                 self.containers.pop(action.container, None)
                 self.specs.pop(action.container, None)
             case CheckHealth():
-                well = action.instance not in self.unhealthy
-                return Outcome(ok=True, healthy=well, reason="" if well else "it said no")
+                return self._check_health(action)
             case ApplyRules():
                 self.rules = action.digest
             case _:
@@ -188,6 +188,14 @@ class FakeMachine:
             volumes=tuple(VolumeName(mount.source) for mount in spec.mounts if mount.kind == "volume"),
         )
         return DONE
+
+    def _check_health(self, action: CheckHealth) -> Outcome:
+        """Obey ``unhealthy``, and a command that says itself what it does: ``echo words; exit 3``."""
+        said = re.fullmatch(r"echo (.*); exit ([0-9]+)", action.check.test[-1])
+        if said is not None and said[2] != "0":
+            return Outcome(ok=True, healthy=False, reason=f"health check failed with code {said[2]}: {said[1]}")
+        well = action.instance not in self.unhealthy
+        return Outcome(ok=True, healthy=well, reason="" if well else "it said no")
 
     def _start(self, action: StartContainer) -> Outcome:
         seen = self.containers.get(action.container)

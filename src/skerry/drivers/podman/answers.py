@@ -47,9 +47,16 @@ class HealthRun(msgspec.Struct, rename="pascal"):
 
 
 class HealthAnswer(msgspec.Struct, rename="pascal"):
-    """Result of a health check."""
+    """Result of a health check; ``log`` only when a container is inspected, last run last."""
 
+    status: str = ""
     log: list[HealthRun] | None = None
+
+
+class StatePart(msgspec.Struct, rename="pascal"):
+    """State of an inspected container."""
+
+    health: HealthAnswer = msgspec.field(default_factory=HealthAnswer)
 
 
 class AddressItem(msgspec.Struct):
@@ -74,6 +81,7 @@ class Inspected(msgspec.Struct, rename="pascal"):
     """One container, looked at closely."""
 
     name: str = ""
+    state: StatePart = msgspec.field(default_factory=StatePart)
     config: ConfigPart = msgspec.field(default_factory=ConfigPart)
     network_settings: NetworkSettings = msgspec.field(default_factory=NetworkSettings)
 

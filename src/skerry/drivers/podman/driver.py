@@ -279,10 +279,12 @@ class PodmanDriver:
             )
         except PodmanUnavailable as error:
             return Outcome(ok=True, healthy=False, reason=f"no result within {deadline_s:.0f} s: {error}")
-        last = answer.log[-1] if answer.log else HealthRun()
-        healthy = last.exit_code == 0
-        output = last.output.strip()[-200:]
-        return Outcome(ok=True, healthy=healthy, reason="" if healthy else f"health check failed: {output}")
+        if answer.status == "healthy":
+            return Outcome(ok=True, healthy=True)
+        inspected = await self._http.read(Inspected, f"/containers/{action.container}/json")
+        last = (inspected.state.health.log or [HealthRun()])[-1]
+        reason = f"health check failed with code {last.exit_code}: {last.output.strip()[-200:]}"
+        return Outcome(ok=True, healthy=False, reason=reason)
 
     # --- streams -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,275 @@
+"""What every container runtime of ours does alike: run against the fake machine and against podman in a lab.
+
+Each check is a coroutine over a ``Rig``; it acts only through the drivers' two methods and looks only at observations.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from skerry.agent.perform import Performer
+from skerry.drivers.base import Chunk, Console, Exit
+from skerry.model.app import HealthCheck, ImageRef, Mount, Port, Resources
+from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, volume_id
+from skerry.model.instance import InstanceSpec, spec_digest
+from skerry.model.observed import ContainerSeen, Observation
+from skerry.plan.actions import (
+    Action,
+    ApplyRules,
+    AppRules,
+    CheckHealth,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DeleteVolume,
+    FetchImage,
+    LoadImage,
+    Outcome,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    StartContainer,
+    StopContainer,
+)
+from skerry.plan.site import rules_digest
+
+UID = 400_000
+
+
+class Rig(Protocol):
+    performer: Performer
+    console: Console
+    image: ImageRef
+    wait: Callable[[float], Any]
+
+
+def make_spec(rig: Rig, **words: object) -> InstanceSpec:
+    base = InstanceSpec(
+        tenant=TenantName("alpha"),
+        app=AppName("shop"),
+        service=ServiceName("web"),
+        ordinal=0,
+        image=rig.image.digest,
+        image_config=rig.image.config,
+        image_size_bytes=rig.image.size_bytes,
+        networks={NetworkName("default"): ()},
+        environment={"GREETING": "hello"},
+        mounts=(Mount(kind="volume", source="data", target="/data"),),
+        limits=Resources(memory_bytes=64 << 20, pids=50),
+    )
+    return msgspec.structs.replace(base, **words)
+
+
+async def do(rig: Rig, action: Action) -> Outcome:
+    return await rig.performer.perform(action)
+
+
+async def done(rig: Rig, action: Action) -> None:
+    outcome = await do(rig, action)
+    assert outcome.ok, outcome
+
+
+async def see(rig: Rig) -> Observation:
+    seen = await rig.performer.observe()
+    assert seen.unavailable == "", seen.unavailable
+    return seen
+
+
+async def find(rig: Rig, spec: InstanceSpec) -> ContainerSeen | None:
+    digest = spec_digest(spec)
+    return next((item for item in (await see(rig)).containers if item.spec == digest), None)
+
+
+async def wait_state(rig: Rig, spec: InstanceSpec, *states: str) -> ContainerSeen:
+    for _ in range(100):
+        seen = await find(rig, spec)
+        if seen is not None and seen.state in states:
+            return seen
+        await rig.wait(0.1)
+    raise AssertionError(f"{spec.id} never was {states}: {seen}")
+
+
+def create(spec: InstanceSpec) -> CreateContainer:
+    return CreateContainer(spec=spec, spec_digest=spec_digest(spec), uid_start=UID)
+
+
+def start(spec: InstanceSpec, seen: ContainerSeen) -> StartContainer:
+    return StartContainer(container=seen.container, spec=spec, spec_digest=seen.spec, uid_start=UID)
+
+
+def stop(seen: ContainerSeen) -> StopContainer:
+    return StopContainer(container=seen.container, instance=seen.instance, grace_us=1_000_000)
+
+
+def remove(seen: ContainerSeen) -> RemoveContainer:
+    return RemoveContainer(container=seen.container, instance=seen.instance)
+
+
+def volume(name: str = "data", born: int = 1) -> dict[str, Any]:
+    tenant, app = TenantName("alpha"), AppName("shop")
+    return {"volume": volume_id(tenant, app, name), "tenant": tenant, "app": app, "name": VolumeName(name)}
+
+
+NETWORK = {"tenant": TenantName("alpha"), "app": AppName("shop"), "name": NetworkName("default")}
+
+
+async def prepare(rig: Rig) -> None:
+    image = rig.image
+    await done(rig, FetchImage(image=image.digest, config=image.config, size_bytes=image.size_bytes))
+    await done(rig, LoadImage(image=image.digest, config=image.config))
+    await done(rig, CreateNetwork(**NETWORK, internal=False))
+    await done(rig, CreateVolume(**volume(), uid_start=UID, born=1))
+
+
+async def collect(stream: AsyncIterator[Chunk | Exit]) -> tuple[bytes, int | None]:
+    output, code = b"", None
+    async for item in stream:
+        match item:
+            case Chunk():
+                output += item.data
+            case Exit():
+                code = item.code
+    return output, code
+
+
+# --- the checks ------------------------------------------------------------------------------------------------------
+
+
+async def check_a_fetched_and_loaded_image_is_listed_by_both_digests(rig: Rig) -> None:
+    await prepare(rig)
+    listed = {(item.digest, item.config) for item in (await see(rig)).images}
+    assert (rig.image.digest, rig.image.config) in listed
+
+
+async def check_an_instance_lives_from_created_to_gone(rig: Rig) -> None:
+    await prepare(rig)
+    spec = make_spec(rig)
+    await done(rig, create(spec))
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    assert (seen.state, seen.instance, seen.image_config) == ("created", spec.id, rig.image.config)
+    assert seen.volumes == ("data",)
+    assert len((await see(rig)).containers) == 1
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    await done(rig, start(spec, seen))
+    await done(rig, stop(seen))
+    seen = await wait_state(rig, spec, "exited")
+    await done(rig, stop(seen))
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    await done(rig, remove(seen))
+    await done(rig, remove(seen))
+    assert await find(rig, spec) is None
+    assert [item.volume for item in (await see(rig)).volumes] == ["alpha/shop/data"]
+
+
+async def check_two_specifications_of_one_instance_stand_side_by_side(rig: Rig) -> None:
+    await prepare(rig)
+    one, two = make_spec(rig), make_spec(rig, restart_counter=1)
+    await done(rig, create(one))
+    await done(rig, create(two))
+    assert len((await see(rig)).containers) == 2
+
+
+async def check_a_taken_port_is_named(rig: Rig) -> None:
+    await prepare(rig)
+    ports = (Port(target=8080, published=18080),)
+    one = make_spec(rig, ports=ports)
+    two = make_spec(rig, ports=ports, ordinal=1, mounts=())
+    for spec in (one, two):
+        await done(rig, create(spec))
+    seen_one, seen_two = await find(rig, one), await find(rig, two)
+    assert seen_one is not None
+    assert seen_two is not None
+    await done(rig, start(one, seen_one))
+    outcome = await do(rig, start(two, seen_two))
+    assert outcome.code == "E-PORT-IN-USE", outcome
+    await done(rig, remove(seen_two))
+    await done(rig, remove(await wait_state(rig, one, "running")))
+
+
+async def check_health_is_what_the_command_says(rig: Rig) -> None:
+    await prepare(rig)
+    check = HealthCheck(test=("CMD", "/bin/sh", "-c", "exit 0"), timeout_us=5_000_000)
+    spec = make_spec(rig, healthcheck=check)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    outcome = await do(rig, CheckHealth(container=seen.container, instance=seen.instance, check=check))
+    assert outcome.healthy is True, outcome
+    await done(rig, remove(seen))
+
+
+async def check_a_failing_health_command_is_told_with_its_output(rig: Rig) -> None:
+    await prepare(rig)
+    check = HealthCheck(test=("CMD-SHELL", "echo out of order; exit 3"), timeout_us=5_000_000)
+    spec = make_spec(rig, healthcheck=check)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    outcome = await do(rig, CheckHealth(container=seen.container, instance=seen.instance, check=check))
+    assert (outcome.ok, outcome.healthy) == (True, False), outcome
+    assert "out of order" in outcome.reason, outcome
+
+
+async def check_streams_give_output_and_exit(rig: Rig) -> None:
+    await prepare(rig)
+    spec = make_spec(rig)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    output, code = await collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "echo one two")))
+    assert b"one two" in output, output
+    assert code == 0
+    await collect(rig.console.read_logs(seen.container, tail=10, follow=False))
+    stats = await rig.console.read_stats()
+    assert [item.container for item in stats] == [seen.container]
+
+
+async def check_rules_are_seen_as_applied(rig: Rig) -> None:
+    await prepare(rig)
+    rules = (AppRules(NETWORK["tenant"], NETWORK["app"], NETWORK["name"], False),)
+    await done(rig, ApplyRules(networks=rules, digest=rules_digest(rules)))
+    assert (await see(rig)).rules == rules_digest(rules)
+    await done(rig, ApplyRules(networks=(), digest=rules_digest(())))
+    assert (await see(rig)).rules == rules_digest(())
+
+
+async def check_things_go_when_told_and_telling_twice_is_fine(rig: Rig) -> None:
+    await prepare(rig)
+    image = rig.image
+    for _ in range(2):
+        await done(rig, RemoveNetwork(**NETWORK))
+        await done(rig, DeleteVolume(**volume(), tombstone=image.digest))
+        await done(rig, RemoveImage(image=image.digest, config=image.config))
+    seen = await see(rig)
+    assert (seen.networks, seen.volumes, seen.images, seen.blobs) == ((), (), (), ())
+
+
+async def check_an_instance_without_its_image_is_refused(rig: Rig) -> None:
+    outcome = await do(rig, create(make_spec(rig, mounts=(), networks={})))
+    assert not outcome.ok
+    assert outcome.code == "E-RUNTIME", outcome
+
+
+async def tidy(rig: Rig) -> None:
+    """Leave nothing of a check behind."""
+    for seen in (await see(rig)).containers:
+        await done(rig, remove(seen))
+    await done(rig, RemoveNetwork(**NETWORK))
+    await done(rig, DeleteVolume(**volume(), tombstone=rig.image.digest))
+    await done(rig, RemoveImage(image=rig.image.digest, config=rig.image.config))
+    await asyncio.sleep(0)
+
+
+CHECKS = {name: item for name, item in sorted(globals().items()) if name.startswith("check_")}
