@@ -34,7 +34,7 @@ TENANT_ROLES: dict[TenantRole, frozenset[Permission]] = {
 OPERATOR_ROLES: dict[OperatorRole, frozenset[Permission]] = {
     "": frozenset(),
     "viewer": frozenset(("read",)),
-    "operator": frozenset(("read", "operate")),
+    "operator": frozenset(("read", "operate", "admin")),
 }
 
 #: Bytes of a JSON body unless an operation says otherwise (interfaces.md §2).
@@ -209,11 +209,11 @@ _SITES = (
 )
 
 _ACCESS = (
-    _make("list_tokens", "GET /v1/tokens", "admin", "tenant", "List the tenant's API tokens.",
+    _make("list_tokens", "GET /v1/tokens", "admin", "either", "List API tokens: the tenant's, or operators' own.",
           query=asks.PageQuery, result=answers.Page[answers.TokenView]),
-    _make("create_token", "POST /v1/tokens", "admin", "tenant", "Make an API token; it is shown once.",
+    _make("create_token", "POST /v1/tokens", "admin", "either", "Make an API token; it is shown once.",
           body=asks.CreateToken, result=answers.TokenMade, status=201),
-    _make("revoke_token", "DELETE /v1/tokens/{token}", "admin", "tenant", "End an API token at once.",
+    _make("revoke_token", "DELETE /v1/tokens/{token}", "admin", "either", "End an API token at once.",
           result=answers.TokenView),
     _make("list_tenants", "GET /v1/tenants", "read", "operator", "List tenants.",
           query=asks.PageQuery, result=answers.Page[answers.TenantView]),

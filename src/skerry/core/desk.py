@@ -61,7 +61,7 @@ class LinkDesk(Protocol):
         ...
 
     async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> DocumentPatch | None:
-        """Return the newest document as a difference to the base (whole when the base is unknown); None when current."""
+        """Return the newest document as a difference to the base, whole when that is unknown; None when current."""
         ...
 
     async def read_objects(self, site: SiteName, digests: tuple[Digest, ...]) -> dict[Digest, Envelope]:

@@ -1,7 +1,7 @@
 """Tenants, API tokens and the root document."""
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from skerry.model.asks import OperatorRole, TenantRole
 from skerry.model.ids import TenantName, TokenId
@@ -73,6 +73,27 @@ def revoke_bootstrap(connection: Connection) -> int:
     return connection.execute(update(TOKENS).where(*where).values(revoked=True)).rowcount
 
 
+def revoke_unused(connection: Connection, tenant: TenantName) -> None:
+    """End a tenant's tokens that nobody ever presented: their secret was lost on the way."""
+    where = TOKENS.c.tenant == tenant, TOKENS.c.used.is_(False)
+    connection.execute(update(TOKENS).where(*where).values(revoked=True))
+
+
+def count_operators(connection: Connection) -> int:
+    """Say how many operators' own tokens were ever presented and still stand."""
+    query = (
+        select(func.count())
+        .select_from(TOKENS)
+        .where(
+            TOKENS.c.operator_role == "operator",
+            TOKENS.c.used.is_(True),
+            TOKENS.c.bootstrap.is_(False),
+            TOKENS.c.revoked.is_(False),
+        )
+    )
+    return connection.execute(query).scalar_one()
+
+
 def record_tenant(connection: Connection, row: TenantRow) -> None:
     """Keep a new tenant."""
     connection.execute(
@@ -106,8 +127,8 @@ def find_tenant(connection: Connection, tenant: str) -> TenantRow | None:
 
 def count_used_tokens(connection: Connection, tenant: TenantName) -> int:
     """Say how many tokens of a tenant were ever presented: a new tenant's first token may be made anew until then."""
-    query = select(TOKENS.c.token_id).where(TOKENS.c.tenant == tenant, TOKENS.c.used.is_(True))
-    return len(connection.execute(query).all())
+    query = select(func.count()).select_from(TOKENS)
+    return connection.execute(query.where(TOKENS.c.tenant == tenant, TOKENS.c.used.is_(True))).scalar_one()
 
 
 def record_root(connection: Connection, number: int, digest: str, envelope: Envelope) -> None:

@@ -1,5 +1,6 @@
 """Apps: the number line of signed revisions and tombstones, what is wished of each app, and the newest report."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -118,6 +119,17 @@ def list_revisions(connection: Connection, tenant: TenantName, app: str, below: 
     where = REVISIONS.c.tenant == tenant, REVISIONS.c.app == app, REVISIONS.c.number < below
     query = select(REVISIONS).where(*where).order_by(REVISIONS.c.number.desc()).limit(limit)
     return [_read_revision(row) for row in connection.execute(query)]
+
+
+def read_numbers(connection: Connection, digests: Collection[Digest]) -> dict[Digest, int]:
+    """Return the number of each revision that is known here."""
+    wanted = sorted(set(digests))
+    found: dict[Digest, int] = {}
+    for start in range(0, len(wanted), 1000):
+        query = select(REVISIONS.c.digest, REVISIONS.c.number)
+        query = query.where(REVISIONS.c.digest.in_(wanted[start : start + 1000]))
+        found |= {Digest(digest): number for digest, number in connection.execute(query)}
+    return found
 
 
 def raise_restart(connection: Connection, tenant: TenantName, app: str, service: str) -> None:

@@ -1,6 +1,6 @@
 """Units wished for each site, and the numbered documents they became."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
@@ -83,15 +83,16 @@ def read_all_units(connection: Connection) -> dict[SiteName, dict[UnitId, Unit]]
 
 
 def list_assignments(
-    connection: Connection, scope: Scope | None, *, app: str = "", site: str = ""
+    connection: Connection, scope: Scope | None, *, app: str = "", sites: Collection[str] = ()
 ) -> list[tuple[SiteName, Assignment]]:
-    """Return assignments, of an app or a site, in the order of site and unit; without a scope everybody's."""
+    """Return assignments, of an app or of sites, in the order of site and unit; without a scope everybody's."""
     query = select(UNITS.c.site, UNITS.c.body).where(UNITS.c.kind == "assignment")
     if scope is not None:
         query = owned(query, UNITS.c.tenant, scope)
-    for column, word in ((UNITS.c.app, app), (UNITS.c.site, site)):
-        if word:
-            query = query.where(column == word)
+    if app:
+        query = query.where(UNITS.c.app == app)
+    if sites:
+        query = query.where(UNITS.c.site.in_(sorted(sites)))
     found: list[tuple[SiteName, Assignment]] = []
     for name, body in connection.execute(query.order_by(UNITS.c.site, UNITS.c.unit)):
         unit = decode_unit(body)

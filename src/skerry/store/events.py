@@ -7,12 +7,24 @@ nothing. ``id`` orders the whole log and is what readers resume by; an id is nev
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, SiteName
 from skerry.store.schema import EVENTS
 from skerry.store.scope import Scope, owned
+
+#: Types that ``skerry status`` shows.
+WARNINGS = (
+    "action.failed",
+    "document.refused",
+    "events.dropped",
+    "placement.refused",
+    "site.learning",
+    "site.set-back",
+    "site.silent",
+    "unit.refused",
+)
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +40,13 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     site: str = ""
     app: str = ""
+    #: Beginning of the event's type.
     kind: str = ""
     cause: str = ""
+    #: Events of this site, and the core's own about it.
+    about: str = ""
+    #: Only what a person should look at: ``WARNINGS`` and everything of class ``security``.
+    warnings: bool = False
 
 
 def _app_of(event: Event) -> str:
@@ -100,28 +117,13 @@ def oldest_event_id(connection: Connection) -> int:
 
 def list_events(connection: Connection, scope: Scope, after: int, limit: int, chosen: EventFilter) -> list[LoggedEvent]:
     """Return visible events above id ``after``, oldest first."""
-    query = owned(select(EVENTS), EVENTS.c.tenant, scope).where(EVENTS.c.id > after)
-    if chosen.site:
-        query = query.where(EVENTS.c.site == chosen.site)
-    if chosen.app:
-        query = query.where(EVENTS.c.app == chosen.app)
-    if chosen.kind:
-        query = query.where(EVENTS.c.type.startswith(chosen.kind, autoescape=True))
-    if chosen.cause:
-        query = query.where(EVENTS.c.cause == chosen.cause)
+    query = _choose(scope, chosen).where(EVENTS.c.id > after)
     return [_read(row) for row in connection.execute(query.order_by(EVENTS.c.id).limit(limit))]
 
 
 def last_events(connection: Connection, scope: Scope, count: int, chosen: EventFilter) -> list[LoggedEvent]:
     """Return the newest visible events, newest last."""
-    query = owned(select(EVENTS), EVENTS.c.tenant, scope)
-    if chosen.site:
-        query = query.where(EVENTS.c.site == chosen.site)
-    if chosen.app:
-        query = query.where(EVENTS.c.app == chosen.app)
-    if chosen.kind:
-        query = query.where(EVENTS.c.type == chosen.kind)
-    rows = connection.execute(query.order_by(EVENTS.c.id.desc()).limit(count))
+    rows = connection.execute(_choose(scope, chosen).order_by(EVENTS.c.id.desc()).limit(count))
     return [_read(row) for row in reversed(list(rows))]
 
 
@@ -132,6 +134,20 @@ def trim_events(connection: Connection, keep: int) -> int:
         return 0
     where = EVENTS.c.id <= edge, EVENTS.c.klass != "security"
     return connection.execute(delete(EVENTS).where(*where)).rowcount
+
+
+def _choose(scope: Scope, chosen: EventFilter) -> Select[Any]:
+    query = owned(select(EVENTS), EVENTS.c.tenant, scope)
+    for column, word in ((EVENTS.c.site, chosen.site), (EVENTS.c.app, chosen.app), (EVENTS.c.cause, chosen.cause)):
+        if word:
+            query = query.where(column == word)
+    if chosen.kind:
+        query = query.where(EVENTS.c.type.startswith(chosen.kind, autoescape=True))
+    if chosen.warnings:
+        query = query.where(EVENTS.c.type.in_(WARNINGS) | (EVENTS.c.klass == "security"))
+    if chosen.about:
+        query = query.where((EVENTS.c.site == chosen.about) | (EVENTS.c.subject == f"site/{chosen.about}"))
+    return query
 
 
 def _read(row: Row[Any]) -> LoggedEvent:

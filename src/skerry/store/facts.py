@@ -1,69 +1,88 @@
 """The newest fact per resource of each site: the core's replica of what sites say about themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from skerry.model.ids import SiteName
-from skerry.model.observed import Fact, InstanceFact, NodeFact, SiteFact, VolumeFact, decode_fact
+from skerry.model.ids import SiteName, is_name
+from skerry.model.observed import Fact, InstanceFact, NodeFact, SiteFact, UnitFact, VolumeFact, decode_fact, fact_key
 from skerry.store.rows import put_row
 from skerry.store.schema import FACTS
 from skerry.store.scope import Scope, owned, visible_sites
 
 
-class FactOwner(msgspec.Struct, frozen=True):
-    """Whom a fact belongs to: a tenant's app, or (both empty) the site."""
+class FactLabel(msgspec.Struct, frozen=True):
+    """How a fact is filed. ``kind`` is ``unknown`` for what this release cannot read or does not believe."""
 
+    kind: str
+    #: Whom it belongs to: a tenant's app, or (both empty) the site.
     tenant: str = ""
     app: str = ""
 
 
-def owner_of(fact: Fact) -> FactOwner:
-    """Read the owner off the fact's own id."""
+class LabelledFact(msgspec.Struct, frozen=True):
+    """A fact and how it is filed; None for one that is not believed."""
+
+    label: FactLabel
+    fact: Fact | None
+
+
+def label_fact(key: str, body: bytes, tenants: Collection[str]) -> LabelledFact:
+    """File one fact of a site that admits ``tenants``.
+
+    A site speaks for itself only: what names a tenant that it does not admit is kept, because the digest of all facts
+    counts it, and is shown to nobody.
+    """
+    try:
+        fact = decode_fact(body)
+    except msgspec.DecodeError:
+        return LabelledFact(FactLabel("unknown"), None)
+    if fact_key(fact) != key:
+        return LabelledFact(FactLabel("unknown"), None)
+    parts = _owner_parts(fact)
+    if parts is None:
+        return LabelledFact(FactLabel(key.partition("/")[0]), fact)
+    if not all(is_name(part) for part in parts[:2]) or parts[0] not in tenants:
+        return LabelledFact(FactLabel("unknown"), None)
+    if isinstance(fact, InstanceFact) and (len(parts) != 4 or not is_name(parts[2]) or not parts[3].isdecimal()):
+        return LabelledFact(FactLabel("unknown"), None)
+    return LabelledFact(FactLabel(key.partition("/")[0], parts[0], parts[1]), fact)
+
+
+def _owner_parts(fact: Fact) -> list[str] | None:
     match fact:
         case InstanceFact():
-            tenant, app, *_ = fact.instance.split("/")
-            return FactOwner(tenant, app)
+            return fact.instance.split("/")
         case VolumeFact():
-            tenant, app, *_ = fact.volume.split("/")
-            return FactOwner(tenant, app)
+            return fact.volume.split("/")
+        case UnitFact():
+            kind, _, rest = fact.unit.partition("/")
+            parts = rest.split("/")
+            return [*parts, ""][:2] if kind in ("assignment", "tombstone") else None
         case _:
-            return FactOwner()
+            return None
 
 
 def change_facts(
     connection: Connection,
     site: SiteName,
     changed: Mapping[str, bytes],
-    owners: Mapping[str, FactOwner],
+    labels: Mapping[str, FactLabel],
     removed: Iterable[str],
     *,
     whole: bool,
 ) -> None:
     """Store changed facts and forget removed ones; ``whole`` forgets everything that is not in ``changed``."""
+    rows = {key: msgspec.structs.asdict(labels[key]) | {"body": changed[key]} for key in sorted(changed)}
     if whole:
         connection.execute(delete(FACTS).where(FACTS.c.site == site))
-    else:
-        for key in sorted(removed):
-            connection.execute(delete(FACTS).where(FACTS.c.site == site, FACTS.c.key == key))
-    rows = [
-        {
-            "tenant": owners[key].tenant,
-            "app": owners[key].app,
-            "kind": key.partition("/")[0],
-            "body": changed[key],
-        }
-        for key in sorted(changed)
-    ]
-    keys = sorted(changed)
-    if whole:
         if rows:
-            connection.execute(
-                insert(FACTS), [{"site": site, "key": key, **row} for key, row in zip(keys, rows, strict=True)]
-            )
+            connection.execute(insert(FACTS), [{"site": site, "key": key} | row for key, row in rows.items()])
         return
-    for key, row in zip(keys, rows, strict=True):
+    for key in sorted(removed):
+        connection.execute(delete(FACTS).where(FACTS.c.site == site, FACTS.c.key == key))
+    for key, row in rows.items():
         put_row(connection, FACTS, {"site": site, "key": key}, row)
 
 
@@ -74,19 +93,32 @@ def read_raw_facts(connection: Connection, site: SiteName) -> dict[str, bytes]:
 
 
 def list_instance_facts(
-    connection: Connection, scope: Scope | None, *, app: str = "", site: str = ""
+    connection: Connection, scope: Scope | None, *, app: str = "", sites: Collection[str] = ()
 ) -> list[tuple[SiteName, InstanceFact]]:
-    """Return instance facts, of an app or a site, in the order of site and instance; without a scope everybody's."""
+    """Return instance facts, of an app or of sites, in the order of site and instance; without a scope everybody's."""
     query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind == "instance")
     if scope is not None:
         query = owned(query, FACTS.c.tenant, scope)
-    for column, word in ((FACTS.c.app, app), (FACTS.c.site, site)):
-        if word:
-            query = query.where(column == word)
+    if app:
+        query = query.where(FACTS.c.app == app)
+    if sites:
+        query = query.where(FACTS.c.site.in_(sorted(sites)))
     found: list[tuple[SiteName, InstanceFact]] = []
     for name, body in connection.execute(query.order_by(FACTS.c.site, FACTS.c.key)):
         fact = decode_fact(body)
         if isinstance(fact, InstanceFact):
+            found.append((SiteName(name), fact))
+    return found
+
+
+def list_unit_facts(connection: Connection, scope: Scope, *, app: str) -> list[tuple[SiteName, UnitFact]]:
+    """Return the units of an app that sites refuse, in the order of site and unit."""
+    query = owned(select(FACTS.c.site, FACTS.c.body), FACTS.c.tenant, scope)
+    query = query.where(FACTS.c.kind == "unit", FACTS.c.app == app).order_by(FACTS.c.site, FACTS.c.key)
+    found: list[tuple[SiteName, UnitFact]] = []
+    for name, body in connection.execute(query):
+        fact = decode_fact(body)
+        if isinstance(fact, UnitFact):
             found.append((SiteName(name), fact))
     return found
 
@@ -108,11 +140,13 @@ def list_volume_facts(
     return found
 
 
-def read_site_facts(connection: Connection, site: str = "") -> dict[SiteName, tuple[list[NodeFact], SiteFact | None]]:
-    """Return what sites say of their machines and of themselves: one site, or all."""
+def read_site_facts(
+    connection: Connection, sites: Collection[str] = ()
+) -> dict[SiteName, tuple[list[NodeFact], SiteFact | None]]:
+    """Return what sites say of their machines and of themselves: those named, or all."""
     query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "site")))
-    if site:
-        query = query.where(FACTS.c.site == site)
+    if sites:
+        query = query.where(FACTS.c.site.in_(sorted(sites)))
     found: dict[SiteName, tuple[list[NodeFact], SiteFact | None]] = {}
     for name, body in connection.execute(query.order_by(FACTS.c.site, FACTS.c.key)):
         fact = decode_fact(body)

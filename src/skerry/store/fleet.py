@@ -18,15 +18,12 @@ from skerry.plan.placement.seats import assignment_of
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
 from skerry.store import apps, documents, events, facts, objects, sites, things
 from skerry.store.rows import count_up, read_counter
-from skerry.store.scope import Scope
+from skerry.store.scope import PLATFORM
 from skerry.trust.keys import key_id
 
 _REVISION: msgspec.json.Decoder[AppRevision] = msgspec.json.Decoder(AppRevision)
 _TOMBSTONE: msgspec.json.Decoder[Tombstone] = msgspec.json.Decoder(Tombstone)
 _SECRET: msgspec.json.Decoder[Secret] = msgspec.json.Decoder(Secret)
-
-#: What the core itself sees of the platform.
-EVERYTHING = Scope(platform=True)
 
 
 def touch_fleet(connection: Connection) -> int:
@@ -46,7 +43,7 @@ def load_snapshot(connection: Connection, silent: frozenset[SiteName]) -> FleetS
     states = sites.read_states(connection)
     views = tuple(
         _view(row, states[row.site], units.get(row.site, {}), reported.get(row.site, []), row.site in silent)
-        for row in sites.list_sites(connection, EVERYTHING)
+        for row in sites.list_sites(connection, PLATFORM)
     )
     rows = apps.list_all_apps(connection)
     named = {Digest(row.revision_digest) for row in rows if row.revision_number}
@@ -98,12 +95,17 @@ def adopt_evidence(connection: Connection, site: SiteName) -> None:
     The next plan keeps of it what its owners still want and withdraws the rest, now in knowledge of their newest word.
     """
     found: dict[UnitId, Unit] = {}
-    for _, fact in facts.list_instance_facts(connection, None, site=site):
+    for _, fact in facts.list_instance_facts(connection, None, sites=(site,)):
         unit = assignment_of(fact)
         found[unit_id(unit)] = unit
     documents.record_units(connection, site, found)
     sites.change_state(connection, site, learning=False)
     touch_fleet(connection)
+
+
+def read_known_numbers(connection: Connection) -> dict[tuple[str, ...], int]:
+    """Return the newest number known of each app, by tenant and app."""
+    return {(row.tenant, row.app): row.known_number for row in apps.list_all_apps(connection)}
 
 
 def raise_evidence(connection: Connection, tenant: str, app: str, number: int, now_us: int) -> None:

@@ -22,6 +22,10 @@ class Scope(msgspec.Struct, frozen=True):
     platform: bool = False
 
 
+#: What the core itself sees of the platform: every standing site.
+PLATFORM = Scope(platform=True)
+
+
 def owned(query: Query, column: ColumnElement[str], scope: Scope) -> Query:
     """Restrict ``query`` to the rows whose tenant ``column`` the scope may see."""
     return query.where(_own(column, scope))

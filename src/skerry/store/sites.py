@@ -1,5 +1,6 @@
 """Sites: the registrar's signed records, and what the core knows of each site's session and document."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,7 +11,8 @@ from skerry.model.signed import Envelope, SiteRecord
 from skerry.store.objects import pack_envelope, unpack_envelope
 from skerry.store.rows import put_row
 from skerry.store.schema import DOCUMENTS, FACTS, LINK_BYTES, SITE_STATE, SITE_TENANTS, SITES, UNITS
-from skerry.store.scope import Scope, visible_sites
+from skerry.store.scope import PLATFORM, Scope, visible_sites
+from skerry.wire import LinkClass
 
 #: Payloads are JSON of the strict parser's making; they were verified before they were stored.
 _RECORD: msgspec.json.Decoder[SiteRecord] = msgspec.json.Decoder(SiteRecord)
@@ -33,7 +35,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
 
     site: SiteName
     session_epoch: int = 0
-    link_class: str = "wired"
+    link_class: LinkClass = "wired"
     agent: str = ""
     epoch: int = 1
     generation: int = 0
@@ -120,9 +122,18 @@ def read_state(connection: Connection, site: str) -> SiteState:
     return SiteState(site=SiteName(site)) if row is None else SiteState(**row)
 
 
-def read_states(connection: Connection) -> dict[SiteName, SiteState]:
-    """Return the states of all sites."""
-    return {row["site"]: SiteState(**row) for row in connection.execute(select(SITE_STATE)).mappings()}
+def read_states(connection: Connection, sites: Collection[SiteName] | None = None) -> dict[SiteName, SiteState]:
+    """Return the states of the sites named, or of all."""
+    query = select(SITE_STATE)
+    if sites is not None:
+        query = query.where(SITE_STATE.c.site.in_(sorted(sites)))
+    return {row["site"]: SiteState(**row) for row in connection.execute(query).mappings()}
+
+
+def read_link_classes(connection: Connection) -> dict[SiteName, LinkClass]:
+    """Return the class of link of every standing site that ever had a session."""
+    query = select(SITE_STATE.c.site, SITE_STATE.c.link_class).where(SITE_STATE.c.session_epoch > 0)
+    return {row.site: row.link_class for row in connection.execute(visible_sites(query, SITE_STATE.c.site, PLATFORM))}
 
 
 def change_state(connection: Connection, site: SiteName, **values: object) -> None:

@@ -1,0 +1,426 @@
+"""Sites and how they join: records signed by the registrar, join tokens minted by the signer, boxes that ask.
+
+The core admits and hands on; only the signer's signature makes a box part of a site (trust.md §8).
+"""
+
+import msgspec
+from sqlalchemy import Connection
+
+from skerry.core import views
+from skerry.core.auth import Caller
+from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
+from skerry.core.state import Core, Part, Stamp
+from skerry.core.wishes import Expected
+from skerry.model.answers import (
+    Condition,
+    DocumentView,
+    JoinRequestView,
+    JoinTokenView,
+    LinkBytes,
+    NodeView,
+    Page,
+    Recorded,
+    SiteDetail,
+    SiteSummary,
+)
+from skerry.model.asks import CreateJoinToken, PageQuery, RejectJoin, SiteQuery
+from skerry.model.errors import Invalid
+from skerry.model.ids import Digest, InstanceId, NodeName, SiteName, TokenId, digest_of
+from skerry.model.observed import NodeFact, SiteFact
+from skerry.model.selector import Selector, SelectorError, matches, parse_selector
+from skerry.model.signed import Envelope, SiteRecord
+from skerry.model.site_match import site_labels
+from skerry.store import events, facts, fleet, joining, sites
+from skerry.store.events import EventFilter
+from skerry.store.joining import JoinRequestRow, JoinTokenRow
+from skerry.store.rows import read_page_token, write_page_token
+from skerry.store.sites import SiteRow, SiteState
+from skerry.trust.floors import Floor
+from skerry.trust.held import Held
+from skerry.trust.keys import key_id
+from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
+
+#: Events shown at the end of a detail (interfaces.md §1.1).
+_EVENTS_SHOWN = 10
+
+
+class EnrolmentPart(Part):
+    """Operations on sites, join tokens and join requests."""
+
+    async def put_site(self, caller: Caller, *, site: str, body: Envelope, expect: Expected | None) -> Recorded:
+        """Record the next signed record of a site; boxes that wait for it are told."""
+        if expect is None:
+            raise missing_precondition()
+        digest = digest_of(body.payload)
+
+        def job(connection: Connection, stamp: Stamp) -> Recorded:
+            row = sites.find_site(connection, site)
+            number = 0 if row is None else row.number
+            if row is not None and number == expect.number + 1 and row.digest == digest and not row.removed:
+                return _recorded(connection, site, number, stamp)  # asked again after a lost answer
+            _check_number(site, number, expect)
+            floors = {f"site/{site}": Floor(number, Digest(""))} if number else {}
+            verified = verify_envelope(body, Held(root=self._core.root(), floors=floors), expect="site")
+            if isinstance(verified, Denied):
+                raise denied(verified)
+            record = verified.payload
+            for pointer, said, meant in (("/site", record.site, site), ("/number", record.number, number + 1)):
+                if said != meant:
+                    raise unlike(pointer, said, meant)
+            sites.record_site(connection, record, body, stamp.now_us)
+            fleet.touch_fleet(connection)
+            _settle_requests(connection, record)
+            _tell(connection, stamp, "site.recorded", record.site, f"Record {record.number} was signed.")
+            return _recorded(connection, site, record.number, stamp)
+
+        done = await self._core.change(caller, "put_site", f"site/{site} {digest}", job, chain="")
+        self._core.wishes.ring()
+        self._core.records.ring()
+        if self._core.sites is not None:
+            self._core.sites.nudge(SiteName(site))
+        return done
+
+    async def remove_site(self, caller: Caller, *, site: str, expect: Expected | None) -> Recorded:
+        """Forget a site; nothing at it is told to stop."""
+        if expect is None:
+            raise missing_precondition()
+
+        def job(connection: Connection, stamp: Stamp) -> Recorded:
+            row = sites.find_site(connection, site, caller.scope)
+            if row is None:
+                raise not_found()
+            _check_number(site, row.number, expect)
+            sites.remove_site(connection, row.site, stamp.now_us)
+            fleet.touch_fleet(connection)
+            _tell(connection, stamp, "site.removed", row.site, "The site was removed.")
+            return _recorded(connection, site, row.number, stamp)
+
+        done = await self._core.change(caller, "remove_site", f"site/{site}", job, chain="")
+        self._core.forget(SiteName(site))
+        self._core.wishes.ring()
+        if self._core.sites is not None:
+            self._core.sites.nudge(SiteName(site))
+        return done
+
+    async def adopt_site(self, caller: Caller, *, site: str) -> Recorded:
+        """End a site's learning by an operator's word."""
+
+        def job(connection: Connection, stamp: Stamp) -> Recorded:
+            row = sites.find_site(connection, site, caller.scope)
+            if row is None:
+                raise not_found()
+            state = sites.read_state(connection, site)
+            if not state.learning:
+                raise Clash("E-NOT-LEARNING", f"The core knows all that {site} holds; there is nothing to adopt.")
+            fleet.adopt_evidence(connection, row.site)
+            _tell(connection, stamp, "site.adopted", row.site, "An operator ended its learning.")
+            return _recorded(connection, site, row.number, stamp)
+
+        done = await self._core.change(caller, "adopt_site", f"site/{site}", job, chain="")
+        self._core.wishes.ring()
+        return done
+
+    async def list_sites(self, caller: Caller, *, query: SiteQuery) -> Page[SiteSummary]:
+        """List sites by name."""
+
+        def job(connection: Connection) -> Page[SiteSummary]:
+            rows, token = _page(connection, caller, query)
+            return Page(items=summarise_sites(self._core, connection, caller, rows), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def list_site_records(self, caller: Caller, *, query: SiteQuery) -> Page[Envelope]:
+        """Return signed site records by site name."""
+
+        def job(connection: Connection) -> Page[Envelope]:
+            rows, token = _page(connection, caller, query)
+            return Page(items=tuple(row.envelope for row in rows), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def read_site_record(self, caller: Caller, *, site: str) -> Envelope:
+        """Return a site's newest record as it was signed."""
+
+        def job(connection: Connection) -> Envelope:
+            row = sites.find_site(connection, site, caller.scope)
+            if row is None:
+                raise not_found()
+            return row.envelope
+
+        return await self._core.db.read(job)
+
+    async def show_site(self, caller: Caller, *, site: str) -> SiteDetail:
+        """Show one site."""
+
+        def job(connection: Connection) -> SiteDetail:
+            row = sites.find_site(connection, site, caller.scope)
+            if row is None:
+                raise not_found()
+            state = sites.read_state(connection, site)
+            nodes, _ = facts.read_site_facts(connection, (site,)).get(row.site, ([], None))
+            reported = {fact.node: fact for fact in nodes}
+            logged = events.last_events(connection, caller.scope, _EVENTS_SHOWN, EventFilter(about=row.site))
+            instances = views.read_instances(self._core, connection, caller.scope, sites=(site,))
+            platform = caller.scope.platform
+            return SiteDetail(
+                summary=summarise_sites(self._core, connection, caller, [row])[0],
+                latitude_udeg=row.record.latitude_udeg,
+                longitude_udeg=row.record.longitude_udeg,
+                tenants=tuple(name for name in sorted(row.record.tenants) if platform or name == caller.tenant),
+                node_list=_view_nodes(row.record, reported),
+                document=_view_document(state),
+                learning=state.learning,
+                unknown=_list_unknown(connection, caller, row.site) if state.learning else (),
+                session_epoch=state.session_epoch,
+                link_class=state.link_class,
+                link_bytes=tuple(
+                    LinkBytes(purpose=purpose, sent=sent, received=received)
+                    for purpose, sent, received in sites.read_link_bytes(connection, row.site)
+                    if platform
+                ),
+                instances=tuple(each.view for each in instances),
+                events=tuple(views.cloud_event(each) for each in logged),
+            )
+
+        return await self._core.db.read(job)
+
+    async def create_join_token(self, caller: Caller, *, body: CreateJoinToken) -> JoinTokenView:
+        """Let one box join; the same token may be sent again after a lost answer."""
+
+        def job(connection: Connection, stamp: Stamp) -> JoinTokenView:
+            row = JoinTokenRow(
+                token_id=TokenId(body.token_id),
+                site=SiteName(body.site),
+                core_key=body.core_key,
+                expires_us=stamp.now_us + body.lifetime_s * 1_000_000,
+            )
+            known = joining.find_join_token(connection, body.token_id)
+            if known is None:
+                joining.record_join_token(connection, row)
+                return _view_token(row, stamp.now_us)
+            if (known.site, known.core_key) != (row.site, row.core_key):
+                raise Clash("E-EXISTS", "There is another join token with that id.")
+            return _view_token(known, stamp.now_us)
+
+        return await self._core.change(caller, "create_join_token", f"join-token/{body.token_id}", job, chain="")
+
+    async def list_join_tokens(self, caller: Caller, *, query: PageQuery) -> Page[JoinTokenView]:
+        """List join tokens by id."""
+        position = read_page_token(query.page_token, 1)
+        now_us = self._core.clock.wall_us()
+
+        def job(connection: Connection) -> Page[JoinTokenView]:
+            rows = joining.list_join_tokens(connection, position[0] if position else "", query.page_size + 1)
+            shown = rows[: query.page_size]
+            more = len(rows) > query.page_size
+            token = write_page_token(shown[-1].token_id) if more else ""
+            return Page(items=tuple(_view_token(row, now_us) for row in shown), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def revoke_join_token(self, caller: Caller, *, token: str) -> JoinTokenView:
+        """End a join token."""
+
+        def job(connection: Connection, stamp: Stamp) -> JoinTokenView:
+            joining.revoke_join_token(connection, token)
+            row = joining.find_join_token(connection, token)
+            if row is None:
+                raise not_found()
+            return _view_token(row, stamp.now_us)
+
+        return await self._core.change(caller, "revoke_join_token", f"join-token/{token}", job, chain="")
+
+    async def list_join_requests(self, caller: Caller, *, query: PageQuery) -> Page[JoinRequestView]:
+        """List join requests, oldest first."""
+        position = read_page_token(query.page_token, 1)
+
+        def job(connection: Connection) -> Page[JoinRequestView]:
+            rows = joining.list_join_requests(connection, position[0] if position else "", query.page_size + 1)
+            shown = rows[: query.page_size]
+            more = len(rows) > query.page_size
+            token = write_page_token(shown[-1].request) if more else ""
+            return Page(items=tuple(_view_request(connection, row) for row in shown), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def reject_join(self, caller: Caller, *, request: str, body: RejectJoin) -> JoinRequestView:
+        """Turn a box away."""
+
+        def job(connection: Connection, stamp: Stamp) -> JoinRequestView:
+            row = joining.find_join_request(connection, request)
+            if row is None:
+                raise not_found()
+            if row.state != "pending":
+                raise Clash("E-SETTLED", f"The request is {row.state} already.")
+            joining.settle_join_request(connection, request, "refused", body.reason or "refused by the operator")
+            _tell(connection, stamp, "site.join-refused", row.site, f"Node {row.node} was turned away.")
+            return _view_request(connection, msgspec.structs.replace(row, state="refused"))
+
+        done = await self._core.change(caller, "reject_join", f"join-request/{request}", job, chain="")
+        self._core.records.ring()
+        return done
+
+
+def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: list[SiteRow]) -> tuple[SiteSummary, ...]:
+    """Sum sites up, a line each; instances are those that the caller may see."""
+    names = [row.site for row in rows]
+    if not names:
+        return ()
+    states = sites.read_states(connection, names)
+    told = facts.read_site_facts(connection, names)
+    counts: dict[SiteName, list[views.Instance]] = {}
+    for each in views.read_instances(core, connection, caller.scope, sites=names):
+        counts.setdefault(each.view.site, []).append(each)
+    now_us = core.clock.boot_us()
+    found: list[SiteSummary] = []
+    for row in rows:
+        state, fact = states[row.site], told.get(row.site, ([], None))[1]
+        here = [each for each in counts.get(row.site, []) if each.wanted]
+        heard_us = core.heard.get(row.site)
+        found.append(
+            SiteSummary(
+                site=row.site,
+                number=row.number,
+                state=views.site_state(core, state),
+                labels=row.record.labels,
+                region=row.record.region,
+                country=row.record.country,
+                nodes=len(row.record.nodes),
+                instances=len(here),
+                ready=sum(each.ready for each in here),
+                conditions=_list_conditions(state, fact),
+                heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
+                settled=state.acknowledged and fact is not None and fact.settled,
+            )
+        )
+    return tuple(found)
+
+
+def _list_conditions(state: SiteState, fact: SiteFact | None) -> tuple[Condition, ...]:
+    found: list[Condition] = []
+    if state.learning:
+        reason = "it holds a newer document than the core knows: apply the apps again, or adopt it"
+        found.append(Condition(kind="learning", reason=reason))
+    if state.refused_code:
+        reason = f"it refused its document: {state.refused_reason} ({state.refused_code})"
+        found.append(Condition(kind="document-refused", reason=reason))
+    for kind, reason in sorted({} if fact is None else fact.conditions.items()):
+        found.append(Condition(kind=kind, reason=reason))
+    return tuple(found)
+
+
+def _page(connection: Connection, caller: Caller, query: SiteQuery) -> tuple[list[SiteRow], str]:
+    """Return one page of visible sites that match the selector, and the token of the next one."""
+    try:
+        selector = parse_selector(query.label_selector)
+    except SelectorError as error:
+        raise Invalid("E-SELECTOR", f"The selector cannot be read: {error}.") from error
+    position = read_page_token(query.page_token, 1)
+    after = position[0] if position else ""
+    rows: list[SiteRow] = []
+    while len(rows) <= query.page_size:
+        found = sites.list_sites(connection, caller.scope, after, query.page_size + 1)
+        rows += [row for row in found if _matches(selector, row)]
+        if len(found) <= query.page_size:
+            break
+        after = found[-1].site
+    shown = rows[: query.page_size]
+    return shown, write_page_token(shown[-1].site) if len(rows) > query.page_size else ""
+
+
+def _matches(selector: Selector, row: SiteRow) -> bool:
+    return matches(selector, site_labels(row.record))
+
+
+def _view_nodes(record: SiteRecord, reported: dict[NodeName, NodeFact]) -> tuple[NodeView, ...]:
+    found: list[NodeView] = []
+    for name in sorted(record.nodes):
+        node, fact = record.nodes[name], reported.get(name)
+        view = NodeView(
+            node=name,
+            key_class=node.key_class,
+            device_key=key_id(node.device),
+            sealing_key=key_id(node.sealing),
+            reported=fact is not None,
+        )
+        if fact is not None:
+            view = msgspec.structs.replace(view, **msgspec.structs.asdict(fact))
+        found.append(view)
+    return tuple(found)
+
+
+def _view_document(state: SiteState) -> DocumentView:
+    return DocumentView(
+        epoch=state.epoch,
+        wanted=state.generation,
+        held=state.held_generation,
+        pending=state.pending,
+        refused_code=state.refused_code,
+        refused_reason=state.refused_reason,
+    )
+
+
+def _list_unknown(connection: Connection, caller: Caller, site: SiteName) -> tuple[InstanceId, ...]:
+    """Name what a learning site runs of revisions that are not here."""
+    reported = facts.list_instance_facts(connection, None if caller.scope.platform else caller.scope, sites=(site,))
+    numbers = fleet.read_known_numbers(connection)
+    return tuple(
+        fact.instance for _, fact in reported if numbers.get(tuple(fact.instance.split("/")[:2]), 0) < fact.number
+    )
+
+
+def _view_token(row: JoinTokenRow, now_us: int) -> JoinTokenView:
+    ended = row.revoked or row.expires_us <= now_us
+    return JoinTokenView(
+        token_id=row.token_id,
+        site=row.site,
+        state="used" if row.device is not None else "ended" if ended else "open",
+        expires_us=row.expires_us,
+        node=row.node,
+    )
+
+
+def _view_request(connection: Connection, row: JoinRequestRow) -> JoinRequestView:
+    site = sites.find_site(connection, row.site)
+    return JoinRequestView(
+        request=row.request,
+        token_id=row.token_id,
+        site=row.site,
+        node=row.node,
+        device=row.body.device,
+        sealing=row.body.sealing,
+        proof=row.body.proof,
+        mac_core=row.body.mac_core,
+        mac_bind=row.body.mac_bind,
+        nonce=row.nonce,
+        server_digest=row.server_digest,
+        record_number=0 if site is None else site.number,
+        state=row.state,
+        asked_us=row.asked_us,
+    )
+
+
+def _settle_requests(connection: Connection, record: SiteRecord) -> None:
+    """Mark requests as joined whose very keys the new record lists."""
+    for name, node in record.nodes.items():
+        request = joining.newest_join_request(connection, record.site, name)
+        if request is None or request.state != "pending":
+            continue
+        if (request.body.device, request.body.sealing) == (node.device, node.sealing):
+            joining.settle_join_request(connection, request.request, "joined")
+
+
+def _check_number(name: str, number: int, expect: Expected) -> None:
+    if number != expect.number:
+        raise Stale(number, f"The site {name} is at number {number}, and was expected at {expect.number}.")
+
+
+def _recorded(connection: Connection, name: str, number: int, stamp: Stamp) -> Recorded:
+    return Recorded(name=name, number=number, cause=stamp.cause, event_id=events.newest_event_id(connection))
+
+
+def _tell(connection: Connection, stamp: Stamp, kind: str, site: SiteName, message: str) -> None:
+    events.append_core_event(
+        connection, kind, time_us=stamp.now_us, subject=f"site/{site}", cause=stamp.cause, message=message
+    )

@@ -1,0 +1,106 @@
+"""The dry run of an apply: the same planner on the same snapshot with one wish changed, and nothing recorded but an id.
+
+A tenant sees the changes of its own app only, although the plan is of the whole fleet.
+"""
+
+import msgspec
+from sqlalchemy import Connection
+
+from skerry.clock import make_ulid
+from skerry.core.auth import Caller
+from skerry.core.references import find_problems
+from skerry.core.refusals import denied, unlike
+from skerry.core.state import Part
+from skerry.core.views import list_unplaced
+from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
+from skerry.model.app import AppRevision
+from skerry.model.document import ImageHold, Unit
+from skerry.model.errors import Problem
+from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
+from skerry.plan.fleet import FleetPlan, plan_fleet
+from skerry.plan.snapshot import AppWish, FleetSnapshot
+from skerry.store import apps, fleet
+from skerry.store.apps import AppRow
+from skerry.trust.parse import parse_payload
+from skerry.trust.verdict import Denied
+
+
+class PlanningPart(Part):
+    """The operation ``plan_app``."""
+
+    async def plan_app(self, caller: Caller, *, app: str, body: bytes) -> AppPlan:
+        """Say what applying the payload ``body`` would do now."""
+        tenant = caller.owner()
+        revision = parse_payload(body, AppRevision)
+        if isinstance(revision, Denied):
+            raise denied(revision)
+        if (revision.tenant, revision.app) != (tenant, app):
+            raise unlike("/app", f"{revision.tenant}/{revision.app}", f"{tenant}/{app}")
+
+        def job(connection: Connection) -> tuple[FleetSnapshot, AppRow, tuple[Problem, ...]]:
+            row = apps.find_app(connection, tenant, app) or AppRow(tenant=tenant, app=AppName(app))
+            problems = find_problems(connection, tenant, revision)
+            return fleet.load_snapshot(connection, self._core.silent()), row, problems
+
+        snapshot, row, problems = await self._core.db.read(job)
+        if revision.number != row.number + 1:
+            raise unlike("/number", revision.number, row.number + 1)
+        plan = plan_fleet(_with_wish(snapshot, row, revision, body))
+        now_us = self._core.clock.wall_us()
+        made = PlanId(make_ulid(self._core.mint, now_us))
+        kept = apps.PlanRow(
+            plan=made,
+            tenant=tenant,
+            app=row.app,
+            version=snapshot.version,
+            number=row.number,
+            payload=digest_of(body),
+            made_us=now_us,
+        )
+        await self._core.db.run(lambda connection: apps.record_plan(connection, kept), soon=True)
+        report = next((each for each in plan.reports if (each.tenant, each.app) == (tenant, row.app)), None)
+        return AppPlan(
+            plan=made,
+            app=row.app,
+            number=row.number,
+            changes=_list_changes(plan, tenant, row.app),
+            unplaced=list_unplaced(report),
+            pulls=_list_pulls(snapshot, plan, revision),
+            notes=plan.notes,
+            problems=problems,
+        )
+
+
+def _with_wish(snapshot: FleetSnapshot, row: AppRow, revision: AppRevision, body: bytes) -> FleetSnapshot:
+    digest = digest_of(body)
+    key = (row.tenant, row.app)
+    before = next((wish for wish in snapshot.apps if (wish.tenant, wish.app) == key), None)
+    wish = before or AppWish(tenant=row.tenant, app=row.app, number=0, revision=None)
+    wish = msgspec.structs.replace(wish, number=revision.number, revision=digest, revision_number=revision.number)
+    others = tuple(each for each in snapshot.apps if (each.tenant, each.app) != key)
+    return msgspec.structs.replace(snapshot, apps=(*others, wish), revisions=snapshot.revisions | {digest: revision})
+
+
+def _list_changes(plan: FleetPlan, tenant: TenantName, app: AppName) -> tuple[PlannedChange, ...]:
+    prefix = f"{tenant}/{app}/"
+    return tuple(
+        PlannedChange(kind=change.kind, site=change.site, instance=change.instance, detail=change.detail)
+        for change in plan.changes
+        if change.instance.startswith(prefix) and change.kind != "keep"
+    )
+
+
+def _list_pulls(snapshot: FleetSnapshot, plan: FleetPlan, revision: AppRevision) -> tuple[SiteBytes, ...]:
+    """Count bytes of the app's images that sites are not wished to hold yet."""
+    images = {service.image.digest for service in revision.services.values()}
+    before: dict[SiteName, dict[UnitId, Unit]] = {view.site: view.units for view in snapshot.sites}
+    pulls: list[SiteBytes] = []
+    for document in plan.documents:
+        fresh = [
+            unit.size_bytes
+            for name, unit in document.units.items()
+            if isinstance(unit, ImageHold) and unit.digest in images and name not in before[document.site]
+        ]
+        if fresh:
+            pulls.append(SiteBytes(site=document.site, bytes=sum(fresh)))
+    return tuple(pulls)
