@@ -148,6 +148,12 @@ def read_outbox(connection: Connection, after: int, limit: int) -> tuple[Event, 
     return tuple(_EVENT.decode(event) for (event,) in rows)
 
 
+def read_newest(connection: Connection, limit: int) -> tuple[Event, ...]:
+    """Return the newest events that wait for the parent, oldest first."""
+    rows = connection.execute("SELECT event FROM outbox ORDER BY sequence DESC LIMIT ?", (limit,)).fetchall()
+    return tuple(_EVENT.decode(event) for (event,) in reversed(rows))
+
+
 def count_outbox(connection: Connection) -> int:
     """Return how many events wait for the parent."""
     (count,) = connection.execute("SELECT count(*) FROM outbox").fetchone() or (0,)

@@ -30,7 +30,7 @@ Handler = Callable[[dict[str, str]], Awaitable[msgspec.Struct | LocalProblem]]
 
 
 class LocalServer:
-    """Serves ``handlers`` by path on a Unix socket."""
+    """Serves ``handlers``, each under its method and path such as ``GET /status``, on a Unix socket."""
 
     def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
         self._path = path
@@ -72,16 +72,35 @@ class LocalServer:
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
             return 400, LocalProblem("E-REQUEST", "the request is not HTTP or too long")
-        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        if len(words) != 3 or words[0] != "GET":
-            return 400, LocalProblem("E-REQUEST", "only GET is served here")
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ")
+        if len(words) != 3 or words[0] not in ("GET", "POST"):
+            return 400, LocalProblem("E-REQUEST", "only GET and POST are served here")
         target = urlsplit(words[1])
-        handler = self._handlers.get(target.path)
+        handler = self._handlers.get(f"{words[0]} {target.path}")
         if handler is None:
             known = ", ".join(sorted(self._handlers))
             return 404, LocalProblem("E-NOT-FOUND", f"nothing at {target.path[:80]!r}", hint=f"known: {known}")
-        result = await handler({key: values[-1] for key, values in parse_qs(target.query).items()})
+        given = {key: values[-1] for key, values in parse_qs(target.query).items()}
+        if words[0] == "POST":
+            body = await self._read_body(reader, lines)
+            if body is None:
+                return 400, LocalProblem(
+                    "E-REQUEST", f"the body is a JSON object of texts, at most {REQUEST_BYTES_MAX} bytes"
+                )
+            given |= body
+        result = await handler(given)
         return (400 if isinstance(result, LocalProblem) else 200), result
+
+    async def _read_body(self, reader: asyncio.StreamReader, lines: list[str]) -> dict[str, str] | None:
+        """Read a small JSON object of texts; None when it is anything else."""
+        size = next((line.split(":", 1)[1].strip() for line in lines if line.lower().startswith("content-length:")), "")
+        if not size.isdigit() or len(size) > 4 or int(size) > REQUEST_BYTES_MAX:
+            return None
+        try:
+            return msgspec.json.decode(await reader.readexactly(int(size)), type=dict[str, str])
+        except msgspec.DecodeError:
+            return None
 
     async def _answer(self, writer: asyncio.StreamWriter, status: int, body: msgspec.Struct) -> None:
         content = msgspec.json.encode(body)

@@ -1,0 +1,135 @@
+"""What the on-site socket answers: the site as its own agent sees it, with a verdict on each part."""
+
+from typing import Literal
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.agent.agent import Agent
+from skerry.agent.local import LocalProblem
+from skerry.clock import SECOND_US, Clock
+from skerry.model.event import Event
+from skerry.model.observed import InstanceFact, decode_fact
+from skerry.safe.db import Db
+from skerry.safe.sqlite import Connection
+
+#: Events that one answer carries.
+EVENTS_MAX = 500
+
+
+class InstanceStatus(msgspec.Struct, frozen=True):
+    """One instance of this site."""
+
+    instance: str
+    phase: str
+    health: str
+    reason: str
+    restarts: int
+    ports: dict[str, int]
+
+
+class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of ``/status``."""
+
+    joined: bool
+    site: str
+    node: str
+    link: str
+    link_reason: str
+    #: Seconds since the link changed to this state.
+    link_since_s: int
+    epoch: int
+    generation: int
+    settled: bool
+    instances: tuple[InstanceStatus, ...]
+    waits: tuple[str, ...]
+    outbox: int
+    passes: int
+    boot: str
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of ``/doctor``."""
+
+    name: str
+    verdict: Literal["good", "warning", "bad"]
+    detail: str
+    hint: str = ""
+
+
+class DoctorAnswer(msgspec.Struct, frozen=True):
+    """Answer of ``/doctor``."""
+
+    checks: tuple[Check, ...]
+
+
+class LogsAnswer(msgspec.Struct, frozen=True):
+    """Answer of ``/logs``: the site's own events that wait for the core, and those it may already have."""
+
+    events: tuple[Event, ...]
+
+
+class StatusDesk:
+    """Answers questions at the box."""
+
+    def __init__(self, agent: Agent, db: Db[Connection], clock: Clock) -> None:
+        self._agent = agent
+        self._db = db
+        self._clock = clock
+
+    async def status(self, query: dict[str, str]) -> AgentStatus:
+        """Say how the site is."""
+        agent = self._agent
+        holdings, plan = agent.holdings, agent.reconciler.plan
+        stored = None if holdings is None else holdings.stored
+        facts = [decode_fact(content) for _, content in sorted(agent.reconciler.facts.items())]
+        return AgentStatus(
+            joined=holdings is not None,
+            site="" if holdings is None else holdings.site,
+            node="" if holdings is None else holdings.node,
+            link=agent.link.state,
+            link_reason=agent.link.reason,
+            link_since_s=(self._clock.boot_us() - agent.link.since_us) // SECOND_US,
+            epoch=0 if stored is None else stored.epoch,
+            generation=0 if stored is None else stored.generation,
+            settled=plan.settled,
+            instances=tuple(
+                InstanceStatus(fact.instance, fact.phase, fact.health, fact.reason, fact.restarts, fact.ports)
+                for fact in facts
+                if isinstance(fact, InstanceFact)
+            ),
+            waits=tuple(f"{wait.subject}: {wait.reason}" for wait in plan.waits),
+            outbox=await self._db.read(journal.count_outbox),
+            passes=agent.reconciler.passes,
+            boot=agent.reconciler.history.boot,
+        )
+
+    async def doctor(self, query: dict[str, str]) -> DoctorAnswer:
+        """Check what a site needs, each with the next thing to do."""
+        agent = self._agent
+        seen = await agent.performer.observe()
+        node = seen.node
+        free = 0 if node is None else node.disk_free_bytes
+        checks = [
+            Check("runtime", "bad", seen.unavailable, "is the podman service running?")
+            if seen.unavailable
+            else Check("runtime", "good", f"{len(seen.containers)} containers, {len(seen.images)} images"),
+            Check("journal", "good", f"opened from {self._db.file.origin.value}"),
+            Check("disk", "good" if free > 2 << 30 else "warning", f"{free >> 20} MiB free"),
+            Check("identity", "good", f"site {agent.holdings.site}, node {agent.holdings.node}")
+            if agent.holdings is not None
+            else Check("identity", "bad", "this box has not joined", "skerry agent join TOKEN --core HOST:PORT"),
+            Check("link", "good" if agent.link.state == "up" else "warning", agent.link.reason or agent.link.state),
+        ]
+        strange = [volume.volume for volume in seen.volumes if volume.strange]
+        if strange:
+            checks.append(Check("volumes", "bad", f"no sound identity: {', '.join(strange)}"))
+        return DoctorAnswer(tuple(checks))
+
+    async def logs(self, query: dict[str, str]) -> LogsAnswer | LocalProblem:
+        """Give the newest events that are still here."""
+        count = query.get("tail", "100")
+        if not count.isdigit():
+            return LocalProblem("E-REQUEST", "tail is a number of events")
+        events = await self._db.read(lambda connection: journal.read_newest(connection, min(int(count), EVENTS_MAX)))
+        return LogsAnswer(events)
