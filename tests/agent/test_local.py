@@ -37,6 +37,7 @@ async def ask(path: Path, raw: bytes) -> tuple[int, dict]:
     await writer.drain()
     answer = await reader.read()
     writer.close()
+    await writer.wait_closed()
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
