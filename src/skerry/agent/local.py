@@ -14,6 +14,8 @@ import msgspec
 
 #: A request line and headers of our own client are under 300 bytes.
 REQUEST_BYTES_MAX = 4096
+#: Seconds for a request and its answer; joining waits for a person's signer elsewhere, everything else is quick.
+REQUEST_S_MAX = 120
 #: Clients at once; a person and a monitor need two.
 CLIENTS_MAX = 16
 
@@ -54,12 +56,10 @@ class LocalServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
         try:
-            if self._clients > CLIENTS_MAX:
-                await self._answer(writer, 503, LocalProblem("E-BUSY", "too many clients on the agent's socket"))
-                return
-            status, body = await self._handle(reader)
+            async with asyncio.timeout(REQUEST_S_MAX):
+                status, body = await self._handle(reader)
             await self._answer(writer, status, body)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             pass
         finally:
             self._clients -= 1
@@ -72,6 +72,8 @@ class LocalServer:
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
             return 400, LocalProblem("E-REQUEST", "the request is not HTTP or too long")
+        if self._clients > CLIENTS_MAX:
+            return 503, LocalProblem("E-BUSY", "too many clients on the agent's socket")
         lines = head.decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
         if len(words) != 3 or words[0] not in ("GET", "POST"):
