@@ -1,6 +1,7 @@
 """Counting of ./dev test: nothing red is lost, nothing unbuilt is counted, and a hanging command ends."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_a_seed_with_two_breaks_fails_once(tmp_path):
         (5, {}, Count()),  # nothing collected: the section is not built yet
         (1, {"tests": 3}, Count(passed=3, failed=1)),  # red without a failed test, as when a session's end breaks
         (5, {"tests": 1}, Count(passed=1, failed=1)),
+        (sections.HUNG, {"tests": 3, "failures": 1}, Count(passed=2, failed=2)),  # stopped: what came after is unknown
     ],
 )
 def test_a_red_exit_code_is_never_lost(tmp_path, code, figures, expected):
@@ -106,7 +108,14 @@ def test_all_green_is_zero_and_nothing_at_all_is_red():
 def test_flags_after_the_dashes_go_to_pytest():
     step = sections.list_unit(["-k", "wire"])[0]
     assert step.command[-2:] == ["-k", "wire"]
-    assert "not e2e and" in step.command[step.command.index("-m", 3) + 1]
+    assert "not e2e" in step.command[step.command.index("-m", 3) + 1]
+
+
+def test_every_section_that_is_a_marker_is_declared():
+    declared = tomllib.loads((sections.ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
+    names = {line.partition(":")[0] for line in declared}
+    built = {section.name for section in SECTIONS if section.built()}
+    assert built - {"check", "unit"} <= names
 
 
 def test_a_wrong_section_is_a_usage_error(capsys):
