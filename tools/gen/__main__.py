@@ -1,10 +1,11 @@
-"""`./dev gen [--check]`: write docs/generated/ anew, or say what differs from it and fail."""
+"""`./dev gen [--check]`: write docs/generated/ and the SDK's methods anew, or say what differs from them and fail."""
 
 import difflib
 import sys
 from pathlib import Path
 
 from tools.gen import make_pages
+from tools.gen.faces import PLACE, make_faces
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -37,16 +38,20 @@ def main(arguments: list[str]) -> int:
     """Write, or check with `--check`."""
     folder = ROOT / "docs" / "generated"
     pages = make_pages(ROOT)
+    faces = ROOT / PLACE
     if arguments == ["--check"]:
         found = find_differences(folder, pages)
+        if faces.read_text() != make_faces(ROOT):
+            found.append(f"{PLACE} differs")
         if found:
-            print("\n".join(["docs/generated/ is not current (run ./dev gen):", *found]))
+            print("\n".join(["What is generated is not current (run ./dev gen):", *found]))
         return int(bool(found))
     if arguments:
         print("usage: ./dev gen [--check]", file=sys.stderr)
         return 64
     write_pages(folder, pages)
-    print(f"docs/generated/: {len(pages)} files written")
+    faces.write_text(make_faces(ROOT))
+    print(f"docs/generated/: {len(pages)} files written, and {PLACE}")
     return 0
 
 

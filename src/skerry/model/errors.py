@@ -34,7 +34,9 @@ class SkerryError(Exception):
     ``code`` is a stable word such as ``E-CONFLICT``; ``detail`` one sentence; ``hint`` one thing to do next.
     """
 
-    status = 500
+    status: int = 500
+    #: Id of the story it belongs to, where a core knows one.
+    cause: str = ""
 
     def __init__(self, code: str, detail: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(detail)
@@ -60,6 +62,8 @@ class Conflict(Refused):
     """The state moved since it was read (412), or the wish contradicts it (409)."""
 
     status = 412
+    #: What ``If-Match`` must name now, where a core says so.
+    number: int | None = None
 
 
 class NotAllowed(Refused):
@@ -78,6 +82,8 @@ class Unavailable(SkerryError):
     """It may work later: unreachable, too busy, out of room."""
 
     status = 503
+    #: Seconds after which it is worth asking again, where the other side said so.
+    retry_after_s: float | None = None
 
 
 class Broken(SkerryError):

@@ -1,0 +1,215 @@
+"""The client for asynchronous programs: the same requests, limits and retries as ``client.py``, awaited."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from skerry.clock import Mint, SystemMint
+from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
+from skerry.model.asks import BlobQuery, EventQuery, LogQuery
+from skerry.model.errors import Unavailable
+from skerry.sdk import policy, requests
+from skerry.sdk.client import count_bytes, read_event, read_id, refusal_of
+from skerry.sdk.faces import AsyncFaces
+from skerry.sdk.requests import Request, make_request
+
+if TYPE_CHECKING:
+    import httpx2
+    import stamina
+
+T = TypeVar("T")
+
+
+class AsyncClient(AsyncFaces):
+    """``AsyncClient(url, token)``, or a context's (``contexts.py``). Close it, or use it in ``async with``."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        ca_pem: str = "",
+        insecure: bool = False,
+        transport: "httpx2.AsyncBaseTransport | None" = None,
+        mint: Mint | None = None,
+    ) -> None:
+        super().__init__(self)
+        self.url = policy.check_address(url, insecure=insecure)
+        self._token = token
+        self._ca_pem = ca_pem
+        self._transport = transport
+        self._mint = mint or SystemMint()
+        self._opened: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the next request would open new ones."""
+        if self._opened is not None:
+            await self._opened.aclose()
+            self._opened = None
+
+    async def send(self, request: Request[T]) -> T:
+        """Send one request and return its answer; raises one of ``skerry.sdk.errors``."""
+        async for attempt in self._retries(request):
+            with attempt:
+                async with self._closing(await self._once(request)) as response:
+                    return requests.read_answer(request, await self._read(response))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def pages(self, request: Request[Page[T]]) -> AsyncIterator[T]:
+        """Return the items of a listing, page after page."""
+        while True:
+            page = await self.send(request)
+            for item in page.items:
+                yield item
+            if not page.next_page_token:
+                return
+            request = requests.next_page(request, page.next_page_token)
+
+    async def events(self, query: EventQuery | None = None) -> AsyncIterator[CloudEvent]:
+        """Follow events in order; see ``Client.events``."""
+        import httpx2
+
+        query = query or EventQuery()
+        fruitless = 0
+        while True:
+            request: Request[CloudEvent] = make_request("follow_events", query=query)
+            try:
+                resumed = {"Last-Event-ID": str(query.after)} if query.after else {}
+                async with self._closing(await self._connect(request, resumed)) as response:
+                    async for item in httpx2.EventSource(response, policy.LINE_BYTES_MAX):
+                        event = read_event(item.event, item.data, item.id)
+                        query = msgspec.structs.replace(query, after=max(query.after, read_id(item.id)))
+                        fruitless = 0
+                        if event is not None:
+                            yield event
+                if not query.follow:
+                    return
+            except httpx2.TransportError as error:
+                if fruitless >= policy.FRUITLESS_MAX:
+                    raise policy.unreachable(self.url, error) from error
+            fruitless += 1
+            if fruitless > policy.FRUITLESS_MAX:
+                raise Unavailable("E-UNREACHABLE", f"{self.url} ends the stream of events again and again.")
+
+    async def logs(self, app: str, query: LogQuery | None = None) -> AsyncIterator[LogLine]:
+        """Stream lines of output; see ``Client.logs``."""
+        import httpx2
+
+        request: Request[LogLine] = make_request("read_logs", parameters={"app": app}, query=query or LogQuery())
+        lines = policy.Lines()
+        try:
+            async with self._closing(await self._connect(request, {})) as response:
+                async for content in response.aiter_bytes():
+                    for line in lines.feed(content):
+                        yield requests.read_answer(request, line)
+                for line in lines.end():
+                    yield requests.read_answer(request, line)
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+
+    async def upload_blob(
+        self,
+        digest: str,
+        size: int,
+        read_from: Callable[[int], Iterator[bytes]],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> BlobState:
+        """Send a blob, from where the core's copy ends; see ``Client.upload_blob``."""
+        ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
+        async for attempt in self._retries(ask, None):
+            with attempt:
+                state = await self.send(ask)
+                progress(size if state.complete else state.have_bytes)
+                if state.complete:
+                    return state
+                query = BlobQuery(offset=state.have_bytes, size=size)
+                request: Request[BlobState] = make_request("put_blob", parameters={"digest": digest}, query=query)
+                content = _as_async(count_bytes(read_from(state.have_bytes), state.have_bytes, progress))
+                async with self._closing(await self._once(request, content=content)) as response:
+                    return requests.read_answer(request, await self._read(response))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _http(self) -> "httpx2.AsyncClient":
+        if self._opened is None:
+            import httpx2
+
+            self._opened = httpx2.AsyncClient(
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+                verify=policy.make_tls(self.url, self._ca_pem),
+                trust_env=not policy.is_loopback(self.url),
+                transport=self._transport,
+            )
+        return self._opened
+
+    async def _connect(self, request: Request[Any], headers: dict[str, str]) -> "httpx2.Response":
+        async for attempt in self._retries(request):
+            with attempt:
+                return await self._once(request, headers)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _once(
+        self, request: Request[Any], headers: dict[str, str] | None = None, content: AsyncIterator[bytes] | None = None
+    ) -> "httpx2.Response":
+        import httpx2
+
+        silence_s = policy.STREAM_SILENCE_S if request.operation.style in ("events", "lines") else policy.ANSWER_S
+        built = self._http().build_request(
+            request.operation.method,
+            requests.write_path(request),
+            headers=requests.write_headers(request) | (headers or {}),
+            content=requests.write_body(request) if content is None else content,
+            timeout=httpx2.Timeout(silence_s, connect=policy.CONNECT_S),
+        )
+        try:
+            response = await self._http().send(built, stream=True)
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+        if response.is_success:
+            return response
+        async with self._closing(response):
+            raise refusal_of(response, await self._read(response))
+
+    @contextlib.asynccontextmanager
+    async def _closing(self, response: "httpx2.Response") -> AsyncGenerator["httpx2.Response"]:
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: "httpx2.Response") -> bytes:
+        import httpx2
+
+        content = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > requests.ANSWER_BYTES_MAX:
+                    raise Unavailable("E-ANSWER", f"The answer has more than {requests.ANSWER_BYTES_MAX} bytes.")
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+        return bytes(content)
+
+    def _retries(
+        self, request: Request[Any], s_max: float | None = policy.ATTEMPTS_S_MAX
+    ) -> "AsyncIterable[stamina.Attempt]":
+        import stamina
+
+        backoff = policy.Backoff(request, self._mint)
+        return stamina.retry_context(on=backoff, attempts=policy.ATTEMPTS_MAX, timeout=s_max)
+
+
+async def _as_async(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk

@@ -1,0 +1,248 @@
+"""The client for plain programs: sends requests, reads pages, follows streams, uploads blobs.
+
+Every answer has a limit, every wait an end, every retry a count (``policy.py``). The same face for asynchronous
+programs is ``async_client.py``; what is sent and read is decided once, in ``requests.py``.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from skerry.clock import Mint, SystemMint
+from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
+from skerry.model.asks import BlobQuery, EventQuery, LogQuery
+from skerry.model.errors import SkerryError, Unavailable
+from skerry.sdk import policy, requests
+from skerry.sdk.errors import read_problem
+from skerry.sdk.faces import Faces
+from skerry.sdk.requests import Request, make_request
+
+if TYPE_CHECKING:
+    import httpx2
+    import stamina
+
+T = TypeVar("T")
+
+
+class Client(Faces):
+    """``Client(url, token)``, or a context's (``contexts.py``). Close it, or use it in ``with``."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        ca_pem: str = "",
+        insecure: bool = False,
+        transport: "httpx2.BaseTransport | None" = None,
+        mint: Mint | None = None,
+    ) -> None:
+        super().__init__(self)
+        self.url = policy.check_address(url, insecure=insecure)
+        self._token = token
+        self._ca_pem = ca_pem
+        self._transport = transport
+        self._mint = mint or SystemMint()
+        self._opened: httpx2.Client | None = None
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next request would open new ones."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def send(self, request: Request[T]) -> T:
+        """Send one request and return its answer; raises one of ``skerry.sdk.errors``."""
+        for attempt in self._retries(request):
+            with attempt, contextlib.closing(self._once(request)) as response:
+                return requests.read_answer(request, self._read(response))
+        raise AssertionError("the last attempt returns or raises")
+
+    def pages(self, request: Request[Page[T]]) -> Iterator[T]:
+        """Return the items of a listing, page after page."""
+        while True:
+            page = self.send(request)
+            yield from page.items
+            if not page.next_page_token:
+                return
+            request = requests.next_page(request, page.next_page_token)
+
+    def events(self, query: EventQuery | None = None) -> Iterator[CloudEvent]:
+        """Follow events in order; a lost connection is resumed after the last event that was given out.
+
+        An event of kind ``reset`` says that older ones than its id are no longer kept: list again.
+        """
+        import httpx2
+
+        query = query or EventQuery()
+        fruitless = 0
+        while True:
+            request: Request[CloudEvent] = make_request("follow_events", query=query)
+            try:
+                resumed = {"Last-Event-ID": str(query.after)} if query.after else {}
+                with contextlib.closing(self._connect(request, resumed)) as response:
+                    for item in httpx2.EventSource(response, policy.LINE_BYTES_MAX):
+                        event = read_event(item.event, item.data, item.id)
+                        query = msgspec.structs.replace(query, after=max(query.after, read_id(item.id)))
+                        fruitless = 0
+                        if event is not None:
+                            yield event
+                if not query.follow:
+                    return
+            except httpx2.TransportError as error:
+                if fruitless >= policy.FRUITLESS_MAX:
+                    raise policy.unreachable(self.url, error) from error
+            fruitless += 1
+            if fruitless > policy.FRUITLESS_MAX:
+                raise Unavailable("E-UNREACHABLE", f"{self.url} ends the stream of events again and again.")
+
+    def logs(self, app: str, query: LogQuery | None = None) -> Iterator[LogLine]:
+        """Stream lines of output; ends with the stream. A cut is an error: lines have no numbers to resume at."""
+        import httpx2
+
+        request: Request[LogLine] = make_request("read_logs", parameters={"app": app}, query=query or LogQuery())
+        lines = policy.Lines()
+        try:
+            with contextlib.closing(self._connect(request, {})) as response:
+                for content in response.iter_bytes():
+                    yield from (requests.read_answer(request, line) for line in lines.feed(content))
+                yield from (requests.read_answer(request, line) for line in lines.end())
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+
+    def upload_blob(
+        self,
+        digest: str,
+        size: int,
+        read_from: Callable[[int], Iterator[bytes]],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> BlobState:
+        """Send a blob, from where the core's copy ends; ``read_from`` gives its bytes from an offset on.
+
+        ``progress`` is told how many bytes are there in all. A blob that is complete already costs one question.
+        """
+        ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
+        for attempt in self._retries(ask, None):
+            with attempt:
+                state = self.send(ask)
+                progress(size if state.complete else state.have_bytes)
+                if state.complete:
+                    return state
+                request: Request[BlobState] = make_request(
+                    "put_blob",
+                    parameters={"digest": digest},
+                    query=BlobQuery(offset=state.have_bytes, size=size),
+                )
+                content = count_bytes(read_from(state.have_bytes), state.have_bytes, progress)
+                with contextlib.closing(self._once(request, content=content)) as response:
+                    return requests.read_answer(request, self._read(response))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _http(self) -> "httpx2.Client":
+        if self._opened is None:
+            import httpx2
+
+            self._opened = httpx2.Client(
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+                verify=policy.make_tls(self.url, self._ca_pem),
+                trust_env=not policy.is_loopback(self.url),
+                transport=self._transport,
+            )
+        return self._opened
+
+    def _connect(self, request: Request[Any], headers: dict[str, str]) -> "httpx2.Response":
+        """Open a stream, trying again as for any read; the caller closes it."""
+        for attempt in self._retries(request):
+            with attempt:
+                return self._once(request, headers)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(
+        self, request: Request[Any], headers: dict[str, str] | None = None, content: Iterator[bytes] | None = None
+    ) -> "httpx2.Response":
+        """Return a success whose body is still to be read; the caller closes it. Anything else is raised."""
+        import httpx2
+
+        silence_s = policy.STREAM_SILENCE_S if request.operation.style in ("events", "lines") else policy.ANSWER_S
+        built = self._http().build_request(
+            request.operation.method,
+            requests.write_path(request),
+            headers=requests.write_headers(request) | (headers or {}),
+            content=requests.write_body(request) if content is None else content,
+            timeout=httpx2.Timeout(silence_s, connect=policy.CONNECT_S),
+        )
+        try:
+            response = self._http().send(built, stream=True)
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+        if response.is_success:
+            return response
+        with contextlib.closing(response):
+            raise refusal_of(response, self._read(response))
+
+    def _read(self, response: "httpx2.Response") -> bytes:
+        import httpx2
+
+        try:
+            return b"".join(limit_bytes(response.iter_bytes()))
+        except httpx2.TransportError as error:
+            raise policy.unreachable(self.url, error) from error
+
+    def _retries(
+        self, request: Request[Any], s_max: float | None = policy.ATTEMPTS_S_MAX
+    ) -> "Iterable[stamina.Attempt]":
+        import stamina
+
+        backoff = policy.Backoff(request, self._mint)
+        return stamina.retry_context(on=backoff, attempts=policy.ATTEMPTS_MAX, timeout=s_max)
+
+
+def refusal_of(response: "httpx2.Response", content: bytes) -> SkerryError:
+    """Turn an answer that is no success into its error."""
+    error = read_problem(response.status_code, content, response.headers.get("ETag", ""))
+    return policy.note_retry_after(error, response.headers.get("Retry-After", ""))
+
+
+def limit_bytes(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass bytes on up to the limit of an answer; raises ``Unavailable`` beyond."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > requests.ANSWER_BYTES_MAX:
+            raise Unavailable("E-ANSWER", f"The answer has more than {requests.ANSWER_BYTES_MAX} bytes.")
+        yield chunk
+
+
+def count_bytes(chunks: Iterator[bytes], offset: int, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """Pass bytes on and tell how many went, ``offset`` included."""
+    for chunk in chunks:
+        yield chunk
+        offset += len(chunk)
+        progress(offset)
+
+
+def read_id(text: str) -> int:
+    """Return an event's number; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
+def read_event(kind: str, data: str, identity: str) -> CloudEvent | None:
+    """Read one item of the stream; None for kinds of a later release, which only move the place to resume at."""
+    if kind == "reset":
+        return CloudEvent(id=identity, source="/core", type="reset", subject="events", data={})
+    try:
+        return msgspec.json.decode(data, type=CloudEvent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,810 @@
+"""One method per operation, for both clients. Made by ``./dev gen`` from ``operations.py``, never by hand.
+
+A listing gives its items one by one and fetches further pages as they are asked for.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal, Protocol, TypeVar
+
+from skerry.model import answers, asks, signed
+from skerry.sdk.requests import Request, make_request
+
+T = TypeVar("T")
+
+
+class Sender(Protocol):
+    """What the methods for a plain program stand on."""
+
+    def send(self, request: Request[T]) -> T:
+        """Send one request and return its answer."""
+        ...
+
+    def pages(self, request: Request[answers.Page[T]]) -> Iterator[T]:
+        """Return the items of a listing, page after page."""
+        ...
+
+
+class AsyncSender(Protocol):
+    """What the methods for an asynchronous program stand on."""
+
+    async def send(self, request: Request[T]) -> T:
+        """Send one request and return its answer."""
+        ...
+
+    def pages(self, request: Request[answers.Page[T]]) -> AsyncIterator[T]:
+        """Return the items of a listing, page after page."""
+        ...
+
+
+class Apps:
+    """Operations on apps."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.AppSummary]:
+        """List apps."""
+        return self._client.pages(make_request("list_apps", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, app: str) -> answers.AppDetail:
+        """Show an app, its instances and what is wrong."""
+        asked: Request[answers.AppDetail] = make_request("show_app", parameters={"app": app})
+        return self._client.send(asked)
+
+    def put(self, app: str, envelope: signed.Envelope, *, expect: int, plan: str = "") -> answers.Applied:
+        """Record the next signed revision of an app."""
+        asked: Request[answers.Applied] = make_request(
+            "apply_app", parameters={"app": app}, body=envelope, expect=expect, plan=plan
+        )
+        return self._client.send(asked)
+
+    def put_tombstone(self, app: str, envelope: signed.Envelope, *, expect: int) -> answers.Applied:
+        """Record a signed tombstone: it ends the app, or permits the deletion of its volumes."""
+        asked: Request[answers.Applied] = make_request(
+            "delete_app", parameters={"app": app}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def plan(self, app: str, payload: bytes) -> answers.AppPlan:
+        """Say what applying an unsigned payload would do."""
+        asked: Request[answers.AppPlan] = make_request("plan_app", parameters={"app": app}, body=payload)
+        return self._client.send(asked)
+
+    def list_revisions(self, app: str, *, page_size: int = 50) -> Iterator[answers.RevisionSummary]:
+        """List an app's revisions, newest first."""
+        return self._client.pages(
+            make_request("list_revisions", parameters={"app": app}, query=asks.PageQuery(page_size=page_size))
+        )
+
+    def read_revision(self, app: str, number: str) -> signed.Envelope:
+        """Return one revision as it was signed, byte for byte."""
+        asked: Request[signed.Envelope] = make_request("read_revision", parameters={"app": app, "number": number})
+        return self._client.send(asked)
+
+    def pause(self, app: str) -> answers.AppChanged:
+        """Stop an app's instances and keep everything."""
+        asked: Request[answers.AppChanged] = make_request("pause_app", parameters={"app": app})
+        return self._client.send(asked)
+
+    def resume(self, app: str) -> answers.AppChanged:
+        """Let a paused app run again."""
+        asked: Request[answers.AppChanged] = make_request("resume_app", parameters={"app": app})
+        return self._client.send(asked)
+
+    def restart(self, app: str, *, service: str = "") -> answers.AppChanged:
+        """Start an app's instances afresh."""
+        asked: Request[answers.AppChanged] = make_request(
+            "restart_app", parameters={"app": app}, body=asks.RestartApp(service=service)
+        )
+        return self._client.send(asked)
+
+    def explain(self, app: str, *, service: str = "", site: str = "") -> answers.Why:
+        """Say why instances are where they are."""
+        asked: Request[answers.Why] = make_request(
+            "explain_app", parameters={"app": app}, query=asks.WhyQuery(service=service, site=site)
+        )
+        return self._client.send(asked)
+
+
+class Instances:
+    """Operations on instances."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.InstanceView]:
+        """List instances: what is wanted beside what is."""
+        return self._client.pages(
+            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class Operations:
+    """Operations on operations."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.OperationView]:
+        """List long work, newest first."""
+        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, operation: str) -> answers.OperationView:
+        """Show how far long work has come."""
+        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
+        return self._client.send(asked)
+
+
+class Images:
+    """Operations on images."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.ImageView]:
+        """List registered images."""
+        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, digest: str) -> answers.ImageView:
+        """Show a registered image."""
+        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
+        return self._client.send(asked)
+
+    def register(self, *, name: str, digest: str) -> answers.ImageView:
+        """Name an image whose blobs were uploaded."""
+        asked: Request[answers.ImageView] = make_request(
+            "register_image", body=asks.RegisterImage(name=name, digest=digest)
+        )
+        return self._client.send(asked)
+
+
+class Blobs:
+    """Operations on blobs."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def show(self, digest: str) -> answers.BlobState:
+        """Say how much of a blob is here; HEAD works too."""
+        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
+        return self._client.send(asked)
+
+
+class Volumes:
+    """Operations on volumes."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.VolumeView]:
+        """List volumes, as their sites report them."""
+        return self._client.pages(
+            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class Secrets:
+    """Operations on secrets."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.SecretView]:
+        """List sealed secrets, without their values."""
+        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, secret: str) -> answers.SecretView:
+        """Show who a secret is sealed for."""
+        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
+        return self._client.send(asked)
+
+    def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next sealed version of a secret."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, secret: str, *, expect: int) -> answers.Recorded:
+        """Forget a secret that no app uses."""
+        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return self._client.send(asked)
+
+
+class Sites:
+    """Operations on sites."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[answers.SiteSummary]:
+        """List sites with their state."""
+        return self._client.pages(
+            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    def show(self, site: str) -> answers.SiteDetail:
+        """Show a site: facts, conditions, events, link bytes."""
+        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
+        return self._client.send(asked)
+
+    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[signed.Envelope]:
+        """Return signed site records, whose sealing keys a client seals secrets to."""
+        return self._client.pages(
+            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    def read_record(self, site: str) -> signed.Envelope:
+        """Return a site's signed record."""
+        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
+        return self._client.send(asked)
+
+    def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed record of a site."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_site", parameters={"site": site}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, site: str, *, expect: int) -> answers.Recorded:
+        """Forget a site: its link is refused from now on. What runs there goes on."""
+        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
+        return self._client.send(asked)
+
+    def adopt(self, site: str) -> answers.Recorded:
+        """End a site's learning state: publish to it although it holds what the core does not know."""
+        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return self._client.send(asked)
+
+
+class JoinTokens:
+    """Operations on join tokens."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def create(self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600) -> answers.JoinTokenView:
+        """Let one box join one site once; the signer has minted the token."""
+        asked: Request[answers.JoinTokenView] = make_request(
+            "create_join_token",
+            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
+        )
+        return self._client.send(asked)
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinTokenView]:
+        """List join tokens."""
+        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    def revoke(self, token: str) -> answers.JoinTokenView:
+        """End a join token."""
+        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
+        return self._client.send(asked)
+
+
+class JoinRequests:
+    """Operations on join requests."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinRequestView]:
+        """List boxes that wait for the signer's word."""
+        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
+
+    def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
+        """Turn a box away."""
+        asked: Request[answers.JoinRequestView] = make_request(
+            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
+        )
+        return self._client.send(asked)
+
+
+class Tokens:
+    """Operations on tokens."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.TokenView]:
+        """List API tokens: the tenant's, or operators' own."""
+        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.TokenMade:
+        """Make an API token; it is shown once."""
+        asked: Request[answers.TokenMade] = make_request(
+            "create_token",
+            body=asks.CreateToken(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return self._client.send(asked)
+
+    def revoke(self, token: str) -> answers.TokenView:
+        """End an API token at once."""
+        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return self._client.send(asked)
+
+
+class Tenants:
+    """Operations on tenants."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.TenantView]:
+        """List tenants."""
+        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
+
+    def create(
+        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
+    ) -> answers.TenantMade:
+        """Make a tenant and its first token."""
+        asked: Request[answers.TenantMade] = make_request(
+            "create_tenant",
+            body=asks.CreateTenant(
+                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
+            ),
+        )
+        return self._client.send(asked)
+
+
+class Core:
+    """Operations on the core itself."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def list_audit(
+        self, *, page_size: int = 50, chain: Literal["tenant", "operator"] = "tenant"
+    ) -> Iterator[answers.AuditEntry]:
+        """Return an audit chain, oldest first."""
+        return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
+
+    def show_status(self) -> answers.Status:
+        """One screen: core, sites by state, apps not as wanted."""
+        asked: Request[answers.Status] = make_request("show_status")
+        return self._client.send(asked)
+
+    def show_core(self) -> answers.CoreIdentity:
+        """Return what a signer needs to write the root document."""
+        asked: Request[answers.CoreIdentity] = make_request("show_core")
+        return self._client.send(asked)
+
+    def put_root(self, envelope: signed.Envelope) -> answers.Recorded:
+        """Give the core its root document, once."""
+        asked: Request[answers.Recorded] = make_request("put_root", body=envelope)
+        return self._client.send(asked)
+
+    def read_roots(self, *, after: int = 0) -> tuple[signed.Envelope, ...]:
+        """Return root documents above a number."""
+        asked: Request[tuple[signed.Envelope, ...]] = make_request("read_roots", query=asks.RootQuery(after=after))
+        return self._client.send(asked)
+
+    def show_version(self) -> answers.Version:
+        """Say which release answers."""
+        asked: Request[answers.Version] = make_request("show_version")
+        return self._client.send(asked)
+
+    def check_live(self) -> answers.Health:
+        """Say that the process answers."""
+        asked: Request[answers.Health] = make_request("check_live")
+        return self._client.send(asked)
+
+    def check_ready(self) -> answers.Health:
+        """Say whether the core can do its work."""
+        asked: Request[answers.Health] = make_request("check_ready")
+        return self._client.send(asked)
+
+
+class Faces:
+    """All operations, by noun."""
+
+    def __init__(self, client: Sender) -> None:
+        self.apps = Apps(client)
+        self.instances = Instances(client)
+        self.operations = Operations(client)
+        self.images = Images(client)
+        self.blobs = Blobs(client)
+        self.volumes = Volumes(client)
+        self.secrets = Secrets(client)
+        self.sites = Sites(client)
+        self.join_tokens = JoinTokens(client)
+        self.join_requests = JoinRequests(client)
+        self.tokens = Tokens(client)
+        self.tenants = Tenants(client)
+        self.core = Core(client)
+
+
+class AsyncApps:
+    """Operations on apps."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.AppSummary]:
+        """List apps."""
+        return self._client.pages(make_request("list_apps", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, app: str) -> answers.AppDetail:
+        """Show an app, its instances and what is wrong."""
+        asked: Request[answers.AppDetail] = make_request("show_app", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def put(self, app: str, envelope: signed.Envelope, *, expect: int, plan: str = "") -> answers.Applied:
+        """Record the next signed revision of an app."""
+        asked: Request[answers.Applied] = make_request(
+            "apply_app", parameters={"app": app}, body=envelope, expect=expect, plan=plan
+        )
+        return await self._client.send(asked)
+
+    async def put_tombstone(self, app: str, envelope: signed.Envelope, *, expect: int) -> answers.Applied:
+        """Record a signed tombstone: it ends the app, or permits the deletion of its volumes."""
+        asked: Request[answers.Applied] = make_request(
+            "delete_app", parameters={"app": app}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def plan(self, app: str, payload: bytes) -> answers.AppPlan:
+        """Say what applying an unsigned payload would do."""
+        asked: Request[answers.AppPlan] = make_request("plan_app", parameters={"app": app}, body=payload)
+        return await self._client.send(asked)
+
+    def list_revisions(self, app: str, *, page_size: int = 50) -> AsyncIterator[answers.RevisionSummary]:
+        """List an app's revisions, newest first."""
+        return self._client.pages(
+            make_request("list_revisions", parameters={"app": app}, query=asks.PageQuery(page_size=page_size))
+        )
+
+    async def read_revision(self, app: str, number: str) -> signed.Envelope:
+        """Return one revision as it was signed, byte for byte."""
+        asked: Request[signed.Envelope] = make_request("read_revision", parameters={"app": app, "number": number})
+        return await self._client.send(asked)
+
+    async def pause(self, app: str) -> answers.AppChanged:
+        """Stop an app's instances and keep everything."""
+        asked: Request[answers.AppChanged] = make_request("pause_app", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def resume(self, app: str) -> answers.AppChanged:
+        """Let a paused app run again."""
+        asked: Request[answers.AppChanged] = make_request("resume_app", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def restart(self, app: str, *, service: str = "") -> answers.AppChanged:
+        """Start an app's instances afresh."""
+        asked: Request[answers.AppChanged] = make_request(
+            "restart_app", parameters={"app": app}, body=asks.RestartApp(service=service)
+        )
+        return await self._client.send(asked)
+
+    async def explain(self, app: str, *, service: str = "", site: str = "") -> answers.Why:
+        """Say why instances are where they are."""
+        asked: Request[answers.Why] = make_request(
+            "explain_app", parameters={"app": app}, query=asks.WhyQuery(service=service, site=site)
+        )
+        return await self._client.send(asked)
+
+
+class AsyncInstances:
+    """Operations on instances."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.InstanceView]:
+        """List instances: what is wanted beside what is."""
+        return self._client.pages(
+            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class AsyncOperations:
+    """Operations on operations."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.OperationView]:
+        """List long work, newest first."""
+        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, operation: str) -> answers.OperationView:
+        """Show how far long work has come."""
+        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
+        return await self._client.send(asked)
+
+
+class AsyncImages:
+    """Operations on images."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.ImageView]:
+        """List registered images."""
+        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, digest: str) -> answers.ImageView:
+        """Show a registered image."""
+        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+    async def register(self, *, name: str, digest: str) -> answers.ImageView:
+        """Name an image whose blobs were uploaded."""
+        asked: Request[answers.ImageView] = make_request(
+            "register_image", body=asks.RegisterImage(name=name, digest=digest)
+        )
+        return await self._client.send(asked)
+
+
+class AsyncBlobs:
+    """Operations on blobs."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    async def show(self, digest: str) -> answers.BlobState:
+        """Say how much of a blob is here; HEAD works too."""
+        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+
+class AsyncVolumes:
+    """Operations on volumes."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.VolumeView]:
+        """List volumes, as their sites report them."""
+        return self._client.pages(
+            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class AsyncSecrets:
+    """Operations on secrets."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.SecretView]:
+        """List sealed secrets, without their values."""
+        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, secret: str) -> answers.SecretView:
+        """Show who a secret is sealed for."""
+        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
+        return await self._client.send(asked)
+
+    async def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next sealed version of a secret."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, secret: str, *, expect: int) -> answers.Recorded:
+        """Forget a secret that no app uses."""
+        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return await self._client.send(asked)
+
+
+class AsyncSites:
+    """Operations on sites."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[answers.SiteSummary]:
+        """List sites with their state."""
+        return self._client.pages(
+            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    async def show(self, site: str) -> answers.SiteDetail:
+        """Show a site: facts, conditions, events, link bytes."""
+        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[signed.Envelope]:
+        """Return signed site records, whose sealing keys a client seals secrets to."""
+        return self._client.pages(
+            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    async def read_record(self, site: str) -> signed.Envelope:
+        """Return a site's signed record."""
+        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed record of a site."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_site", parameters={"site": site}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, site: str, *, expect: int) -> answers.Recorded:
+        """Forget a site: its link is refused from now on. What runs there goes on."""
+        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
+        return await self._client.send(asked)
+
+    async def adopt(self, site: str) -> answers.Recorded:
+        """End a site's learning state: publish to it although it holds what the core does not know."""
+        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+
+class AsyncJoinTokens:
+    """Operations on join tokens."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    async def create(
+        self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600
+    ) -> answers.JoinTokenView:
+        """Let one box join one site once; the signer has minted the token."""
+        asked: Request[answers.JoinTokenView] = make_request(
+            "create_join_token",
+            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
+        )
+        return await self._client.send(asked)
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinTokenView]:
+        """List join tokens."""
+        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    async def revoke(self, token: str) -> answers.JoinTokenView:
+        """End a join token."""
+        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
+        return await self._client.send(asked)
+
+
+class AsyncJoinRequests:
+    """Operations on join requests."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinRequestView]:
+        """List boxes that wait for the signer's word."""
+        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
+
+    async def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
+        """Turn a box away."""
+        asked: Request[answers.JoinRequestView] = make_request(
+            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
+        )
+        return await self._client.send(asked)
+
+
+class AsyncTokens:
+    """Operations on tokens."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TokenView]:
+        """List API tokens: the tenant's, or operators' own."""
+        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    async def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.TokenMade:
+        """Make an API token; it is shown once."""
+        asked: Request[answers.TokenMade] = make_request(
+            "create_token",
+            body=asks.CreateToken(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return await self._client.send(asked)
+
+    async def revoke(self, token: str) -> answers.TokenView:
+        """End an API token at once."""
+        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return await self._client.send(asked)
+
+
+class AsyncTenants:
+    """Operations on tenants."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TenantView]:
+        """List tenants."""
+        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
+
+    async def create(
+        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
+    ) -> answers.TenantMade:
+        """Make a tenant and its first token."""
+        asked: Request[answers.TenantMade] = make_request(
+            "create_tenant",
+            body=asks.CreateTenant(
+                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
+            ),
+        )
+        return await self._client.send(asked)
+
+
+class AsyncCore:
+    """Operations on the core itself."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self._client = client
+
+    def list_audit(
+        self, *, page_size: int = 50, chain: Literal["tenant", "operator"] = "tenant"
+    ) -> AsyncIterator[answers.AuditEntry]:
+        """Return an audit chain, oldest first."""
+        return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
+
+    async def show_status(self) -> answers.Status:
+        """One screen: core, sites by state, apps not as wanted."""
+        asked: Request[answers.Status] = make_request("show_status")
+        return await self._client.send(asked)
+
+    async def show_core(self) -> answers.CoreIdentity:
+        """Return what a signer needs to write the root document."""
+        asked: Request[answers.CoreIdentity] = make_request("show_core")
+        return await self._client.send(asked)
+
+    async def put_root(self, envelope: signed.Envelope) -> answers.Recorded:
+        """Give the core its root document, once."""
+        asked: Request[answers.Recorded] = make_request("put_root", body=envelope)
+        return await self._client.send(asked)
+
+    async def read_roots(self, *, after: int = 0) -> tuple[signed.Envelope, ...]:
+        """Return root documents above a number."""
+        asked: Request[tuple[signed.Envelope, ...]] = make_request("read_roots", query=asks.RootQuery(after=after))
+        return await self._client.send(asked)
+
+    async def show_version(self) -> answers.Version:
+        """Say which release answers."""
+        asked: Request[answers.Version] = make_request("show_version")
+        return await self._client.send(asked)
+
+    async def check_live(self) -> answers.Health:
+        """Say that the process answers."""
+        asked: Request[answers.Health] = make_request("check_live")
+        return await self._client.send(asked)
+
+    async def check_ready(self) -> answers.Health:
+        """Say whether the core can do its work."""
+        asked: Request[answers.Health] = make_request("check_ready")
+        return await self._client.send(asked)
+
+
+class AsyncFaces:
+    """All operations, by noun."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        self.apps = AsyncApps(client)
+        self.instances = AsyncInstances(client)
+        self.operations = AsyncOperations(client)
+        self.images = AsyncImages(client)
+        self.blobs = AsyncBlobs(client)
+        self.volumes = AsyncVolumes(client)
+        self.secrets = AsyncSecrets(client)
+        self.sites = AsyncSites(client)
+        self.join_tokens = AsyncJoinTokens(client)
+        self.join_requests = AsyncJoinRequests(client)
+        self.tokens = AsyncTokens(client)
+        self.tenants = AsyncTenants(client)
+        self.core = AsyncCore(client)

@@ -1,0 +1,112 @@
+"""What both clients decide alike: where a token may be sent, how long to wait, what to try again and when.
+
+Full jitter: each wait is drawn between nothing and a cap that doubles, so that a thousand clients of a restarted core
+do not come back in step. The HTTP library is imported by whoever opens the first connection, not by importing this.
+"""
+
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+from skerry.clock import Mint
+from skerry.model.errors import Refused, SkerryError, Unavailable
+from skerry.sdk.requests import Request, is_repeatable
+
+#: Seconds until a connection stands, and until a byte of an answer comes: a planner's dry run of 10,000 sites takes 5.
+CONNECT_S = 10.0
+ANSWER_S = 60.0
+#: Seconds of silence on a stream of events: the core says something every 15.
+STREAM_SILENCE_S = 45.0
+#: How often one request is tried in all, and for how many seconds.
+ATTEMPTS_MAX = 5
+ATTEMPTS_S_MAX = 45.0
+#: First cap of a wait between two tries, and the last.
+WAIT_S_FIRST = 0.2
+WAIT_S_MAX = 5.0
+#: The longest ``Retry-After`` that is obeyed; a longer one is reported instead.
+RETRY_AFTER_S_MAX = 30.0
+#: Connections in a row that a stream may lose without one item in between.
+FRUITLESS_MAX = 8
+#: Bytes of one line of a stream: a container's line of 64 KiB, as JSON.
+LINE_BYTES_MAX = 1024 * 1024
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Backoff:
+    """Decides for one request whether a failure is tried again, and after how many seconds."""
+
+    def __init__(self, request: Request[Any], mint: Mint) -> None:
+        self._repeatable = is_repeatable(request)
+        self._mint = mint
+        self._cap_s = WAIT_S_FIRST
+
+    def __call__(self, error: Exception) -> bool | float:
+        """Return the seconds to wait, or False to give up; the form that ``stamina`` asks for."""
+        if not self._repeatable or not isinstance(error, Unavailable):
+            return False
+        if error.retry_after_s is not None:
+            return error.retry_after_s if error.retry_after_s <= RETRY_AFTER_S_MAX else False
+        wait_s = self._mint.uniform() * self._cap_s
+        self._cap_s = min(self._cap_s * 2, WAIT_S_MAX)
+        return wait_s
+
+
+def check_address(url: str, *, insecure: bool) -> str:
+    """Return ``url`` without a slash at the end; raise ``Refused`` where a token would travel readable by all."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Refused("E-ADDRESS", f"{url!r} is no address of a core.", hint="http://127.0.0.1:7410 is one")
+    if parts.scheme == "http" and not is_loopback(url) and not insecure:
+        detail = f"{url} is not on this machine, and plain http would show the token to the network."
+        raise Refused("E-PLAINTEXT", detail, hint="use https, or say that the network may be trusted: --insecure")
+    return url.rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether an address is on this machine by its very form."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def make_tls(url: str, ca_pem: str) -> ssl.SSLContext:
+    """Return what checks the server: the given authority, else the system's; cheap where there is no TLS at all."""
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context(cadata=ca_pem or None)
+
+
+def unreachable(url: str, error: Exception) -> Unavailable:
+    """Say that nothing, or nothing in time, answers."""
+    return Unavailable("E-UNREACHABLE", f"No core answers at {url}: {error or type(error).__name__}.", hint="skerry up")
+
+
+def note_retry_after(error: SkerryError, value: str) -> SkerryError:
+    """Keep the answer's ``Retry-After`` in seconds; dates are not obeyed, because clocks differ."""
+    if isinstance(error, Unavailable) and value.isascii() and value.isdigit() and len(value) <= 6:
+        error.retry_after_s = float(value)
+    return error
+
+
+def keep_quiet() -> None:
+    """Let the retry library log nothing: a command's output is its own. For programs, never for libraries."""
+    import stamina
+
+    stamina.instrumentation.set_on_retry_hooks(())
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of a limited length."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, content: bytes) -> list[bytes]:
+        """Return the lines that are complete now; raises ``Unavailable`` for one that is too long."""
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            raise Unavailable("E-ANSWER", f"A line of the stream has more than {LINE_BYTES_MAX} bytes.")
+        return [line for line in lines if line.strip()]
+
+    def end(self) -> list[bytes]:
+        """Return a last line without its end."""
+        return [self._rest] if self._rest.strip() else []
