@@ -36,7 +36,10 @@ class PlatformPart(MembersPart):
     """Operations on the core as a whole."""
 
     async def follow_events(self, caller: Caller, *, query: EventQuery) -> AsyncIterator[EventItem]:
-        """Give visible events in order; a token that ends meanwhile ends the stream within 30 s (trust.md T28)."""
+        """Return visible events in order; a token that ends meanwhile ends the stream within 30 s (trust.md T28)."""
+        return self._follow(caller, query)
+
+    async def _follow(self, caller: Caller, query: EventQuery) -> AsyncIterator[EventItem]:
         chosen = EventFilter(site=query.site, app=query.app, kind=query.kind, cause=query.cause)
         after = query.after
         oldest = await self._core.db.read(events.oldest_event_id)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from skerry.model.ids import AppName, CauseId, Digest, OperationId, PlanId, ServiceName, TenantName
 from skerry.plan.report import AppReport
@@ -198,6 +198,11 @@ def find_plan(connection: Connection, scope: Scope, plan: str) -> PlanRow | None
     query = owned(select(PLANS), PLANS.c.tenant, scope).where(PLANS.c.plan == plan)
     row = connection.execute(query).mappings().first()
     return None if row is None else PlanRow(**row)
+
+
+def trim_plans(connection: Connection, oldest_us: int) -> None:
+    """Forget dry runs made before a time."""
+    connection.execute(delete(PLANS).where(PLANS.c.made_us < oldest_us))
 
 
 def _read_revision(row: Row[Any]) -> RevisionRow:

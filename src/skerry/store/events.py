@@ -4,6 +4,7 @@ A site's event is known by (site, sequence); storing it twice is impossible, so 
 nothing. ``id`` orders the whole log and is what readers resume by; an id is never used twice.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -103,6 +104,13 @@ def append_core_event(
         data=data or {},
     )
     return append_site_event(connection, SiteName(""), event, tenant)
+
+
+def newest_of(connection: Connection, subject: str, types: Collection[str]) -> str:
+    """Return which of ``types`` the core told last of a subject; empty when none."""
+    query = select(EVENTS.c.type).where(EVENTS.c.site == "", EVENTS.c.subject == subject)
+    query = query.where(EVENTS.c.type.in_(sorted(types))).order_by(EVENTS.c.id.desc()).limit(1)
+    return connection.execute(query).scalar() or ""
 
 
 def newest_event_id(connection: Connection) -> int:

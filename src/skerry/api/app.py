@@ -1,0 +1,216 @@
+"""The ASGI application: one handler for every operation, one for every socket.
+
+A request is matched, authenticated, allowed, read and answered in this order, so that nothing of a stranger's body is
+looked at. An operation without a permission cannot be declared, and one without a method keeps the core from starting.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+import msgspec
+import structlog
+from litestar import Litestar, Request, Response, WebSocket, route, websocket
+from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.response import Stream
+from litestar.types import ControllerRouterHandler
+
+from skerry.api import problems, requests, streams
+from skerry.api.openapi import describe_api
+from skerry.api.router import Match, Router
+from skerry.api.sockets import ClientSocket
+from skerry.clock import make_ulid
+from skerry.core.auth import check_allowed
+from skerry.core.refusals import Unbuilt, not_found, unproven
+from skerry.core.service import Service, check_complete
+from skerry.core.state import Core
+from skerry.model.asks import EventQuery
+from skerry.model.errors import Broken, Refused, SkerryError
+from skerry.operations import OPERATIONS, OPERATOR_ROLES, TENANT_ROLES, Operation, Permission
+
+AnyRequest = Request[Any, Any, Any]
+AnyResponse = Response[Any] | Stream
+
+_METHODS = [HttpMethod(name) for name in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")]
+#: Close code of a socket whose problem was told: a policy forbids it.
+_POLICY = 1008
+
+_log = structlog.get_logger("skerry.api")
+
+
+def make_app(core: Core, service: Service, *, more: tuple[ControllerRouterHandler, ...] = ()) -> Litestar:
+    """Build the application; raises ``Broken`` when operations and methods do not fit. ``more`` are pages beside it."""
+    check_permissions(OPERATIONS)
+    check_complete(Service)
+    door = Door(core, service)
+
+    @route(["/", "/{path:path}"], http_method=_METHODS)
+    async def answer(request: AnyRequest) -> AnyResponse:
+        return await door.answer(request)
+
+    @websocket("/{path:path}")
+    async def converse(socket: WebSocket[Any, Any, Any]) -> None:
+        await door.converse(socket)
+
+    return Litestar(
+        [*more, answer, converse],
+        openapi_config=None,
+        logging_config=None,
+        exception_handlers={HTTPException: door.answer_exception, Exception: door.answer_exception},
+    )
+
+
+def check_permissions(operations: tuple[Operation, ...]) -> None:
+    """Raise ``Broken`` for an operation that no role, or anybody by mistake, could use."""
+    roles = (*TENANT_ROLES.values(), *OPERATOR_ROLES.values())
+    granted: set[Permission] = {permission for role in roles for permission in role}
+    for operation in operations:
+        public = (operation.permission == "public", operation.audience == "public")
+        if public == (True, True) or (public == (False, False) and operation.permission in granted):
+            continue
+        raise Broken("E-OPERATION", f"Operation {operation.name} has no permission that makes sense.")
+
+
+class Door:
+    """Turns requests into calls of the service and results into responses."""
+
+    def __init__(self, core: Core, service: Service) -> None:
+        self._core = core
+        self._service = service
+        self._router = Router()
+        self._openapi = msgspec.json.encode(describe_api())
+
+    async def answer(self, request: AnyRequest) -> AnyResponse:
+        """Answer one request."""
+        path = request.scope["path"]
+        try:
+            if path == "/openapi.json" and request.method in ("GET", "HEAD"):
+                return Response(self._openapi, media_type="application/json")
+            return await self._answer(request, path)
+        except SkerryError as error:
+            return self._tell(error, path)
+
+    async def _answer(self, request: AnyRequest, path: str) -> AnyResponse:
+        match = self._router.match(request.method, path)
+        if match is None or match.operation.style == "socket":
+            raise not_found()
+        operation = match.operation
+        header = requests.first_of(request.headers.getall("authorization", []))
+        caller = await self._service.authenticate(requests.read_token(header))
+        if operation.audience != "public" and not caller.token_id:
+            raise unproven()
+        check_allowed(operation, caller)
+        if not operation.built:
+            raise unbuilt(operation)
+        arguments = await self._read(request, match)
+        result = getattr(self._service, operation.name)(caller, **arguments)
+        if inspect.isawaitable(result):
+            result = await result
+        return self._respond(operation, result)
+
+    async def _read(self, request: AnyRequest, match: Match) -> dict[str, Any]:
+        """Read what the operation takes besides the caller."""
+        operation, clock, tasks = match.operation, self._core.clock, self._core.tasks
+        headers = request.headers
+        arguments: dict[str, Any] = dict(match.values)
+        query = requests.read_query(operation, request.scope["query_string"].decode("ascii", "replace"))
+        if isinstance(query, EventQuery) and (last := headers.get("last-event-id")):
+            if not last.isdecimal() or len(last) > 15:
+                raise Refused("E-HEADER", "Last-Event-ID is the number of an event.")
+            query = msgspec.structs.replace(query, after=int(last))
+        if query is not None:
+            arguments["query"] = query
+        if operation.guarded:
+            arguments["expect"] = requests.read_precondition(
+                headers.get("if-match"), headers.get("if-none-match"), headers.get("skerry-plan")
+            )
+        declared = headers.get("content-length")
+        if operation.style == "upload":
+            stream = requests.limit_stream(request.stream(), declared, operation.body_bytes_max, clock, tasks)
+            arguments["body"] = stream
+        elif operation.body is not None:
+            limit = operation.body_bytes_max
+            content = await requests.read_body(request.stream(), declared, limit, clock, tasks)
+            raw = operation.style == "raw"
+            arguments["body"] = content if raw else requests.read_json(operation, content)
+        else:
+            await requests.read_body(request.stream(), declared, 0, clock, tasks)
+        return arguments
+
+    def _respond(self, operation: Operation, result: Any) -> AnyResponse:
+        headers = {"Cache-Control": "no-store"}
+        match operation.style:
+            case "events":
+                body = streams.stream_events(cast("AsyncIterator[Any]", result))
+                return Stream(body, media_type=streams.EVENTS_TYPE, headers=headers, status_code=200)
+            case "lines":
+                body = streams.stream_lines(cast("AsyncIterator[Any]", result))
+                return Stream(body, media_type=streams.LINES_TYPE, headers=headers, status_code=200)
+            case _:
+                pass
+        if operation.etag:
+            headers["ETag"] = f'"{_follow(result, operation.etag)}"'
+        if cause := getattr(result, "cause", ""):
+            headers["Skerry-Cause"] = str(cause)
+        status = 503 if operation.name == "check_ready" and not result.ok else operation.status
+        return Response(msgspec.json.encode(result), media_type="application/json", headers=headers, status_code=status)
+
+    async def converse(self, socket: WebSocket[Any, Any, Any]) -> None:
+        """Carry one socket from its upgrade to its end."""
+        await socket.accept()
+        path = socket.scope["path"]
+        client = ClientSocket(socket, self._core.clock, self._core.tasks)
+        code = 1000
+        try:
+            match = self._router.match("GET", path)
+            if match is None or match.operation.style != "socket":
+                raise not_found()
+            operation = match.operation
+            header = requests.first_of(socket.headers.getall("authorization", []))
+            caller = await self._service.authenticate(requests.read_token(header))
+            if not caller.token_id:
+                raise unproven()
+            check_allowed(operation, caller)
+            if not operation.built:
+                raise unbuilt(operation)
+            query = requests.read_query(operation, socket.scope["query_string"].decode("ascii", "replace"))
+            arguments: Mapping[str, Any] = match.values | ({} if query is None else {"query": query})
+            await getattr(self._service, operation.name)(caller, socket=client, **arguments)
+        except WebSocketDisconnect:
+            return
+        except SkerryError as error:
+            await client.send_problem(problems.describe_error(error, instance=path))
+            code = _POLICY
+        await socket.close(code)
+
+    def answer_exception(self, request: AnyRequest, error: Exception) -> AnyResponse:
+        """Answer what went wrong below or beside us: the framework's own refusals, and our defects."""
+        path = request.scope["path"]
+        if isinstance(error, HTTPException) and error.status_code < 500:
+            known = not_found() if error.status_code in (404, 405) else Refused("E-MALFORMED", "That is no request.")
+            return self._tell(known, path)
+        cause = make_ulid(self._core.mint, self._core.clock.wall_us())
+        _log.error("request failed", path=path, cause=cause, exc_info=error)
+        broken = Broken("E-BROKEN", "Something inside the core is wrong; it was written to its log.")
+        return self._tell(broken, path, cause)
+
+    def _tell(self, error: SkerryError, path: str, cause: str = "") -> AnyResponse:
+        problem = problems.describe_error(error, instance=path, cause=cause)
+        return Response(
+            msgspec.json.encode(problem),
+            media_type=problems.MEDIA_TYPE,
+            status_code=problem.status,
+            headers={"Cache-Control": "no-store"} | problems.headers_of(error),
+        )
+
+
+def unbuilt(operation: Operation) -> Unbuilt:
+    """Say that an operation is declared and not built yet."""
+    return Unbuilt("E-NOT-YET", f"{operation.name} is not built yet: {operation.help}")
+
+
+def _follow(result: object, path: str) -> object:
+    for name in path.split("."):
+        result = getattr(result, name)
+    return result

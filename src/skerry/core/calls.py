@@ -1,0 +1,236 @@
+"""Streams from what runs: output of instances, and commands in them.
+
+Reading output needs a role only; a command needs a call signed by the tenant for one nonce of the node, which the core
+hands on and cannot make (trust.md §5). Both ride the site's own outbound link.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Literal, Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from skerry.clock import SECOND_US
+from skerry.core.auth import Caller
+from skerry.core.refusals import denied, not_found
+from skerry.core.state import Part, SiteCall, Sites
+from skerry.model.answers import LogLine
+from skerry.model.asks import ExecQuery, LogQuery
+from skerry.model.document import Assignment, assignment_instance
+from skerry.model.errors import Invalid, SkerryError, Unavailable
+from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
+from skerry.model.signed import Envelope
+from skerry.store import access, documents, sites
+from skerry.store.scope import PLATFORM
+from skerry.trust.envelope import encode_envelope_msgpack
+from skerry.trust.held import hold_tenants
+from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
+from skerry.wire import CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
+
+Stream = Literal["stdout", "stderr", "note"]
+
+#: Time until a site's first answer: two round trips by satellite and a busy box.
+ANSWER_US = 15 * SECOND_US
+#: Streams of one log request: each holds a window of memory at both ends.
+STREAMS_MAX = 32
+#: Lines of all streams that wait for a slow reader; then the sites are made to wait.
+_LINES_WAITING_MAX = 1_000
+#: A line without an end is cut here, so that it cannot fill memory.
+_LINE_BYTES_MAX = 64 * 1024
+
+
+class CallSocket(Protocol):
+    """The client's end of a signed call (api/sockets.py)."""
+
+    async def send_nonce(self, site: SiteName, node: NodeName, nonce: bytes) -> None:
+        """Ask the client to sign a call for this nonce."""
+        ...
+
+    async def receive_call(self) -> Envelope:
+        """Return the signed call; raises ``Invalid`` for anything else."""
+        ...
+
+    async def send_output(self, channel: int, data: bytes) -> None:
+        """Pass output on."""
+        ...
+
+    async def send_exit(self, code: int) -> None:
+        """Say how the command ended."""
+        ...
+
+    def receive_input(self) -> AsyncIterator[bytes]:
+        """Give what the client types; ends when it closes its side."""
+        ...
+
+
+class CallsPart(Part):
+    """Operations that stream from sites."""
+
+    async def read_logs(self, caller: Caller, *, app: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Return the output of an app's instances, merged line by line as it comes."""
+        chosen = await self._core.db.read(lambda connection: _choose(connection, caller, app, query))
+        if len(chosen) > STREAMS_MAX:
+            raise Invalid(
+                "E-TOO-MANY",
+                f"That is the output of {len(chosen)} instances, at most {STREAMS_MAX} are shown at once.",
+                hint="Name a --site or a service.",
+            )
+        return self._merge(chosen, query)
+
+    async def _merge(self, chosen: list[tuple[SiteName, Assignment]], query: LogQuery) -> AsyncIterator[LogLine]:
+        lines: asyncio.Queue[LogLine | None] = asyncio.Queue(_LINES_WAITING_MAX)
+        readers = [
+            self._core.tasks.start("logs", self._read_instance(site, unit, query, lines)) for site, unit in chosen
+        ]
+        left = len(readers)
+        try:
+            while left:
+                line = await lines.get()
+                if line is None:
+                    left -= 1
+                else:
+                    yield line
+        finally:
+            for reader in readers:
+                reader.cancel()
+
+    async def _read_instance(
+        self, site: SiteName, unit: Assignment, query: LogQuery, lines: asyncio.Queue[LogLine | None]
+    ) -> None:
+        def line(stream: Stream, text: str) -> LogLine:
+            return LogLine(site=site, service=unit.service, ordinal=unit.ordinal, stream=stream, text=text)
+
+        call = None
+        try:
+            ask = LogsAsk(assignment_instance(unit), query.tail, query.follow)
+            call = await self._call(site, "logs", msgspec.msgpack.encode(ask))
+            if call.reply.ok:
+                async for stream, text in _read_lines(call):
+                    await lines.put(line(stream, text))
+            else:
+                await lines.put(line("note", _describe(call.reply)))
+        except SkerryError as error:
+            await lines.put(line("note", error.detail))
+        finally:
+            if call is not None:
+                await call.close()
+        # Not in ``finally``: nobody waits any more for a reader that was cancelled.
+        await lines.put(None)
+
+    async def run_command(self, caller: Caller, *, app: str, query: ExecQuery, socket: CallSocket) -> None:
+        """Run one signed command in one instance and pass its streams on."""
+        tenant = caller.owner()
+        node = await self._core.db.read(lambda connection: _find_node(connection, caller, app, query))
+        site = SiteName(query.site)
+        asked = await self._call(site, "nonce", msgspec.msgpack.encode(NonceAsk(node)))
+        await asked.close()
+        if not asked.reply.ok:
+            raise Unavailable(asked.reply.code or "E-CALL", _describe(asked.reply))
+        nonce = msgspec.msgpack.decode(asked.reply.body, type=NonceReply).nonce
+        await socket.send_nonce(site, node, nonce)
+        envelope = await socket.receive_call()
+
+        def job(connection: Connection, stamp: object) -> None:
+            owner = access.find_tenant(connection, tenant)
+            held = hold_tenants(self._core.root(), {} if owner is None else {tenant: owner.deploy_keys}, {})
+            verified = verify_envelope(envelope, held, expect="call", site=site)
+            if isinstance(verified, Denied):
+                raise denied(verified)
+            said = verified.payload
+            if (said.app, said.service, said.ordinal, said.nonce) != (app, query.service, query.ordinal, nonce):
+                raise Invalid("E-SUBJECT", "The signed call is about something else than the request.")
+
+        subject = (
+            f"instance/{instance_id(tenant, app, query.service, query.ordinal)}@{site} {digest_of(envelope.payload)}"
+        )
+        await self._core.change(caller, "run_command", subject, job, chain=tenant)
+        call = await self._call(site, "exec", encode_envelope_msgpack(envelope))
+        try:
+            if not call.reply.ok:
+                raise Unavailable(call.reply.code or "E-CALL", _describe(call.reply))
+            typing = self._core.tasks.start("exec input", _pass_input(call, socket))
+            try:
+                async for data in call.read():
+                    if data.data:
+                        await socket.send_output(data.channel, data.data)
+                    if data.exit_code is not None:
+                        await socket.send_exit(data.exit_code)
+            finally:
+                typing.cancel()
+        finally:
+            await call.close()
+
+    async def _call(self, site: SiteName, kind: str, body: bytes) -> SiteCall:
+        reachable: Sites | None = self._core.sites
+        if reachable is None:
+            raise Unavailable("E-UNREACHABLE", f"{site} has no session here.")
+        return await reachable.call(site, kind, body, ANSWER_US)
+
+
+class LineCutter:
+    """Cuts the bytes of one stream's channels into lines of text."""
+
+    def __init__(self) -> None:
+        self._begun: dict[int, bytes] = {}
+
+    def feed(self, data: StreamData) -> list[tuple[Stream, str]]:
+        """Take bytes; return the lines they complete."""
+        parts = (self._begun.pop(data.channel, b"") + data.data).split(b"\n")
+        begun = parts.pop()
+        while len(begun) > _LINE_BYTES_MAX:
+            parts.append(begun[:_LINE_BYTES_MAX])
+            begun = begun[_LINE_BYTES_MAX:]
+        if begun:
+            self._begun[data.channel] = begun
+        return [_read_line(data.channel, part) for part in parts]
+
+    def rest(self) -> list[tuple[Stream, str]]:
+        """Return what was begun and never ended."""
+        begun, self._begun = self._begun, {}
+        return [_read_line(channel, begun[channel]) for channel in sorted(begun)]
+
+
+async def _read_lines(call: SiteCall) -> AsyncIterator[tuple[Stream, str]]:
+    cutter = LineCutter()
+    async for data in call.read():
+        for found in cutter.feed(data):
+            yield found
+    for found in cutter.rest():
+        yield found
+
+
+def _read_line(channel: int, content: bytes) -> tuple[Stream, str]:
+    return ("stderr" if channel == 2 else "stdout", content.removesuffix(b"\r").decode("utf-8", "replace"))
+
+
+async def _pass_input(call: SiteCall, socket: CallSocket) -> None:
+    async for data in socket.receive_input():
+        await call.write(data)
+    await call.write(b"", end=True)
+
+
+def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -> list[tuple[SiteName, Assignment]]:
+    chosen = (query.site,) if query.site else ()
+    found = [
+        (site, unit)
+        for site, unit in documents.list_assignments(connection, caller.scope, app=app, sites=chosen)
+        if query.service in ("", unit.service) and query.ordinal in (-1, unit.ordinal)
+    ]
+    if not found:
+        raise not_found()
+    return found
+
+
+def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery) -> NodeName:
+    if sites.find_site(connection, query.site, PLATFORM) is None:
+        raise not_found()
+    for _, unit in documents.list_assignments(connection, caller.scope, app=app, sites=(query.site,)):
+        if (unit.service, unit.ordinal) == (query.service, query.ordinal):
+            return unit.node
+    raise not_found()
+
+
+def _describe(reply: CallReply) -> str:
+    return f"{reply.reason or 'the site refused the call'} ({reply.code})" if reply.code else reply.reason

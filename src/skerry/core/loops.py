@@ -1,0 +1,155 @@
+"""The core's loops. Each body reads: load, decide, perform, record; none takes input, so a wake-up carries no news.
+
+plan      wishes and facts -> units wished for each site        woken by a wish, and each minute
+publish   sites whose document is not acknowledged -> a nudge   woken by the plan, and each minute
+watch     sites that fell silent or came back -> an event       each five seconds
+keep      counters into the store, old rows out, a snapshot     each minute, each hour
+"""
+
+from sqlalchemy import Connection
+
+from skerry.clock import SECOND_US
+from skerry.core.state import Core
+from skerry.model.ids import SiteName
+from skerry.plan.fleet import FleetPlan, plan_fleet
+from skerry.plan.liveness import pulse
+from skerry.plan.report import AppReport
+from skerry.safe.errors import StoreFull
+from skerry.store import apps, events, fleet, sites
+
+PLAN_US = 60 * SECOND_US
+PUBLISH_US = 60 * SECOND_US
+WATCH_US = 5 * SECOND_US
+KEEP_US = 60 * SECOND_US
+#: An hour between snapshots: what a restore may lose at most (faults.md §3.2).
+SNAPSHOT_US = 3600 * SECOND_US
+#: A dry run stands on a state that is soon gone.
+PLAN_LIFE_US = 86_400 * SECOND_US
+#: Events kept in the log: a year of a thousand quiet sites, about 400 MB.
+EVENTS_KEPT = 1_000_000
+#: Plans made again because a wish moved meanwhile, before the loop takes a breath.
+REPLANS_MAX = 20
+
+
+class Planner:
+    """Loop ``plan``."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        #: Reports as recorded last, so that an unchanged plan writes nothing.
+        self._reports: tuple[AppReport, ...] = ()
+
+    async def turn(self) -> None:
+        """Plan until what is recorded stands on the newest wish."""
+        for _ in range(REPLANS_MAX):
+            silent = self._core.silent()
+
+            def load(connection: Connection, silent: frozenset[SiteName] = silent) -> fleet.FleetSnapshot:
+                return fleet.load_snapshot(connection, silent)
+
+            plan = plan_fleet(await self._core.db.read(load))
+            if not plan.documents and not plan.understood and plan.reports == self._reports:
+                return
+            changed = await self._record(plan)
+            if changed is None:
+                continue
+            self._reports = plan.reports
+            self._core.events.ring()
+            self._publish(changed)
+            if not plan.understood:
+                return
+        self._core.wishes.ring()
+
+    async def _record(self, plan: FleetPlan) -> tuple[SiteName, ...] | None:
+        now_us = self._core.clock.wall_us()
+        return await self._core.db.run(lambda connection: fleet.record_plan(connection, plan, now_us), soon=True)
+
+    def _publish(self, changed: tuple[SiteName, ...]) -> None:
+        for site in changed:
+            if self._core.sites is not None:
+                self._core.sites.nudge(site)
+
+
+async def publish(core: Core) -> None:
+    """Nudge every site that does not hold what is wished of it and has not refused just that."""
+    states = await core.db.read(sites.read_states)
+    for site in sorted(states):
+        state = states[site]
+        waits = not state.acknowledged and (state.pending or not state.refused_code) and not state.learning
+        if waits and state.session_epoch and core.sites is not None:
+            core.sites.nudge(site)
+
+
+class Watcher:
+    """Loop ``watch``."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._silent: frozenset[SiteName] = frozenset()
+
+    async def turn(self) -> None:
+        """Note that time passes here, and tell of sites that fell silent or came back."""
+        self._core.watch = pulse(self._core.watch, self._core.clock.boot_us())
+        silent = self._core.silent()
+        if silent == self._silent:
+            return
+        now_us = self._core.clock.wall_us()
+        changed = [(site, "site.silent") for site in sorted(silent - self._silent)]
+        changed += [(site, "site.heard") for site in sorted(self._silent - silent) if site in self._core.heard]
+
+        def record(connection: Connection) -> None:
+            for site, kind in changed:
+                # A core that was restarted does not tell again what its log tells already.
+                if events.newest_of(connection, f"site/{site}", ("site.silent", "site.heard")) != kind:
+                    events.append_core_event(connection, kind, time_us=now_us, subject=f"site/{site}")
+
+        await self._core.db.run(record)
+        self._silent = silent
+        self._core.events.ring()
+        self._core.wishes.ring()
+
+
+class Keeper:
+    """Loop ``keep``."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._snapshot_due_us = core.clock.boot_us() + SNAPSHOT_US
+
+    async def turn(self) -> None:
+        """Write what is counted in memory, forget what is old, make a snapshot when one is due."""
+        await flush_bytes(self._core)
+        oldest_us = self._core.clock.wall_us() - PLAN_LIFE_US
+        await self._core.db.run(lambda connection: _forget(connection, oldest_us))
+        if self._core.clock.boot_us() >= self._snapshot_due_us:
+            self._snapshot_due_us = self._core.clock.boot_us() + SNAPSHOT_US
+            try:
+                await self._core.db.snapshot()
+            except StoreFull as full:
+                now_us, detail = self._core.clock.wall_us(), full.detail
+                await self._core.db.run(lambda connection: _tell_no_snapshot(connection, now_us, detail))
+
+
+async def flush_bytes(core: Core) -> None:
+    """Write link bytes counted since the last time."""
+    counted, core.link_bytes = core.link_bytes, {}
+    if not counted:
+        return
+
+    def record(connection: Connection) -> None:
+        for site in sorted(counted):
+            sent, received = counted[site]
+            sites.add_link_bytes(connection, site, sent, received)
+
+    await core.db.run(record)
+
+
+def _forget(connection: Connection, oldest_us: int) -> None:
+    events.trim_events(connection, EVENTS_KEPT)
+    apps.trim_plans(connection, oldest_us)
+
+
+def _tell_no_snapshot(connection: Connection, now_us: int, detail: str) -> None:
+    events.append_core_event(
+        connection, "core.snapshot-failed", time_us=now_us, subject="core", klass="security", message=detail
+    )
