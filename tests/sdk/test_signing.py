@@ -1,5 +1,6 @@
 """The client against a signer's desk behind a plain socket: what is asked, what is refused, what is no answer."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Generator
@@ -36,16 +37,15 @@ class Socket:
     def _serve(self) -> None:
         while True:
             connection, _ = self._door.accept()
-            with connection, connection.makefile("rb") as lines:
+            # A client that has enough goes away in the middle.
+            with connection, connection.makefile("rb") as lines, contextlib.suppress(ConnectionError):
                 for line in lines:
                     if line == b"stop\n":
                         return
-                    try:
-                        connection.sendall(self.answer(line))
-                    except OSError:
+                    answer = self.answer(line)
+                    if answer == b"":
                         break
-                    if self.answer(line) == b"":
-                        break
+                    connection.sendall(answer)
 
     def close(self) -> None:
         with socket.socket(socket.AF_UNIX) as last:

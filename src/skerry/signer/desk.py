@@ -1,0 +1,245 @@
+"""What a person asks a signer for, answered: checked like at a site, remembered, then signed.
+
+Synchronous and without a clock's patience: each ask is answered at once. Whoever reaches the socket is the person, so
+the checks here catch mistakes, not attacks: a site would refuse what is refused here.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from skerry.clock import SECOND_US, Clock, Mint
+from skerry.keys.keyring import Keyring
+from skerry.model.app import AppRevision
+from skerry.model.ids import SiteName, TenantName, digest_of, is_name
+from skerry.model.signed import Call, Envelope, Kind, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.model.signing import (
+    Answer,
+    Ask,
+    MakeRoot,
+    MakeTenant,
+    Minted,
+    MintToken,
+    ReadStatus,
+    Refusal,
+    SignCall,
+    Signed,
+    SignerStatus,
+    SignRevision,
+    SignSecret,
+    SignSite,
+    SignTombstone,
+)
+from skerry.signer.ledger import KeptSecret, Ledger, MintedToken
+from skerry.trust.envelope import encode_payload, sign_payload
+from skerry.trust.floors import floor_key, judge_floor, raised_floors
+from skerry.trust.held import Held
+from skerry.trust.join import TOKEN_LIFETIME_S_MAX, bind_key, core_key, mint_token, write_token
+from skerry.trust.keys import SigningKey, key_id, trust_domain
+from skerry.trust.parse import parse_payload
+from skerry.trust.seal import sealing_public
+from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
+
+T = TypeVar("T", AppRevision, Tombstone, Secret, Call)
+
+#: Notes of what was done unasked that ``status`` shows.
+NOTES_MAX = 50
+
+
+class SignerDesk:
+    """The keys and the memory of one signer, and what may be done with them."""
+
+    def __init__(self, keyring: Keyring, ledger: Ledger, mint: Mint, clock: Clock) -> None:
+        self.keyring = keyring
+        self.ledger = ledger
+        self.mint = mint
+        self.clock = clock
+        #: What was done or refused unasked, newest last.
+        self.notes: list[str] = []
+
+    @property
+    def sealing(self) -> PublicKey:
+        """The key that secrets are sealed to besides the nodes'."""
+        return sealing_public(self.keyring.sealing_seed)
+
+    def note(self, text: str) -> None:
+        """Keep one line for ``status``."""
+        if self.notes[-1:] != [text]:
+            self.notes = [*self.notes[1 - NOTES_MAX :], text]
+
+    def answer(self, ask: Ask) -> Answer:
+        """Answer one ask; a refusal changed nothing."""
+        match ask:
+            case ReadStatus():
+                return self._show_status()
+            case MakeRoot():
+                return self._make_root(ask)
+            case MakeTenant():
+                return self._make_tenant(ask.tenant)
+            case SignRevision():
+                return self._sign(ask.payload, "revision", AppRevision)
+            case SignTombstone():
+                return self._sign(ask.payload, "tombstone", Tombstone)
+            case SignSecret():
+                return self._sign_secret(ask)
+            case SignCall():
+                return self._sign(ask.payload, "call", Call)
+            case SignSite():
+                return self._sign_site(ask)
+            case MintToken():
+                return self._mint_token(ask)
+
+    def sign_record(self, record: SiteRecord) -> Envelope:
+        """Sign a site record with the registrar's key and remember it first."""
+        envelope = sign_payload("site", encode_payload(record), [self.keyring.registrar])
+        self.ledger.raise_floors(raised_floors(self.ledger.floors, [(record, digest_of(envelope.payload))]))
+        self.ledger.keep_record(record, envelope)
+        return envelope
+
+    def _show_status(self) -> SignerStatus:
+        root = self.keyring.root_document
+        now_us = self.clock.wall_us()
+        return SignerStatus(
+            trust_domain="" if root is None else trust_domain(root.payload),
+            root=root,
+            tenants={tenant: _role(key) for tenant, key in sorted(self.keyring.deploy.items())},
+            sealing=self.sealing,
+            tokens=sum(token.device is None and token.expires_us > now_us for token in self.ledger.tokens.values()),
+            notes=tuple(self.notes),
+        )
+
+    def _make_root(self, ask: MakeRoot) -> Answer:
+        root = Root(
+            number=1,
+            root=_role(self.keyring.root),
+            registrar=_role(self.keyring.registrar),
+            delivery=RoleKeys(keys=(ask.delivery,)),
+            delivery_ca=ask.delivery_ca,
+            endpoints=ask.endpoints,
+        )
+        payload = encode_payload(root)
+        if isinstance(denied := parse_payload(payload, Root), Denied):
+            return _refuse(denied)
+        present = self.keyring.root_document
+        if present is None:
+            present = sign_payload("root", payload, [self.keyring.root])
+            self.keyring.keep_root_document(present)
+        if present.payload != payload:
+            return Refusal(
+                code="E-NOT-YET",
+                reason="this keyring has signed another root document, and following one is not built yet",
+                hint="A further core needs a keyring of its own.",
+            )
+        return Signed(envelope=present)
+
+    def _make_tenant(self, tenant: TenantName) -> Answer:
+        if not is_name(tenant):
+            return Refusal(code="E-NAME", reason=f"{tenant[:80]!r} is no name")
+        self.keyring.add_tenant(tenant)
+        return self._show_status()
+
+    def _sign(self, payload: bytes, kind: Kind, into: type[T]) -> Signed | Refusal:
+        """Sign a tenant's payload as the exact bytes that were given."""
+        checked = self._check(payload, into)
+        if isinstance(checked, Refusal):
+            return checked
+        self.ledger.raise_floors(raised_floors(self.ledger.floors, [(checked, digest_of(payload))]))
+        return Signed(envelope=sign_payload(kind, payload, [self.keyring.deploy[checked.tenant]]))
+
+    def _check(self, payload: bytes, into: type[T]) -> T | Refusal:
+        """Check what every site would check, so that a mistake shows here and now."""
+        read = parse_payload(payload, into)
+        if isinstance(read, Denied):
+            return _refuse(read)
+        if read.tenant not in self.keyring.deploy:
+            return Refusal(code="E-KEY", reason=f"this signer holds no deploy key of tenant {read.tenant}")
+        denied = judge_floor(self.ledger.floors, read, digest_of(payload))
+        # The core may have refused what was signed last, so its number may be signed again with other words. Sites
+        # stay with what they saw first.
+        if denied is not None and denied.code != "E-FORK":
+            return _refuse(denied, "Has the core been restored from a backup? Its numbers are behind.")
+        return read
+
+    def _sign_secret(self, ask: SignSecret) -> Answer:
+        answer = self._sign(ask.payload, "secret", Secret)
+        if isinstance(answer, Refusal):
+            return answer
+        secret = parse_payload(ask.payload, Secret)
+        if isinstance(secret, Secret) and key_id(self.sealing) in secret.boxes:
+            line = floor_key(secret) or ""
+            self.ledger.keep_secret(line, KeptSecret(envelope=answer.envelope, sites=ask.sites))
+        return answer
+
+    def _sign_site(self, ask: SignSite) -> Answer:
+        base = self._find_base(ask)
+        if isinstance(base, Denied):
+            return _refuse(base)
+        changed = msgspec.structs.replace(
+            base,
+            number=ask.number,
+            labels=base.labels if ask.labels is None else ask.labels,
+            region=base.region if ask.region is None else ask.region,
+            country=base.country if ask.country is None else ask.country,
+            latitude_udeg=base.latitude_udeg if ask.latitude_udeg is None else ask.latitude_udeg,
+            longitude_udeg=base.longitude_udeg if ask.longitude_udeg is None else ask.longitude_udeg,
+            nodes={name: node for name, node in base.nodes.items() if name not in ask.remove_nodes},
+            tenants=base.tenants if ask.tenants is None else ask.tenants,
+        )
+        payload = encode_payload(changed)
+        read = parse_payload(payload, SiteRecord)
+        if isinstance(read, Denied):
+            return _refuse(read)
+        denied = judge_floor(self.ledger.floors, changed, digest_of(payload))
+        if denied is not None and denied.code != "E-FORK":
+            return _refuse(denied, "Has the core been restored from a backup? Its numbers are behind.")
+        return Signed(envelope=self.sign_record(changed))
+
+    def _find_base(self, ask: SignSite) -> SiteRecord | Denied:
+        """Return the record that a change starts from: one's own word first, then the core's with one's signature."""
+        own = self.ledger.records.get(ask.site)
+        if own is not None:
+            return own[0]
+        if ask.base is None:
+            return new_record(ask.site, self.keyring)
+        root = self.keyring.root_document
+        read = None if root is None else parse_payload(root.payload, Root)
+        if not isinstance(read, Root):
+            return Denied("E-KEY", "there is no root document yet, so no record of a site can be ours")
+        verified = verify_envelope(ask.base, Held(root=read), expect="site", site=ask.site)
+        return verified if isinstance(verified, Denied) else verified.payload
+
+    def _mint_token(self, ask: MintToken) -> Answer:
+        root = self.keyring.root_document
+        if root is None:
+            return Refusal(code="E-KEY", reason="there is no root document yet that a token could pin")
+        if not is_name(ask.site):
+            return Refusal(code="E-NAME", reason=f"{ask.site[:80]!r} is no name")
+        if not 60 <= ask.lifetime_s <= TOKEN_LIFETIME_S_MAX:
+            return Refusal(code="E-LIMIT", reason=f"a join token lives 60 to {TOKEN_LIFETIME_S_MAX} s")
+        token = mint_token(self.mint, root.payload)
+        now_us = self.clock.wall_us()
+        minted = MintedToken(site=ask.site, bind_key=bind_key(token), expires_us=now_us + ask.lifetime_s * SECOND_US)
+        if token.id in self.ledger.tokens or not self.ledger.keep_token(token.id, minted, now_us):
+            return Refusal(code="E-LIMIT", reason="there are too many join tokens", hint="Wait until some are over.")
+        return Minted(
+            token=write_token(token),
+            token_id=token.id,
+            site=ask.site,
+            core_key=core_key(token),
+            lifetime_s=ask.lifetime_s,
+        )
+
+
+def new_record(site: SiteName, keyring: Keyring) -> SiteRecord:
+    """Return the record of a site of which nothing was said yet: it admits the tenants whose keys are held."""
+    tenants = {tenant: _role(key) for tenant, key in sorted(keyring.deploy.items())}
+    return SiteRecord(site=site, number=1, tenants=tenants)
+
+
+def _role(key: SigningKey) -> RoleKeys:
+    return RoleKeys(keys=(key.public,))
+
+
+def _refuse(denied: Denied, hint: str = "") -> Refusal:
+    return Refusal(code=denied.code, reason=denied.reason, hint=hint)
