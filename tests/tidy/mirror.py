@@ -52,3 +52,5 @@ def _list_sources(path: str) -> Iterator[str]:
         base = "/".join(filter(None, ["src/skerry", folder, stem]))
         yield f"{base}.py"
         yield f"{base}/__init__.py"
+        if stem == "init":
+            yield "/".join(filter(None, ["src/skerry", folder, "__init__.py"]))

@@ -13,6 +13,7 @@ def test_a_test_of_nothing_is_found():
 def test_one_source_may_have_several_tests():
     tests = ["tests/test_wire.py", "tests/plan/test_site.py", "tests/plan/test_site_volumes_lost.py"]
     assert list(find_strays([*SOURCES, *tests, "tests/plan/test_placement.py"], {}, {})) == []
+    assert list(find_strays([*SOURCES, "tests/plan/placement/test_init.py"], {}, {})) == []
 
 
 def test_an_exception_excuses_while_it_is_used():

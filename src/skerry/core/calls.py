@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.clock import SECOND_US
 from skerry.core.auth import Caller
@@ -21,7 +20,7 @@ from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
 from skerry.model.signed import Envelope
-from skerry.store import access, documents, sites
+from skerry.store import Connection, access, documents, sites
 from skerry.store.scope import PLATFORM
 from skerry.trust.envelope import encode_envelope_msgpack
 from skerry.trust.held import hold_tenants

@@ -4,7 +4,6 @@ The core admits and hands on; only the signer's signature makes a box part of a 
 """
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.core import views
 from skerry.core.auth import Caller
@@ -30,7 +29,7 @@ from skerry.model.observed import NodeFact, SiteFact
 from skerry.model.selector import Selector, SelectorError, matches, parse_selector
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.model.site_match import site_labels
-from skerry.store import events, facts, fleet, joining, sites
+from skerry.store import Connection, events, facts, fleet, joining, sites
 from skerry.store.events import EventFilter
 from skerry.store.joining import JoinRequestRow, JoinTokenRow
 from skerry.store.rows import read_page_token, write_page_token

@@ -6,8 +6,6 @@ evidence, and is listened to instead of overruled (faults.md R9, U2).
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
-
 from skerry.clock import ClockTimeout, make_ulid
 from skerry.core.delivery import list_lacking, make_patch
 from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
@@ -17,7 +15,7 @@ from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.observed import Fact, InstanceFact
 from skerry.model.signed import Envelope
-from skerry.store import access, documents, events, facts, fleet, joining, objects, sites, things
+from skerry.store import Connection, access, documents, events, facts, fleet, joining, objects, sites, things
 from skerry.store.joining import JoinRequestRow
 from skerry.store.scope import PLATFORM
 from skerry.sync.facts import FactsMismatch, apply_facts

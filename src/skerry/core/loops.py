@@ -6,7 +6,6 @@ watch     sites that fell silent or came back -> an event       each five second
 keep      counters into the store, old rows out, a snapshot     each minute, each hour
 """
 
-from sqlalchemy import Connection
 
 from skerry.clock import SECOND_US
 from skerry.core.state import Core
@@ -15,7 +14,7 @@ from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.liveness import pulse
 from skerry.plan.report import AppReport
 from skerry.safe.errors import StoreFull
-from skerry.store import apps, events, fleet, sites
+from skerry.store import Connection, apps, events, fleet, sites
 
 PLAN_US = 60 * SECOND_US
 PUBLISH_US = 60 * SECOND_US

@@ -1,7 +1,6 @@
 """Who may ask: tenants, API tokens, the audit chains, and the root document that everything signed stands on."""
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry import __version__
 from skerry.clock import SECOND_US
@@ -22,7 +21,7 @@ from skerry.model.asks import AuditQuery, CreateTenant, CreateToken, PageQuery, 
 from skerry.model.errors import Invalid, Refused
 from skerry.model.ids import TenantName, digest_of
 from skerry.model.signed import Envelope, Root
-from skerry.store import access, audit, events
+from skerry.store import Connection, access, audit, events
 from skerry.store.access import TenantRow, TokenRow
 from skerry.store.audit import AuditRecord, AuditRow
 from skerry.store.rows import read_page_token, write_page_token

@@ -4,7 +4,6 @@ A tenant sees the changes of its own app only, although the plan is of the whole
 """
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller
@@ -19,7 +18,7 @@ from skerry.model.errors import Problem
 from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.snapshot import AppWish, FleetSnapshot
-from skerry.store import apps, fleet
+from skerry.store import Connection, apps, fleet
 from skerry.store.apps import AppRow
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied

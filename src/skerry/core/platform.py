@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry import __version__
 from skerry.clock import SECOND_US, ClockTimeout
@@ -14,7 +13,7 @@ from skerry.core.members import MembersPart
 from skerry.core.reading import read_summaries
 from skerry.model.answers import CloudEvent, Condition, Health, SiteCounts, Status, Version
 from skerry.model.asks import EventQuery
-from skerry.store import events, sites
+from skerry.store import Connection, events, sites
 from skerry.store.events import EventFilter
 from skerry.wire import FORMAT
 

@@ -1,7 +1,6 @@
 """Reading a tenant's apps: lists, details, history, why, and how far long work has come."""
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.core import views
 from skerry.core.auth import Caller
@@ -24,7 +23,7 @@ from skerry.model.ids import AppName, Digest
 from skerry.model.signed import Envelope
 from skerry.plan.placement.why import explain_site
 from skerry.plan.snapshot import FleetSnapshot
-from skerry.store import apps, events, facts, fleet, objects
+from skerry.store import Connection, apps, events, facts, fleet, objects
 from skerry.store.events import EventFilter
 from skerry.store.rows import read_page_token, write_page_token
 

@@ -1,11 +1,10 @@
 """Does everything exist that a revision names? Every problem at once, each with its place in the payload."""
 
-from sqlalchemy import Connection
 
 from skerry.model.app import AppRevision, ImageRef, Placement
 from skerry.model.errors import Problem
 from skerry.model.ids import SiteName, TenantName
-from skerry.store import sites, things
+from skerry.store import Connection, sites, things
 
 _SPREAD_WORDS = ("site", "node", "region", "country")
 

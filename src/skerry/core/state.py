@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.clock import Clock, Mint, Tasks, make_ulid
 from skerry.core.auth import Caller
@@ -19,7 +18,7 @@ from skerry.model.ids import CauseId, SiteName
 from skerry.model.signed import Envelope, Root
 from skerry.plan.liveness import SiteLiveness, Watch, judge, start_watch
 from skerry.safe.db import Db
-from skerry.store import access, sites
+from skerry.store import Connection, access, sites
 from skerry.store.audit import append_audit
 from skerry.store.blobs import BlobStore
 from skerry.sync.classes import LINK_PLANS, LinkClass

@@ -6,7 +6,6 @@ The core never looks into a layer: it keeps bytes under their digest and reads t
 from collections.abc import AsyncIterator
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.core.auth import Caller
 from skerry.core.manifests import read_manifest
@@ -19,7 +18,7 @@ from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope
 from skerry.operations import BLOB_BYTES_MAX
-from skerry.store import access, apps, events, facts, fleet, objects, things
+from skerry.store import Connection, access, apps, events, facts, fleet, objects, things
 from skerry.store.rows import read_page_token, write_page_token
 from skerry.store.scope import Scope
 from skerry.store.things import UNFINISHED, ImageRow, SecretRow

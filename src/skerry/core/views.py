@@ -8,7 +8,6 @@ import datetime
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.core.state import Core
 from skerry.core.wishes import app_state
@@ -24,7 +23,7 @@ from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import AppName, InstanceId, ServiceName, SiteName
 from skerry.model.observed import InstanceFact
 from skerry.plan.report import AppReport
-from skerry.store import apps, documents, facts
+from skerry.store import Connection, apps, documents, facts
 from skerry.store import sites as site_store
 from skerry.store.apps import AppRow, OperationRow
 from skerry.store.events import LoggedEvent

@@ -5,7 +5,6 @@ obeys is for the site to say.
 """
 
 import msgspec
-from sqlalchemy import Connection
 
 from skerry.core.auth import Caller
 from skerry.core.references import find_problems
@@ -17,7 +16,7 @@ from skerry.model.asks import RestartApp
 from skerry.model.errors import Invalid
 from skerry.model.ids import AppName, Digest, OperationId, digest_of
 from skerry.model.signed import Envelope, Kind, Tombstone
-from skerry.store import access, apps, events, fleet, objects
+from skerry.store import Connection, access, apps, events, fleet, objects
 from skerry.store.apps import AppRow, OperationKind
 from skerry.trust.floors import Floor
 from skerry.trust.held import Held, hold_tenants
