@@ -29,8 +29,8 @@ PARTS = {
     "VariableError": "what is wrong with a `${NAME}`",
 }
 
-#: Files of the model whose classes are shapes of the API or errors, and no nouns.
-SHAPES = ("src/skerry/model/answers.py", "src/skerry/model/asks.py", "src/skerry/model/errors.py")
+#: Files of the model whose classes are shapes of the API and of the signer's socket, or errors, and no nouns.
+SHAPES = tuple(f"src/skerry/model/{name}.py" for name in ("answers", "asks", "errors", "signing"))
 
 
 def expect_none(complaints: Iterable[str]) -> None:

@@ -6,7 +6,6 @@ watch     sites that fell silent or came back -> an event       each five second
 keep      counters into the store, old rows out, a snapshot     each minute, each hour
 """
 
-
 from skerry.clock import SECOND_US
 from skerry.core.state import Core
 from skerry.model.ids import SiteName

@@ -1,6 +1,5 @@
 """Does everything exist that a revision names? Every problem at once, each with its place in the payload."""
 
-
 from skerry.model.app import AppRevision, ImageRef, Placement
 from skerry.model.errors import Problem
 from skerry.model.ids import SiteName, TenantName
