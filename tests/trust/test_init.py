@@ -5,7 +5,7 @@ import sys
 
 PROBE = """
 import sys
-import skerry.trust.verify, skerry.trust.seal, skerry.trust.proof, skerry.trust.join, skerry.trust.call
+import skerry.trust.verify, skerry.trust.seal, skerry.trust.proof, skerry.trust.join
 roots = {name.partition(".")[0] for name in sys.modules}
 # msgspec takes typing_extensions along where it is installed.
 known = set(sys.stdlib_module_names) | {"skerry", "nacl", "_cffi_backend", "msgspec", "typing_extensions"}

@@ -82,8 +82,8 @@ def verify_envelope(
 ) -> Verified[Any] | Denied:
     """Verify one signed object of kind ``expect``; ``site`` is the verifier's own name, None at the core.
 
-    A document verified so is only its head: ``verify_document`` comes before acting on one. A call's nonce is checked
-    by ``call.check_call``.
+    A document verified so is only its head: ``verify_document`` comes before acting on one. A call's node
+    and nonce are checked by the node that gave the nonce out.
     """
     payload = open_envelope(envelope, held, expect)
     if isinstance(payload, Denied):
