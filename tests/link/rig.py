@@ -11,7 +11,8 @@ from typing import Any
 from skerry.clock import SeededMint, SystemClock, Tasks
 from skerry.link.admission import Quota
 from skerry.link.client import LinkDialer
-from skerry.link.ports import Endpoint, SpiffeName, Trust
+from skerry.link.dialling import Resolver, resolve_name
+from skerry.link.ports import Endpoint, Patience, SpiffeName, Trust
 from skerry.link.server import LinkListener
 from skerry.link.tls import make_server_context, make_unverified_context
 from skerry.model import limits
@@ -47,8 +48,8 @@ def make_trust(seed: int = 1) -> Trust:
     return Trust((make_authority(seed).certificate_der,), NAME)
 
 
-def make_dialer(seed: int = 1, *, dial_us: int = limits.LINK_DIAL_US_MAX) -> LinkDialer:
-    return LinkDialer(make_trust(seed), SeededMint("child"), dial_us=dial_us)
+def make_dialer(seed: int = 1, *, patience: Patience | None = None, resolve: Resolver = resolve_name) -> LinkDialer:
+    return LinkDialer(make_trust(seed), SeededMint("child"), patience=patience or Patience(), resolve=resolve)
 
 
 def make_listener(
@@ -56,7 +57,7 @@ def make_listener(
     *,
     read_roots: Callable[[int], bytes] = lambda after: b"roots after %d" % after,
     quota: Quota | None = None,
-    first_frame_us: int = limits.LINK_FIRST_FRAME_US_MAX,
+    patience: Patience | None = None,
     children_max: int = limits.LINK_CHILDREN_MAX,
 ) -> LinkListener:
     certificate, key = make_identity()
@@ -70,7 +71,7 @@ def make_listener(
         mint=SeededMint("parent"),
         tasks=tasks,
         quota=quota,
-        first_frame_us=first_frame_us,
+        patience=patience,
         children_max=children_max,
     )
 
@@ -110,7 +111,8 @@ async def hostile_parent(answer: Answer, identity: tuple[bytes, bytes] | None) -
         assert task is not None
         running.add(task)
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            # A cancelled one returns as well: asyncio 3.11 logs an error for a stream handler that ends otherwise.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await answer(reader, writer)
         finally:
             running.discard(task)

@@ -48,7 +48,7 @@ def test_an_endpoint_reads_as_a_root_document_writes_it(text: str, host: str, po
 
 
 @pytest.mark.parametrize(
-    "text", ["", "core", ":443", "core:", "core:0", "core:65536", "core:4 3", "a\r\nb:443", "core:٣"]
+    "text", ["", "core", ":443", "core:", "core:0", "core:65536", "core:4 3", "a\r\nb:443", "core:٣", "a..b:443"]
 )
 def test_what_is_no_endpoint_is_refused(text: str):
     with pytest.raises(ValueError, match="is no"):

@@ -2,7 +2,7 @@
 
 An HTTP head comes first and is handed to the end that made the channel (client.py, server.py); from ``begin_frames``
 on the stream is WebSocket frames. Reading pauses while received frames wait, ``send`` waits while written bytes do, and
-a peer that takes nothing for LINK_STALL_US_MAX is given up.
+a peer that takes nothing for long is given up.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import cast
 
 import msgspec
 
+from skerry.clock import SECOND_US
 from skerry.link.frames import (
     CloseCode,
     Frame,
@@ -24,10 +25,9 @@ from skerry.link.frames import (
     encode_close,
     encode_frame,
 )
-from skerry.link.ports import CloseReason, LinkClosed
+from skerry.link.ports import CloseReason, LinkClosed, Patience
 from skerry.model import limits
 
-SECOND_US = 1_000_000
 HEAD_END = b"\r\n\r\n"
 #: What a frame costs beside its bytes, so that endless empty frames fill the inbox too.
 _FRAME_COST_BYTES = 128
@@ -52,7 +52,10 @@ class Channel(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, take_head: Callable[["Channel", bytes, bytes], None], draw_mask: Callable[[], bytes] | None = None
+        self,
+        take_head: Callable[["Channel", bytes, bytes], None],
+        patience: Patience,
+        draw_mask: Callable[[], bytes] | None = None,
     ) -> None:
         self.nonce = b""
         self.server_digest = b""
@@ -62,6 +65,7 @@ class Channel(asyncio.BufferedProtocol):
         #: Called when the peer has proved itself; the listener counts who has not.
         self.on_proven: Callable[[], None] | None = None
         self._take_head: Callable[[Channel, bytes, bytes], None] | None = take_head
+        self._patience = patience
         self._draw_mask = draw_mask
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -122,12 +126,14 @@ class Channel(asyncio.BufferedProtocol):
         self._inbox.clear()
         self._inbox_bytes = 0
         self._pace_reading()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.LINK_CLOSE_US_MAX / SECOND_US):
-                await self.wait_lost()
-        if self._transport is not None:
-            self._transport.abort()
-            await self.wait_lost()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.close_us / SECOND_US):
+                    await self.wait_lost()
+        finally:  # who cancels a goodbye wants it over, not left open
+            if self._transport is not None:
+                self._transport.abort()
+        await self.wait_lost()
 
     # --- for the two ends --------------------------------------------------------------------------------------------
 
@@ -215,7 +221,7 @@ class Channel(asyncio.BufferedProtocol):
         """The network does not keep up: senders wait, and not for ever."""
         self._writing_paused = True
         self._stall_timer = self._loop.call_later(
-            limits.LINK_STALL_US_MAX / SECOND_US, self.give_up, CloseReason.STALLED, "written bytes do not get through"
+            self._patience.stall_us / SECOND_US, self.give_up, CloseReason.STALLED, "written bytes do not get through"
         )
 
     def resume_writing(self) -> None:
@@ -236,7 +242,7 @@ class Channel(asyncio.BufferedProtocol):
             self._hand_over_head(head, rest)
         elif len(self._head) > limits.LINK_HEAD_BYTES_MAX:
             self._head = bytearray()
-            self.give_up(CloseReason.TOO_BIG, "an HTTP head without end")
+            self._hand_over_head(HEAD_END, b"")  # a head without end is as good as one that says nothing
 
     def _hand_over_head(self, head: bytes, rest: bytes) -> None:
         take_head, self._take_head = self._take_head, None

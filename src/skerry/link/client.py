@@ -15,9 +15,9 @@ from websockets.exceptions import InvalidHandshake
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
-from skerry.clock import Mint
-from skerry.link.channel import HEAD_END, SECOND_US, Channel
-from skerry.link.dialling import Deadline, open_tls
+from skerry.clock import SECOND_US, Mint
+from skerry.link.channel import HEAD_END, Channel
+from skerry.link.dialling import Deadline, Resolver, open_tls, resolve_name
 from skerry.link.heads import (
     LINK_PATH,
     NONCE_BYTES,
@@ -28,7 +28,7 @@ from skerry.link.heads import (
     read_count,
     read_status,
 )
-from skerry.link.ports import CloseReason, ConnectFailed, Connection, ConnectReason, Endpoint, Trust
+from skerry.link.ports import CloseReason, ConnectFailed, Connection, ConnectReason, Endpoint, Patience, Trust
 from skerry.link.tls import digest_der, is_named, list_names, make_client_context, make_unverified_context
 from skerry.model import limits
 
@@ -38,21 +38,30 @@ _PAGES = frozenset({*range(200, 400), 511})
 _BUSY = frozenset({429, 503})
 #: What ``Retry-After`` is cut to: a broken parent cannot send a site away for good.
 _RETRY_AFTER_S_MAX = 3600
+_PATIENCE = Patience()
 _HeadFuture = asyncio.Future[tuple[bytes, bytes]]
 
 
 class LinkDialer:
     """Implements ``ports.Dialer`` with TLS 1.3 and a WebSocket. A new root, with other authorities, is a new dialer."""
 
-    def __init__(self, trust: Trust, mint: Mint, *, dial_us: int = limits.LINK_DIAL_US_MAX) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        mint: Mint,
+        *,
+        patience: Patience = _PATIENCE,
+        resolve: Resolver = resolve_name,
+    ) -> None:
         self._context = make_client_context(trust)
         self._name = trust.name
         self._mint = mint
-        self._dial_us = dial_us
+        self._patience = patience
+        self._resolve = resolve
 
     async def dial(self, endpoint: Endpoint) -> Connection:
         """Open a connection to the link listener at ``endpoint``; raise ConnectFailed with the reason."""
-        deadline = Deadline(self._dial_us)
+        deadline = Deadline(self._patience.dial_us)
         heads: _HeadFuture = asyncio.get_running_loop().create_future()
 
         def take_head(_channel: Channel, head: bytes, rest: bytes) -> None:
@@ -60,7 +69,12 @@ class LinkDialer:
                 heads.set_result((head, rest))
 
         _transport, channel = await open_tls(
-            endpoint, self._context, lambda: Channel(take_head, self._draw_mask), deadline
+            endpoint,
+            self._context,
+            lambda: Channel(take_head, self._patience, self._draw_mask),
+            patience=self._patience,
+            deadline=deadline,
+            resolve=self._resolve,
         )
         try:
             self._check_peer(channel)
@@ -82,16 +96,23 @@ class LinkDialer:
         return self._mint.draw(4)
 
 
-async def fetch_roots(endpoint: Endpoint, after: int, *, dial_us: int = limits.LINK_DIAL_US_MAX) -> bytes:
+async def fetch_roots(
+    endpoint: Endpoint, after: int, *, patience: Patience = _PATIENCE, resolve: Resolver = resolve_name
+) -> bytes:
     """Return the answer to ``GET /v1/roots?after=N``, at most ROOTS_BYTES_MAX; raise ConnectFailed.
 
     Over an unverified connection: what comes proves itself or is thrown away, and nothing but ``after`` is sent.
     """
-    deadline = Deadline(dial_us)
+    deadline = Deadline(patience.dial_us)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limits.LINK_HEAD_BYTES_MAX)
     transport, protocol = await open_tls(
-        endpoint, make_unverified_context(), lambda: asyncio.StreamReaderProtocol(reader), deadline
+        endpoint,
+        make_unverified_context(),
+        lambda: asyncio.StreamReaderProtocol(reader),
+        patience=patience,
+        deadline=deadline,
+        resolve=resolve,
     )
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     request = f"GET {ROOTS_PATH}?after={after} HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n"

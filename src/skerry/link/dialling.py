@@ -1,25 +1,28 @@
 """The lower half of a dial: name, address, HTTP proxy, TLS; every failure typed by the step in which it happened.
 
-Names are looked up in the event loop's executor, because resolvers block; everything else is non-blocking.
+Names are looked up in the event loop's executor, because the system's resolver blocks; all else is non-blocking.
 """
 
 import asyncio
 import errno
-import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
-from skerry.link.channel import HEAD_END, SECOND_US
+from skerry.clock import SECOND_US
+from skerry.link.channel import HEAD_END
 from skerry.link.heads import parse_head, read_status
-from skerry.link.ports import ConnectFailed, ConnectReason, Endpoint, Proxy
+from skerry.link.ports import ConnectFailed, ConnectReason, Endpoint, Patience, Proxy, parse_endpoint
 from skerry.model import limits
 
 _T = TypeVar("_T")
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 #: Family and socket address, as the socket module wants them.
-_Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+#: From name and port to addresses, best first; raises OSError when there are none.
+Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES})
 _RESET = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
@@ -40,11 +43,24 @@ class Deadline:
             raise ConnectFailed(reason, detail) from None
 
 
+async def resolve_name(host: str, port: int) -> list[Address]:
+    """Ask the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, cast("tuple[str, int]", address)) for family, _type, _protocol, _name, address in found]
+
+
 async def open_tls(
-    endpoint: Endpoint, context: ssl.SSLContext, factory: Callable[[], _P], deadline: Deadline
+    endpoint: Endpoint,
+    context: ssl.SSLContext,
+    factory: Callable[[], _P],
+    *,
+    patience: Patience,
+    deadline: Deadline,
+    resolve: Resolver,
 ) -> tuple[asyncio.Transport, _P]:
     """Return transport and the protocol that ``factory`` makes once TLS to ``endpoint`` stands; raise ConnectFailed."""
-    sock = await deadline.wait(_connect(endpoint), ConnectReason.TIMEOUT, f"no answer from {endpoint}")
+    connecting = _connect(endpoint, resolve, patience)
+    sock = await deadline.wait(connecting, ConnectReason.TIMEOUT, f"no answer from {endpoint}")
     if endpoint.proxy is not None:
         try:
             asking = _ask_proxy(sock, endpoint, endpoint.proxy)
@@ -52,71 +68,71 @@ async def open_tls(
         except BaseException:
             sock.close()
             raise
-    beginning = _begin_tls(sock, endpoint, context, factory)  # from here on the socket is the event loop's
+    beginning = _begin_tls(sock, endpoint, context, factory, patience)  # from here on the socket is the event loop's
     return await deadline.wait(beginning, ConnectReason.STALLED, f"connected to {endpoint}, then no TLS came through")
 
 
-async def _connect(endpoint: Endpoint) -> socket.socket:
+async def _connect(endpoint: Endpoint, resolve: Resolver, patience: Patience) -> socket.socket:
     proxy = endpoint.proxy
-    addresses = await (_look_up(proxy.host, proxy.port, ()) if proxy else _look_up_endpoint(endpoint))
+    known = () if proxy else endpoint.addresses
+    host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
+    try:
+        async with asyncio.timeout(patience.connect_us / SECOND_US):
+            addresses = _alternate_families(await resolve(host, port))
+    except OSError as error:  # which TimeoutError is, too
+        if not known:
+            raise ConnectFailed(ConnectReason.DNS, f"{host} does not resolve: {error or 'no answer'}") from None
+        addresses = [_read_address(address) for address in known]
     failures: list[ConnectFailed] = []
     for family, address in addresses[: limits.ADDRESSES_TRIED_MAX]:
         try:
-            return await _connect_address(family, address)
+            return await _connect_address(family, address, patience)
         except ConnectFailed as failure:
             failures.append(failure)
     detail = "; ".join(failure.detail for failure in failures)
+    if not failures:
+        raise ConnectFailed(ConnectReason.DNS, f"{proxy or endpoint} resolves to nothing")
     raise ConnectFailed(ConnectReason.PROXY if proxy else failures[-1].reason, detail)
 
 
-async def _look_up_endpoint(endpoint: Endpoint) -> list[_Address]:
-    return await _look_up(endpoint.host, endpoint.port, endpoint.addresses)
-
-
-async def _look_up(host: str, port: int, known: tuple[str, ...]) -> list[_Address]:
-    """Return the addresses of ``host``, families by turns; those ``known`` from before when the name is dead."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(limits.LINK_CONNECT_US_MAX / SECOND_US):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
-        if not known:
-            raise ConnectFailed(ConnectReason.DNS, f"{host} does not resolve: {error or 'no answer'}") from None
-        return [_read_address(address, port) for address in known]
-    by_family: dict[int, list[_Address]] = {}
-    for family, _type, _protocol, _name, address in found:
-        by_family.setdefault(family, []).append((family, cast("tuple[str, int]", address)))
+def _alternate_families(found: list[Address]) -> list[Address]:
+    """Take the families by turns, so that a dead one costs one try between two of the other."""
+    by_family: dict[int, list[Address]] = {}
+    for family, address in found:
+        by_family.setdefault(family, []).append((family, address))
     longest = max(map(len, by_family.values()), default=0)
     return [held[index] for index in range(longest) for held in by_family.values() if index < len(held)]
 
 
-def _read_address(text: str, port: int) -> _Address:
-    version = ipaddress.ip_address(text).version
-    return (socket.AF_INET if version == 4 else socket.AF_INET6), (text, port)
+def _read_address(text: str) -> Address:
+    known = parse_endpoint(text)
+    return (socket.AF_INET6 if ":" in known.host else socket.AF_INET), (known.host, known.port)
 
 
-async def _connect_address(family: int, address: tuple[str, int] | tuple[str, int, int, int]) -> socket.socket:
+async def _connect_address(
+    family: int, address: tuple[str, int] | tuple[str, int, int, int], patience: Patience
+) -> socket.socket:
     host = address[0]
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        set_stall_limit(sock)
-        async with asyncio.timeout(limits.LINK_CONNECT_US_MAX / SECOND_US):
+        set_stall_limit(sock, patience)
+        async with asyncio.timeout(patience.connect_us / SECOND_US):
             await asyncio.get_running_loop().sock_connect(sock, address)
     except TimeoutError:
         sock.close()
         raise ConnectFailed(ConnectReason.TIMEOUT, f"{host} does not answer") from None
     except OSError as error:
         sock.close()
-        raise ConnectFailed(_classify(error), f"{host}: {error.strerror or error}") from None
+        raise ConnectFailed(_classify(error), f"{host}: {_explain(error)}") from None
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def set_stall_limit(sock: socket.socket) -> None:
+def set_stall_limit(sock: socket.socket, patience: Patience) -> None:
     """Have the kernel end a connection whose written bytes stay unacknowledged: half-open ones go by themselves."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limits.LINK_STALL_US_MAX // 1000)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience.stall_us // 1000)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -135,7 +151,7 @@ async def _ask_proxy(sock: socket.socket, endpoint: Endpoint, proxy: Proxy) -> N
                 raise ConnectFailed(ConnectReason.PROXY, f"{proxy} is no HTTP proxy")
         status = read_status(parse_head(head[: head.index(HEAD_END) + len(HEAD_END)]))
     except OSError as error:
-        raise ConnectFailed(ConnectReason.PROXY, f"{proxy}: {error.strerror or error}") from None
+        raise ConnectFailed(ConnectReason.PROXY, f"{proxy}: {_explain(error)}") from None
     except ValueError as error:
         raise ConnectFailed(ConnectReason.PROXY, f"{proxy} is no HTTP proxy: {error}") from None
     if status // 100 == 3 or status == 511:
@@ -147,7 +163,7 @@ async def _ask_proxy(sock: socket.socket, endpoint: Endpoint, proxy: Proxy) -> N
 
 
 async def _begin_tls(
-    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, factory: Callable[[], _P]
+    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, factory: Callable[[], _P], patience: Patience
 ) -> tuple[asyncio.Transport, _P]:
     try:
         return await asyncio.get_running_loop().create_connection(
@@ -155,8 +171,8 @@ async def _begin_tls(
             sock=sock,
             ssl=context,
             server_hostname=endpoint.host,
-            ssl_handshake_timeout=limits.LINK_DIAL_US_MAX / SECOND_US,
-            ssl_shutdown_timeout=limits.LINK_CLOSE_US_MAX / SECOND_US,
+            ssl_handshake_timeout=patience.dial_us / SECOND_US,
+            ssl_shutdown_timeout=patience.close_us / SECOND_US,
         )
     except ssl.SSLCertVerificationError as error:
         raise ConnectFailed(ConnectReason.TLS_UNTRUSTED, error.verify_message) from None
@@ -165,7 +181,7 @@ async def _begin_tls(
     except TimeoutError:
         raise ConnectFailed(ConnectReason.STALLED, f"connected to {endpoint}, then no TLS came through") from None
     except OSError as error:
-        raise ConnectFailed(_classify(error), f"{endpoint} during TLS: {error.strerror or error}") from None
+        raise ConnectFailed(_classify(error), f"{endpoint} during TLS: {_explain(error)}") from None
 
 
 def _classify(error: OSError) -> ConnectReason:
@@ -174,3 +190,8 @@ def _classify(error: OSError) -> ConnectReason:
     if error.errno in _RESET or isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return ConnectReason.RESET
     return ConnectReason.REFUSED
+
+
+def _explain(error: OSError) -> str:
+    """Say what the system says; asyncio's own texts repeat the address instead."""
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

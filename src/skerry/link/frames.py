@@ -6,6 +6,7 @@ Opening handshakes are the websockets library's (client.py, server.py). Measured
 """
 
 import enum
+from collections.abc import Iterator
 
 import msgspec
 
@@ -75,23 +76,24 @@ class FrameReader:
         self._message = bytearray()
         self._fragmented = False
 
-    def feed(self, data: memoryview) -> list[Frame]:
-        """Take what arrived and return the frames that it completes; raise FrameError once the peer breaks a rule."""
+    def feed(self, data: memoryview) -> Iterator[Frame]:
+        """Take what arrived and yield the frames that it completes; raise FrameError where the peer breaks a rule.
+
+        To be run to its end: what is left of ``data`` is kept only then.
+        """
         if self._held:
             self._held += data
             if len(self._held) < self._needed:
-                return []
+                return
             data = memoryview(self._held)
-        frames: list[Frame] = []
         at = 0
         while (end := self._find_end(data, at)) is not None:
             frame = self._take(data, at, end)
             at = end
             if frame is not None:
-                frames.append(frame)
+                yield frame
         if self._held or at < len(data):
             self._held = bytearray(data[at:])
-        return frames
 
     def _find_end(self, data: memoryview, at: int) -> int | None:
         """Return where the frame at ``at`` ends, None (and what is needed) when that lies beyond ``data``."""

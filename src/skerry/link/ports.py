@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from skerry.model import limits
 from skerry.model.errors import Unavailable
 
 #: A DNS name or a literal address, at most as long as DNS allows.
@@ -41,7 +42,7 @@ class ConnectFailed(Unavailable):
     """A dial failed; dialling again later is the remedy for every reason but the TLS ones."""
 
     def __init__(self, reason: ConnectReason, detail: str, *, retry_after_us: int | None = None) -> None:
-        super().__init__("E-CONNECT", f"{reason}: {detail}")
+        super().__init__("E-CONNECT", detail)
         self.reason = reason
         #: With ``BUSY``: how long the parent asks to stay away.
         self.retry_after_us = retry_after_us
@@ -63,7 +64,7 @@ class LinkClosed(Unavailable):
     """The connection is over. Frames that had arrived whole before were delivered; sent ones may not have been."""
 
     def __init__(self, reason: CloseReason, detail: str = "", *, code: int = 1006) -> None:
-        super().__init__("E-LINK-CLOSED", f"{reason}: {detail}" if detail else str(reason))
+        super().__init__("E-LINK-CLOSED", detail or str(reason))
         self.reason = reason
         #: WebSocket close code; 1006 when none was exchanged.
         self.code = code
@@ -107,13 +108,16 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     host: str
     port: int = 443
-    #: Addresses that worked before, tried when the name does not resolve (faults.md N14).
+    #: ``Connection.peer`` of connections that were made before without a proxy, literal addresses with their ports:
+    #: dialled when the name does not resolve (faults.md N14).
     addresses: tuple[str, ...] = ()
     proxy: Proxy | None = None
 
     def __post_init__(self) -> None:
-        """Keep what could end a header line out of the requests that name the endpoint."""
-        if not _HOST.fullmatch(self.host) or not 0 < self.port < 65536:
+        """Refuse what cannot be looked up, and what could end the header lines that name the endpoint."""
+        labels = self.host.removesuffix(".").split(".") if ":" not in self.host else []
+        named = _HOST.fullmatch(self.host) and all(0 < len(label) < 64 for label in labels)
+        if not named or not 0 < self.port < 65536:
             raise ValueError(f"{self.host!r} port {self.port} is no endpoint")
 
     def __str__(self) -> str:
@@ -128,6 +132,16 @@ def parse_endpoint(text: str) -> Endpoint:
     if not colon or not _PORT.fullmatch(port):
         raise ValueError(f"{text!r} is no host:port")
     return Endpoint(host, int(port))
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long an end of a real transport waits for the other, in microseconds."""
+
+    dial_us: int = limits.LINK_DIAL_US_MAX
+    connect_us: int = limits.LINK_CONNECT_US_MAX
+    first_frame_us: int = limits.LINK_FIRST_FRAME_US_MAX
+    stall_us: int = limits.LINK_STALL_US_MAX
+    close_us: int = limits.LINK_CLOSE_US_MAX
 
 
 class Connection(Protocol):
@@ -145,7 +159,7 @@ class Connection(Protocol):
 
     @property
     def peer(self) -> str:
-        """``address:port`` of the other end, for display and as ``Endpoint.addresses``."""
+        """``address:port`` of the other end, a proxy where there is one; see ``Endpoint.addresses``."""
         ...
 
     @property

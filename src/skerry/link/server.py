@@ -27,7 +27,7 @@ from skerry.link.admission import Admission, Quota, Verdict, name_source
 from skerry.link.channel import Channel
 from skerry.link.dialling import set_stall_limit
 from skerry.link.heads import LINK_PATH, NONCE_BYTES, NONCE_HEADER, ROOTS_PATH, make_answer, parse_head, read_count
-from skerry.link.ports import CloseReason, Handler, LinkClosed
+from skerry.link.ports import CloseReason, Handler, LinkClosed, Patience
 from skerry.link.tls import digest_certificate, make_server_context
 from skerry.model import limits
 
@@ -70,7 +70,7 @@ class LinkListener:
         mint: Mint,
         tasks: Tasks,
         quota: Quota | None = None,
-        first_frame_us: int = limits.LINK_FIRST_FRAME_US_MAX,
+        patience: Patience | None = None,
         children_max: int = limits.LINK_CHILDREN_MAX,
     ) -> None:
         self._context = make_server_context(certificate_pem, key_pem)
@@ -81,7 +81,7 @@ class LinkListener:
         self._mint = mint
         self._tasks = tasks
         self._admission = Admission(quota or Quota())
-        self._first_frame_s = first_frame_us / SECOND_US
+        self._patience = patience or Patience()
         self._children_max = children_max
         self._listening: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -90,8 +90,8 @@ class LinkListener:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, when 0 was asked for."""
-        return cast("int", self._listening.getsockname()[1]) if self._listening is not None else self._bind[1]
+        """The port that is listened on; once listening a real one, when 0 was asked for."""
+        return self._bind[1]
 
     async def serve(self, handler: Handler) -> None:
         """Begin to listen; raise OSError when the port cannot be had."""
@@ -99,6 +99,7 @@ class LinkListener:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._listening.setblocking(False)
+        self._bind = (host, cast("int", self._listening.getsockname()[1]))
         self._accepting = self._tasks.start("link listener", self._accept(self._listening, handler))
 
     async def stop(self) -> None:
@@ -139,11 +140,11 @@ class LinkListener:
         """Carry one connection from TLS to the end of its handler."""
         unproven = contextlib.ExitStack()
         unproven.callback(self._admission.release, source)
-        channel = Channel(self._answer)
+        channel = Channel(self._answer, self._patience)
         channel.on_proven = unproven.close
         with unproven:
             try:
-                async with asyncio.timeout(self._first_frame_s):
+                async with asyncio.timeout(self._patience.first_frame_us / SECOND_US):
                     await self._begin_tls(sock, channel)
                     await channel.wait_frame()
             except TimeoutError:
@@ -161,13 +162,13 @@ class LinkListener:
             await self._run(channel, handler)
 
     async def _begin_tls(self, sock: socket.socket, channel: Channel) -> None:
-        set_stall_limit(sock)
+        set_stall_limit(sock, self._patience)
         await asyncio.get_running_loop().connect_accepted_socket(
             lambda: channel,
             sock,
             ssl=self._context,
-            ssl_handshake_timeout=self._first_frame_s + 1,  # the deadline around it is the one that counts
-            ssl_shutdown_timeout=limits.LINK_CLOSE_US_MAX / SECOND_US,
+            ssl_handshake_timeout=self._patience.first_frame_us / SECOND_US + 1,  # the deadline around it counts
+            ssl_shutdown_timeout=self._patience.close_us / SECOND_US,
         )
 
     async def _run(self, channel: Channel, handler: Handler) -> None:
