@@ -47,10 +47,12 @@ class Planner:
 
             plan = plan_fleet(await self._core.db.read(load))
             if not plan.documents and not plan.understood and plan.reports == self._reports:
+                self._core.planned = plan.version
                 return
             changed = await self._record(plan)
             if changed is None:
                 continue
+            self._core.planned = plan.version
             self._reports = plan.reports
             self._core.events.ring()
             self._publish(changed)

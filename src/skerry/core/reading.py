@@ -221,7 +221,8 @@ def _summarise_revision(row: apps.RevisionRow, envelope: Envelope | None, app: a
 def _view_operation(core: Core, connection: Connection, caller: Caller, row: apps.OperationRow) -> OperationView:
     app = apps.find_app(connection, row.tenant, row.app)
     report = apps.read_reports(connection, row.tenant, row.app).get(row.app)
-    return views.view_operation(row, app, views.read_instances(core, connection, caller.scope, app=row.app), report)
+    instances = views.read_instances(core, connection, caller.scope, app=row.app)
+    return views.view_operation(row, app, instances, report, core.planned)
 
 
 def _list_conditions(

@@ -95,6 +95,8 @@ class Core:
         self.events = Bell()
         self.wishes = Bell()
         self.records = Bell()
+        #: Version of the wishes that the newest plan stands on; 0 until this core has planned once.
+        self.planned = 0
         self.sites: Sites | None = None
         self.roots: tuple[Envelope, ...] = ()
         #: Site to the boot time at which it was last heard, and the class of its link.

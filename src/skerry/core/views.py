@@ -104,17 +104,17 @@ def list_unplaced(report: AppReport | None) -> tuple[Unplaced, ...]:
 
 
 def view_operation(
-    row: OperationRow, app: AppRow | None, instances: list[Instance], report: AppReport | None
+    row: OperationRow, app: AppRow | None, instances: list[Instance], report: AppReport | None, planned: int
 ) -> OperationView:
-    """Compute how far long work has come."""
+    """Compute how far long work has come; ``planned`` is the version that the newest plan stands on."""
     ended = app is None or not app.revision_number
     chosen = [each for each in instances if each.wanted or (ended and each.view.phase)]
     waiting = [each for each in chosen if not each.ready]
     silent = sum(each.view.site_state != "online" for each in waiting)
-    planned = report is not None and report.number >= row.number
-    refused = len(report.refused) if planned and report is not None and not ended else 0
+    considered = planned >= row.version
+    refused = len(report.refused) if considered and report is not None and not ended else 0
     moved_on = app is not None and app.number > row.number
-    over = planned and len(waiting) == silent and not refused
+    over = considered and len(waiting) == silent and not refused
     return OperationView(
         operation=row.operation,
         kind=row.kind,

@@ -252,6 +252,7 @@ class WishesPart(Part):
                 kind=kind,
                 app=row.app,
                 number=row.number,
+                version=fleet.read_version(connection),
                 cause=stamp.cause,
                 started_us=stamp.now_us,
             ),

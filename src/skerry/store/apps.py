@@ -60,6 +60,8 @@ class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: OperationKind
     app: AppName
     number: int
+    #: Number of the whole core's wishes with this one.
+    version: int
     cause: CauseId
     started_us: int
 
@@ -225,6 +227,7 @@ def _read_operation(row: Row[Any]) -> OperationRow:
         kind=row.kind,
         app=AppName(row.app),
         number=row.number,
+        version=row.version,
         cause=CauseId(row.cause),
         started_us=row.started_us,
     )

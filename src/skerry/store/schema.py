@@ -193,6 +193,8 @@ OPERATIONS = Table(
     _text("kind"),
     _text("app"),
     _whole("number"),
+    #: Number of the whole core's wishes with this one: a plan that stands on less knows nothing of it.
+    _whole("version"),
     _text("cause"),
     _whole("started_us"),
     Index("operations_by_tenant", "tenant", "operation"),

@@ -132,6 +132,7 @@ CREATE TABLE operations (
     kind VARCHAR NOT NULL,
     app VARCHAR NOT NULL,
     number INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     cause VARCHAR NOT NULL,
     started_us INTEGER NOT NULL,
     PRIMARY KEY (operation)
