@@ -4,14 +4,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from tests.e2e.lab_site import Site
 from tests.tidy.sources import ROOT
 
 FOLDER = ROOT / "packaging" / "systemd"
-UNITS = sorted(path.name for path in FOLDER.glob("*.service"))
+UNITS = sorted(path.name for path in FOLDER.iterdir())
 
 #: Exposure that `systemd-analyze security` may find, in tenths. The agent writes firewall rules, so it may more.
+# podman is not rated: it makes containers, so it may do everything.
 EXPOSURE_MAX = {"skerry-core.service": 15, "skerry-signer.service": 15, "skerry-agent.service": 35}
 
 
@@ -33,11 +36,11 @@ def run_analyze(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_there_is_one_unit_for_each_program():
-    assert sorted(EXPOSURE_MAX) == UNITS
+def test_there_is_one_unit_for_each_program_and_two_for_podman():
+    assert sorted([*EXPOSURE_MAX, "skerry-podman.service", "skerry-podman.socket"]) == UNITS
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
 def test_every_unit_reports_and_is_watched_and_restarted_for_ever(name):
     settings = read_settings(name)
     assert settings["Type"] == ["notify"]
@@ -50,14 +53,49 @@ def test_every_unit_reports_and_is_watched_and_restarted_for_ever(name):
     assert settings["ProtectSystem"] == ["strict"]
 
 
-def test_stopping_the_agent_stops_nothing_else():
-    assert read_settings("skerry-agent.service")["KillMode"] == ["process"]
+@pytest.mark.parametrize("name", ["skerry-agent.service", "skerry-podman.service"])
+def test_stopping_stops_no_container_and_takes_none_of_its_files(name):
+    settings = read_settings(name)
+    assert settings["KillMode"] == ["process"]
+    assert settings["RuntimeDirectoryPreserve"] == ["yes"]
+
+
+def test_podman_sees_the_files_as_the_machine_does():
+    """A mount made in a view of its own would be gone with it, and with it the container for the next podman."""
+    settings = read_settings("skerry-podman.service")
+    assert not [key for key in settings if key.startswith(("Protect", "Private", "ReadOnly", "MountFlags"))]
+
+
+def test_podman_is_asked_as_the_lab_asks_it(tmp_path):
+    """What the end-to-end tests run with is what is shipped; paths differ, and limits that a test machine needs."""
+    site = Site(tmp_path, "one", tmp_path / "one", 1)
+    site.install()
+    lab = tomllib.loads(site.containers_conf.read_text())
+    shipped = tomllib.loads((ROOT / "packaging" / "podman" / "containers.conf").read_text())
+    lab["containers"].pop("default_ulimits", None)
+    lab["engine"].pop("events_logfile_max_size")
+    assert blank_paths(shipped) == blank_paths(lab)
+
+
+def blank_paths(settings):
+    return {
+        section: {key: "a path" if str(value).startswith("/") else value for key, value in values.items()}
+        for section, values in settings.items()
+    }
 
 
 def test_the_core_and_the_signer_are_different_users_without_capabilities():
     core, signer = read_settings("skerry-core.service"), read_settings("skerry-signer.service")
     assert core["User"] != signer["User"]
     assert core["CapabilityBoundingSet"] == signer["CapabilityBoundingSet"] == [""]
+
+
+def test_every_user_and_group_of_a_unit_is_made():
+    made = re.findall(r"^([ug]) (\S+)", (ROOT / "packaging" / "sysusers" / "skerry.conf").read_text(), re.MULTILINE)
+    for name in EXPOSURE_MAX:
+        settings = read_settings(name)
+        assert {("u", user) for user in settings.get("User", [])} <= set(made)
+        assert {("g", group) for group in settings.get("Group", [])} <= set(made)
 
 
 def test_the_agent_waits_for_no_network():
@@ -74,7 +112,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
 def test_the_exposure_stays_low(name, tmp_path):
     limit = f"--threshold={EXPOSURE_MAX[name]}"
     done = run_analyze(tmp_path, "security", "--no-pager", "--offline=true", limit, f"./{name}")
