@@ -10,13 +10,19 @@ from pathlib import Path
 
 from tools.gen.errors import make_error_page
 from tools.gen.limits import make_limits_page
-from tools.gen.operations import make_operations_page
+from tools.gen.operations import make_openapi, make_operations_page
 from tools.gen.wire import make_wire_page
 
 #: A generator gets the root of the checkout and returns texts by file name below docs/generated/.
 Generator = Callable[[Path], dict[str, str]]
 
-GENERATORS: tuple[Generator, ...] = (make_error_page, make_limits_page, make_operations_page, make_wire_page)
+GENERATORS: tuple[Generator, ...] = (
+    make_error_page,
+    make_limits_page,
+    make_openapi,
+    make_operations_page,
+    make_wire_page,
+)
 
 
 def make_pages(root: Path, generators: tuple[Generator, ...] = GENERATORS) -> dict[str, str]:

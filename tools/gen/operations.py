@@ -1,7 +1,9 @@
-"""The page of operations: every entry of src/skerry/operations.py, built ones first."""
+"""The page of operations, built ones first, and the description of the API for programs (OpenAPI 3.1)."""
 
+import json
 from pathlib import Path
 
+from skerry.api.openapi import describe_api
 from skerry.operations import OPERATIONS, Operation
 
 _AUDIENCE = {"public": "anybody", "tenant": "tenant", "operator": "operator", "either": "tenant or operator"}
@@ -32,3 +34,8 @@ def make_operations_page(_: Path) -> dict[str, str]:
     ]
     tail = ["", "## Not built yet", "", "Refused with `E-NOT-YET`.", "", "| Route | What it will do |", "|---|---|"]
     return {"operations.md": "\n".join([*head, *built, *(tail if later else []), *later, ""])}
+
+
+def make_openapi(_: Path) -> dict[str, str]:
+    """Make openapi.json, the same that a core serves."""
+    return {"openapi.json": json.dumps(describe_api(), indent=1, ensure_ascii=False) + "\n"}
