@@ -207,7 +207,7 @@ def test_an_upload_goes_on_where_the_core_has_stopped():
     def state(have, complete=False):
         return httpx2.Response(200, json={"digest": "d", "have_bytes": have, "complete": complete})
 
-    client = make_client(give(state(0), httpx2.WriteError("cut"), state(4), state(10, True)))
+    client = make_client(give(problem(404), httpx2.WriteError("cut"), state(4), state(10, True)))
     told = []
     digest = "sha256:" + "0" * 64
     done = client.upload_blob(digest, 10, lambda offset: iter([blob[offset:]]), told.append)

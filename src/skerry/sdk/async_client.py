@@ -10,7 +10,8 @@ import msgspec
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, LogQuery
-from skerry.model.errors import Unavailable
+from skerry.model.errors import NotFound, Unavailable
+from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
 from skerry.sdk.client import count_bytes, read_event, read_id, refusal_of
 from skerry.sdk.faces import AsyncFaces
@@ -129,7 +130,10 @@ class AsyncClient(AsyncFaces):
         ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
         async for attempt in self._retries(ask, None):
             with attempt:
-                state = await self.send(ask)
+                try:
+                    state = await self.send(ask)
+                except NotFound:
+                    state = BlobState(digest=Digest(digest), have_bytes=0, complete=False)
                 progress(size if state.complete else state.have_bytes)
                 if state.complete:
                     return state

@@ -14,7 +14,8 @@ import msgspec
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, LogQuery
-from skerry.model.errors import SkerryError, Unavailable
+from skerry.model.errors import NotFound, SkerryError, Unavailable
+from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
 from skerry.sdk.errors import read_problem
 from skerry.sdk.faces import Faces
@@ -135,7 +136,10 @@ class Client(Faces):
         ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
         for attempt in self._retries(ask, None):
             with attempt:
-                state = self.send(ask)
+                try:
+                    state = self.send(ask)
+                except NotFound:
+                    state = BlobState(digest=Digest(digest), have_bytes=0, complete=False)
                 progress(size if state.complete else state.have_bytes)
                 if state.complete:
                     return state
