@@ -24,7 +24,7 @@ def test_pure_rooms_wait_for_nothing():
 
 
 def test_every_file_is_imported_or_a_program():
-    expect_none(code.find_unimported(read_product()))
+    expect_none(code.find_unimported(read_product(), read_python("tests")))
 
 
 def test_only_the_command_line_prints():

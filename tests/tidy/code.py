@@ -9,6 +9,9 @@ from tests.tidy.sources import Source
 #: Rooms without effects (docs/architecture.md, Directions 1).
 PURE_ROOMS = ("model", "wire", "manifest", "trust", "plan", "sync", "operations")
 
+#: Rooms that exist for tests, ours and other people's.
+TEST_ROOMS = ("sim", "testing")
+
 #: Files that print: the command line, and programs of this checkout.
 PRINTERS = ("src/skerry/cli/", "src/skerry/sim/__main__.py")
 
@@ -40,13 +43,16 @@ def list_imports(source: Source) -> set[str]:
     return found
 
 
-def find_unimported(sources: Iterable[Source]) -> Iterator[str]:
-    """Every file is imported by another one or is a program of its own."""
+def find_unimported(sources: Iterable[Source], tests: Iterable[Source] = ()) -> Iterator[str]:
+    """Every file is imported by another one or is a program; what is there for tests may be imported by them alone."""
     files = list(sources)
     imported = {(name, source.path) for source in files for name in list_imports(source)}
+    tested = {name for source in tests for name in list_imports(source)}
     for source in files:
         is_program = source.path.endswith(("__init__.py", "__main__.py")) or "__name__ ==" in source.text
-        if not is_program and not any(name == source.module and path != source.path for name, path in imported):
+        is_used = any(name == source.module and path != source.path for name, path in imported)
+        is_for_tests = source.room in TEST_ROOMS and source.module in tested
+        if not (is_program or is_used or is_for_tests):
             yield f"{source.path}: nothing in src imports it"
 
 

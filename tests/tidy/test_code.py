@@ -45,6 +45,14 @@ def test_a_program_need_not_be_imported():
     assert list(code.find_unimported([program, script])) == []
 
 
+def test_tests_keep_alive_what_is_there_for_them_and_nothing_else():
+    test = at("tests/test_x.py", "from skerry.sim import disk", "from skerry.plan import dead")
+    found = code.find_unimported(
+        [at("src/skerry/sim/disk.py", "X = 1"), at("src/skerry/plan/dead.py", "X = 1")], [test]
+    )
+    assert list(found) == ["src/skerry/plan/dead.py: nothing in src imports it"]
+
+
 def test_a_file_that_imports_only_itself_is_dead():
     assert list(code.find_unimported([at("src/skerry/lonely.py", "import skerry.lonely")])) != []
 
