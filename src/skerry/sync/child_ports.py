@@ -1,0 +1,173 @@
+"""Events and commands of the child's end alone: what the agent tells it, and what it asks of the agent."""
+
+from skerry.model.event import Event
+from skerry.model.ids import CallId, Digest
+from skerry.model.signed import Envelope
+from skerry.sync.ports import CommonCommand, CommonEvent, Value
+from skerry.wire import CallRequest, DocumentPatch, HelloClaim
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class Linked(Value, frozen=True):
+    """A connection stands and the claim is proved: the session may begin."""
+
+    claim: HelloClaim
+    #: The encoded claim that the proof is over.
+    content: bytes
+    proof: bytes
+
+
+class Changed(Value, frozen=True):
+    """Facts or outbox are not what they were."""
+
+
+class FactsRead(Value, frozen=True):
+    """Answer to ``ReadFacts``."""
+
+    facts: dict[str, bytes]
+
+
+class OutboxRead(Value, frozen=True):
+    """Answer to ``ReadOutbox`` with the same ``after``; no events mean that there are none."""
+
+    after: int
+    events: tuple[Event, ...]
+
+
+class Judged(Value, frozen=True):
+    """Answer to ``ApplyDocument``: ``accepted``, ``refused``, ``missing`` (objects) or ``whole`` (base not held)."""
+
+    state: str
+    epoch: int = 0
+    generation: int = 0
+    code: str = ""
+    reason: str = ""
+    digests: tuple[Digest, ...] = ()
+
+
+class CallAnswered(Value, frozen=True):
+    """Answer to ``AnswerCall``."""
+
+    call: CallId
+    ok: bool
+    body: bytes = b""
+    code: str = ""
+    reason: str = ""
+    stream: bool = False
+
+
+class BlobWanted(Value, frozen=True):
+    """Somebody wants a blob of ``size`` bytes from ``offset`` (below it) on, for as many sessions as it takes."""
+
+    blob: Digest
+    offset: int
+    size: int
+
+
+class BlobTaken(Value, frozen=True):
+    """Everything up to ``offset`` has been taken."""
+
+    blob: Digest
+    offset: int
+
+
+class BlobDropped(Value, frozen=True):
+    """Nobody wants the blob any more."""
+
+    blob: Digest
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class NoteLink(Value, frozen=True):
+    """Show the link's state locally."""
+
+    state: str
+    reason: str = ""
+
+
+class KeepSiteRecord(Value, frozen=True):
+    """Verify and keep a site record."""
+
+    envelope: Envelope
+
+
+class ApplyDocument(Value, frozen=True):
+    """Verify and keep a document, whole or not at all."""
+
+    patch: DocumentPatch
+    objects: tuple[Envelope, ...] = ()
+
+
+class ReadFacts(Value, frozen=True):
+    """Read all present facts."""
+
+
+class ReadOutbox(Value, frozen=True):
+    """Read the next events above ``after``."""
+
+    after: int
+    limit: int
+
+
+class TrimOutbox(Value, frozen=True):
+    """The parent holds every event up to ``through``."""
+
+    through: int
+
+
+class RaiseOutbox(Value, frozen=True):
+    """The parent holds events that this site does not know it wrote: number the unsent ones above ``floor``."""
+
+    floor: int
+
+
+class AnswerCall(Value, frozen=True):
+    """Answer a call of the parent."""
+
+    request: CallRequest
+
+
+class DeliverBlob(Value, frozen=True):
+    """Hand bytes of a blob to who wants it."""
+
+    blob: Digest
+    offset: int
+    data: bytes
+
+
+class FailBlob(Value, frozen=True):
+    """The blob cannot be had."""
+
+    blob: Digest
+    code: str
+    reason: str
+
+
+ChildEvent = (
+    CommonEvent
+    | Linked
+    | Changed
+    | FactsRead
+    | OutboxRead
+    | Judged
+    | CallAnswered
+    | BlobWanted
+    | BlobTaken
+    | BlobDropped
+)
+ChildCommand = (
+    CommonCommand
+    | NoteLink
+    | KeepSiteRecord
+    | ApplyDocument
+    | ReadFacts
+    | ReadOutbox
+    | TrimOutbox
+    | RaiseOutbox
+    | AnswerCall
+    | DeliverBlob
+    | FailBlob
+)
