@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from tests.powercut.core import CORE
 from tests.powercut.file_states import SCRIPTS, ForgetfulDirectory, play
 from tests.powercut.harness import Workload, run_cuts
 from tests.powercut.journal import JOURNAL
 from tests.powercut.sample import SampleWorkload
 
-WORKLOADS: tuple[Workload, ...] = (SampleWorkload(), JOURNAL)
+WORKLOADS: tuple[Workload, ...] = (SampleWorkload(), JOURNAL, CORE)
 
 #: Cuts within which a planted mistake must show; most show within ten.
 CUTS_OF_A_MISTAKE = 50
