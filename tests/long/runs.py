@@ -34,6 +34,13 @@ RUNS = (
         10,
     ),
     LongRun(
+        "stand-ins",
+        "both apps of the demos from images built anew, without Skerry: sizes, times, and that they work",
+        "tests.images.check",
+        ("--cache", ".cache/images-long", "--fresh", "--json", JSON),
+        25,
+    ),
+    LongRun(
         "demo-spine",
         "the story of the first milestone on real sites, unattended",
         "tests.e2e.demo.spine",

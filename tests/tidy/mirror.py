@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 FREE_FOLDERS: Mapping[str, str] = {
     "tests/contract/": "one suite per interface, run against every implementation",
     "tests/e2e/": "real processes, namespaces and containers",
+    "tests/images/": "builds the stand-in images that end-to-end tests run",
     "tests/long/": "the runner of long runs",
     "tests/powercut/": "cuts of every store, whichever room it is in",
     "tests/packaging/": "mirrors packaging/, not src/",
