@@ -41,7 +41,11 @@ def expect_none(complaints: Iterable[str]) -> None:
 def list_pages() -> list[Source]:
     """Every page but the generated ones, which are made from the sources."""
     found = [source for source in read_checkout() if source.path.endswith(".md")]
-    return [page for page in found if not page.path.startswith(("docs/generated/", "docs/results/", "tests/images/"))]
+    return [
+        page
+        for page in found
+        if not page.path.startswith(("docs/generated/", "docs/results/", "tests/images/", "tests/data/"))
+    ]
 
 
 def read_page(path: str) -> Source:
