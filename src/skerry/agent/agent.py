@@ -32,6 +32,7 @@ from skerry.trust.keys import SigningKey
 from skerry.trust.proof import sign_proof
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
+from skerry.wire import LinkClass
 
 #: Seconds since 1970 before which no agent of this release was built: the lowest value of any trust clock.
 BUILD_TIME_S = 1_795_000_000
@@ -80,7 +81,7 @@ class Agent:
         device: SigningKey,
         sealing_seed: bytes,
         boot: str,
-        link_class: str = "wired",
+        link_class: LinkClass = "wired",
     ) -> None:
         self._clock = clock
         self._db = db
@@ -173,6 +174,11 @@ class Agent:
         self.joined.set()
         return None
 
+    def root_envelope(self) -> Envelope:
+        """The pinned root document as it was signed; only for a node that has joined."""
+        assert self._identity is not None, "a node that has not joined has no root"
+        return self._identity.root
+
     def open_secret(self, version: Digest) -> bytes:
         """Return the value of a sealed secret, for a driver to show as a file; OSError when it cannot be opened."""
         document = None if self.holdings is None else self.holdings.document
@@ -231,7 +237,8 @@ class Agent:
             clock_s=self._clock.wall_us() // SECOND_US,
             agent=__version__,
             root=holdings.root.number,
-            link_class=self._link_class,  # type: ignore[arg-type]
+            link_class=self._link_class,
+            site_record=0 if holdings.record is None else holdings.record.number,
         )
 
     async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:

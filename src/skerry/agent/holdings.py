@@ -108,7 +108,7 @@ class Holdings:
     def _judge_whole(
         self, head: Envelope, bodies: dict[UnitId, bytes], fresh: Mapping[Digest, Envelope]
     ) -> Accepted | DocumentVerdict | Denied:
-        everything = {**self.objects, **fresh}
+        everything = {**fresh, **self.objects}
         accepted = verify_document(head, bodies, everything, self.as_held(), self.site)
         if isinstance(accepted, Denied):
             return accepted

@@ -1,0 +1,229 @@
+"""The real agent of one node, put together: disk, keys, drivers, link and the socket at the box.
+
+``app.run_agent`` gives it settings; the simulation composes the same parts on its own clock, network and drivers.
+Order: journal and keys, then reconciling, then the socket, then the link. Nothing here waits for the core.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.agent.agent import Agent
+from skerry.agent.join import JoinFailed, join_site
+from skerry.agent.local import LocalProblem, LocalServer
+from skerry.agent.session import LinkSession
+from skerry.agent.status import StatusDesk
+from skerry.clock import Clock, Mint, Tasks
+from skerry.drivers.host import HostDriver
+from skerry.drivers.images import BlobUnavailable, ImagesDriver
+from skerry.drivers.networks import NetworksDriver
+from skerry.drivers.podman import PodmanDriver
+from skerry.drivers.podman.files import FileStage
+from skerry.drivers.volumes import VolumesDriver
+from skerry.keys.file import open_node_keys
+from skerry.link.client import LinkDialer, fetch_roots
+from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
+from skerry.model.ids import Digest, NodeName
+from skerry.model.signed import Envelope, Root
+from skerry.safe.db import AGENT_GROUP_S, Db, plain
+from skerry.safe.errors import StoreFailed
+from skerry.safe.files import Reserve, settle
+from skerry.safe.paths import RealDirectory
+from skerry.safe.sqlite import open_sqlite
+from skerry.trust.keys import trust_domain
+from skerry.wire import LinkClass
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an agent lives, and what kind of link it has."""
+
+    #: Journal, keys, images, volumes: everything that survives a reboot.
+    state: Path
+    #: Sockets and memory-backed files: gone with the power.
+    run: Path
+    podman_socket: str
+    node: NodeName
+    link_class: LinkClass = "wired"
+    #: IPv4 ranges that instances may never reach, besides the fixed ones.
+    refused_ranges: tuple[str, ...] = ()
+
+
+class _LateSource:
+    """The link as a source of blobs; before there is a session every fetch says so."""
+
+    def __init__(self) -> None:
+        self.session: LinkSession | None = None
+
+    async def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
+        """Give a blob's bytes over the present session and the ones after it."""
+        if self.session is None:
+            raise BlobUnavailable("this box has not joined a core yet")
+        async for content in self.session.fetch(blob, offset):
+            yield content
+
+
+class _LinkWay:
+    """How a box reaches a core: the real link."""
+
+    def __init__(self, mint: Mint) -> None:
+        self._mint = mint
+
+    async def fetch_roots(self, endpoint: Endpoint) -> bytes:
+        """Ask for root documents, trusting nobody."""
+        return await fetch_roots(endpoint, 0)
+
+    def make_dialer(self, root: Envelope, payload: Root) -> Dialer:
+        """Dial as the verified root says."""
+        return LinkDialer(link_trust(root, payload.delivery_ca), self._mint)
+
+
+class JoinAnswer(msgspec.Struct, frozen=True):
+    """Answer of ``POST /join``."""
+
+    site: str
+    node: str
+    state: str
+
+
+class AgentHost:
+    """One running agent process."""
+
+    def __init__(self, config: AgentConfig, clock: Clock, mint: Mint) -> None:
+        self._config = config
+        self._clock = clock
+        self._mint = mint
+        self._tasks = Tasks()
+        self._failed = asyncio.Event()
+        self._source = _LateSource()
+        self._joining = asyncio.Lock()
+        for folder in (config.state, config.run):
+            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        state = RealDirectory.open_root(config.state)
+        settle(state)
+        reserve = Reserve(state)
+        reserve.hold()
+        self._db = Db(
+            open_sqlite(state, "journal.db", journal.OPTIONS),
+            plain,
+            group_s=AGENT_GROUP_S,
+            make_room=reserve.release,
+            on_failed=self._note_failure,
+        )
+        self._keys = open_node_keys(state.enter("keys", create=True), mint)
+        images = ImagesDriver(state.enter("images", create=True), self._source)
+        volumes = VolumesDriver(state.enter("volumes", create=True))
+        podman = PodmanDriver(
+            config.podman_socket,
+            files=FileStage(config.run / "files", lambda version: self.agent.open_secret(version)),
+            read_archive=images.read_archive,
+            volume_path=volumes.data_path,
+        )
+        networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
+        host = HostDriver(config.node, config.state, {})
+        self.agent = Agent(
+            clock=clock,
+            mint=mint,
+            db=self._db,
+            drivers=(images, podman, volumes, networks, host),
+            console=podman,
+            tasks=self._tasks,
+            device=self._keys.device,
+            sealing_seed=self._keys.sealing_seed,
+            boot=_BOOT_ID.read_text().strip(),
+            link_class=config.link_class,
+        )
+
+    def _note_failure(self, failure: StoreFailed) -> None:
+        self._failed.set()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Run until cancelled; raise when a part breaks, ``StoreFailed`` when the journal's disk does."""
+        status = StatusDesk(self.agent, self._db, self._clock)
+        server = LocalServer(
+            self._config.run / "agent.sock",
+            {
+                "GET /status": status.status,
+                "GET /doctor": status.doctor,
+                "GET /logs": status.logs,
+                "POST /join": self._join,
+            },
+        )
+        try:
+            await self.agent.load()
+            self.agent.start()
+            await server.start()
+            ready()
+            self._tasks.start("link", self._link())
+            broken = self._tasks.start("watch tasks", self._tasks.wait_failed())
+            failed = self._tasks.start("watch store", self._failed.wait())
+            await asyncio.wait([broken, failed], return_when=asyncio.FIRST_COMPLETED)
+            if self._db.failure is not None:
+                raise self._db.failure
+            raise broken.result()
+        finally:
+            with contextlib.suppress(OSError):
+                await server.stop()
+            await self._tasks.stop()
+            if self._db.failure is None:
+                await self._db.close()
+
+    async def _link(self) -> None:
+        """Hold the link for as long as the node has an identity."""
+        await self.agent.joined.wait()
+        holdings = self.agent.holdings
+        assert holdings is not None
+        root = holdings.root
+        session = LinkSession(
+            desk=self.agent,
+            dialer=LinkDialer(link_trust(self.agent.root_envelope(), root.delivery_ca), self._mint),
+            endpoints=list_endpoints(root),
+            clock=self._clock,
+            mint=self._mint,
+            tasks=self._tasks,
+            link_class=self._config.link_class,
+        )
+        self._source.session = session
+        await session.run()
+
+    async def _join(self, given: dict[str, str]) -> JoinAnswer | LocalProblem:
+        """Join with a token; the answer comes when the signer has vouched, or with the reason why not."""
+        async with self._joining:
+            if self.agent.joined.is_set():
+                return LocalProblem("E-JOINED", "this box has joined already", "skerry agent status")
+            try:
+                endpoints = [parse_endpoint(text) for text in given.get("core", "").split(",") if text]
+                identity = await join_site(
+                    token_text=given.get("token", ""),
+                    site=given.get("site", ""),
+                    node=self._config.node,
+                    endpoints=tuple(endpoints),
+                    keys=self._keys,
+                    way=_LinkWay(self._mint),
+                    clock=self._clock,
+                    tasks=self._tasks,
+                )
+            except ValueError as error:
+                return LocalProblem("E-REQUEST", str(error), "skerry agent join TOKEN --core HOST:PORT --site SITE")
+            except JoinFailed as error:
+                return LocalProblem(error.code, error.detail, error.hint)
+            denied = await self.agent.adopt_identity(identity)
+            if denied is not None:
+                return LocalProblem(denied.code, denied.reason)
+            self.agent.reconciler.nudge()
+            return JoinAnswer(identity.site, identity.node, "joined")
+
+
+def link_trust(root: Envelope, delivery_ca: bytes) -> Trust:
+    """Whom a site believes at the other end of its link: any replica of the core that its pinned root describes."""
+    return Trust((delivery_ca,), SpiffeName(trust_domain(root.payload)))
+
+
+def list_endpoints(root: Root) -> tuple[Endpoint, ...]:
+    """Endpoints of the core in the root's order of preference."""
+    return tuple(parse_endpoint(text) for text in root.endpoints)
