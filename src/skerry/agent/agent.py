@@ -88,7 +88,7 @@ class Agent:
         self._tasks = tasks
         self._device = device
         self._sealing_seed = sealing_seed
-        self._link_class = link_class
+        self._link_class: LinkClass = link_class
         self._drivers = drivers
         self.holdings: Holdings | None = None
         self.counters = journal.Counters()

@@ -5,6 +5,7 @@ blobs are kept apart, so that what is complete can be read from the disk alone. 
 ``BlobSource``: the link, later neighbours and USB sticks. Nothing a source sends is trusted; digests decide.
 """
 
+import asyncio
 import json
 import tarfile
 from collections.abc import AsyncIterator, Iterator
@@ -70,6 +71,8 @@ class ImagesDriver:
         self._blobs = BlobDirectory(directory.enter("blobs", create=True))
         self._source = source
         self._fetching: dict[Digest, int] = {}
+        #: Images share layers: whoever comes second waits and finds the blob here.
+        self._coming: dict[Digest, asyncio.Lock] = {}
 
     async def observe(self) -> Observation:
         """List complete images, and how much of the others is here."""
@@ -165,6 +168,13 @@ class ImagesDriver:
 
     async def _fetch_blob(self, store: BlobDirectory, blob: Digest, size_max: int, image: Digest) -> Outcome | None:
         """Fetch one blob, resuming what is there; None when it is here and verified."""
+        lock = self._coming.setdefault(blob, asyncio.Lock())
+        async with lock:
+            if store.size(blob) is not None:
+                return None
+            return await self._fetch_alone(store, blob, size_max, image)
+
+    async def _fetch_alone(self, store: BlobDirectory, blob: Digest, size_max: int, image: Digest) -> Outcome | None:
         writer = store.begin(blob, size_max=size_max)
         try:
             self._fetching[image] = self._fetching.get(image, 0) + writer.offset
