@@ -77,6 +77,8 @@ class BulkReceiver:
         if fetch is None or not fetch.is_open:
             return
         end = message.offset + len(message.data)
+        if not fetch.size:
+            fetch.size = message.total
         if message.total != fetch.size:
             yield from self._fail(message.blob, "E-BLOB-SIZE", f"{message.total} bytes, {fetch.size} are expected")
         elif message.offset != fetch.arrived or end > fetch.size or not message.data:
@@ -85,7 +87,7 @@ class BulkReceiver:
             yield Close("E-PROTOCOL", "a blob runs ahead of its window")
         else:
             fetch.arrived = end
-            yield DeliverBlob(message.blob, message.offset, message.data)
+            yield DeliverBlob(message.blob, message.offset, message.data, message.total)
 
     def take(self, blob: Digest, offset: int) -> Iterator[Send]:
         """Everything up to ``offset`` has been taken: the parent may go on; a finished blob makes room for the next."""
@@ -120,7 +122,7 @@ class BulkReceiver:
             if count >= BULK_STREAMS_MAX:
                 return
             # What has arrived whole and is not taken yet needs nothing from the parent.
-            if not fetch.is_open and fetch.arrived < fetch.size:
+            if not fetch.is_open and (not fetch.size or fetch.arrived < fetch.size):
                 fetch.is_open = True
                 count += 1
                 yield Send(BulkOpen(blob, fetch.arrived))

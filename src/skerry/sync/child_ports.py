@@ -58,7 +58,10 @@ class CallAnswered(Value, frozen=True):
 
 
 class BlobWanted(Value, frozen=True):
-    """Somebody wants a blob of ``size`` bytes from ``offset`` (below it) on, for as many sessions as it takes."""
+    """Somebody wants a blob of ``size`` bytes from ``offset`` (below it) on, for as many sessions as it takes.
+
+    Size 0 is not known yet: the parent's word is taken with the first chunk, and the blob's digest decides.
+    """
 
     blob: Digest
     offset: int
@@ -136,6 +139,8 @@ class DeliverBlob(Value, frozen=True):
     blob: Digest
     offset: int
     data: bytes
+    #: Size of the whole blob.
+    total: int = 0
 
 
 class FailBlob(Value, frozen=True):
