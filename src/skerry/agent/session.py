@@ -269,7 +269,7 @@ class LinkSession:
         queue: asyncio.Queue[child_ports.DeliverBlob | child_ports.FailBlob] = asyncio.Queue()
         self._blobs[blob] = queue
         done = False
-        self._feed(child_ports.BlobWanted(blob, offset, 0))
+        self._feed(child_ports.BlobWanted(blob, offset))
         try:
             while True:
                 item = await queue.get()
@@ -277,10 +277,9 @@ class LinkSession:
                     done = True
                     raise BlobUnavailable(f"{item.code}: {item.reason}")
                 yield item.data
-                taken = item.offset + len(item.data)
-                self._feed(child_ports.BlobTaken(blob, taken))
-                if taken == item.total:
-                    done = True
+                done = item.last
+                self._feed(child_ports.BlobTaken(blob, item.offset + len(item.data)))
+                if done:
                     return
         finally:
             del self._blobs[blob]

@@ -27,10 +27,11 @@ _SLOW_US = 4_000_000
 class _Fetch(msgspec.Struct):
     """One blob that somebody at the child wants."""
 
-    size: int
     #: What has arrived, and what of it has been taken.
     arrived: int
     taken: int
+    #: Known with the first chunk.
+    size: int | None = None
     is_open: bool = False
 
 
@@ -61,7 +62,7 @@ class BulkReceiver:
 
     def want(self, event: BlobWanted) -> Iterator[Send]:
         """Somebody wants a blob."""
-        self._fetches[event.blob] = _Fetch(event.size, event.offset, event.offset)
+        self._fetches[event.blob] = _Fetch(event.offset, event.offset)
         return self._open_next()
 
     def drop(self, blob: Digest) -> Iterator[Send]:
@@ -71,23 +72,22 @@ class BulkReceiver:
             yield Send(BulkEnd(blob, "E-CANCELLED", "nobody wants it any more"))
         yield from self._open_next()
 
-    def receive(self, message: BulkData) -> Iterator[DeliverBlob | FailBlob | Send | Close]:
+    def receive(self, message: BulkData) -> Iterator[DeliverBlob | Close]:
         """Take a chunk; one that nobody asked for, or that was on its way when its stream ended, is nothing."""
         fetch = self._fetches.get(message.blob)
         if fetch is None or not fetch.is_open:
             return
         end = message.offset + len(message.data)
-        if not fetch.size:
-            fetch.size = message.total
+        fetch.size = message.total if fetch.size is None else fetch.size
         if message.total != fetch.size:
-            yield from self._fail(message.blob, "E-BLOB-SIZE", f"{message.total} bytes, {fetch.size} are expected")
-        elif message.offset != fetch.arrived or end > fetch.size or not message.data:
+            yield Close("E-PROTOCOL", "a blob that changes its size")
+        elif message.offset != fetch.arrived or end > fetch.size or (not message.data and end < fetch.size):
             yield Close("E-PROTOCOL", "a chunk of a blob that does not follow the one before")
         elif end - fetch.taken > _WINDOW_BYTES_MAX:
             yield Close("E-PROTOCOL", "a blob runs ahead of its window")
         else:
             fetch.arrived = end
-            yield DeliverBlob(message.blob, message.offset, message.data, message.total)
+            yield DeliverBlob(message.blob, message.offset, message.data, end == fetch.size)
 
     def take(self, blob: Digest, offset: int) -> Iterator[Send]:
         """Everything up to ``offset`` has been taken: the parent may go on; a finished blob makes room for the next."""
@@ -105,14 +105,9 @@ class BulkReceiver:
         """The parent gives the stream up."""
         fetch = self._fetches.get(message.blob)
         if fetch is not None and fetch.is_open:
-            yield from self._fail(message.blob, message.code or "E-BLOB", message.reason, tell=False)
-
-    def _fail(self, blob: Digest, code: str, reason: str, *, tell: bool = True) -> Iterator[FailBlob | Send]:
-        del self._fetches[blob]
-        if tell:
-            yield Send(BulkEnd(blob, code, reason))
-        yield FailBlob(blob, code, reason)
-        yield from self._open_next()
+            del self._fetches[message.blob]
+            yield FailBlob(message.blob, message.code or "E-BLOB", message.reason)
+            yield from self._open_next()
 
     def _open_next(self) -> Iterator[Send]:
         if not self._is_up:
@@ -122,7 +117,7 @@ class BulkReceiver:
             if count >= BULK_STREAMS_MAX:
                 return
             # What has arrived whole and is not taken yet needs nothing from the parent.
-            if not fetch.is_open and (not fetch.size or fetch.arrived < fetch.size):
+            if not fetch.is_open and fetch.arrived != fetch.size:
                 fetch.is_open = True
                 count += 1
                 yield Send(BulkOpen(blob, fetch.arrived))
@@ -159,12 +154,16 @@ class BulkSender:
         stream = self._streams.get(event.blob)
         if stream is None:
             return
-        if event.size is None or stream.sent >= event.size:
+        if event.size is None or stream.sent > event.size:
             del self._streams[event.blob]
-            why = "no such blob for this site" if event.size is None else "there is nothing at that offset"
+            why = "no such blob for this site" if event.size is None else "the offset is beyond the end"
             yield Send(BulkEnd(event.blob, "E-NOT-FOUND", why))
             return
         stream.size = event.size
+        if stream.sent == event.size:
+            # Nothing is left to send, which the child learns from an empty chunk.
+            del self._streams[event.blob]
+            yield Send(BulkData(event.blob, event.size, b"", event.size))
         yield from self._read(event.blob, stream)
 
     def send(self, event: BlobRead, now: int) -> Iterator[Send | ReadBlob]:

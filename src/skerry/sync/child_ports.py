@@ -58,14 +58,10 @@ class CallAnswered(Value, frozen=True):
 
 
 class BlobWanted(Value, frozen=True):
-    """Somebody wants a blob of ``size`` bytes from ``offset`` (below it) on, for as many sessions as it takes.
-
-    Size 0 is not known yet: the parent's word is taken with the first chunk, and the blob's digest decides.
-    """
+    """Somebody wants the bytes of a blob from ``offset`` on, over as many sessions as it takes."""
 
     blob: Digest
     offset: int
-    size: int
 
 
 class BlobTaken(Value, frozen=True):
@@ -134,13 +130,12 @@ class AnswerCall(Value, frozen=True):
 
 
 class DeliverBlob(Value, frozen=True):
-    """Hand bytes of a blob to who wants it."""
+    """Hand bytes of a blob to who wants it; ``last`` when nothing follows them."""
 
     blob: Digest
     offset: int
     data: bytes
-    #: Size of the whole blob.
-    total: int = 0
+    last: bool
 
 
 class FailBlob(Value, frozen=True):

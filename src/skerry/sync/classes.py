@@ -46,6 +46,8 @@ LINK_PLANS: dict[LinkClass, LinkPlan] = {
         facts_pace_us=60 * SECOND_US,
     ),
 }
+#: By class, when the operator sets nothing else.
+HEARTBEATS_US: dict[LinkClass, int] = {name: plan.heartbeat_us for name, plan in LINK_PLANS.items()}
 
 
 def clamp_heartbeat(heartbeat_us: int) -> int:

@@ -11,14 +11,14 @@ Rules of this file:
 3. Acknowledgements follow the shell's word that something is committed, and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from skerry import wire
 from skerry.model.ids import CallId, Digest
 from skerry.model.limits import FACTS_MAX, OBJECTS_PER_MESSAGE_MAX, STREAMS_PER_SITE_MAX
 from skerry.sync import parent_ports, ports
 from skerry.sync.bulk import BulkSender
-from skerry.sync.classes import LINK_PLANS
+from skerry.sync.classes import HEARTBEATS_US
 from skerry.sync.documents import Offering, fit_patch, split_objects
 from skerry.sync.outbox import check_batch
 from skerry.sync.parent_ports import ParentCommand, ParentEvent
@@ -50,10 +50,14 @@ _FORESEEN = (
 
 
 class ParentEnd:
-    """Events in, commands out; times are this machine's boot-time microseconds. ``time_s`` is the wall clock's hint."""
+    """Events in, commands out; times are this machine's boot-time microseconds.
 
-    def __init__(self, time_s: int) -> None:
+    ``time_s`` is the wall clock's hint for display at the child; ``heartbeats_us`` is how seldom each class may speak.
+    """
+
+    def __init__(self, time_s: int, heartbeats_us: Mapping[wire.LinkClass, int] = HEARTBEATS_US) -> None:
         self._time_s = time_s
+        self._heartbeats_us = heartbeats_us
         self._claim: wire.HelloClaim | None = None
         self._pulse = Pulse(leads=False)
         self._wake_at: int | None = None
@@ -126,7 +130,7 @@ class ParentEnd:
         self._claim = claim
         self._admitted = event
         self._record_number = claim.site_record
-        self._pulse.begin(now, LINK_PLANS[claim.link_class].heartbeat_us)
+        self._pulse.begin(now, self._heartbeats_us[claim.link_class])
         held = (claim.document_epoch, claim.document_generation)
         self._offering = Offering(held)
         if claim.document_generation > 0:
@@ -231,7 +235,7 @@ class ParentEnd:
             format=wire.FORMAT,
             event_acknowledged=admitted.event_acknowledged,
             facts_digest=admitted.facts_digest,
-            heartbeat_us=LINK_PLANS[admitted.claim.link_class].heartbeat_us,
+            heartbeat_us=self._heartbeats_us[admitted.claim.link_class],
             document=patch,
             site_record=record,
             time_s=self._time_s,
