@@ -1,11 +1,16 @@
+import asyncio
+import contextlib
+import inspect
 from collections.abc import AsyncGenerator
 
 import pytest
+import uvloop
 from tests.contract.transport import Rig, TransportContract
 from tests.link.rig import make_dialer, make_listener
 
 from skerry.clock import Tasks
 from skerry.link.ports import Endpoint, Proxy, parse_endpoint
+from skerry.model import limits
 
 
 class ReboundListener:
@@ -23,14 +28,34 @@ class ReboundListener:
         await self.listener.stop()
 
 
+@contextlib.asynccontextmanager
+async def made() -> AsyncGenerator[Rig, None]:
+    tasks = Tasks()
+    listener = ReboundListener(tasks)
+    yield listener.rig
+    await tasks.stop()
+    assert tasks.failed == []
+
+
 class TestLinkTransport(TransportContract):
+    """On asyncio's own loop, an agent's."""
+
     @pytest.fixture
     async def rig(self) -> AsyncGenerator[Rig, None]:
-        tasks = Tasks()
-        listener = ReboundListener(tasks)
-        yield listener.rig
-        await tasks.stop()
-        assert tasks.failed == []
+        async with made() as rig:
+            yield rig
+
+
+@pytest.mark.parametrize("name", [name for name in dir(TransportContract) if name.startswith("test_")])
+def test_the_contract_holds_on_the_loop_of_a_core(name: str):
+    async def run() -> None:
+        assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
+        obligation = getattr(TransportContract(), name)
+        chosen = {"size": limits.FRAME_BYTES_MAX} if "size" in inspect.signature(obligation).parameters else {}
+        async with made() as rig:
+            await obligation(rig, **chosen)
+
+    uvloop.run(run())
 
 
 @pytest.mark.parametrize(
