@@ -55,6 +55,7 @@ def make_dialer(seed: int = 1, *, patience: Patience | None = None, resolve: Res
 def make_listener(
     tasks: Tasks,
     *,
+    host: str = "127.0.0.1",
     read_roots: Callable[[int], bytes] = lambda after: b"roots after %d" % after,
     quota: Quota | None = None,
     patience: Patience | None = None,
@@ -64,7 +65,7 @@ def make_listener(
     return LinkListener(
         certificate_pem=certificate,
         key_pem=key,
-        host="127.0.0.1",
+        host=host,
         port=0,
         read_roots=read_roots,
         clock=SystemClock(),

@@ -324,6 +324,17 @@ async def test_a_handler_that_breaks_closes_its_connection_and_is_reported():
     assert [repr(error) for _name, error in tasks.failed] == ["LookupError('a defect')"]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this kernel has no IPv6")
+async def test_both_families_are_listened_on_and_counted_alike():
+    async with listening(host="::") as parent:
+        child = await make_dialer().dial(parent.endpoint)
+        await child.send(b"hello")
+        channel = await parent.connections.get()
+        assert list(parent.listener._admission._sources) == ["127.0.0.1"]
+        assert channel.peer.startswith("[::ffff:127.0.0.1]:")
+        await child.close()
+
+
 async def test_a_port_in_use_is_an_error_at_once():
     async with listening() as parent:
         tasks = Tasks()

@@ -56,7 +56,11 @@ class ListenerCounters(msgspec.Struct):
 
 
 class LinkListener:
-    """Implements ``ports.Listener``. ``read_roots(after)`` returns the root documents above a number, encoded."""
+    """Implements ``ports.Listener``.
+
+    ``host`` is a literal address; ``::`` listens on both families. ``read_roots(after)`` returns the root documents
+    above a number, encoded.
+    """
 
     def __init__(
         self,
@@ -97,7 +101,8 @@ class LinkListener:
         """Begin to listen; raise OSError when the port cannot be had."""
         host, port = self._bind
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        self._listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
         self._listening.setblocking(False)
         self._bind = (host, cast("int", self._listening.getsockname()[1]))
         self._accepting = self._tasks.start("link listener", self._accept(self._listening, handler))
