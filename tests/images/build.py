@@ -139,8 +139,9 @@ def _make_tree(
     packages: Sequence[str], recipe: recipes.Recipe | None, below: Mapping[str, oci.Entry]
 ) -> Callable[[Path, Path], oci.Layer]:
     def make(scratch: Path, blob: Path) -> oci.Layer:
-        entries, gone = oci.changes(debian.tree(packages, recipe, scratch), below)
-        return oci.write_layer(blob, entries, below, gone)
+        with debian.tree(packages, recipe, scratch) as wanted:
+            entries, gone = oci.changes(wanted, below)
+            return oci.write_layer(blob, entries, below, gone)
 
     return make
 
@@ -155,7 +156,8 @@ def _make_modules(
         debian.run_tool([*_npm(tools), *arguments], NPM_SECONDS_MAX)
         keep = debian.chooser(NPM_DROP, ())
         modules = oci.tree_from(scratch / "node_modules", f"{into}/node_modules")
-        return oci.write_layer(blob, [entry for entry in modules if keep(entry.name)], below)
+        # No folders: those that hold something come by themselves, and npms differ in which empty ones they leave.
+        return oci.write_layer(blob, [one for one in modules if one.kind != "dir" and keep(one.name)], below)
 
     return make
 

@@ -12,7 +12,8 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.images import oci, recipes
@@ -28,15 +29,16 @@ class ToolError(Exception):
     """A tool this build runs is missing or failed; the message ends with what it said last."""
 
 
-def tree(packages: Sequence[str], recipe: recipes.Recipe | None, scratch: Path) -> list[oci.Entry]:
-    """All entries of a minimal tree with `packages` in it; they read from a file in `scratch`, which must stay."""
+@contextmanager
+def tree(packages: Sequence[str], recipe: recipes.Recipe | None, scratch: Path) -> Generator[list[oci.Entry]]:
+    """All entries of a minimal tree with `packages` in it; their content can be read until the context ends."""
     tar_path = scratch / "tree.tar"
     with tempfile.TemporaryDirectory(prefix="image-tree-") as temporary:
         run_tool(_arguments(packages, recipe, tar_path), TREE_SECONDS_MAX, {"TMPDIR": temporary})
     drop = (*recipes.DROP_ALWAYS, *(recipe.drop if recipe else ()))
     keep = (*KEEP_ALWAYS, *(recipe.keep if recipe else ()))
-    archive = tarfile.open(tar_path)  # noqa: SIM115  the entries read from it until the layer is written
-    return oci.entries_of(archive, chooser(drop, keep))
+    with tarfile.open(tar_path) as archive:
+        yield oci.entries_of(archive, chooser(drop, keep))
 
 
 def chooser(drop: Iterable[str], keep: Iterable[str]) -> Callable[[str], bool]:
