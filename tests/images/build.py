@@ -125,7 +125,7 @@ def _layers(recipe: recipes.Recipe, cache: _Cache) -> list[oci.Layer]:
         layers.append(cache.layer(what, key, _make_tree(recipe.packages, recipe, layers[-1].index)))
     if recipe.npm:
         sources = sorted((FILES / f"{recipe.folder}.npm").iterdir())
-        key = _hash(sources, (key, recipe.npm, NPM_DROP))
+        key = _hash([__file__, *sources], (key, recipe.npm))
         make = _make_modules(sources, recipe.npm, layers[-1].index, cache.folder / "tools")
         layers.append(cache.layer(f"{recipe.folder}: npm packages", key, make))
     below = layers[-1].index if layers else {}
