@@ -6,17 +6,20 @@ integer microseconds.
 """
 
 import asyncio
+import collections
 import hashlib
 import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 SECOND_US = 1_000_000
+
+Item = TypeVar("Item")
 
 
 class Clock(Protocol):
@@ -154,6 +157,38 @@ class Tasks:
                 task.cancel()
             # Not one by one: waiting for a task that has ended lets nobody else run, not even its own farewell.
             await asyncio.gather(*running, return_exceptions=True)
+
+
+class Worker(Generic[Item]):
+    """Does one thing after the other, in a task that exists only while there is something to do.
+
+    10,000 sessions that are idle then cost no tasks. Who adds bounds how much may wait.
+    """
+
+    def __init__(self, tasks: Tasks, name: str, do: Callable[[Item], Awaitable[None]]) -> None:
+        self._tasks = tasks
+        self._name = name
+        self._do = do
+        self._waiting: collections.deque[Item] = collections.deque()
+        self._task: asyncio.Task[Any] | None = None
+
+    def add(self, item: Item) -> None:
+        """Do ``item`` after everything added before."""
+        self._waiting.append(item)
+        if self._task is None:
+            self._task = self._tasks.start(self._name, self._work())
+
+    def stop(self) -> None:
+        """Forget what waits and interrupt what is being done; ``add`` begins anew."""
+        self._waiting.clear()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            self._task = None
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._do(self._waiting.popleft())
+        self._task = None
 
 
 class Alarm:

@@ -131,9 +131,8 @@ async def _ask(
         connection = await way.make_dialer(root.envelope, root.payload).dial(endpoint)
     except ConnectFailed:
         return None
-    pump = Pump(connection, Compressor())
+    pump = Pump(connection, Compressor(), tasks, "join")
     pump.trust_size()
-    sender = tasks.start("join sender", _send(pump))
     try:
         session = Session(connection.nonce, connection.server_digest)
         device, sealing = keys.device.public, sealing_public(keys.sealing_seed)
@@ -153,16 +152,8 @@ async def _ask(
     except LinkClosed:
         return None
     finally:
-        sender.cancel()
-        await connection.close()
+        await pump.close()
     return None
-
-
-async def _send(pump: Pump) -> None:
-    try:
-        await pump.run()
-    except LinkClosed:
-        return
 
 
 def _make_identity(site: SiteName, node: NodeName, root: Verified[Root], record: Envelope, keys: NodeKeys) -> Identity:

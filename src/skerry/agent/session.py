@@ -1,42 +1,35 @@
 """The agent's end of the link, performed: dial, prove, then do what ``sync.child_end`` says, session after session.
 
-Every decision of the protocol is the child end's. This shell turns frames, timers and answers of the desk into events
-and commands into calls. What changes the journal goes through one queue, in order; calls and blobs run beside it. The
-site never waits for any of this.
+Every decision of the protocol is the child end's. This shell turns frames, timers and answers of the desk into events,
+and commands into calls. What touches the journal is done one after the other, calls and blobs run beside it
+(``agent/flows.py``). The site never waits for any of this.
 """
 
-import asyncio
+import collections
 from collections.abc import AsyncIterator
+
+import msgspec
 
 from skerry import wire
 from skerry.agent.desk import AgentDesk
-from skerry.clock import SECOND_US, Alarm, Clock, ClockTimeout, Mint, Tasks
-from skerry.drivers.images import BlobUnavailable
+from skerry.agent.flows import BlobFetcher, ServedCall
+from skerry.clock import SECOND_US, Alarm, Clock, Mint, Tasks, Worker
 from skerry.link.compress import Compressor
-from skerry.link.ports import ConnectFailed, ConnectReason, Dialer, Endpoint, LinkClosed
+from skerry.link.ports import ConnectFailed, Connection, ConnectReason, Dialer, Endpoint, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.ids import CallId, Digest
 from skerry.sync import child_ports, ports
-from skerry.sync.backoff import Backoff
+from skerry.sync.backoff import WAIT_US_MIN, Backoff
 from skerry.sync.child_end import ChildEnd
 from skerry.sync.child_ports import ChildCommand, ChildEvent
 from skerry.sync.classes import LINK_PLANS
 from skerry.sync.lanes import Lane
 from skerry.wire import LinkClass
 
-#: A farewell in the control lane gets so long before the connection is closed anyway.
-_FAREWELL_US = 5 * SECOND_US
-#: A session that stood this long was good: the next dial begins with the shortest wait.
+#: A session that was up and stood this long was good: the next dial begins with the shortest wait.
 _GOOD_SESSION_US = 10 * SECOND_US
-
-
-class _Source:
-    """What the agent sends in one call's stream."""
-
-    def __init__(self, items: AsyncIterator[wire.StreamData]) -> None:
-        self.items = items
-        self.left: wire.StreamData | None = None
-        self.task: asyncio.Task[None] | None = None
+#: Addresses remembered per endpoint, for the day on which its name does not resolve (faults.md N14).
+_ADDRESSES_MAX = 4
 
 
 class LinkSession:
@@ -55,93 +48,100 @@ class LinkSession:
     ) -> None:
         self._desk = desk
         self._dialer = dialer
-        self._endpoints = endpoints
+        self._endpoints = list(endpoints)
         self._clock = clock
         self._mint = mint
         self._tasks = tasks
         self._backoff = Backoff(LINK_PLANS[link_class])
         self._compressor = Compressor()
         self._end = ChildEnd()
+        self._events: collections.deque[ChildEvent] = collections.deque()
+        self._is_handling = False
         self._alarm = Alarm(clock, tasks, "link alarm", lambda: self._feed(ports.Woke()))
+        self._chores = Worker[ChildCommand](tasks, "link chores", self._do_chore)
         self._pump: Pump | None = None
         self._closing: ports.Close | None = None
-        self._chores: asyncio.Queue[ChildCommand] = asyncio.Queue()
-        self._sources: dict[CallId, _Source] = {}
-        self._blobs: dict[Digest, asyncio.Queue[child_ports.DeliverBlob | child_ports.FailBlob]] = {}
+        self._is_up = False
+        #: The session epoch that the parent said must be exceeded; asked for at once, but only once in a row.
+        self._above = 0
+        self._calls: dict[CallId, ServedCall] = {}
+        self._fetcher = BlobFetcher(self._feed)
+        #: Bytes on the wire of all sessions that are over, and how many sessions were begun.
         self.meter_total = 0
         self.sessions = 0
 
-    # --- life --------------------------------------------------------------------------------------------------------
-
     async def run(self) -> None:
-        """Hold the link until cancelled."""
+        """Hold the link until cancelled: endpoints in their order, a wait after each round that failed."""
         self._tasks.start("link changes", self._watch_changes())
-        self._tasks.start("link chores", self._do_chores())
-        above = 0
+        turn = 0
         while True:
-            for endpoint in self._endpoints:
-                wait_us = 0
-                try:
-                    close = await self._hold_session(endpoint, above)
-                    above = 0 if close is None else close.above
-                    if close is not None and close.retry_after_us:
-                        wait_us = self._backoff.busy(close.retry_after_us)
-                except ConnectFailed as error:
-                    state = "captive" if error.reason is ConnectReason.CAPTIVE else "down"
-                    self._desk.note_link(state, error.detail)
-                    if error.retry_after_us is not None:
-                        wait_us = self._backoff.busy(error.retry_after_us)
-                if not above:
-                    wait_us = wait_us or self._backoff.fail(self._mint.uniform())
-                    await self._clock.sleep_until(self._clock.boot_us() + wait_us)
+            wait_us = await self._hold_link(turn)
+            turn = (turn + 1) % len(self._endpoints)
+            if self._backoff.failures == 0:
+                turn = 0
+            if turn and wait_us > WAIT_US_MIN:
+                wait_us = WAIT_US_MIN  # another endpoint may answer: the real wait comes after the last one
+            await self._clock.sleep_until(self._clock.boot_us() + wait_us)
 
-    async def _hold_session(self, endpoint: Endpoint, above: int) -> ports.Close | None:
-        """Dial and hold one session; return why it was closed, None when it was lost."""
-        connection = await self._dialer.dial(endpoint)
-        pump = Pump(connection, self._compressor)
-        pump.trust_size()
+    def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
+        """Give the bytes of a blob from ``offset`` on, over as many sessions as it takes; raise BlobUnavailable."""
+        return self._fetcher.fetch(blob, offset)
+
+    # --- one connection ----------------------------------------------------------------------------------------------
+
+    async def _hold_link(self, turn: int) -> int:
+        """Dial and hold one session; return how long to wait before the next dial, in microseconds."""
+        endpoint, above = self._endpoints[turn], self._above
+        self._above = 0
+        try:
+            connection = await self._dialer.dial(endpoint)
+        except ConnectFailed as error:
+            state = "captive" if error.reason is ConnectReason.CAPTIVE else "down"
+            self._desk.note_link(state, f"{error.reason}: {error.detail}")
+            if error.retry_after_us is not None:
+                return self._backoff.busy(error.retry_after_us)
+            return self._backoff.fail(self._mint.uniform())
         started_us = self._clock.boot_us()
-        sender: asyncio.Task[None] | None = None
+        close = await self._hold_session(connection, above)
+        if self._is_up and self._clock.boot_us() - started_us >= _GOOD_SESSION_US:
+            self._backoff.succeed()
+        if self._is_up:
+            self._endpoints[turn] = _remember(endpoint, connection.peer)
+        if close is not None and close.above and not above:
+            self._above = close.above
+            return 0
+        if close is not None and close.retry_after_us:
+            return self._backoff.busy(close.retry_after_us)
+        return self._backoff.fail(self._mint.uniform())
+
+    async def _hold_session(self, connection: Connection, above: int) -> ports.Close | None:
+        """Prove and hold a session; return why this end closed it, None when it was lost."""
+        pump = Pump(connection, self._compressor, self._tasks, "link")
+        pump.trust_size()
+        self._closing, self._is_up = None, False
         try:
             claim = await self._desk.begin_session(above)
             content = wire.encode_claim(claim)
             proof = await self._desk.prove(connection.nonce, connection.server_digest, content)
-            self._pump, self._closing = pump, None
-            sender = self._tasks.start("link sender", self._send(pump))
-            self._feed(child_ports.Linked(claim, content, proof))
+            self._pump = pump
             self.sessions += 1
+            self._feed(child_ports.Linked(claim, content, proof))
             while self._closing is None:
                 self._feed(ports.Received(await pump.receive()))
         except LinkClosed as error:
             if self._closing is None:
-                self._desk.note_link("down", error.detail)
+                self._desk.note_link("down", f"{error.reason}: {error.detail}")
         finally:
             close = self._closing
             if close is not None:
-                self._desk.note_link("busy" if close.code == "E-BUSY" else "down", f"{close.code}: {close.reason}")
-                await self._say_goodbye(pump)
+                state = "busy" if close.code == "E-BUSY" else "down"
+                self._desk.note_link(state, f"{close.code}: {close.reason}")
             self._pump = None
+            self._alarm.stop()
             self._feed(ports.Ended())
-            if sender is not None:
-                sender.cancel()
-            await connection.close()
+            await pump.part(self._clock)
             self.meter_total += pump.meter.bytes
-        if self._clock.boot_us() - started_us >= _GOOD_SESSION_US:
-            self._backoff.succeed()
         return close
-
-    async def _say_goodbye(self, pump: Pump) -> None:
-        try:
-            async with ClockTimeout(self._clock, self._tasks, _FAREWELL_US):
-                await pump.wait_sent(Lane.CONTROL)
-        except TimeoutError:
-            return
-
-    async def _send(self, pump: Pump) -> None:
-        try:
-            await pump.run()
-        except LinkClosed:
-            return  # the receiver hears of it too, and says why
 
     async def _watch_changes(self) -> None:
         while True:
@@ -151,142 +151,91 @@ class LinkSession:
     # --- events in, commands out -------------------------------------------------------------------------------------
 
     def _feed(self, event: ChildEvent) -> None:
-        for command in self._end.handle(event, self._clock.boot_us()):
-            self._perform(command)
+        """Give the child end an event and do what it says; what comes of that is taken in turn, never in between."""
+        self._events.append(event)
+        if self._is_handling:
+            return
+        self._is_handling = True
+        try:
+            while self._events:
+                for command in self._end.handle(self._events.popleft(), self._clock.boot_us()):
+                    self._perform(command)
+        finally:
+            self._is_handling = False
 
     def _perform(self, command: ChildCommand) -> None:
         match command:
             case ports.Send():
-                if self._pump is not None:
-                    try:
-                        self._pump.push(command.message)
-                    except LinkClosed as error:
-                        self._close(ports.Close("E-STALLED", error.detail))
+                self._send(command.message)
             case ports.Close():
                 self._close(command)
             case ports.WakeAt():
                 self._alarm.set(command.boot_us)
             case child_ports.NoteLink():
+                self._is_up = self._is_up or command.state == "up"
                 self._desk.note_link(command.state, command.reason)
             case child_ports.AnswerCall():
-                self._tasks.start("answer call", self._answer(command.request))
+                call = ServedCall(command.request, self._desk, self._feed, self._wait_call_room)
+                self._calls[command.request.call] = call
+                call.begin(self._tasks)
             case ports.ReadStream():
-                source = self._sources.get(command.call)
-                if source is not None:
-                    source.task = self._tasks.start("read stream", self._read_stream(source, command))
+                if command.call in self._calls:
+                    self._calls[command.call].allow(command.count)
             case ports.DeliverStream():
-                # Input of commands is not built: it is taken and dropped, so that its sender is not held up.
-                self._feed(ports.StreamTaken(command.call, len(command.data)))
+                if command.call in self._calls:
+                    self._calls[command.call].deliver(command.data, end=command.end)
             case ports.EndStream():
-                self._end_stream(command.call)
+                call = self._calls.pop(command.call, None)
+                if call is not None:
+                    call.end()
             case child_ports.DeliverBlob() | child_ports.FailBlob():
-                queue = self._blobs.get(command.blob)
-                if queue is not None:
-                    queue.put_nowait(command)
+                self._fetcher.take(command)
             case _:
-                self._chores.put_nowait(command)
+                self._chores.add(command)
+
+    def _send(self, message: wire.Message) -> None:
+        if self._pump is None:
+            return
+        try:
+            self._pump.push(message)
+        except LinkClosed as error:
+            self._close(ports.Close("E-STALLED", error.detail))
 
     def _close(self, command: ports.Close) -> None:
-        if self._pump is None or self._closing is not None:
-            return
-        self._closing = command
-        self._tasks.start("close link", self._close_soon(self._pump))
+        if self._closing is None and self._pump is not None:
+            self._closing = command
+            # The receiver waits for a frame; it ends with the connection.
+            self._tasks.start("link farewell", self._pump.part(self._clock))
 
-    async def _close_soon(self, pump: Pump) -> None:
-        """End the connection after the farewell, so that the receiver wakes up."""
-        await self._say_goodbye(pump)
-        await pump.close()
-
-    async def _do_chores(self) -> None:
-        """What touches the journal, one after the other."""
-        while True:
-            command = await self._chores.get()
-            match command:
-                case child_ports.KeepSiteRecord():
-                    await self._desk.accept_site_record(command.envelope)
-                case child_ports.ApplyDocument():
-                    verdict = await self._desk.accept_document(command.patch, command.objects)
-                    self._feed(
-                        child_ports.Judged(
-                            verdict.state,
-                            verdict.epoch,
-                            verdict.generation,
-                            verdict.code,
-                            verdict.reason,
-                            verdict.digests,
-                        )
-                    )
-                case child_ports.ReadFacts():
-                    self._feed(child_ports.FactsRead(await self._desk.read_facts()))
-                case child_ports.ReadOutbox():
-                    events, _ = await self._desk.read_outbox(command.after, command.limit)
-                    self._feed(child_ports.OutboxRead(command.after, events))
-                case child_ports.TrimOutbox():
-                    await self._desk.trim_outbox(command.through)
-                case child_ports.RaiseOutbox():
-                    await self._desk.raise_outbox(command.floor)
-                    self._feed(child_ports.Changed())
-                case _:
-                    raise AssertionError(f"{type(command).__name__} is no chore")
-
-    # --- calls -------------------------------------------------------------------------------------------------------
-
-    async def _answer(self, request: wire.CallRequest) -> None:
-        answer = await self._desk.answer_call(request, _no_input())
-        if answer.ok and answer.stream is not None:
-            self._sources[request.call] = _Source(answer.stream)
-        self._feed(
-            child_ports.CallAnswered(
-                request.call, answer.ok, answer.body, answer.code, answer.reason, answer.stream is not None
-            )
-        )
-
-    async def _read_stream(self, source: _Source, command: ports.ReadStream) -> None:
-        """Give up to ``count`` bytes of the next item."""
-        item = source.left or await anext(source.items, None)
-        source.left = None
+    async def _wait_call_room(self) -> None:
         if self._pump is not None:
             await self._pump.wait_room(Lane.CALL)
-        if item is None:
-            self._feed(ports.StreamFinished(command.call))
-            return
-        if len(item.data) > command.count:
-            rest = item.data[command.count :]
-            source.left = wire.StreamData(command.call, item.channel, rest, item.end, item.exit_code)
-            self._feed(ports.StreamRead(command.call, item.channel, item.data[: command.count]))
-            return
-        self._feed(ports.StreamRead(command.call, item.channel, item.data, item.end, item.exit_code))
 
-    def _end_stream(self, call: CallId) -> None:
-        source = self._sources.pop(call, None)
-        if source is not None and source.task is not None:
-            source.task.cancel()
-
-    # --- blobs -------------------------------------------------------------------------------------------------------
-
-    async def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
-        """Give the bytes of a blob from ``offset`` on, over as many sessions as it takes; raise BlobUnavailable."""
-        queue: asyncio.Queue[child_ports.DeliverBlob | child_ports.FailBlob] = asyncio.Queue()
-        self._blobs[blob] = queue
-        done = False
-        self._feed(child_ports.BlobWanted(blob, offset))
-        try:
-            while True:
-                item = await queue.get()
-                if isinstance(item, child_ports.FailBlob):
-                    done = True
-                    raise BlobUnavailable(f"{item.code}: {item.reason}")
-                yield item.data
-                done = item.last
-                self._feed(child_ports.BlobTaken(blob, item.offset + len(item.data)))
-                if done:
-                    return
-        finally:
-            del self._blobs[blob]
-            if not done:
-                self._feed(child_ports.BlobDropped(blob))
+    async def _do_chore(self, command: ChildCommand) -> None:
+        """What touches the journal, one after the other. A journal that fails ends the agent (faults.md §3.4)."""
+        match command:
+            case child_ports.KeepSiteRecord():
+                await self._desk.accept_site_record(command.envelope)
+            case child_ports.ApplyDocument():
+                verdict = await self._desk.accept_document(command.patch, command.objects)
+                self._feed(msgspec.convert(verdict, child_ports.Judged, from_attributes=True))
+            case child_ports.ReadFacts():
+                self._feed(child_ports.FactsRead(await self._desk.read_facts()))
+            case child_ports.ReadOutbox():
+                events, _ = await self._desk.read_outbox(command.after, command.limit)
+                self._feed(child_ports.OutboxRead(command.after, events))
+            case child_ports.TrimOutbox():
+                await self._desk.trim_outbox(command.through)
+            case child_ports.RaiseOutbox():
+                await self._desk.raise_outbox(command.floor)
+                self._feed(child_ports.Changed())
+            case _:
+                raise AssertionError(f"{type(command).__name__} is no chore")
 
 
-async def _no_input() -> AsyncIterator[bytes]:
-    for nothing in ():
-        yield nothing
+def _remember(endpoint: Endpoint, peer: str) -> Endpoint:
+    """Return the endpoint with an address at which it answered; through a proxy the peer is only the proxy."""
+    if endpoint.proxy is not None or ":" not in peer or peer in endpoint.addresses[:1]:
+        return endpoint
+    older = tuple(address for address in endpoint.addresses if address != peer)
+    return msgspec.structs.replace(endpoint, addresses=(peer, *older)[:_ADDRESSES_MAX])

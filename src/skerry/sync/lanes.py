@@ -54,6 +54,19 @@ def lane_of(message: Message) -> Lane:
     return _ROUTES[type(message)][0]
 
 
+#: What parts count as: in each lane one kind of message is ever long.
+_PART_PURPOSES: dict[Lane, Purpose] = {
+    Lane.CONTROL: "document",
+    Lane.DOCUMENT: "document",
+    Lane.FACTS: "facts",
+    Lane.EVENTS: "events",
+    Lane.CALL: "call",
+    Lane.IMAGE: "image",
+}
+
+
 def purpose_of(message: Message | wire.Unknown) -> Purpose:
     """Return what the bytes of a message are counted as; a message of a later release counts as control."""
+    if isinstance(message, wire.Part):
+        return _PART_PURPOSES[Lane(message.lane)] if 0 <= message.lane <= max(Lane) else "heartbeat"
     return _ROUTES[type(message)][1] if type(message) in _ROUTES else "heartbeat"
