@@ -54,3 +54,23 @@ def test_places_are_xdgs_where_they_are_set():
 def test_the_client_takes_its_surroundings():
     client = settings.read_client({"SKERRY_URL": "http://x", "SKERRY_TOKEN": "t", "OTHER": "y"})
     assert (client.url, client.token, client.context) == ("http://x", "t", "")
+
+
+def test_programs_take_a_file_and_flags():
+    file, flags = settings.split_flags(["--settings", "/etc/x.toml", "--api-port", "1", "--data=/d"])
+    assert file == Path("/etc/x.toml")
+    assert flags == {"api_port": "1", "data": "/d"}
+    for wrong in (["x"], ["--data"], ["-d", "x"]):
+        with pytest.raises(Invalid, match="is no setting"):
+            settings.split_flags(wrong)
+
+
+def test_an_unknown_flag_is_an_error():
+    with pytest.raises(Invalid, match="a flag has an unknown setting 'prot'"):
+        settings.load(Sample, None, {"prot": "1"}, environment={})
+
+
+def test_the_supervisor_is_heard():
+    assert settings.read_supervisor({}) == {}
+    told = settings.read_supervisor({"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "30000000"})
+    assert told == {"notify_socket": "/run/x", "watchdog_us": 30_000_000}

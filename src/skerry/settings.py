@@ -5,7 +5,7 @@ What stands below is handed values. An unknown key is an error, because a misspe
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +72,33 @@ def read_client(environment: Mapping[str, str] | None = None) -> ClientSettings:
     return load(ClientSettings, environment=environment)
 
 
+def read_supervisor(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what systemd tells a program it starts: where to report, and how often at least, in microseconds."""
+    environment = os.environ if environment is None else environment
+    found: dict[str, Any] = {"notify_socket": environment.get("NOTIFY_SOCKET", "")}
+    period = environment.get("WATCHDOG_USEC", "")
+    found["watchdog_us"] = int(period) if period.isascii() and period.isdigit() else None
+    return {key: value for key, value in found.items() if value}
+
+
+def split_flags(arguments: Sequence[str]) -> tuple[Path | None, dict[str, Any]]:
+    """Read ``--settings FILE`` and ``--NAME VALUE`` of a program; raises ``Invalid``."""
+    file: Path | None = None
+    flags: dict[str, Any] = {}
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or (not equals and not left):
+            raise Invalid("E-SETTINGS", f"{word!r} is no setting: write --NAME VALUE.")
+        value = value if equals else left.pop(0)
+        if name == "--settings":
+            file = Path(value)
+        else:
+            flags[name.removeprefix("--").replace("-", "_")] = value
+    return file, flags
+
+
 def load(
     kind: type[T],
     file: Path | None = None,
@@ -87,9 +114,9 @@ def load(
     environment = os.environ if environment is None else environment
     found: dict[str, Any] = {} if file is None else _read_file(file)
     fields = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
-    unknown = sorted(found.keys() - fields.values())
-    if unknown:
-        raise Invalid("E-SETTINGS", f"{file} has an unknown setting {unknown[0]!r}.")
+    for source, names in ((str(file), found.keys() - fields.values()), ("a flag", (flags or {}).keys() - fields)):
+        if names:
+            raise Invalid("E-SETTINGS", f"{source} has an unknown setting {min(names)!r}.")
     for name, key in fields.items():
         text = environment.get(prefix + name.upper(), "")
         if text:
@@ -122,3 +149,13 @@ def _read_file(file: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid("E-SETTINGS", f"{file} is no TOML: {error}.") from error
+
+
+def read_supervisor(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return systemd's words to a service: where it listens for notices, and how soon it expects one."""
+    environment = os.environ if environment is None else environment
+    interval = environment.get("WATCHDOG_USEC", "")
+    return {
+        "notify_socket": environment.get("NOTIFY_SOCKET", ""),
+        "watchdog_us": int(interval) if interval.isascii() and interval.isdigit() else 0,
+    }

@@ -13,7 +13,7 @@ import msgspec
 
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
-from skerry.model.asks import BlobQuery, EventQuery, LogQuery
+from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, LogQuery
 from skerry.model.errors import NotFound, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
@@ -24,6 +24,9 @@ from skerry.sdk.requests import Request, make_request
 if TYPE_CHECKING:
     import httpx2
     import stamina
+
+    from skerry.model.signed import Envelope
+    from skerry.sdk.commands import Command, Nonce
 
 T = TypeVar("T")
 
@@ -121,6 +124,15 @@ class Client(Faces):
                 yield from (requests.read_answer(request, line) for line in lines.end())
         except httpx2.TransportError as error:
             raise policy.unreachable(self.url, error) from error
+
+    def run_command(
+        self, app: str, query: ExecQuery, sign: "Callable[[Nonce], Envelope]"
+    ) -> "contextlib.AbstractContextManager[Command]":
+        """Run a command in an instance: ``sign`` makes the call for the nonce that the node draws."""
+        from skerry.sdk.commands import open_command
+
+        request: Request[None] = make_request("run_command", parameters={"app": app}, query=query)
+        return open_command(self._http(), self.url, requests.write_path(request), sign)
 
     def upload_blob(
         self,
