@@ -149,13 +149,3 @@ def _read_file(file: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid("E-SETTINGS", f"{file} is no TOML: {error}.") from error
-
-
-def read_supervisor(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return systemd's words to a service: where it listens for notices, and how soon it expects one."""
-    environment = os.environ if environment is None else environment
-    interval = environment.get("WATCHDOG_USEC", "")
-    return {
-        "notify_socket": environment.get("NOTIFY_SOCKET", ""),
-        "watchdog_us": int(interval) if interval.isascii() and interval.isdigit() else 0,
-    }

@@ -15,7 +15,7 @@ from skerry.model.errors import Broken
 from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.safe.sqlite import Connection, Outcome, SqliteFile
 
-C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
 
 #: How long the core collects writes before it commits: below what a person notices (faults.md §3.2).
@@ -38,13 +38,13 @@ def plain(connection: Connection) -> Connection:
     return connection
 
 
-class Db(Generic[C]):
+class Db(Generic[C_co]):
     """One file and its jobs. All methods belong to one event loop."""
 
     def __init__(
         self,
         file: SqliteFile,
-        wrap: Callable[[Connection], C],
+        wrap: Callable[[Connection], C_co],
         *,
         group_s: float,
         inline: bool = False,
@@ -81,7 +81,7 @@ class Db(Generic[C]):
         """Why the store has failed, None while it has not."""
         return self._failure
 
-    async def run(self, job: Callable[[C], T], *, soon: bool = False) -> T:
+    async def run(self, job: Callable[[C_co], T], *, soon: bool = False) -> T:
         """Run ``job(connection)`` as a write and return its result once that is durable.
 
         ``soon`` closes the group at once, for a caller that something outside waits for. An exception of ``job`` undoes
@@ -101,7 +101,7 @@ class Db(Generic[C]):
                 )
             return cast("T", await answer)
 
-    async def read(self, job: Callable[[C], T]) -> T:
+    async def read(self, job: Callable[[C_co], T]) -> T:
         """Run ``job(connection)``, which only reads, between two groups: it sees what is durable and nothing else."""
         self._refuse_when_over()
         return cast("T", await self._work(lambda: self._file.read(lambda: job(self._connection))))

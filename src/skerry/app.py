@@ -1,0 +1,248 @@
+"""Composition: the three programs put together from their parts and their settings. No logic.
+
+Each function imports what its program needs and nothing else, so that an agent never loads the core. A store that has
+failed ends the process with code 74: the supervisor starts it again, and it opens, checks and recovers.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from skerry import settings as settings_room
+from skerry import supervise
+from skerry.clock import SystemClock, SystemMint
+from skerry.model.errors import Invalid, SkerryError
+from skerry.model.ids import NodeName
+from skerry.safe.errors import EXIT_STORE_FAILED, StoreFailed
+from skerry.wire import LinkClass
+
+#: Exit code of words that make no sense (interfaces.md §1.3).
+_USAGE = 64
+
+
+class _Supervised(msgspec.Struct, frozen=True, kw_only=True):
+    """What a supervisor says to every program of ours."""
+
+    #: ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` of systemd; empty and 0 without one.
+    notify_socket: str = ""
+    watchdog_us: int = 0
+    #: Where the process writes its id, for ``skerry down``; empty for none.
+    pid_file: str = ""
+
+
+class CoreSettings(_Supervised, frozen=True, kw_only=True):
+    """A core on one machine."""
+
+    #: Database, blobs and the delivery key.
+    data: Path
+    #: Where people, CI and the console are served; plain HTTP, so loopback or behind a proxy that speaks TLS.
+    api_host: str = "127.0.0.1"
+    api_port: int = 7710
+    #: Where sites are served.
+    link_host: str = "0.0.0.0"
+    link_port: int = 7711
+    #: ``host:port`` under which sites reach the link listener, comma-separated, first the preferred one.
+    endpoints: str = ""
+    #: Name of this replica, in its certificate.
+    replica: str = "one"
+
+
+class AgentSettings(_Supervised, frozen=True, kw_only=True):
+    """An agent of one node."""
+
+    state: Path
+    run: Path
+    podman_socket: str = "/run/podman/podman.sock"
+    node: str = "node-1"
+    link_class: LinkClass = "wired"
+
+
+class SignerSettings(_Supervised, frozen=True, kw_only=True):
+    """A signer, and the core it looks after."""
+
+    keyring: Path
+    socket: Path
+    #: File with the core's address and an operator's token (signer/remote.py). It may come later.
+    core: Path | None = None
+
+
+def run_program(name: str, arguments: list[str]) -> int:
+    """Run program ``core``, ``agent`` or ``signer`` with options ``--settings FILE`` and ``--SETTING VALUE``."""
+    programs: dict[str, tuple[type[_Supervised], Callable[[Any], int]]] = {
+        "core": (CoreSettings, run_core),
+        "agent": (AgentSettings, run_agent),
+        "signer": (SignerSettings, run_signer),
+    }
+    kind, run = programs[name]
+    try:
+        file, flags = settings_room.split_flags(arguments)
+        unknown = sorted(flags.keys() - {field.name for field in msgspec.structs.fields(kind)})
+        if unknown:
+            raise Invalid("E-SETTINGS", f"--{unknown[0]} is no setting of {name}")
+        given = settings_room.load(kind, file, {**settings_room.read_supervisor(), **flags})
+    except SkerryError as error:
+        sys.stderr.write(f"skerry {name}: {error.detail}\n")
+        return _USAGE
+    try:
+        return run(given)
+    except SkerryError as error:
+        sys.stderr.write(f"skerry {name}: {error.code}: {error.detail}\n")
+        return EXIT_STORE_FAILED if isinstance(error, StoreFailed) else 1
+    except OSError as error:
+        sys.stderr.write(f"skerry {name}: {error}\n")
+        return 1
+
+
+def run_core(settings: CoreSettings) -> int:
+    """Run a core until it is told to stop; return the process's exit code."""
+    import uvloop
+
+    # asyncio's own TLS keeps 256 KiB a connection; uvloop does not (decision 0012).
+    return _run(settings, lambda ready: _core(settings, ready), uvloop.new_event_loop)
+
+
+def run_agent(settings: AgentSettings) -> int:
+    """Run an agent until it is told to stop. uvloop never: it breaks netlink sockets and costs memory."""
+
+    async def main(ready: Callable[[], None]) -> None:
+        from skerry.agent.host import AgentConfig, AgentHost
+
+        config = AgentConfig(
+            state=settings.state,
+            run=settings.run,
+            podman_socket=settings.podman_socket,
+            node=NodeName(settings.node),
+            link_class=settings.link_class,
+        )
+        await AgentHost(config, SystemClock(), SystemMint()).run(ready)
+
+    return _run(settings, main, asyncio.new_event_loop)
+
+
+def run_signer(settings: SignerSettings) -> int:
+    """Run a signer until it is told to stop."""
+
+    async def main(ready: Callable[[], None]) -> None:
+        from skerry.signer import process
+        from skerry.signer.remote import RemoteCore
+
+        settings.keyring.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        core = None if settings.core is None else RemoteCore(settings.core)
+        await process.run_signer(
+            process.SignerSettings(keyring=settings.keyring, socket=settings.socket),
+            core,
+            SystemClock(),
+            SystemMint(),
+            ready,
+        )
+
+    return _run(settings, main, asyncio.new_event_loop)
+
+
+async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
+    from skerry.core.host import CoreConfig, CoreHost
+
+    config = CoreConfig(
+        data=settings.data,
+        link_host=settings.link_host,
+        link_port=settings.link_port,
+        endpoints=tuple(text.strip() for text in settings.endpoints.split(",") if text.strip())
+        or (f"127.0.0.1:{settings.link_port}",),
+        replica=settings.replica,
+    )
+    host = CoreHost(config, SystemClock(), SystemMint())
+    await host.start()
+    try:
+        await _serve_api(host, settings, ready)
+    finally:
+        await host.stop()
+
+
+async def _serve_api(host: Any, settings: CoreSettings, ready: Callable[[], None]) -> None:
+    """Serve the API beside the link until a part of the core breaks or the process is told to stop."""
+    import uvicorn
+
+    from skerry.api.app import make_app
+
+    up = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
+            await super().startup(sockets)
+            up.set()
+
+        def capture_signals(self) -> "contextlib.AbstractContextManager[None]":  # type: ignore[override]
+            """Signals belong to the program."""
+            return contextlib.nullcontext()
+
+    config = uvicorn.Config(
+        make_app(host.core, host.service),
+        host=settings.api_host,
+        port=settings.api_port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        # A client that keeps a stream open must not keep a core from stopping.
+        timeout_graceful_shutdown=2,
+    )
+    server = Server(config)
+    serving = host.tasks.start("api", server.serve())
+    started = asyncio.ensure_future(up.wait())
+    await asyncio.wait([started, serving], return_when=asyncio.FIRST_COMPLETED)
+    started.cancel()
+    if serving.done():
+        serving.result()
+        raise OSError(f"the API listener ended at once: is port {settings.api_port} in use?")
+    ready()
+    try:
+        raise await host.wait_broken()
+    finally:
+        server.should_exit = True
+
+
+def _run(
+    settings: _Supervised,
+    main: Callable[[Callable[[], None]], Coroutine[Any, Any, None]],
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> int:
+    """Run ``main`` with a supervisor's manners: ready, watchdog, stopping, and signals that end it in order."""
+
+    async def supervised() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, task.cancel)
+        watchdog = loop.create_task(
+            supervise.keep_watchdog(settings.notify_socket, settings.watchdog_us, SystemClock(), lambda: True),
+            name="watchdog",
+        )
+
+        def ready() -> None:
+            if settings.pid_file:
+                Path(settings.pid_file).write_text(f"{os.getpid()}\n")
+            supervise.notify(settings.notify_socket, supervise.READY)
+
+        try:
+            await main(ready)
+        except asyncio.CancelledError:
+            supervise.notify(settings.notify_socket, supervise.STOPPING)
+            return 0
+        except StoreFailed as failure:
+            sys.stderr.write(f"skerry: {failure.detail}\n")
+            return EXIT_STORE_FAILED
+        finally:
+            watchdog.cancel()
+        return 0
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(supervised())
