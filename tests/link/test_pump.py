@@ -31,13 +31,13 @@ class Ends:
         done = asyncio.Event()
 
         async def handle(connection) -> None:
-            self._arrived.set_result(Pump(connection, Compressor()))
+            self._arrived.set_result(Pump(connection, Compressor(), self.tasks, "pump"))
             await done.wait()
 
         await self._listener.serve(handle)
         connection = await SimDialer(self.link, lambda _: self._listener).dial(CORE)
         self.raw = connection
-        child = Pump(connection, Compressor())
+        child = Pump(connection, Compressor(), self.tasks, "pump")
         parent = await self._arrived
         return child, parent
 
@@ -60,7 +60,6 @@ def scene(test):
 
 @scene
 async def test_messages_arrive_and_are_counted_alike(ends: Ends, child: Pump, parent: Pump):
-    ends.tasks.start("send", child.run())
     child.push(wire.Beat(want=True))
     child.push(wire.FactsAnswer(3))
     assert [await parent.receive(), await parent.receive()] == [wire.Beat(want=True), wire.FactsAnswer(3)]
@@ -76,7 +75,6 @@ async def test_a_heartbeat_overtakes_a_long_document_and_the_document_comes_whol
     long = wire.Need(tuple(f"sha256:{number:064d}" for number in range(20_000)))
     child.push(long)
     child.push(wire.Beat())
-    ends.tasks.start("send", child.run())
     assert await parent.receive() == wire.Beat()
     assert await parent.receive() == long
 
@@ -105,10 +103,12 @@ def test_garbage_ends_the_connection(frame: bytes):
 
 @scene
 async def test_a_lane_that_nobody_reads_is_given_up(ends: Ends, child: Pump, parent: Pump):
-    piece = bytes(256 * 1024)
+    def flood() -> None:
+        for _ in range(LANE_BYTES_BROKEN // (256 * 1024) + 2):
+            child.push(wire.StreamData("c", 1, bytes(256 * 1024)))
+
     with pytest.raises(LinkClosed) as caught:
-        for _ in range(LANE_BYTES_BROKEN // len(piece) + 2):
-            child.push(wire.StreamData("c", 1, piece))
+        flood()
     assert caught.value.reason is CloseReason.STALLED
 
 
@@ -123,7 +123,6 @@ async def test_a_producer_waits_for_room_and_a_farewell_for_its_lane(ends: Ends,
         child.push(wire.StreamData("c", 1, bytes(64 * 1024)))
     child.push(wire.Beat())
     farewell = asyncio.ensure_future(child.wait_sent(Lane.CONTROL))
-    ends.tasks.start("send", child.run())
     await farewell
     while not waiting.done():
         await parent.receive()
