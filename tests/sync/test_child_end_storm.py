@@ -9,7 +9,7 @@ import dataclasses
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.sync.world import SECOND, Head, World, envelop
+from tests.sync.world import SECOND, World, make_object
 
 from skerry.model.event import Event
 from skerry.model.ids import UnitId
@@ -71,7 +71,7 @@ class Storm(RuleBasedStateMachine):
     @rule(units=documents, objects=st.integers(0, 2))
     def publish(self, units: dict[UnitId, bytes], objects: int) -> None:
         count = len(self.world.core.documents)
-        self.world.core.publish(units, tuple(envelop(Head(9, count, f"object {n}")) for n in range(objects)))  # pyright: ignore[reportArgumentType]
+        self.world.core.publish(units, tuple(make_object(f"{count} {n}") for n in range(objects)))
         self.world.nudge()
 
     # --- faults ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from skerry import wire
 from skerry.model.document import digest_bodies, digest_units
 from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, NodeName, SiteName, UnitId, digest_of
-from skerry.model.signed import Envelope
+from skerry.model.signed import DocumentHead, Envelope
 from skerry.sync import child_ports as cp
 from skerry.sync import parent_ports as pp
 from skerry.sync import ports
@@ -27,25 +27,22 @@ SITE, NODE = SiteName("oslo"), NodeName("oslo-1")
 SECOND = 1_000_000
 
 
-class Head(msgspec.Struct):
-    """Stands for the signed head of a document; an envelope's payload here is this, encoded."""
-
-    epoch: int
-    generation: int
-    units: Digest
-    objects: tuple[Digest, ...] = ()
+def make_object(text: str) -> Envelope:
+    """Stands for a signed object, which is bytes to both ends."""
+    return Envelope("test", text.encode(), ())
 
 
-def envelop(value: msgspec.Struct) -> Envelope:
-    return Envelope("test", msgspec.json.encode(value), ())
+def make_head(epoch: int, generation: int, units: Digest, objects: tuple[Digest, ...] = ()) -> DocumentHead:
+    """Stands for a signed head; the objects that the document names travel in ``parent``, so no unit needs parsing."""
+    return DocumentHead(site=SITE, epoch=epoch, generation=generation, parent=" ".join(objects), time_s=0, units=units)
 
 
-def open_head(envelope: Envelope) -> Head:
-    return msgspec.json.decode(envelope.payload, type=Head)
+def open_head(envelope: Envelope) -> DocumentHead:
+    return msgspec.json.decode(envelope.payload, type=DocumentHead)
 
 
 class Document(msgspec.Struct):
-    head: Head
+    head: DocumentHead
     units: dict[UnitId, bytes]
 
 
@@ -90,7 +87,7 @@ class SiteDisk:
 
     def begin_session(self, above: int) -> wire.HelloClaim:
         self.session_epoch = max(self.session_epoch, above) + 1
-        held = self.document.head if self.document else Head(0, 0, Digest(""))
+        held = self.document.head if self.document else make_head(0, 0, Digest(""))
         return wire.HelloClaim(
             format=wire.FORMAT,
             site=SITE,
@@ -121,7 +118,7 @@ class SiteDisk:
             return cp.Judged(state, head.epoch, head.generation, "E-UNITS", units.reason)
         for envelope in (*command.patch.objects, *command.objects):
             self.objects[digest_of(envelope.payload)] = envelope
-        missing = tuple(digest for digest in head.objects if digest not in self.objects)
+        missing = tuple(Digest(name) for name in head.parent.split() if name not in self.objects)
         if missing:
             return cp.Judged("missing", head.epoch, head.generation, digests=missing)
         self.document = Document(head, units)
@@ -146,7 +143,7 @@ class CoreDisk:
             self.objects[digest_of(envelope.payload)] = envelope
         named = tuple(digest_of(envelope.payload) for envelope in objects)
         generation = 1 + sum(document.head.epoch == epoch for document in self.documents)
-        document = Document(Head(epoch, generation, digest_units(digest_bodies(units)), named), units)
+        document = Document(make_head(epoch, generation, digest_units(digest_bodies(units)), named), units)
         self.documents.append(document)
         return document
 
@@ -160,7 +157,7 @@ class CoreDisk:
                 base = (base_epoch, base_generation, digest_bodies(document.units))
         if base is not None and (newest.head.epoch, newest.head.generation) == base[:2]:
             return pp.PatchDrawn(None)
-        patch = make_patch(envelop(newest.head), newest.units, base)
+        patch = make_patch(Envelope("test", msgspec.json.encode(newest.head), ()), newest.units, base)
         return pp.PatchDrawn(patch, newest.head.epoch, newest.head.generation)
 
     def ingest(self, command: pp.IngestEvents) -> int:
