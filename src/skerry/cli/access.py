@@ -1,0 +1,99 @@
+"""``skerry token`` and ``skerry audit``: who may ask, and who did what."""
+
+from typing import Literal, get_args
+
+import click
+
+from skerry.cli.asking import confirm
+from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
+from skerry.cli.output import Column, format_time, short, show_list, tell, with_output, write_value
+from skerry.cli.session import Session
+from skerry.model.answers import AuditEntry, TokenView
+from skerry.model.asks import OperatorRole, TenantRole
+from skerry.model.errors import NotFound
+
+COLUMNS: tuple[Column[TokenView], ...] = (
+    Column("token", lambda token: token.token_id),
+    Column("name", lambda token: token.name),
+    Column("state", lambda token: token.state),
+    Column("role", lambda token: token.tenant_role),
+    Column("operator", lambda token: token.operator_role),
+    Column("created", lambda token: format_time(token.created_us)),
+    Column("ends", lambda token: format_time(token.expires_us) or "never"),
+)
+_AUDIT: tuple[Column[AuditEntry], ...] = (
+    Column("seq", lambda entry: entry.seq),
+    Column("time", lambda entry: format_time(entry.time_us)),
+    Column("actor", lambda entry: entry.actor),
+    Column("operation", lambda entry: entry.operation),
+    Column("object", lambda entry: entry.object),
+    Column("outcome", lambda entry: entry.outcome),
+    Column("cause", lambda entry: entry.cause, wide=True),
+    Column("hash", lambda entry: short(entry.hash.hex()), wide=True),
+)
+
+
+@click.command()
+@with_output
+@pass_session
+def list_tokens(session: Session, output: str) -> None:
+    """List the tenant's API tokens."""
+    show_list(session.client.tokens.list(page_size=1_000), COLUMNS, output, lambda token: f"token/{token.token_id}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(get_args(TenantRole)), default="viewer", help="What it may do as a tenant.")
+@click.option("--operator-role", type=click.Choice(get_args(OperatorRole)), default="", help="And as an operator.")
+@click.option("--lifetime", type=DURATION, default="90d", show_default=True, help="How long it is good; 0s has no end.")
+@with_dry_run
+@with_output
+@pass_session
+def create(
+    session: Session,
+    name: str,
+    role: TenantRole,
+    operator_role: OperatorRole,
+    lifetime: int,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Make an API token; it is shown once and kept nowhere."""
+    if dry_run:
+        tell(f"would make a token {name} with role {role or 'none'}")
+        return
+    made = session.client.tokens.create(name=name, tenant_role=role, operator_role=operator_role, lifetime_s=lifetime)
+    if output in ("json", "yaml"):
+        write_value(made, output)
+        return
+    tell(f"token {made.view.token_id} is shown this once:")
+    click.echo(made.token)
+
+
+@click.command()
+@click.argument("token")
+@with_yes
+@with_dry_run
+@pass_session
+def revoke(session: Session, token: str, yes: bool, dry_run: bool) -> None:
+    """End an API token at once."""
+    found = [each for each in session.client.tokens.list(page_size=1_000) if token in (each.token_id, each.name)]
+    if len(found) != 1:
+        raise NotFound("E-TOKEN", f"{len(found)} tokens are called {token}.", hint="skerry token list")
+    what = f"token {found[0].token_id} ({found[0].name})"
+    if dry_run:
+        tell(f"would end {what}")
+        return
+    confirm(session, f"End {what}? Whoever uses it is turned away at once.", yes=yes)
+    session.client.tokens.revoke(found[0].token_id)
+    tell(f"{what} is ended")
+
+
+@click.command()
+@click.option("--chain", type=click.Choice(("tenant", "operator")), default="tenant", show_default=True)
+@with_output
+@pass_session
+def list_audit(session: Session, chain: Literal["tenant", "operator"], output: str) -> None:
+    """List the audit chain, oldest first."""
+    entries = session.client.core.list_audit(page_size=1_000, chain=chain)
+    show_list(entries, _AUDIT, output, lambda entry: f"audit/{entry.seq}")

@@ -1,0 +1,160 @@
+"""``skerry agent``: this box, asked over its agent's own socket; works cut off, without a core and without a token.
+
+Answers are shown as the agent gives them: one small HTTP request, the standard library alone.
+"""
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from skerry.cli.asking import read_secret
+from skerry.cli.options import pass_session
+from skerry.cli.output import Column, tell, with_output, write_pairs, write_section, write_table, write_value
+from skerry.cli.session import Session
+
+#: The agent answers from memory; joining waits for the signer's word, up to two minutes.
+ANSWER_S, JOIN_S = 20.0, 150.0
+#: 500 events of 32 KiB at most, in practice a hundredth of it.
+_ANSWER_BYTES_MAX = 32 * 1024 * 1024
+
+Fields = Mapping[str, Any]
+
+_INSTANCES: tuple[Column[Fields], ...] = (
+    Column("instance", lambda each: each["instance"]),
+    Column("phase", lambda each: each["phase"]),
+    Column("health", lambda each: each["health"]),
+    Column("restarts", lambda each: each["restarts"]),
+    Column("ports", lambda each: tuple(sorted(each["ports"]))),
+    Column("reason", lambda each: each["reason"]),
+)
+_CHECKS: tuple[Column[Fields], ...] = (
+    Column("check", lambda each: each["name"]),
+    Column("verdict", lambda each: each["verdict"]),
+    Column("detail", lambda each: each["detail"]),
+    Column("hint", lambda each: each.get("hint", "")),
+)
+_EVENTS: tuple[Column[Fields], ...] = (
+    Column("sequence", lambda each: each["sequence"]),
+    Column("event", lambda each: each["type"]),
+    Column("subject", lambda each: each.get("subject", "")),
+    Column("message", lambda each: each.get("message", "")),
+)
+
+
+@click.command()
+@click.argument("token", required=False)
+@click.option("--core", required=True, metavar="HOST:PORT", help="The core's link listener; several with commas.")
+@click.option("--site", required=True, help="The site this box joins.")
+@pass_session
+def join(session: Session, token: str | None, core: str, site: str) -> None:
+    """Join this box to a site; without TOKEN it is read from stdin or asked for."""
+    token = token or read_secret(session, "Join token").decode("ascii", "replace").strip()
+    tell(f"asking {core} to let this box join site {site}")
+    answer = ask(session, "POST", "/join", {"token": token, "core": core, "site": site}, JOIN_S)
+    tell(f"this box is node {answer['node']} of site {answer['site']} now")
+    tell("Next: skerry agent status")
+
+
+@click.command()
+@with_output
+@pass_session
+def status(session: Session, output: str) -> int:
+    """Show how this site is, by its own agent. Exit code 3 when something is not as wished."""
+    found = ask(session, "GET", "/status")
+    if output in ("json", "yaml", "jsonl"):
+        write_value(found, "json" if output == "jsonl" else output)
+    else:
+        link = f"{found['link']} for {found['link_since_s']} s"
+        write_pairs(
+            (
+                ("site", found["site"] or "not joined"),
+                ("node", found["node"]),
+                ("link", f"{link}: {found['link_reason']}" if found["link_reason"] else link),
+                ("document", f"{found['epoch']}.{found['generation']}"),
+                ("settled", found["settled"]),
+                ("outbox", f"{found['outbox']} events wait for the core"),
+            )
+        )
+        write_section("Instances", found["instances"], _INSTANCES)
+        for wait in found["waits"]:
+            click.echo(f"  waits: {wait}")
+    return 0 if found["joined"] and found["settled"] else 3
+
+
+@click.command()
+@with_output
+@pass_session
+def doctor(session: Session, output: str) -> int:
+    """Check what this site needs. Exit code 3 when a check is bad."""
+    found = ask(session, "GET", "/doctor")
+    if output in ("json", "yaml", "jsonl"):
+        write_value(found, "json" if output == "jsonl" else output)
+    else:
+        write_table(found["checks"], _CHECKS)
+    return 3 if any(check["verdict"] == "bad" for check in found["checks"]) else 0
+
+
+@click.command()
+@click.option("--tail", type=click.IntRange(1, 500), default=100, show_default=True, help="How many events.")
+@with_output
+@pass_session
+def logs(session: Session, tail: int, output: str) -> None:
+    """Show this site's own events, also those that the core has not had yet."""
+    found = ask(session, "GET", "/logs", {"tail": str(tail)})
+    match output:
+        case "json" | "yaml":
+            write_value(found, output)
+        case "jsonl":
+            for event in found["events"]:
+                click.echo(json.dumps(event))
+        case _:
+            write_table(found["events"], _EVENTS)
+
+
+def ask(
+    session: Session, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
+) -> dict[str, Any]:
+    """Ask this box's agent; see ``ask_at``."""
+    place = session.settings.agent_socket or session.places.run / "agent.sock"
+    return ask_at(place, method, path, given, limit_s)
+
+
+def ask_at(
+    place: str | Path, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
+) -> dict[str, Any]:
+    """Ask the agent at a socket; raises ``Unavailable`` when none answers, ``Refused`` with the agent's words."""
+    from skerry.model.errors import Refused, Unavailable
+
+    body = json.dumps(given or {}).encode() if method == "POST" else b""
+    target = path if method == "POST" or not given else f"{path}?{urlencode(given)}"
+    request = f"{method} {target} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    try:
+        content = _exchange(place, request, limit_s)
+        head, _, rest = content.partition(b"\r\n\r\n")
+        status, found = int(head.split(b" ", 2)[1]), json.loads(rest)
+    except OSError as error:
+        detail = f"No agent answers at {place}: {error.strerror or error}."
+        raise Unavailable("E-AGENT", detail, hint="systemctl status skerry-agent") from error
+    except (ValueError, IndexError) as error:
+        raise Unavailable("E-AGENT", f"What answers at {place} is no agent.") from error
+    if status != 200:
+        raise Refused(found.get("code", "E-AGENT"), found.get("detail", ""), hint=found.get("hint", ""))
+    return found
+
+
+def _exchange(place: str | Path, request: bytes, limit_s: float) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as opened:
+        opened.settimeout(limit_s)
+        opened.connect(str(place))
+        opened.sendall(request)
+        content = bytearray()
+        while part := opened.recv(64 * 1024):
+            content += part
+            if len(content) > _ANSWER_BYTES_MAX:
+                raise OSError("the answer is too long")
+        return bytes(content)

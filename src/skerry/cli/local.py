@@ -1,0 +1,272 @@
+"""``skerry up`` and ``skerry down``: a core, a signer and a local site on this machine, without a question asked.
+
+Keys are made by the signer and never leave its keyring; the core's process cannot read them. What runs at the site goes
+on after ``down``, as it does whenever an agent is not there.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from skerry.cli import agent as local_agent
+from skerry.cli.options import pass_session
+from skerry.cli.output import tell
+from skerry.cli.processes import Program, skerry_command
+from skerry.cli.session import Session
+from skerry.cli.sites import make_site
+from skerry.cli.watching import pause
+from skerry.model.errors import NotAllowed, NotFound, Refused, SkerryError
+from skerry.model.ids import SiteName, TenantName
+from skerry.model.signing import SignSite
+from skerry.sdk import contexts
+from skerry.sdk.client import Client
+from skerry.sdk.contexts import Context
+from skerry.sdk.founding import found_core, make_signer_token
+from skerry.sdk.signing import SignerClient
+from skerry.settings import Places
+
+API_PORT, LINK_PORT = 7710, 7711
+CONTEXT = "local"
+SITE = SiteName("local")
+_PODMAN_SOCKET = Path("/run/podman/podman.sock")
+#: How often a box asks to join while the core's listener comes up, and the wait between.
+_JOIN_TRIES, _JOIN_WAIT_S = 10, 1.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs here: where its files are and where it listens."""
+
+    places: Places
+    api_port: int = API_PORT
+    link_host: str = "127.0.0.1"
+    link_port: int = LINK_PORT
+    endpoints: str = ""
+
+    @property
+    def url(self) -> str:
+        """Address of the core's API."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def data(self) -> Path:
+        """Where the core keeps everything."""
+        return self.places.state / "core"
+
+    @property
+    def bootstrap(self) -> Path:
+        """Where a new core leaves the token of its first visitor."""
+        return self.data / "bootstrap.token"
+
+    @property
+    def signer_socket(self) -> Path:
+        """Where the signer is asked."""
+        return self.places.run / "signer.sock"
+
+    @property
+    def signer_core(self) -> Path:
+        """The file that tells the signer where the core is."""
+        return self.places.config / "signer-core.json"
+
+    @property
+    def site_run(self) -> Path:
+        """Where the local site's agent is asked."""
+        return self.places.run / "site"
+
+    def program(self, name: str, mark: str, command: list[str]) -> Program:
+        """Return a program with its files in the usual places."""
+        log = self.places.state / "log" / f"{name}.log"
+        return Program(name, command, pid_file=self._pid_file(name), log=log, mark=mark)
+
+    def _pid_file(self, name: str) -> Path:
+        return self.places.run / f"{name}.pid"
+
+    def core(self) -> Program:
+        """The core."""
+        command = skerry_command(
+            "core",
+            data=self.data,
+            api_port=self.api_port,
+            link_host=self.link_host,
+            link_port=self.link_port,
+            endpoints=self.endpoints,
+            pid_file=self._pid_file("core"),
+        )
+        return self.program("core", str(self.data), command)
+
+    def signer(self) -> Program:
+        """The signer."""
+        command = skerry_command(
+            "signer",
+            keyring=self.places.config / "keyring",
+            socket=self.signer_socket,
+            core=self.signer_core,
+            pid_file=self._pid_file("signer"),
+        )
+        return self.program("signer", str(self.signer_socket), command)
+
+    def agent(self, podman: Path) -> Program:
+        """The agent of the local site."""
+        state = self.places.state / "site"
+        command = skerry_command(
+            "agent", state=state, run=self.site_run, podman_socket=podman, pid_file=self._pid_file("agent")
+        )
+        return self.program("agent", str(state), command)
+
+
+@click.command()
+@click.option("--sites", type=click.IntRange(0), help="How many local sites; one where podman is, by default.")
+@click.option("-d", "--detach", is_flag=True, help="Return when everything runs.")
+@click.option(
+    "--api-port", type=int, default=API_PORT, show_default=True, help="Port of the API, on this machine only."
+)
+@click.option("--link-port", type=int, default=LINK_PORT, show_default=True, help="Port for sites.")
+@click.option("--listen", default="127.0.0.1", show_default=True, help="Address for sites; 0.0.0.0 lets far ones in.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="HOST:PORT", help="Where sites reach this core.")
+@pass_session
+def up(
+    session: Session,
+    sites: int | None,
+    detach: bool,
+    api_port: int,
+    link_port: int,
+    listen: str,
+    endpoints: tuple[str, ...],
+) -> None:
+    """Start a core, a signer and a local site, here and now; what runs already is left alone."""
+    if sites is not None and sites > 1:
+        detail = "Several sites on one machine would share one podman; only --sites 0 and 1 are built."
+        raise Refused("E-NOT-YET", detail, hint="skerry site add NAME, and join another box")
+    plan = Plan(
+        places=session.places,
+        api_port=api_port,
+        link_host=listen,
+        link_port=link_port,
+        endpoints=",".join(endpoints) or f"127.0.0.1:{link_port}",
+    )
+    started: list[Program] = []
+    try:
+        for program in (plan.core(), plan.signer()):
+            if program.start():
+                started.append(program)
+            tell(f"{program.name} runs")
+        context = _found(plan)
+        if sites == 1 or (sites is None and _has_podman()):
+            started += _start_site(plan, context)
+        _print_next(context, with_site=sites != 0 and plan.agent(_PODMAN_SOCKET).find() is not None)
+    except BaseException:
+        _stop(started)
+        raise
+    if detach:
+        return
+    tell("\nCtrl-C stops it all; `skerry up -d` returns at once.")
+    with contextlib.suppress(KeyboardInterrupt):
+        while all(program.find() for program in started):
+            pause(1.0)
+    _stop(started)
+
+
+@click.command()
+@pass_session
+def down(session: Session) -> None:
+    """Stop what `up` has started. Containers at the local site go on running; state and keys stay."""
+    plan = Plan(places=session.places)
+    programs = (plan.agent(_PODMAN_SOCKET), plan.signer(), plan.core())
+    stopped = [program.name for program in programs if program.stop()]
+    tell(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+
+
+def _stop(programs: list[Program]) -> None:
+    for program in reversed(programs):
+        program.stop()
+        tell(f"{program.name} is stopped")
+
+
+def _found(plan: Plan) -> Context:
+    """Return the context of this core; a new core is founded first. Goes on where it was interrupted."""
+    config = plan.places.config
+    context = _found_new(plan) or _read_known(plan)
+    contexts.write_context(config, CONTEXT, context)
+    contexts.use_context(config, CONTEXT)
+    if not plan.signer_core.exists():
+        with context.open_client() as client:
+            _write_private(plan.signer_core, {"url": plan.url, "token": make_signer_token(client)})
+        tell(f"keys are in {config / 'keyring'}; context {CONTEXT} is used from now on")
+    return context
+
+
+def _found_new(plan: Plan) -> Context | None:
+    """Found a core that has nobody yet; None for one that has."""
+    try:
+        bootstrap = plan.bootstrap.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    tenant = TenantName("default")
+    with SignerClient(plan.signer_socket) as signer, Client(plan.url, bootstrap) as client:
+        try:
+            token = found_core(client, signer, tenant)
+        except NotAllowed:
+            # The first operator's token was used, which ends this one; the core removes the file at its next start.
+            return None
+    return Context(url=plan.url, token=token, tenant=tenant, signer=str(plan.signer_socket))
+
+
+def _read_known(plan: Plan) -> Context:
+    try:
+        known = contexts.read_context(plan.places.config, CONTEXT)
+    except NotFound:
+        detail = f"The core in {plan.data} has an operator already, and there is no context {CONTEXT!r}."
+        raise Refused("E-CONTEXT", detail, hint=f"skerry context set {CONTEXT} --url {plan.url}") from None
+    return msgspec.structs.replace(known, url=plan.url, signer=str(plan.signer_socket))
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
+        sink.write(msgspec.json.encode(content) + b"\n")
+    fresh.replace(path)
+
+
+def _has_podman() -> bool:
+    return os.geteuid() == 0 and _PODMAN_SOCKET.exists()
+
+
+def _start_site(plan: Plan, context: Context) -> list[Program]:
+    """Start the local site's agent and let it join; return what was started."""
+    if not _has_podman():
+        detail = f"A local site needs root and a podman service at {_PODMAN_SOCKET}."
+        raise Refused("E-PODMAN", detail, hint="systemctl enable --now podman.socket, or skerry up --sites 0")
+    program = plan.agent(_PODMAN_SOCKET)
+    started = [program] if program.start() else []
+    if not local_agent.ask_at(plan.site_run / "agent.sock", "GET", "/status")["joined"]:
+        with context.open_client() as client, SignerClient(plan.signer_socket) as signer:
+            token = make_site(client, signer, SignSite(site=SITE, number=1, labels={"tier": "local"}), 3_600)
+        _join(plan, token)
+    tell(f"site {SITE} runs")
+    return started
+
+
+def _join(plan: Plan, token: str) -> None:
+    """Let the agent join; the core's listener may need a moment after the core was founded."""
+    given = {"token": token, "core": f"127.0.0.1:{plan.link_port}", "site": SITE}
+    for left in range(_JOIN_TRIES - 1, -1, -1):
+        try:
+            local_agent.ask_at(plan.site_run / "agent.sock", "POST", "/join", given, local_agent.JOIN_S)
+            return
+        except SkerryError:
+            if not left:
+                raise
+            pause(_JOIN_WAIT_S)
+
+
+def _print_next(context: Context, *, with_site: bool) -> None:
+    tell(f"\nThe core answers at {context.url}.")
+    tell("Next: skerry status")
+    tell("      skerry image push DIRECTORY, skerry apply -f compose.yaml --wait")
+    if not with_site:
+        tell("      skerry site add NAME, and paste the line it prints on a box")

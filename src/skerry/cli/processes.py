@@ -1,0 +1,110 @@
+"""Programs that ``up`` starts and ``down`` stops: each known by the file in which it writes its process id.
+
+A process id alone is never believed: the program must still be the one that was started, by its command line.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from skerry.cli.watching import pause
+from skerry.clock import SECOND_US, SystemClock
+from skerry.model.errors import Unavailable
+
+#: Time to open a store and listen, on a slow disk after a power cut.
+READY_S_MAX = 30
+#: Time to end in order; then it is killed.
+STOP_S_MAX = 10
+_LOOK_S = 0.1
+#: Bytes of a log that are shown when a program does not start.
+_LOG_TAIL_BYTES = 2_000
+
+
+class Program:
+    """One program of this machine's own core."""
+
+    def __init__(self, name: str, command: list[str], *, pid_file: Path, log: Path, mark: str) -> None:
+        self.name = name
+        self._command = command
+        self._pid_file = pid_file
+        self._log = log
+        #: A word of the command line by which the process is recognised.
+        self._mark = mark.encode()
+
+    def find(self) -> int | None:
+        """Return the id of the running process, None when it does not run."""
+        try:
+            pid = int(self._pid_file.read_text(encoding="ascii"))
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if self._mark in words else None
+
+    def start(self) -> bool:
+        """Start it unless it runs, and return once it is ready; False when it ran already.
+
+        Raises ``Unavailable`` with the end of its log when it ends or is not ready in time.
+        """
+        if self.find() is not None:
+            return False
+        for folder in (self._pid_file.parent, self._log.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._pid_file.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            started = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A Ctrl-C at the terminal is for `up`, which ends its programs in order.
+                start_new_session=True,
+            )
+        clock = SystemClock()
+        end_us = clock.boot_us() + READY_S_MAX * SECOND_US
+        while self.find() is None:
+            if started.poll() is not None:
+                raise Unavailable("E-START", f"{self.name} ended at once:\n{self._read_log()}", hint=f"see {self._log}")
+            if clock.boot_us() > end_us:
+                started.terminate()
+                raise Unavailable(
+                    "E-START", f"{self.name} is not ready after {READY_S_MAX} s.", hint=f"see {self._log}"
+                )
+            pause(_LOOK_S)
+        return True
+
+    def stop(self) -> bool:
+        """End it in order, by force after ``STOP_S_MAX``; False when it did not run."""
+        pid = self.find()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        clock = SystemClock()
+        end_us = clock.boot_us() + STOP_S_MAX * SECOND_US
+        while self.find() == pid and not _is_zombie(pid):
+            if clock.boot_us() > end_us:
+                os.kill(pid, signal.SIGKILL)
+            pause(_LOOK_S)
+        self._pid_file.unlink(missing_ok=True)
+        return True
+
+    def _read_log(self) -> str:
+        return self._log.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+
+
+def _is_zombie(pid: int) -> bool:
+    """Say whether a child of ours has ended and waits for us to look."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
+
+
+def skerry_command(program: str, **settings: object) -> list[str]:
+    """Return the command line of one of our programs; settings that are empty are left out."""
+    command = [sys.executable, "-m", "skerry", program]
+    for name, value in settings.items():
+        if value not in ("", None):
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command

@@ -1,0 +1,60 @@
+"""Housekeeping: completion scripts, the meaning of error codes, versions."""
+
+import difflib
+import importlib.resources
+import re
+
+import click
+from click.shell_completion import get_completion_class
+
+from skerry import __version__
+from skerry.cli.options import pass_session
+from skerry.cli.output import show_value, with_output, write_pairs
+from skerry.cli.session import Session
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a completion script: ``skerry completion bash > ~/.local/share/bash-completion/completions/skerry``."""
+    found = get_completion_class(shell)
+    assert found is not None, "the choice names the shells that click knows"
+    # `source()` asks bash for its version to say that an old one will not do; the script itself needs no answer.
+    script = found(context.find_root().command, {}, "skerry", "_SKERRY_COMPLETE")
+    click.echo(script.source_template % script.source_vars())
+
+
+@click.command("help")
+@click.argument("topic")
+def help_topic(topic: str) -> None:
+    """Explain an error code, offline."""
+    from skerry.model.errors import NotFound
+
+    code = topic.upper()
+    topics = read_topics()
+    if code not in topics:
+        near = difflib.get_close_matches(code, topics, n=1)
+        hint = f"skerry help {near[0]}" if near else "skerry --help"
+        raise NotFound("E-TOPIC", f"There is no page about {topic!r}.", hint=hint)
+    click.echo(f"{code}\n\n{topics[code]}")
+
+
+def read_topics() -> dict[str, str]:
+    """Return what is said of each error code: the sections of ``topics.md``."""
+    text = importlib.resources.files("skerry.cli").joinpath("topics.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## (E-[A-Z-]+)$", text, flags=re.MULTILINE)
+    return {code: body.strip() for code, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@click.command()
+@click.option("--client", is_flag=True, help="Only this program; asks no core.")
+@with_output
+@pass_session
+def version(session: Session, client: bool, output: str) -> None:
+    """Show the release of this program and of the core."""
+    found = {"client": __version__}
+    if not client:
+        answer = session.client.core.show_version()
+        found |= {"core": answer.version, "format": str(answer.format)}
+    show_value(found, output, f"version/{__version__}", lambda: write_pairs(found.items()))

@@ -1,0 +1,167 @@
+"""Every command name, declared once (interfaces.md §1.2): its line of help, and where it is built, if it is.
+
+A command without a place is refused as not built yet. ``--help`` and completion read this file and import nothing else,
+which is why it holds texts and no functions.
+"""
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """One command; ``place`` is ``module:attribute``, empty while it is not built."""
+
+    name: str
+    line: str
+    place: str = ""
+
+    @property
+    def built(self) -> bool:
+        """Whether it can be used."""
+        return bool(self.place)
+
+
+class Noun(NamedTuple):
+    """A noun with its verbs."""
+
+    name: str
+    line: str
+    verbs: tuple[Verb, ...]
+
+    @property
+    def built(self) -> bool:
+        """Whether any verb of it can be used."""
+        return any(verb.built for verb in self.verbs)
+
+
+#: Second names of verbs, within every noun.
+ALIASES = {"ls": "list", "rm": "remove", "get": "show", "describe": "show"}
+
+
+_LATER = "Not built yet."
+
+
+def _later(*names: str) -> tuple[Verb, ...]:
+    return tuple(Verb(name, _LATER) for name in names)
+
+
+# One command in a line: read as a table.
+# fmt: off
+EVERYDAY: tuple[Verb, ...] = (
+    Verb("up", "Start a core, a signer and local sites, here and now.", "skerry.cli.local:up"),
+    Verb("down", "Stop what `up` has started.", "skerry.cli.local:down"),
+    Verb("init", _LATER),
+    Verb("validate", "Check a manifest and report its fields; needs no core."),
+    Verb("plan", "Say what applying a manifest would do, with placement and reasons."),
+    Verb("diff", "Show how a manifest differs from what is applied."),
+    Verb("apply", "Make it so."),
+    Verb("delete", "End an app, with a count of what goes."),
+    Verb("status", "One screen: core, sites by state, apps not as wanted.", "skerry.cli.status:status"),
+    Verb("doctor", _LATER),
+    Verb("why", "Say why an app is placed where it is, or not.", "skerry.cli.status:why"),
+    Verb("explain", _LATER),
+    Verb("logs", "Show the output of an app's instances.", "skerry.cli.streams:logs"),
+    Verb("events", "Show what happened.", "skerry.cli.streams:events"),
+    Verb("exec", "Run a command in an instance.", "skerry.cli.exec:exec_command"),
+    Verb("forward", _LATER),
+    Verb("top", _LATER),
+    Verb("wait", "Wait until an app or site is as wanted.", "skerry.cli.wait:wait"),
+    Verb("verify", _LATER),
+    Verb("approve", _LATER),
+    Verb("completion", "Print a completion script for a shell.", "skerry.cli.shell:completion"),
+    Verb("help", "Explain an error code.", "skerry.cli.shell:help_topic"),
+    Verb("man", _LATER),
+    Verb("export", _LATER),
+    Verb("version", "Show the release of this program and of the core.", "skerry.cli.shell:version"),
+)
+
+NOUNS: tuple[Noun, ...] = (
+    Noun("site", "Places where apps run.", (
+        Verb("add", "Make a site and print the one line to paste on its box.", "skerry.cli.sites:add"),
+        Verb("join-token", "Mint another join token for a site.", "skerry.cli.sites:join_token"),
+        Verb("list", "List sites with their state.", "skerry.cli.sites:list_sites"),
+        Verb("show", "Show a site: facts, conditions, events, link.", "skerry.cli.sites:show"),
+        Verb("label", "Set or remove labels of a site: KEY=VALUE, KEY-.", "skerry.cli.sites:label"),
+        Verb("remove", "Forget a site; what runs there goes on.", "skerry.cli.sites:remove"),
+        *_later("cordon", "uncordon", "drain", "approve", "reject", "voucher", "upgrade", "quarantine", "release"),
+    )),
+    Noun("node", "Machines of sites.", _later("list", "show", "cordon", "uncordon", "drain", "remove", "rekey")),
+    Noun("app", "What tenants run.", (
+        Verb("list", "List apps.", "skerry.cli.apps:list_apps"),
+        Verb("show", "Show an app, its instances and what is wrong.", "skerry.cli.apps:show"),
+        Verb("history", "List an app's revisions, newest first.", "skerry.cli.apps:history"),
+        Verb("rollback", "Sign an old revision again, as a higher one.", "skerry.cli.apps:rollback"),
+        Verb("pause", "Stop an app's instances and keep everything.", "skerry.cli.apps:pause"),
+        Verb("resume", "Let a paused app run again.", "skerry.cli.apps:resume"),
+        Verb("restart", "Start an app's instances afresh.", "skerry.cli.apps:restart"),
+        *_later("scale", "move"),
+    )),
+    Noun("instance", "Copies of services.", _later("list", "show", "restart", "stop")),
+    Noun("rollout", "Changes in waves.", _later("list", "show", "promote", "pause", "abort")),
+    Noun("image", "What services run from.", (
+        Verb("list", "List images that the core has.", "skerry.cli.images:list_images"),
+        Verb("push", "Send an image from an OCI layout or archive.", "skerry.cli.images:push"),
+        Verb("import", "Fetch an image from a registry and send it to the core.", "skerry.cli.images:import_image"),
+        *_later("show", "pull", "seed", "prune"),
+    )),
+    Noun("vm", "Virtual machines.", _later(
+        "list", "show", "start", "stop", "suspend", "resume", "console", "vnc", "snapshot")),
+    Noun("secret", "Sealed values.", _later("list", "show", "set", "remove")),
+    Noun("key", "Signing keys.", _later("list", "create", "show", "backup", "recover", "delegate", "rotate",
+                                        "revoke", "move")),
+    Noun("ci", "Keys of pipelines.", _later("key")),
+    Noun("root", "The operator's root document.", _later("show", "rotate", "threshold")),
+    Noun("signer", "The process that holds keys.", _later("status", "move")),
+    Noun("token", "API tokens.", (
+        Verb("list", "List the tenant's API tokens.", "skerry.cli.access:list_tokens"),
+        Verb("create", "Make an API token; it is shown once.", "skerry.cli.access:create"),
+        Verb("revoke", "End an API token at once.", "skerry.cli.access:revoke"),
+        *_later("show"),
+    )),
+    Noun("profile", "What apps may ask of sites.", _later("list", "show")),
+    Noun("audit", "Who did what.", (
+        Verb("list", "List the audit chain, oldest first.", "skerry.cli.access:list_audit"),
+        *_later("verify"),
+    )),
+    Noun("tenant", "Owners of apps.", _later("list", "show", "create")),
+    Noun("user", "People.", _later("list", "show", "create")),
+    Noun("role", "What people may do.", _later("list", "show", "create")),
+    Noun("operation", "Long work.", _later("list", "show", "cancel")),
+    Noun("core", "The shared control plane.", _later("install", "status", "doctor", "backup", "restore",
+                                                     "migrate")),
+    Noun("agent", "The agent of this box, over its own socket; needs no core.", (
+        Verb("join", "Join this box to a site with a join token.", "skerry.cli.agent:join"),
+        Verb("status", "Show how this site is, by its own agent.", "skerry.cli.agent:status"),
+        Verb("doctor", "Check what this site needs.", "skerry.cli.agent:doctor"),
+        Verb("logs", "Show this site's own events.", "skerry.cli.agent:logs"),
+        *_later("apply-bundle", "reset"),
+    )),
+    Noun("machine", "Bare metal.", _later("list", "show", "power", "console", "install", "inventory")),
+    Noun("network", "Virtual networks.", _later("list", "show", "create", "remove", "trace")),
+    Noun("chain", "Ordered paths through services.", _later("list", "show", "test")),
+    Noun("volume", "Durable storage of services.", (
+        Verb("list", "List volumes, as their sites report them.", "skerry.cli.volumes:list_volumes"),
+        Verb("show", "Show a volume at each of its sites.", "skerry.cli.volumes:show"),
+        Verb("remove", "Delete a volume by a signed tombstone.", "skerry.cli.volumes:remove"),
+        *_later("snapshot", "restore", "copy", "move", "backup"),
+    )),
+    Noun("lease", "Rights to be the only one.", _later("list", "show", "release")),
+    Noun("alert", "What calls for a person.", _later("list", "ack", "silence")),
+    Noun("policy", "What is done unasked.", _later("list", "show", "test")),
+    Noun("import", "Manifests from elsewhere.", _later("compose", "quadlet", "margo", "helm")),
+    Noun("flow", "Data going outwards.", _later("list", "show")),
+    Noun("partner", "Other cores.", _later("list", "show", "invite", "accept", "end")),
+    Noun("context", "Which core to talk to, and as whom.", (
+        Verb("list", "List contexts.", "skerry.cli.contexts:list_contexts"),
+        Verb("show", "Show a context, without its token.", "skerry.cli.contexts:show"),
+        Verb("use", "Choose the context that is used from now on.", "skerry.cli.contexts:use"),
+        Verb("set", "Make or change a context; its token is asked for.", "skerry.cli.contexts:set_context"),
+        Verb("remove", "Forget a context.", "skerry.cli.contexts:remove"),
+    )),
+)
+# fmt: on
+
+#: Nouns and their verbs; commands without verbs have none.
+COMMANDS: dict[str, frozenset[str]] = {
+    member.name: frozenset(verb.name for verb in member.verbs) if isinstance(member, Noun) else frozenset[str]()
+    for member in (*EVERYDAY, *NOUNS)
+}

@@ -1,0 +1,40 @@
+"""Columns that several commands show."""
+
+from skerry.cli.output import Column
+from skerry.model.answers import CloudEvent, Condition, InstanceView, Unplaced
+
+CONDITIONS: tuple[Column[Condition], ...] = (
+    Column("condition", lambda each: each.kind),
+    Column("reason", lambda each: each.reason),
+)
+
+
+def event_kind(event: CloudEvent) -> str:
+    """Return an event's kind without its CloudEvents clothes."""
+    return event.type.removeprefix("dev.skerry.").removesuffix(".v1")
+
+
+EVENTS: tuple[Column[CloudEvent], ...] = (
+    Column("id", lambda event: event.id),
+    Column("time", lambda event: event.time),
+    Column("source", lambda event: event.source.removeprefix("/sites/").removeprefix("/")),
+    Column("event", event_kind),
+    Column("subject", lambda event: event.subject),
+    Column("message", lambda event: event.data.get("message", "")),
+    Column("cause", lambda event: event.cause, wide=True),
+)
+INSTANCES: tuple[Column[InstanceView], ...] = (
+    Column("instance", lambda each: f"{each.app}/{each.service}.{each.ordinal}"),
+    Column("site", lambda each: each.site),
+    Column("phase", lambda each: each.phase),
+    Column("health", lambda each: "" if each.health == "none" else each.health),
+    Column("revision", lambda each: each.wanted if each.wanted == each.reported else f"{each.reported}→{each.wanted}"),
+    Column("restarts", lambda each: each.restarts),
+    Column("ports", lambda each: tuple(sorted(each.ports))),
+    Column("reason", lambda each: each.reason),
+)
+UNPLACED: tuple[Column[Unplaced], ...] = (
+    Column("service", lambda each: each.service),
+    Column("site", lambda each: each.site or "any"),
+    Column("reason", lambda each: each.reason),
+)

@@ -1,0 +1,88 @@
+"""``skerry volume``: durable storage, which nothing but a signed tombstone deletes."""
+
+import click
+
+from skerry.cli.asking import confirm
+from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
+from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
+from skerry.cli.session import Session
+from skerry.clock import SECOND_US
+from skerry.model.answers import VolumeView
+from skerry.model.errors import NotFound
+from skerry.model.ids import VolumeName
+from skerry.sdk.publishing import put_tombstone
+
+COLUMNS: tuple[Column[VolumeView], ...] = (
+    Column("volume", lambda volume: f"{volume.app}/{volume.volume}"),
+    Column("site", lambda volume: volume.site),
+    Column("state", lambda volume: volume.state),
+    Column("size", lambda volume: format_bytes(volume.size_bytes)),
+    Column("in use", lambda volume: volume.in_use),
+    Column("born", lambda volume: volume.born, wide=True),
+)
+
+
+def _name(volume: VolumeView) -> str:
+    return f"volume/{volume.app}/{volume.volume}@{volume.site}"
+
+
+@click.command()
+@click.option("--app", default="", help="Only volumes of this app.")
+@click.option("--site", default="", help="Only volumes at this site.")
+@with_output
+@pass_session
+def list_volumes(session: Session, app: str, site: str, output: str) -> None:
+    """List volumes, as their sites report them."""
+    show_list(session.client.volumes.list(page_size=1_000, app=app, site=site), COLUMNS, output, _name)
+
+
+@click.command()
+@click.argument("volume", metavar="APP/VOLUME")
+@with_output
+@pass_session
+def show(session: Session, volume: str, output: str) -> None:
+    """Show a volume at each of its sites."""
+    show_list(_find(session, volume), COLUMNS, output, _name)
+
+
+@click.command()
+@click.argument("volume", metavar="APP/VOLUME")
+@click.option("--site", "sites", multiple=True, help="Only at this site; may be repeated.")
+@click.option("--grace", type=DURATION, default="0s", show_default=True, help="Time between a site's yes and the end.")
+@with_yes
+@with_dry_run
+@pass_session
+def remove(session: Session, volume: str, sites: tuple[str, ...], grace: int, yes: bool, dry_run: bool) -> None:
+    """Delete a volume at its sites, by a tombstone that is signed now. There is no way back."""
+    found = [each for each in _find(session, volume) if not sites or each.site in sites]
+    if not found:
+        raise NotFound("E-VOLUME", f"Volume {volume} is at none of these sites.", hint=f"skerry volume show {volume}")
+    size = format_bytes(sum(each.size_bytes for each in found))
+    used = sum(each.in_use for each in found)
+    what = f"volume {volume} at {len(found)} sites ({size}, {used} in use)"
+    if dry_run:
+        tell(f"would delete {what}")
+        return
+    confirm(session, f"Delete {what} for good?", yes=yes)
+    summary = session.client.apps.show(found[0].app).summary
+    put_tombstone(
+        session.client,
+        session.signer,
+        summary,
+        session.context.tenant,
+        ends_app=False,
+        volumes=(VolumeName(found[0].volume),),
+        sites=sites,
+        grace_us=grace * SECOND_US,
+    )
+    tell(f"the sites may delete {what}")
+
+
+def _find(session: Session, volume: str) -> list[VolumeView]:
+    app, slash, name = volume.partition("/")
+    if not slash or not name:
+        raise click.BadParameter(f"{volume!r} is no APP/VOLUME.")
+    found = [each for each in session.client.volumes.list(page_size=1_000, app=app) if each.volume == name]
+    if not found:
+        raise NotFound("E-VOLUME", f"No site reports a volume {volume}.", hint="skerry volume list")
+    return found

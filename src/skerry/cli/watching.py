@@ -1,0 +1,110 @@
+"""Waiting and looking again: until work is done, or for as long as somebody watches."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import click
+import msgspec
+
+from skerry.cli.output import Column, Progress, is_drawn, show_list, tell, write_table
+from skerry.clock import SECOND_US, SystemClock
+from skerry.model.answers import OperationView
+from skerry.model.errors import Refused
+from skerry.sdk.client import Client
+from skerry.sdk.errors import Timeout
+
+T = TypeVar("T")
+
+#: Between two looks: a site's change reaches the core within 5 s, so a second more matters to nobody.
+LOOK_S = 1.0
+REDRAW_S = 2.0
+
+
+def pause(seconds: float) -> None:
+    """Let ``seconds`` pass."""
+    clock = SystemClock()
+    asyncio.run(clock.sleep_until(clock.boot_us() + int(seconds * SECOND_US)))
+
+
+def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:
+    """Look again and again until ``look`` returns nothing; raises ``Timeout`` with what it said last."""
+    clock = SystemClock()
+    end_us = clock.boot_us() + limit_s * SECOND_US
+    progress = Progress()
+    try:
+        while said := look():
+            progress.line(said)
+            if clock.boot_us() >= end_us:
+                raise Timeout("E-TIMEOUT", f"{what} is not so after {limit_s} s: {said}.")
+            pause(LOOK_S)
+    finally:
+        progress.end()
+
+
+def wait_for_operation(client: Client, operation: str, limit_s: int) -> None:
+    """Wait until sites have done long work. Silent sites hold nothing up: they follow when they come back.
+
+    Raises ``Timeout``, and ``Refused`` when instances have no place or something newer took over.
+    """
+    seen: list[OperationView] = []
+
+    def look() -> str:
+        view = client.operations.show(operation)
+        seen.append(view)
+        done = view.ready + view.silent + view.refused
+        if view.state != "running" or (view.wanted and done >= view.wanted and view.silent + view.refused):
+            return ""
+        return f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready"
+
+    wait_until(look, limit_s, f"operation {operation}")
+    view = seen[-1]
+    if view.state == "superseded":
+        raise Refused("E-SUPERSEDED", f"Something newer took over from {view.kind} {view.app} {view.number}.")
+    if view.refused:
+        detail = f"{view.refused} of {view.wanted} instances of {view.app} have no place or are refused."
+        raise Refused("E-PLACEMENT", detail, hint=f"skerry why {view.app}")
+    rest = f", {view.silent} at silent sites follow when these are heard again" if view.silent else ""
+    tell(f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready{rest}")
+
+
+def show_again(
+    read: Callable[[], Sequence[T]],
+    columns: Sequence[Column[T]],
+    output: str,
+    name: Callable[[T], str],
+    *,
+    watch: bool,
+) -> None:
+    """Show a listing; with ``watch`` redraw it on a terminal, and write one object per change into a pipe."""
+    if not watch:
+        show_list(read(), columns, output, name)
+        return
+    if output not in ("table", "wide", "jsonl"):
+        raise click.UsageError("--watch goes with -o table, wide or jsonl.")
+    before: dict[str, T] = {}
+    while True:
+        items = read()
+        if is_drawn() and output != "jsonl":
+            click.clear()
+            shown = [column for column in columns if output == "wide" or not column.wide]
+            write_table(items, [_mark(column, before, name) for column in shown])
+        else:
+            for item in items:
+                if before.get(name(item)) != item:
+                    click.echo(msgspec.json.encode(item).decode())
+            sys.stdout.flush()
+        before = {name(item): item for item in items}
+        pause(REDRAW_S)
+
+
+def _mark(column: Column[T], before: dict[str, T], name: Callable[[T], str]) -> Column[T]:
+    """Mark the cells that differ from the drawing before."""
+
+    def read(item: T) -> object:
+        cell = column.read(item)
+        old = before.get(name(item))
+        return f"{cell} *" if old is not None and column.read(old) != cell else cell
+
+    return Column(column.title, read)
