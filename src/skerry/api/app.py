@@ -86,7 +86,7 @@ class Door:
         path = request.scope["path"]
         try:
             if path == "/openapi.json" and request.method in ("GET", "HEAD"):
-                return Response(self._openapi, media_type="application/json")
+                return Response(self._openapi, media_type="application/json", status_code=200)
             return await self._answer(request, path)
         except SkerryError as error:
             return self._tell(error, path)

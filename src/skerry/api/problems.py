@@ -12,7 +12,7 @@ from skerry.model.errors import Invalid, Problem, Refused, SkerryError, Unavaila
 MEDIA_TYPE = "application/problem+json"
 
 #: Codes whose status is not that of their class.
-_STATUS_BY_CODE = {"E-TOO-LARGE": 413, "E-DISK-FULL": 503}
+_STATUS_BY_CODE = {"E-TOO-LARGE": 413, "E-OFFSET": 409, "E-UPLOADING": 409}
 #: Seconds after which something that was unavailable is worth another try.
 _RETRY_AFTER_S = 5
 

@@ -180,9 +180,10 @@ class MembersPart(Part):
 
     async def list_audit(self, caller: Caller, *, query: AuditQuery) -> Page[AuditEntry]:
         """Return a chain, oldest first."""
-        if query.chain == "operator" and not caller.operator_role:
+        operators = query.chain == "operator" or (not query.chain and not caller.tenant_role)
+        if operators and not caller.operator_role:
             raise forbidden("read")
-        chain = "" if query.chain == "operator" else caller.owner()
+        chain = "" if operators else caller.owner()
         position = read_page_token(query.page_token, 1)
 
         def job(connection: Connection) -> Page[AuditEntry]:

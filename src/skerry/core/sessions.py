@@ -13,7 +13,7 @@ from skerry import wire
 from skerry.clock import SECOND_US, Clock, ClockTimeout, Mint, Tasks
 from skerry.core.desk import LinkDesk, SessionGrant, SessionRefusal
 from skerry.core.session import SiteSession, StreamedCall
-from skerry.link.compress import Compressor
+from skerry.link.dictionary import link_compressor
 from skerry.link.ports import Connection, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.errors import SkerryError, Unavailable
@@ -56,7 +56,7 @@ class Sessions:
         self._mint = mint
         self._tasks = tasks
         self._heartbeats_us = heartbeats_us
-        self._compressor = Compressor()
+        self._compressor = link_compressor()
         self._admission = admission or Admission(ADMISSIONS_PER_S, ADMISSIONS_BURST, PLACES_MAX)
         self._sessions: dict[SiteName, SiteSession] = {}
 

@@ -107,9 +107,9 @@ class BlobQuery(Ask, frozen=True, kw_only=True):
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
-    """Which chain: the tenant's own, or the operator's."""
+    """Which chain: the tenant's own, or the operator's; empty means the one that the credential is for."""
 
-    chain: Literal["tenant", "operator"] = "tenant"
+    chain: Literal["", "tenant", "operator"] = ""
 
 
 class RootQuery(Ask, frozen=True, kw_only=True):

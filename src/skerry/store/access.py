@@ -43,14 +43,14 @@ def record_token(connection: Connection, row: TokenRow) -> None:
 def find_token(connection: Connection, token_id: str) -> TokenRow | None:
     """Return a token by its public half, whoever owns it: for authentication only."""
     row = connection.execute(select(TOKENS).where(TOKENS.c.token_id == token_id)).mappings().first()
-    return None if row is None else msgspec.convert(dict(row), TokenRow)
+    return None if row is None else TokenRow(**row)
 
 
 def list_tokens(connection: Connection, scope: Scope, after: str, limit: int) -> list[TokenRow]:
     """Return tokens in the order of their ids."""
     query = owned(select(TOKENS), TOKENS.c.tenant, scope).where(TOKENS.c.token_id > after)
     rows = connection.execute(query.order_by(TOKENS.c.token_id).limit(limit)).mappings()
-    return [msgspec.convert(dict(row), TokenRow) for row in rows]
+    return [TokenRow(**row) for row in rows]
 
 
 def mark_token_used(connection: Connection, token_id: TokenId) -> None:
