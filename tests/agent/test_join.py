@@ -11,7 +11,7 @@ from skerry.agent.join import JoinFailed, join_site
 from skerry.agent.journal import Identity
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.keys.file import NodeKeys
-from skerry.link.compress import Compressor
+from skerry.link.dictionary import link_compressor
 from skerry.link.ports import Endpoint
 from skerry.link.pump import Pump
 from skerry.model.ids import NodeName
@@ -63,7 +63,7 @@ class Core:
         return self.dialer
 
     async def handle(self, connection) -> None:
-        pump = Pump(connection, Compressor(), self.tasks, "box")
+        pump = Pump(connection, link_compressor(), self.tasks, "box")
         request = await pump.receive()
         assert isinstance(request, wire.JoinRequest)
         self.requests += 1

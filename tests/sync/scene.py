@@ -9,7 +9,7 @@ from tests.sync.desks import AgentDisk, CoreDesk
 from skerry.agent.session import LinkSession
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.core.sessions import Sessions
-from skerry.link.compress import Compressor
+from skerry.link.dictionary import link_compressor
 from skerry.link.ports import Endpoint
 from skerry.link.pump import Pump
 from skerry.sim.loop import SimClock, SimLoop, run_virtual
@@ -72,7 +72,7 @@ class Scene:
     async def dial(self) -> tuple[SimConnection, Pump]:
         """Connect as a child of the test's own making."""
         connection = await self.dialer.dial(CORE)
-        pump = Pump(connection, Compressor(), self.tasks, "hand")
+        pump = Pump(connection, link_compressor(), self.tasks, "hand")
         pump.trust_size()
         return connection, pump
 
@@ -80,7 +80,7 @@ class Scene:
         """Make a handler for a parent of the test's own making."""
 
         async def handle(connection: SimConnection) -> None:
-            await act(connection, Pump(connection, Compressor(), self.tasks, "hand"))
+            await act(connection, Pump(connection, link_compressor(), self.tasks, "hand"))
 
         return handle
 

@@ -13,7 +13,7 @@ from skerry import wire
 from skerry.agent.journal import Identity
 from skerry.clock import SECOND_US, Clock, ClockTimeout, Tasks
 from skerry.keys.file import NodeKeys
-from skerry.link.compress import Compressor
+from skerry.link.dictionary import link_compressor
 from skerry.link.ports import ConnectFailed, Dialer, Endpoint, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.errors import Unavailable
@@ -131,7 +131,7 @@ async def _ask(
         connection = await way.make_dialer(root.envelope, root.payload).dial(endpoint)
     except ConnectFailed:
         return None
-    pump = Pump(connection, Compressor(), tasks, "join")
+    pump = Pump(connection, link_compressor(), tasks, "join")
     pump.trust_size()
     try:
         session = Session(connection.nonce, connection.server_digest)

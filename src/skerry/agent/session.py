@@ -14,7 +14,7 @@ from skerry import wire
 from skerry.agent.desk import AgentDesk
 from skerry.agent.flows import BlobFetcher, ServedCall
 from skerry.clock import SECOND_US, Alarm, Clock, Mint, Tasks, Worker
-from skerry.link.compress import Compressor
+from skerry.link.dictionary import link_compressor
 from skerry.link.ports import ConnectFailed, Connection, ConnectReason, Dialer, Endpoint, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.ids import CallId, Digest
@@ -53,7 +53,7 @@ class LinkSession:
         self._mint = mint
         self._tasks = tasks
         self._backoff = Backoff(LINK_PLANS[link_class])
-        self._compressor = Compressor()
+        self._compressor = link_compressor()
         self._end = ChildEnd()
         self._events: collections.deque[ChildEvent] = collections.deque()
         self._is_handling = False
