@@ -111,6 +111,10 @@ class MemoryDisk:
         """The top directory."""
         return MemoryDirectory(self, ROOT, "/")
 
+    def bytes_held(self) -> int:
+        """Bytes of all files together."""
+        return sum(map(len, self._now.files.values()))
+
     def note(self, what: str) -> None:
         """Remember that the world outside was told ``what`` at this point."""
         self._perform(Note(what))

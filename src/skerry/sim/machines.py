@@ -77,6 +77,12 @@ class FakeMachine:
         #: Every start, stop and deletion, for checkers: (kind, subject).
         self.story: list[tuple[str, str]] = []
         self.changed: Callable[[], None] = lambda: None
+        #: Called with every action before it takes effect, for checkers.
+        self.witness: Callable[[Action], None] = lambda _: None
+        #: Images whose containers never come about.
+        self.poison: set[Digest] = set()
+        #: Bytes of disk that the agent's own blobs take.
+        self.blob_bytes: Callable[[], int] = lambda: 0
         self._serial = 0
 
     @property
@@ -103,6 +109,12 @@ class FakeMachine:
                 self._set(name, "exited", exit_code)
                 self.changed()
 
+    def remove_by_hand(self, instance: InstanceId) -> None:
+        """Somebody at the machine removes an instance's containers."""
+        for name in [name for name, seen in self.containers.items() if seen.instance == instance]:
+            del self.containers[name]
+            del self.specs[name]
+
     def _set(self, container: str, state: ContainerState, exit_code: int) -> None:
         self.containers[container] = msgspec.structs.replace(
             self.containers[container], state=state, exit_code=exit_code
@@ -110,10 +122,11 @@ class FakeMachine:
 
     def free_bytes(self) -> int:
         """Disk that is left."""
-        return self.disk_bytes - sum(image.size_bytes for image in self.images.values())
+        return self.disk_bytes - sum(image.size_bytes for image in self.images.values()) - self.blob_bytes()
 
     def do(self, action: Action, archive: Callable[[Digest], int]) -> Outcome:
         """Perform one action at once; idempotent, as the drivers' contract says."""
+        self.witness(action)
         match action:
             case LoadImage():
                 self.images[action.config] = ImageSeen(action.image, action.config, archive(action.image))
@@ -167,6 +180,8 @@ class FakeMachine:
 
     def _create_container(self, action: CreateContainer) -> Outcome:
         spec = action.spec
+        if spec.image in self.poison:
+            return failed("E-RUNTIME", "the runtime breaks on this image")
         if spec.image_config not in self.images:
             return failed("E-RUNTIME", f"no such image: {spec.image_config}")
         for seen in self.containers.values():

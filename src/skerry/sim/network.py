@@ -52,6 +52,8 @@ class SimLink:
         self.faults = LinkFaults()
         self.bytes_up = 0
         self.bytes_down = 0
+        #: Called with each frame as it is sent: upward or not, and the frame.
+        self.witness: Callable[[bool, bytes], None] = lambda upward, frame: None
         self._streams: set[_Stream] = set()
 
     def change(self, **words: int | bool) -> None:
@@ -116,6 +118,7 @@ class _Stream:
         self._flying.append((self._last_us, item))
         self.flight_bytes += size
         if isinstance(item, bytes):
+            self._link.witness(self._upward, item)
             if self._upward:
                 self._link.bytes_up += size
             else:

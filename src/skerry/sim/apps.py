@@ -1,0 +1,86 @@
+"""Apps and images of simulated tenants: a few words of a scenario turned into what a client would sign and upload."""
+
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from skerry.clock import SECOND_US
+from skerry.model.app import (
+    AppRevision,
+    HealthCheck,
+    ImageRef,
+    Mount,
+    Placement,
+    Port,
+    Replicas,
+    Restart,
+    Service,
+    Sites,
+    Volume,
+)
+from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
+
+_OCI = "application/vnd.oci.image."
+
+
+class AppWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scenario says of an app; everything else is the usual."""
+
+    #: Service to image name.
+    services: Mapping[str, str]
+    match: tuple[str, ...] = ()
+    per_site: int = 1
+    total: int = 0
+    restart: Literal["no", "always", "on-failure", "unless-stopped"] = "always"
+    port: int = 0
+    volume: bool = True
+    health: bool = False
+    command: tuple[str, ...] = ()
+
+
+def make_revision(
+    tenant: TenantName, app: AppName, number: int, words: AppWords, images: Mapping[str, ImageRef]
+) -> AppRevision:
+    """Write a revision as a client would."""
+    replicas = Replicas(total=words.total) if words.total else Replicas(per_site=words.per_site)
+    services = {
+        ServiceName(name): Service(
+            image=images[image],
+            command=words.command or None,
+            restart=Restart(policy=words.restart),
+            networks={NetworkName("default"): ()},
+            mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
+            ports=(Port(target=80, published=words.port),) if words.port else (),
+            healthcheck=HealthCheck(test=("CMD", "true"), interval_us=30 * SECOND_US) if words.health else None,
+            placement=Placement(sites=Sites(match=words.match), replicas=replicas),
+        )
+        for name, image in sorted(words.services.items())
+    }
+    return AppRevision(
+        tenant=tenant,
+        app=app,
+        number=number,
+        source=digest_of(b"a manifest"),
+        services=services,
+        volumes={VolumeName("data"): Volume()} if words.volume else {},
+    )
+
+
+def make_image(name: str, size: int) -> tuple[ImageRef, tuple[bytes, ...]]:
+    """Return what a revision names, and the blobs to upload, the manifest last. The name decides the content."""
+    layer = (name.encode() * (size // len(name) + 1))[:size]
+    config = json.dumps(
+        {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest_of(layer)]}}
+    ).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": _OCI + "manifest.v1+json",
+            "config": {"mediaType": _OCI + "config.v1+json", "digest": digest_of(config), "size": len(config)},
+            "layers": [{"mediaType": _OCI + "layer.v1.tar", "digest": digest_of(layer), "size": len(layer)}],
+        }
+    ).encode()
+    image = ImageRef(name=name, digest=digest_of(manifest), config=digest_of(config), size_bytes=len(layer))
+    return image, (layer, config, manifest)

@@ -1,0 +1,196 @@
+"""Machines of a simulated fleet: the core's and the sites', each with a disk that outlives its processes.
+
+``SimCore`` and ``SimSite`` compose the product's own core and agent exactly as the real programs do, on virtual time,
+simulated network and fake machines. ``start`` is a boot of the process, ``kill`` a SIGKILL: tasks end where they wait,
+memory is gone, what was not committed is lost.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from skerry.agent import journal
+from skerry.agent.agent import Agent
+from skerry.agent.session import LinkSession
+from skerry.clock import SeededMint, Tasks
+from skerry.core.delivery import Delivery
+from skerry.core.link_desk import StoreDesk
+from skerry.core.runner import Runner
+from skerry.core.service import Service
+from skerry.core.sessions import Sessions
+from skerry.core.state import Core
+from skerry.drivers.images import ImagesDriver
+from skerry.link.ports import Endpoint
+from skerry.model.ids import Digest, NodeName, SiteName
+from skerry.model.signed import SiteRecord
+from skerry.safe.blobs import BlobDirectory
+from skerry.safe.db import Db, plain
+from skerry.safe.sqlite import Connection as JournalConnection
+from skerry.sim.disk import MemoryDisk
+from skerry.sim.loop import SimClock, SimLoop
+from skerry.sim.machines import FakeDriver, FakeMachine
+from skerry.sim.memory import MemoryFile
+from skerry.sim.network import SimDialer, SimLink, SimListener
+from skerry.store import Connection
+from skerry.store.apsw_dialect import core_connection
+from skerry.store.blobs import BlobStore
+from skerry.store.migrations import CORE_OPTIONS
+from skerry.trust.keys import SigningKey
+from skerry.trust.seal import sealing_public
+
+ENDPOINT = Endpoint("core.sim")
+
+
+class SimCore:
+    """The core's machine."""
+
+    def __init__(self, loop: SimLoop, mint: SeededMint) -> None:
+        self.clock = SimClock(loop)
+        self._mint = mint
+        self.file = MemoryFile(CORE_OPTIONS)
+        self._blobs = MemoryDisk()
+        self._seed = mint.split("delivery").draw(32)
+        self.delivery = Delivery(self._seed)
+        self._starts = 0
+        self.tasks = Tasks()
+        self.db: Db[Connection]
+        self.core: Core
+        self.service: Service
+        self.sessions: Sessions
+        self.listener = SimListener(mint.split("nonce"), self.tasks)
+        self.running = False
+        #: The database as checkers read it, between two steps.
+        self.view: Connection = core_connection(self.file.raw)
+
+    def restore(self, backup: Any) -> None:
+        """Set the database back; only while the process is dead."""
+        self.file.restore(backup)
+        self.view = core_connection(self.file.raw)
+
+    async def start(self) -> None:
+        """Boot the process."""
+        self._starts += 1
+        mint = self._mint.split(f"start {self._starts}")
+        self.tasks = Tasks()
+        db = Db(self.file.open(), core_connection, group_s=0, inline=True)
+        self.db = db
+        self.core = Core(
+            db=db,
+            blobs=BlobStore(BlobDirectory(self._blobs.root), inline=True),
+            clock=self.clock,
+            mint=mint,
+            tasks=self.tasks,
+            delivery=self.delivery,
+            endpoints=(str(ENDPOINT),),
+        )
+        await self.core.load()
+        self.service = Service(self.core)
+        self.sessions = Sessions(desk=StoreDesk(self.core), clock=self.clock, mint=mint, tasks=self.tasks)
+        self.core.sites = self.sessions
+        self.listener = SimListener(mint.split("nonce"), self.tasks)
+        await self.listener.serve(self.sessions.handle)
+        Runner(self.core).start()
+        self.running = True
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        self.running = False
+        self.listener.kill()
+        await self.tasks.stop()
+        self.db.abandon()
+
+
+class _LateSource:
+    def __init__(self) -> None:
+        self.session: LinkSession | None = None
+
+    async def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
+        assert self.session is not None
+        async for content in self.session.fetch(blob, offset):
+            yield content
+
+
+class SimSite:
+    """A site of one node, with its access link."""
+
+    def __init__(
+        self, loop: SimLoop, mint: SeededMint, name: SiteName, find: Callable[[Endpoint], SimListener | None]
+    ) -> None:
+        self.name = name
+        self.node = NodeName("n1")
+        self.clock = SimClock(loop)
+        self._mint = mint
+        self.link = SimLink(loop, mint.split("link"))
+        self._find = find
+        self.machine = FakeMachine(self.node, mint.split("machine"))
+        self.device = SigningKey.from_seed(mint.split("device").draw(32))
+        self.sealing_seed = mint.split("sealing").draw(32)
+        self.sealing = sealing_public(self.sealing_seed)
+        self.file = MemoryFile(journal.OPTIONS)
+        self.disk = MemoryDisk()
+        self._starts = 0
+        self.identity: journal.Identity | None = None
+        self.tasks = Tasks()
+        self.dialer = SimDialer(self.link, find)
+        self.db: Db[JournalConnection]
+        self.agent: Agent
+        self.session: LinkSession
+        self.running = False
+
+    @property
+    def record(self) -> SiteRecord | None:
+        """The site's record as its agent holds it now."""
+        return self.agent.holdings.record if self.agent.holdings is not None else None
+
+    def _measure_blobs(self) -> int:
+        return self.disk.bytes_held()
+
+    async def start(self) -> None:
+        """Boot the agent's process."""
+        self._starts += 1
+        mint = self._mint.split(f"start {self._starts}")
+        self.tasks = Tasks()
+        source = _LateSource()
+        images = ImagesDriver(self.disk.root, source)
+        self.machine.blob_bytes = self._measure_blobs
+        driver = FakeDriver(self.machine, self.clock, lambda image: sum(map(len, images.read_archive(image))))
+        db = Db(self.file.open(), plain, group_s=0, inline=True)
+        self.db = db
+        self.agent = Agent(
+            clock=self.clock,
+            mint=mint,
+            db=db,
+            drivers=(images, driver),
+            console=driver,
+            tasks=self.tasks,
+            device=self.device,
+            sealing_seed=self.sealing_seed,
+            boot=self.machine.boot,
+        )
+        await self.agent.load()
+        if self.agent.holdings is None and self.identity is not None:
+            denied = await self.agent.adopt_identity(self.identity)
+            assert denied is None, denied
+        self.agent.start()
+        self.dialer = SimDialer(self.link, self._find)
+        self.session = LinkSession(
+            desk=self.agent,
+            dialer=self.dialer,
+            endpoints=(ENDPOINT,),
+            clock=self.clock,
+            mint=mint,
+            tasks=self.tasks,
+            link_class="wired",
+        )
+        source.session = self.session
+        self.tasks.start("link", self.session.run())
+        self.running = True
+
+    async def kill(self, *, machine: bool = False) -> None:
+        """SIGKILL the agent, or cut the power of its whole ``machine``."""
+        self.running = False
+        self.dialer.kill(machine=machine)
+        await self.tasks.stop()
+        self.db.abandon()
+        if machine:
+            self.machine.reboot()
+            self.clock.reboot()

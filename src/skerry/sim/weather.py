@@ -1,0 +1,271 @@
+"""What happens to a simulated fleet by itself: links, machines, processes, disks and clocks, one method each.
+
+Also the calm after it: ``heal`` mends everything that can be mended, ``repair`` is what owners do whose core has lost
+their newest words, ``converge`` waits until all is as wished and says what is not.
+"""
+
+from typing import Any
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.clock import SECOND_US
+from skerry.model.ids import AppName, Digest, SiteName, TenantName
+from skerry.plan.site import DISK_RESERVE_BYTES, derive_wanted
+from skerry.sim.machines import MachineFaults
+from skerry.sim.parts import SimSite
+from skerry.sim.world import Signed, World
+from skerry.store import facts, sites
+
+
+class Weather:
+    """Happenings in one world, counted by kind."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults: dict[str, int] = {}
+        self.backups: list[tuple[Any, int]] = []
+        self.restored = False
+        self.set_back: set[SiteName] = set()
+
+    def _count(self, kind: str, line: str) -> None:
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+        self.world.tell(line)
+
+    def _site(self, site: str) -> SimSite:
+        return self.world.sites[SiteName(site)]
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        clock = self.world.core.clock
+        await clock.sleep_until(clock.boot_us() + int(seconds * SECOND_US))
+
+    # --- links -------------------------------------------------------------------------------------------------------
+
+    def cut(self, site: str, way: str = "both") -> None:
+        """Cut a site's link: both ways, or only ``up`` or ``down``."""
+        self._site(site).link.change(**{name: False for name in ("up", "down") if way in ("both", name)})
+        self._count(f"cut-{way}", f"cut {site} {way}")
+
+    def mend(self, site: str) -> None:
+        """Mend a site's link."""
+        self._site(site).link.change(up=True, down=True)
+        self.world.tell(f"heal {site}")
+
+    def slow(self, site: str, delay_ms: int, jitter_ms: int, rate_bit_s: int) -> None:
+        """Make a site's link slow."""
+        self._site(site).link.change(delay_us=delay_ms * 1000, jitter_us=jitter_ms * 1000, rate_bit_s=rate_bit_s)
+        self._count("slow-link", f"slow link at {site}: {delay_ms} ms, {rate_bit_s} bit/s")
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    async def stop_agent(self, site: str, *, power: bool = False) -> None:
+        """Kill an agent, or cut its machine's power."""
+        here = self._site(site)
+        if here.running:
+            await here.kill(machine=power)
+        elif power:
+            here.machine.reboot()
+            here.clock.reboot()
+        self._count("power-cut" if power else "agent-kill", f"{'power cut' if power else 'agent killed'} at {site}")
+
+    async def start_agent(self, site: str) -> None:
+        """Start an agent again."""
+        if not self._site(site).running:
+            await self._site(site).start()
+            self.world.tell(f"agent started at {site}")
+
+    async def stop_core(self) -> None:
+        """Kill the core."""
+        if self.world.core.running:
+            await self.world.core.kill()
+        self._count("core-kill", "core killed")
+
+    async def start_core(self) -> None:
+        """Start the core again."""
+        if not self.world.core.running:
+            await self.world.core.start()
+            self.world.tell("core started")
+
+    def back_up(self) -> None:
+        """Copy the core's database."""
+        self.backups.append((self.world.core.file.copy(), self.world.loop.now_us))
+        self.world.tell("backup of the core")
+
+    async def restore_core(self) -> None:
+        """Set the core back to its newest backup; what it confirmed since is lost, and the owners know."""
+        backup, at_us = self.backups[-1]
+        await self.stop_core()
+        self.world.core.restore(backup)
+        self.restored = True
+        self._count("core-restored", f"core set back to {at_us // SECOND_US} s")
+        await self.start_core()
+
+    # --- machines ----------------------------------------------------------------------------------------------------
+
+    def crash(self, site: str, choice: float = 0.0) -> None:
+        """Let one running instance end by itself."""
+        machine = self._site(site).machine
+        running = machine.running()
+        if running:
+            instance = running[int(choice * len(running))]
+            machine.crash(instance)
+            self._count("crash", f"{instance} crashed at {site}")
+
+    def drift(self, site: str, choice: float = 0.0) -> None:
+        """Somebody at the machine removes an instance's container by hand."""
+        machine = self._site(site).machine
+        running = machine.running()
+        if running:
+            instance = running[int(choice * len(running))]
+            machine.remove_by_hand(instance)
+            self._count("hand-removed", f"{instance} was removed by hand at {site}")
+
+    def trouble(self, site: str, **faults: float | int | bool) -> None:
+        """Give a machine's runtime faults: ``fail``, ``half``, ``slow_us``, ``unavailable``."""
+        machine = self._site(site).machine
+        machine.faults = msgspec.structs.replace(machine.faults, **faults)
+        self._count("runtime-" + "-".join(sorted(faults)), f"runtime at {site}: {dict(sorted(faults.items()))}")
+
+    def fill_disk(self, site: str, left: int) -> None:
+        """Leave ``left`` bytes above the reserve."""
+        machine = self._site(site).machine
+        machine.disk_bytes += DISK_RESERVE_BYTES + left - machine.free_bytes()
+        self._count("disk-full", f"disk at {site}: {left} bytes above the reserve")
+
+    def jump_clock(self, site: str, seconds: int) -> None:
+        """Set a wall clock wrong; ``core`` is the core's."""
+        clock = self.world.core.clock if site == "core" else self._site(site).clock
+        clock.wall_offset_us += seconds * SECOND_US
+        self._count("clock-jump", f"wall clock of {site} jumps by {seconds} s")
+
+    def poison(self, tenant: str, image: str) -> None:
+        """Make the runtime break on an image, everywhere."""
+        digest = self.world.images[(TenantName(tenant), image)].digest
+        for site in self.world.sites.values():
+            site.machine.poison.add(digest)
+        self._count("poison", f"image {image} of {tenant} breaks the runtime")
+
+    async def flood(self, site: str, count: int) -> None:
+        """Put many events of both classes into a site's outbox."""
+        drafts = [
+            journal.Draft(time_us=0, type="test.flood", klass="security" if number % 100 == 0 else "event")
+            for number in range(count)
+        ]
+        await self._site(site).db.run(lambda connection: journal.append_events(connection, drafts))
+        self._count("flood", f"{count} events at {site}")
+
+    # --- the calm ----------------------------------------------------------------------------------------------------
+
+    async def heal_machines(self) -> None:
+        """Mend machines and start what is down; links stay as they are."""
+        for name in sorted(self.world.sites):
+            site = self.world.sites[name]
+            site.machine.faults = MachineFaults()
+            site.machine.unhealthy.clear()
+            site.machine.disk_bytes = 64 << 30
+            await self.start_agent(name)
+        await self.start_core()
+
+    def heal_links(self) -> None:
+        """Mend every link and clock."""
+        for site in self.world.sites.values():
+            site.link.change(up=True, down=True, delay_us=20_000, jitter_us=0, rate_bit_s=0)
+            site.clock.wall_offset_us = 0
+        self.world.core.clock.wall_offset_us = 0
+        self.world.tell("all links healed")
+
+    async def repair(self) -> None:
+        """Owners hand in again what a core that was set back has lost."""
+        for key in sorted(self.world.confirmed):
+            known = self.world.confirmed[key]
+            newest = max(known.numbers, default=0)
+            while True:
+                row = self.world.app_row(key)
+                signed = self.world.signed.get(known.numbers.get(row.known_number + 1, Digest("")))
+                if row.number >= newest or row.lost or signed is None or not await self.world.resubmit(signed):
+                    break
+            if self.world.app_row(key).lost:
+                await self._speak_again(key, self.world.signed[known.numbers[newest]] if newest else None)
+
+    async def _speak_again(self, key: tuple[TenantName, AppName], signed: Signed | None) -> None:
+        tenant, app = key
+        if signed is not None and signed.words is not None:
+            await self.world.apply(app, signed.words, tenant)
+        elif signed is not None:
+            await self.world.delete(app, tenant)
+
+    async def converge(self, limit_s: int = 3600, step_s: int = 5) -> str:
+        """Wait until every site holds and fulfils the newest document; return what is not so at the limit."""
+        late = "nothing was looked at"
+        for _ in range(limit_s // step_s):
+            await self.advance(step_s)
+            late = self.find_late()
+            if not late:
+                return ""
+        return late
+
+    def find_late(self) -> str:
+        """Say what is not as wished, beginning with the invariant that says so; empty when all is."""
+        if not self.world.core.running:
+            return "I23 the core is down"
+        for name in sorted(self.world.sites):
+            late = self._find_late_at(name, self.world.sites[name])
+            if late:
+                return f"{late[:3]} {name}: {late[4:]}"
+        return ""
+
+    def _find_late_at(self, name: SiteName, site: SimSite) -> str:
+        if not site.running:
+            return "I23 its agent is down"
+        if site.agent.link.state != "up":
+            return f"I23 its link is {site.agent.link.state}: {site.agent.link.reason}"
+        state = sites.read_state(self.world.core.view, name)
+        if state.learning:
+            return "I22 the core is still learning from it"
+        stored = None if site.agent.holdings is None else site.agent.holdings.stored
+        held = (0, 0) if stored is None else (stored.epoch, stored.generation)
+        if state.pending or (state.generation and held != (state.epoch, state.generation)):
+            return f"I22 it holds {held}, the newest is {(state.epoch, state.generation)}, pending {state.pending}"
+        late = self._find_unfulfilled(name, site)
+        if late:
+            return late
+        known = facts.read_raw_facts(self.world.core.view, name)
+        if known != site.agent.reconciler.facts:
+            differs = sorted(set(known.items()) ^ set(site.agent.reconciler.facts.items()))
+            return f"I26 the core's picture differs: {differs[:2]}"
+        return ""
+
+    def _find_unfulfilled(self, name: SiteName, site: SimSite) -> str:
+        held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+        poison = site.machine.poison
+        if held is None:
+            return f"I22 it holds no document, wanted {self.world.wanted_at(name)}" if self.world.wanted_at(name) else ""
+        wanted, _ = derive_wanted(held)
+        running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
+        for instance, item in sorted(wanted.items()):
+            should = item.assignment.state == "run" and item.derived.spec.image not in poison
+            if should and (instance, item.derived.digest) not in running:
+                return f"{'I25' if poison else 'I24'} {instance} does not run as wished: {self._explain(site)}"
+        surplus = sorted({instance for instance, _ in running} - wanted.keys())
+        refused = {str(unit).removeprefix("assignment/") for unit in held.refused}
+        if set(surplus) - refused:
+            return f"I24 {surplus} run and nobody wants them"
+        if not poison and not site.agent.reconciler.plan.settled:
+            return f"I24 not settled: {self._explain(site)}"
+        totals = self.world.total_apps()
+        held_here = sorted(
+            instance
+            for instance, item in wanted.items()
+            if (item.derived.spec.tenant, item.derived.spec.app) not in totals and item.assignment.state == "run"
+        )
+        if held_here != self.world.wanted_at(name):
+            return f"I22 wished {self.world.wanted_at(name)}, its document says {held_here}"
+        return ""
+
+    def _explain(self, site: SimSite) -> str:
+        plan = site.agent.reconciler.plan
+        return "; ".join(
+            [*(f"{wait.subject}: {wait.reason}" for wait in plan.waits[:3])]
+            or [type(action).__name__ for action in plan.actions[:3]]
+        )

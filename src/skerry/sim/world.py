@@ -1,0 +1,362 @@
+"""A simulated fleet: the real core and agents, people who sign, and everything that they may do.
+
+``World`` has one method per thing that people do; what happens to them by itself is in ``weather.py``. Transcripts
+(script.py) and storms (storms.py) call both. It remembers what was signed and what the core confirmed, so that checkers
+can ask whether it is still true.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from skerry.agent.journal import Identity
+from skerry.clock import SECOND_US, SeededMint
+from skerry.core.auth import Caller
+from skerry.core.wishes import Expected
+from skerry.model.app import ImageRef, Sites
+from skerry.model.asks import BlobQuery, CreateTenant, RegisterImage, RestartApp
+from skerry.model.errors import SkerryError
+from skerry.model.ids import AppName, Digest, SiteName, TenantName, VolumeName, digest_of
+from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
+from skerry.model.site_match import site_unmet
+from skerry.plan.actions import Action
+from skerry.sim.apps import AppWords, make_image, make_revision
+from skerry.sim.keys import People
+from skerry.sim.loop import SimLoop
+from skerry.sim.network import SimListener
+from skerry.sim.parts import ENDPOINT, SimCore, SimSite
+from skerry.store import apps
+
+T = TypeVar("T")
+
+ADMIN = Caller(operator_role="operator")
+BOOTSTRAP = Caller(bootstrap=True)
+Key = tuple[TenantName, AppName]
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision or tombstone as its owner signed it."""
+
+    key: Key
+    number: int
+    envelope: Envelope
+    at_us: int
+    words: AppWords | None = None
+    tombstone: Tombstone | None = None
+    images: frozenset[Digest] = frozenset()
+
+
+class Confirmed(msgspec.Struct):
+    """What the core confirmed of one app: number to digest, in the order of confirmation."""
+
+    numbers: dict[int, Digest] = {}
+    held: bool = False
+    #: Something other than a first revision was asked for: its instances may stop for a reason.
+    touched: bool = False
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, loop: SimLoop, mint: SeededMint) -> None:
+        self.loop = loop
+        self.mint = mint
+        self.people = People(mint.split("people"))
+        self.core = SimCore(loop, mint.split("core"))
+        self.sites: dict[SiteName, SimSite] = {}
+        self.labels: dict[SiteName, dict[str, str]] = {}
+        self.confirmed: dict[Key, Confirmed] = {}
+        self.images: dict[tuple[TenantName, str], ImageRef] = {}
+        #: Everything that a tenant signed, by digest: what a site may act on.
+        self.signed: dict[Digest, Signed] = {}
+        self.story: list[str] = []
+        self.refusals = 0
+        self.frames = 0
+        #: Called with the site and each action before it takes effect.
+        self.on_effect: Callable[[SimSite, Action], None] = lambda site, action: None
+        self._hash = hashlib.sha256()
+        self._root: Envelope | None = None
+
+    # --- the record of the run ---------------------------------------------------------------------------------------
+
+    def tell(self, line: str) -> None:
+        """Add a line to the story, with virtual time."""
+        told = f"{self.loop.now_us / SECOND_US:>12.3f}  {line}"
+        self.story.append(told)
+        self._hash.update(told.encode())
+
+    def note(self, *words: object) -> None:
+        """Add to the trace what is too small for the story."""
+        self._hash.update(f"{self.loop.now_us} {words}\n".encode())
+
+    @property
+    def trace_hash(self) -> str:
+        """Name of everything that happened so far."""
+        return self._hash.hexdigest()
+
+    # --- making it ---------------------------------------------------------------------------------------------------
+
+    async def begin(self, sites: int, tenants: int = 1) -> None:
+        """Start a core with tenants, and sites that have joined."""
+        await self.core.start()
+        delivery = RoleKeys(keys=(self.core.delivery.public,))
+        authority = self.core.delivery.authority.certificate_der
+        self._root = self.people.sign_root(delivery, authority, (str(ENDPOINT),))
+        await self.core.service.put_root(BOOTSTRAP, body=self._root)
+        for number in range(tenants):
+            tenant = TenantName("default" if number == 0 else f"tenant-{number}")
+            keys = self.people.add_tenant(tenant)
+            await self.core.service.create_tenant(ADMIN, body=CreateTenant(tenant=tenant, deploy_keys=keys))
+        for number in range(sites):
+            await self.add_site(f"site-{number + 1}", {"tier": "store", "side": "east" if number % 2 else "west"})
+
+    @property
+    def root(self) -> Envelope:
+        """The operator's root document."""
+        assert self._root is not None, "the world has begun"
+        return self._root
+
+    async def add_site(self, name: str, labels: Mapping[str, str]) -> None:
+        """Have the registrar sign a site, and start its agent as one that has joined."""
+        site = self.place_site(name)
+        record = NodeRecord(device=site.device.public, sealing=site.sealing)
+        envelope = self.people.sign_site(site.name, 1, {site.node: record}, labels)
+        await self.core.service.put_site(ADMIN, site=name, body=envelope, expect=Expected(0))
+        site.identity = Identity(site.name, site.node, self.root, envelope)
+        self.labels[site.name] = dict(labels)
+        self.sites[site.name] = site
+        await site.start()
+
+    def place_site(self, name: str) -> SimSite:
+        """Set up a site's machine and link; nothing runs there yet."""
+        site = SimSite(self.loop, self.mint.split(f"site {name}"), SiteName(name), self.find_listener)
+        site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
+        site.machine.witness = lambda action: self._note_action(site, action)
+        return site
+
+    def _note_frame(self, site: SimSite, upward: bool, frame: bytes) -> None:
+        self.frames += 1
+        self.note(site.name, "up" if upward else "down", len(frame))
+
+    def _note_action(self, site: SimSite, action: Action) -> None:
+        self.note(site.name, type(action).__name__)
+        self.on_effect(site, action)
+
+    def find_listener(self, endpoint: object) -> SimListener | None:
+        """The core's listener while it runs."""
+        return self.core.listener if self.core.running and endpoint == ENDPOINT else None
+
+    async def end(self) -> None:
+        """Stop every process."""
+        for site in self.sites.values():
+            if site.running:
+                await site.kill()
+            site.file.close()
+        if self.core.running:
+            await self.core.kill()
+        self.core.file.close()
+
+    # --- what people do ----------------------------------------------------------------------------------------------
+
+    async def ask(self, what: str, request: Callable[[], Awaitable[T]]) -> T | None:
+        """Send a request as a client does; None when it was refused or when the core died over it."""
+        if not self.core.running:
+            self.tell(f"{what}: the core does not answer")
+            return None
+
+        async def answer() -> T | SkerryError:
+            try:
+                return await request()
+            except SkerryError as error:
+                return error
+
+        task = self.core.tasks.start("request", answer())
+        while not task.done():
+            await self._wait_any(task)
+        result = None if task.cancelled() else task.result()
+        if task.cancelled():
+            self.tell(f"{what}: the core died over it")
+        elif isinstance(result, SkerryError):
+            self.refusals += 1
+            self.tell(f"{what} refused: {result.code}")
+            return None
+        return result
+
+    async def _wait_any(self, task: Any) -> None:
+        done = self.loop.create_future()
+        task.add_done_callback(lambda _: done.done() or done.set_result(None))
+        await done
+
+    def as_tenant(self, tenant: TenantName) -> Caller:
+        """The tenant's administrator."""
+        return Caller(tenant=tenant, tenant_role="admin")
+
+    def app_row(self, key: Key) -> apps.AppRow:
+        """What the core's database says of an app now."""
+        return apps.find_app(self.core.view, *key) or apps.AppRow(tenant=key[0], app=key[1])
+
+    async def push_image(self, tenant: TenantName, name: str, size: int = 1000) -> ImageRef:
+        """Upload an image, again if the core has forgotten it."""
+        image, blobs = make_image(name, size)
+        caller, service = self.as_tenant(tenant), self.core.service
+        for blob in blobs:
+            query = BlobQuery(offset=0, size=len(blob))
+            await service.put_blob(caller, digest=digest_of(blob), query=query, body=_once(blob))
+        await service.register_image(caller, body=RegisterImage(name=name, digest=image.digest))
+        self.images[(tenant, name)] = image
+        return image
+
+    async def apply(self, app: str, words: AppWords, tenant: str = "default", size: int = 1000) -> bool:
+        """Sign and apply the next revision; say whether the core confirmed it."""
+        key = (TenantName(tenant), AppName(app))
+
+        async def request() -> Signed:
+            before = self.app_row(key).number
+            images = {name: await self.push_image(key[0], name, size) for name in sorted(set(words.services.values()))}
+            revision = make_revision(*key, before + 1, words, images)
+            envelope = self.people.sign_as(key[0], "revision", revision)
+            signed = self._keep(key, before + 1, envelope, words=words, images=images)
+            caller, expect = self.as_tenant(key[0]), Expected(before)
+            await self.core.service.apply_app(caller, app=app, body=envelope, expect=expect)
+            return signed
+
+        return self._confirm(f"apply {tenant}/{app}", await self.ask(f"apply {tenant}/{app}", request))
+
+    async def rollback(self, app: str, back: int = 1, tenant: str = "default") -> bool:
+        """Sign the content of the revision ``back`` steps ago as the next one."""
+        key = (TenantName(tenant), AppName(app))
+        line = [self.signed[digest] for digest in self.confirmed.get(key, Confirmed()).numbers.values()]
+        words = [signed.words for signed in line if signed.words is not None]
+        return len(words) > back and await self.apply(app, words[-1 - back], tenant)
+
+    async def delete(self, app: str, tenant: str = "default", *, volumes: bool = False, grace_s: int = 60) -> bool:
+        """Sign the app's end; its volumes only when told."""
+        key = (TenantName(tenant), AppName(app))
+
+        async def request() -> Signed:
+            before = self.app_row(key).number
+            stone = Tombstone(
+                tenant=key[0],
+                app=key[1],
+                number=before + 1,
+                ends_app=True,
+                volumes=(VolumeName("data"),) if volumes else (),
+                grace_us=grace_s * SECOND_US,
+            )
+            envelope = self.people.sign_as(key[0], "tombstone", stone)
+            signed = self._keep(key, before + 1, envelope, tombstone=stone)
+            caller, expect = self.as_tenant(key[0]), Expected(before)
+            await self.core.service.delete_app(caller, app=app, body=envelope, expect=expect)
+            return signed
+
+        return self._confirm(f"delete {tenant}/{app}", await self.ask(f"delete {tenant}/{app}", request))
+
+    async def resubmit(self, signed: Signed) -> bool:
+        """Hand in once more what was signed earlier, as an owner does whose core has lost it."""
+        app, what = signed.key[1], f"resubmit {signed.key[0]}/{signed.key[1]} number {signed.number}"
+
+        async def request() -> Signed:
+            caller, expect = self.as_tenant(signed.key[0]), Expected(signed.number - 1)
+            if signed.words is None:
+                await self.core.service.delete_app(caller, app=app, body=signed.envelope, expect=expect)
+            else:
+                for name in sorted(set(signed.words.services.values())):
+                    await self.push_image(signed.key[0], name, self.images[(signed.key[0], name)].size_bytes)
+                await self.core.service.apply_app(caller, app=app, body=signed.envelope, expect=expect)
+            return signed
+
+        return self._confirm(what, await self.ask(what, request))
+
+    async def switch(self, verb: str, app: str, tenant: str = "default") -> bool:
+        """Pause, resume or restart an app."""
+        key = (TenantName(tenant), AppName(app))
+        self.confirmed.setdefault(key, Confirmed()).touched = True
+
+        async def request() -> bool:
+            caller, service = self.as_tenant(key[0]), self.core.service
+            match verb:
+                case "pause":
+                    await service.pause_app(caller, app=app)
+                case "resume":
+                    await service.resume_app(caller, app=app)
+                case _:
+                    await service.restart_app(caller, app=app, body=RestartApp())
+            return True
+
+        done = bool(await self.ask(f"{verb} {tenant}/{app}", request))
+        if done:
+            self.tell(f"{verb} {tenant}/{app} confirmed")
+            if verb != "restart":
+                self.confirmed[key].held = verb == "pause"
+        return done
+
+    def _keep(
+        self,
+        key: Key,
+        number: int,
+        envelope: Envelope,
+        *,
+        words: AppWords | None = None,
+        tombstone: Tombstone | None = None,
+        images: Mapping[str, ImageRef] | None = None,
+    ) -> Signed:
+        digests = frozenset(image.digest for image in (images or {}).values())
+        signed = Signed(
+            key=key,
+            number=number,
+            envelope=envelope,
+            at_us=self.loop.now_us,
+            words=words,
+            tombstone=tombstone,
+            images=digests,
+        )
+        known = self.confirmed.setdefault(key, Confirmed())
+        known.touched = known.touched or number > 1
+        self.signed.setdefault(digest_of(envelope.payload), signed)
+        return signed
+
+    def _confirm(self, what: str, signed: Signed | None) -> bool:
+        if signed is None:
+            return False
+        known = self.confirmed[signed.key]
+        known.numbers[signed.number] = digest_of(signed.envelope.payload)
+        if signed.tombstone is not None:
+            known.held = False
+        self.tell(f"{what} confirmed as number {signed.number}")
+        return True
+
+    # --- what is wished of a site ------------------------------------------------------------------------------------
+
+    def wanted_at(self, site: SiteName) -> list[str]:
+        """Instances that the core's newest wishes put at a site, for apps with replicas per site."""
+        wanted: list[str] = []
+        record = self.sites[site].record
+        for key in sorted(self.confirmed):
+            row = self.app_row(key)
+            signed = self.signed.get(Digest(row.revision_digest))
+            if signed is None or signed.words is None or signed.words.total or row.held or row.lost:
+                continue
+            if record is None or site_unmet(Sites(match=signed.words.match), record):
+                continue
+            for name in signed.words.services:
+                wanted += [f"{key[0]}/{key[1]}/{name}/{n}" for n in range(signed.words.per_site)]
+        return sorted(wanted)
+
+    def total_apps(self) -> set[Key]:
+        """Apps whose newest revision spreads a total over the sites."""
+        found: set[Key] = set()
+        for key in self.confirmed:
+            signed = self.signed.get(Digest(self.app_row(key).revision_digest))
+            if signed is not None and signed.words is not None and signed.words.total:
+                found.add(key)
+        return found
+
+    def record_of(self, site: SiteName) -> SiteRecord | None:
+        """A site's record as its agent holds it."""
+        return self.sites[site].record
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
