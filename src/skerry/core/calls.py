@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 import msgspec
+import structlog
 
 from skerry.clock import SECOND_US
 from skerry.core.auth import Caller
@@ -38,6 +39,8 @@ STREAMS_MAX = 32
 _LINES_WAITING_MAX = 1_000
 #: A line without an end is cut here, so that it cannot fill memory.
 _LINE_BYTES_MAX = 64 * 1024
+
+_log = structlog.get_logger("skerry.core")
 
 
 class CallSocket(Protocol):
@@ -112,6 +115,10 @@ class CallsPart(Part):
                 await lines.put(line("note", _describe(call.reply)))
         except SkerryError as error:
             await lines.put(line("note", error.detail))
+        except Exception:
+            # What one site sends must not end the stream of the others, nor the core.
+            _log.exception("logs failed", site=site)
+            await lines.put(line("note", "the core could not read this output"))
         finally:
             if call is not None:
                 await call.close()
@@ -205,9 +212,12 @@ def _read_line(channel: int, content: bytes) -> tuple[Stream, str]:
 
 
 async def _pass_input(call: SiteCall, socket: CallSocket) -> None:
-    async for data in socket.receive_input():
-        await call.write(data)
-    await call.write(b"", end=True)
+    try:
+        async for data in socket.receive_input():
+            await call.write(data)
+        await call.write(b"", end=True)
+    except SkerryError:
+        await call.close("the client's input broke off")
 
 
 def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -> list[tuple[SiteName, Assignment]]:

@@ -12,6 +12,7 @@ import msgspec
 from skerry.clock import Clock, Mint, Tasks
 from skerry.core.delivery import Delivery
 from skerry.core.link_desk import StoreDesk
+from skerry.core.loops import flush_bytes
 from skerry.core.runner import Runner
 from skerry.core.service import Service
 from skerry.core.sessions import Sessions
@@ -149,7 +150,9 @@ class CoreHost:
             await self._listener.stop()
         await self.tasks.stop()
         if self._db.failure is None:
+            await flush_bytes(self.core)
             await self._db.close()
+        self.core.blobs.close()
 
 
 __all__ = ["BOOTSTRAP_FILE", "CoreConfig", "CoreHost"]

@@ -13,7 +13,7 @@ from skerry.core.auth import Caller
 from skerry.core.bell import Bell
 from skerry.core.delivery import Delivery
 from skerry.core.refusals import Clash, Stale, no_root
-from skerry.model.errors import NotFound, Refused
+from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
 from skerry.model.signed import Envelope, Root
 from skerry.plan.liveness import SiteLiveness, Watch, judge, start_watch
@@ -21,11 +21,11 @@ from skerry.safe.db import Db
 from skerry.store import Connection, access, sites
 from skerry.store.audit import append_audit
 from skerry.store.blobs import BlobStore
-from skerry.sync.classes import LINK_PLANS, LinkClass
+from skerry.sync.classes import HEARTBEATS_US
 from skerry.trust.envelope import encode_envelope_json
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied
-from skerry.wire import CallReply, StreamData
+from skerry.wire import CallReply, LinkClass, StreamData
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Core:
         self.delivery = delivery
         #: ``host:port`` at which sites reach the link listener, for the root document.
         self.endpoints = endpoints
-        self.heartbeats = heartbeats or {name: plan.heartbeat_us for name, plan in LINK_PLANS.items()}
+        self.heartbeats = heartbeats or dict(HEARTBEATS_US)
         #: Rung when the log grew, when a wish changed, when a site record or join request changed.
         self.events = Bell()
         self.wishes = Bell()
@@ -107,8 +107,14 @@ class Core:
         self.link_bytes: dict[SiteName, tuple[dict[str, int], dict[str, int]]] = {}
 
     async def load(self) -> None:
-        """Read what is kept in memory."""
+        """Read what is kept in memory; raises ``Unavailable`` when the delivery key is not the one that sites trust."""
         self.roots = tuple(await self.db.read(lambda connection: access.list_roots(connection, 0)))
+        if self.roots and self.delivery.public not in self.root().delivery.keys:
+            raise Unavailable(
+                "E-KEY-DAMAGED",
+                "The delivery key is not the one that the root document names: no site would follow this core.",
+                hint="Restore keys/delivery.key from a backup.",
+            )
         self.link_classes = await self.db.read(sites.read_link_classes)
 
     def stamp(self) -> Stamp:

@@ -1,0 +1,225 @@
+"""Logs merged line by line, and commands that only a signed call for the node's nonce starts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from tests.core.cores import Rig, key, sign
+
+from skerry.core.calls import STREAMS_MAX, LineCutter
+from skerry.model.asks import AuditQuery, ExecQuery, LogQuery
+from skerry.model.errors import Invalid, NotFound, Unavailable
+from skerry.model.ids import NodeName, SiteName
+from skerry.model.signed import Call, Envelope
+from skerry.wire import CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
+
+NONCE = b"n" * 32
+
+
+class FakeCall:
+    def __init__(self, reply: CallReply, items: list[StreamData]) -> None:
+        self.reply = reply
+        self.items = items
+        self.written: list[tuple[bytes, bool]] = []
+        self.closed = False
+
+    async def read(self) -> AsyncIterator[StreamData]:
+        for item in self.items:
+            await asyncio.sleep(0)
+            yield item
+
+    async def write(self, data: bytes, *, end: bool = False) -> None:
+        self.written.append((data, end))
+
+    async def close(self, reason: str = "") -> None:
+        self.closed = True
+
+
+class FakeSites:
+    """Answers calls from a table: (site, kind) to a reply and its stream."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[CallReply, list[StreamData]]] = {}
+        self.asked: list[tuple[str, str, bytes]] = []
+        self.calls: list[FakeCall] = []
+
+    def nudge(self, site: SiteName) -> None:
+        pass
+
+    async def call(self, site: SiteName, kind: str, body: bytes, allowed_us: int) -> FakeCall:
+        self.asked.append((site, kind, body))
+        if (site, kind) not in self.answers:
+            raise Unavailable("E-SITE-AWAY", f"Site {site} has no link to this core now.")
+        call = FakeCall(*self.answers[site, kind])
+        self.calls.append(call)
+        return call
+
+
+def out(data: bytes, channel: int = 1, **words: Any) -> StreamData:
+    return StreamData("c", channel, data, **words)  # type: ignore[arg-type]
+
+
+OK = CallReply("c", ok=True, stream=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def rig():
+    rig = await Rig().begin()
+    rig.core.sites = rig.fake = FakeSites()
+    for name in ("oslo", "rome"):
+        await rig.add_site(name)
+    await rig.apply("shop", 1)
+    await rig.plan()
+    yield rig
+    await rig.close()
+
+
+async def _read(rig, **words: Any) -> list[tuple[str, str, str]]:
+    lines = await rig.service.read_logs(rig.admin, app="shop", query=LogQuery(**words))
+    return sorted([(line.site, line.stream, line.text) async for line in lines])
+
+
+async def test_lines_of_all_sites_are_merged_and_an_absent_one_is_named(rig):
+    rig.fake.answers["oslo", "logs"] = (OK, [out(b"one\ntw"), out(b"bad\n", 2), out(b"o\nthree")])
+    assert await _read(rig, tail=5) == [
+        ("oslo", "stderr", "bad"),
+        ("oslo", "stdout", "one"),
+        ("oslo", "stdout", "three"),
+        ("oslo", "stdout", "two"),
+        ("rome", "note", "Site rome has no link to this core now."),
+    ]
+    ask = msgspec.msgpack.decode(next(body for site, _, body in rig.fake.asked if site == "oslo"), type=LogsAsk)
+    assert (ask.instance, ask.tail, ask.follow) == ("default/shop/web/0", 5, False)
+    assert all(call.closed for call in rig.fake.calls)
+
+
+async def test_a_sites_refusal_is_a_note(rig):
+    refusal = CallReply("c", ok=False, code="E-NOT-FOUND", reason="there is no container")  # type: ignore[arg-type]
+    rig.fake.answers["oslo", "logs"] = (refusal, [])
+    assert await _read(rig, site="oslo") == [("oslo", "note", "there is no container (E-NOT-FOUND)")]
+
+
+async def test_a_site_that_sends_nonsense_ends_its_own_stream_only(rig):
+    rig.fake.answers["oslo", "logs"] = (OK, [None])
+    rig.fake.answers["rome", "logs"] = (OK, [out(b"fine\n")])
+    assert await _read(rig) == [
+        ("oslo", "note", "the core could not read this output"),
+        ("rome", "stdout", "fine"),
+    ]
+    assert rig.tasks.failed == []
+
+
+async def test_foreign_missing_and_too_many_are_refused_before_anything_streams(rig):
+    for app, caller in (("nothing", rig.admin), ("shop", rig.caller("other"))):
+        with pytest.raises(NotFound):
+            await rig.service.read_logs(caller, app=app, query=LogQuery())
+    await rig.apply("wide", 1, total=STREAMS_MAX + 1)
+    await rig.plan()
+    with pytest.raises(Invalid):
+        await rig.service.read_logs(rig.admin, app="wide", query=LogQuery())
+
+
+def test_a_line_without_an_end_is_cut():
+    cutter = LineCutter()
+    lines = [line for _ in range(10) for line in cutter.feed(out(b"x" * 20_000))]
+    assert [len(text) for _, text in lines] == [64 * 1024] * 3
+    assert sum(len(text) for _, text in lines + cutter.rest()) == 200_000
+
+
+class FakeSocket:
+    """A client that signs what it is asked to."""
+
+    def __init__(self, *typed: bytes, **changes: Any) -> None:
+        self.typed = typed
+        self.changes = changes
+        self.by = key("deploy default")
+        self.output: list[tuple[int, bytes]] = []
+        self.exit: int | None = None
+
+    async def send_nonce(self, site: SiteName, node: NodeName, nonce: bytes) -> None:
+        words = {
+            "tenant": "default",
+            "site": site,
+            "node": node,
+            "nonce": nonce,
+            "verb": "exec",
+            "app": "shop",
+            "service": "web",
+            "argv": ("true",),
+        }
+        self.call = sign("call", Call(**(words | self.changes)), self.by)
+
+    async def receive_call(self) -> Envelope:
+        return self.call
+
+    async def send_output(self, channel: int, data: bytes) -> None:
+        self.output.append((channel, data))
+
+    async def send_exit(self, code: int) -> None:
+        self.exit = code
+
+    async def receive_input(self) -> AsyncIterator[bytes]:
+        for data in self.typed:
+            yield data
+
+
+async def _run(rig, socket: FakeSocket, **words: Any) -> None:
+    query = ExecQuery(**({"service": "web", "site": "oslo"} | words))
+    await rig.service.run_command(rig.admin, app="shop", query=query, socket=socket)
+
+
+def _ready(rig, *items: StreamData) -> None:
+    nonce = CallReply("c", ok=True, body=msgspec.msgpack.encode(NonceReply(NONCE)))  # type: ignore[arg-type]
+    rig.fake.answers["oslo", "nonce"] = (nonce, [])
+    rig.fake.answers["oslo", "exec"] = (OK, list(items))
+
+
+async def test_a_signed_command_runs_and_its_streams_are_passed_on(rig):
+    _ready(rig, out(b"hello\n"), out(b"oops", 2), out(b"", end=True, exit_code=3))
+    socket = FakeSocket(b"input")
+    await _run(rig, socket)
+    assert (socket.output, socket.exit) == ([(1, b"hello\n"), (2, b"oops")], 3)
+    assert [(site, kind) for site, kind, _ in rig.fake.asked] == [("oslo", "nonce"), ("oslo", "exec")]
+    assert msgspec.msgpack.decode(rig.fake.asked[0][2], type=NonceAsk).node == "n1"
+    assert rig.fake.calls[1].written == [(b"input", False), (b"", True)]
+    audit = (await rig.service.list_audit(rig.admin, query=AuditQuery())).items[-1]
+    assert (audit.operation, audit.outcome) == ("run_command", "done")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"nonce": b"x" * 32}, "E-SUBJECT"),
+        ({"service": "db"}, "E-SUBJECT"),
+        ({"app": "blog"}, "E-SUBJECT"),
+        ({"ordinal": 1}, "E-SUBJECT"),
+        ({"site": "rome"}, "E-SITE"),
+        ({"tenant": "other"}, "E-TENANT"),
+    ],
+)
+async def test_a_call_about_something_else_never_reaches_the_site(rig, changes, code):
+    _ready(rig)
+    with pytest.raises(Invalid) as refused:
+        await _run(rig, FakeSocket(**changes))
+    assert refused.value.code == code
+    assert [kind for _, kind, _ in rig.fake.asked] == ["nonce"]
+
+
+async def test_a_call_signed_by_a_stranger_never_reaches_the_site(rig):
+    _ready(rig)
+    socket = FakeSocket()
+    socket.by = key("stranger")
+    with pytest.raises(Invalid):
+        await _run(rig, socket)
+    assert [kind for _, kind, _ in rig.fake.asked] == ["nonce"]
+
+
+async def test_a_site_away_and_an_instance_that_is_not_there_are_told_apart(rig):
+    with pytest.raises(Unavailable) as away:
+        await _run(rig, FakeSocket())
+    assert away.value.code == "E-SITE-AWAY"
+    for words in ({"service": "db"}, {"ordinal": 1}, {"site": "bonn"}):
+        with pytest.raises(NotFound):
+            await _run(rig, FakeSocket(), **words)
