@@ -16,7 +16,7 @@ from skerry.sdk.commands import INPUT_BYTES_MAX, Command, Nonce
 from skerry.trust.envelope import encode_payload
 
 
-@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.command()
 @click.argument("where", metavar="APP/SERVICE")
 @click.option("--site", required=True, help="At this site.")
 @click.option("--ordinal", type=click.IntRange(0), default=0, show_default=True, help="In this copy.")

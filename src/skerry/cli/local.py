@@ -182,6 +182,8 @@ def down(session: Session) -> None:
 def _stop(programs: list[Program]) -> None:
     for program in reversed(programs):
         program.stop()
+    # After all of them: whoever reads this may be gone.
+    for program in reversed(programs):
         tell(f"{program.name} is stopped")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FAILED, CHANGES, DEGRADED, TIMEOUT, NOT_FOUND, CONFLICT, NOT_ALLOWED, UNREACHABLE = range(1, 9)
 USAGE, INTERRUPTED = 64, 130
+#: What may be unavailable besides the core.
+_NEARBY = ("E-SIGNER", "E-AGENT", "E-REGISTRY", "E-START")
 #: Problems that are printed; then the count of the rest (manifest.md §4).
 _PROBLEMS_SHOWN = 100
 
@@ -93,7 +95,7 @@ def exit_code(error: "SkerryError") -> int:
             return CONFLICT
         case NotAllowed():
             return NOT_ALLOWED
-        case Unavailable():
+        case Unavailable() if error.code not in _NEARBY:
             return UNREACHABLE
         case _:
             return USAGE if error.code in ("E-NOT-YET", "E-USAGE") else FAILED

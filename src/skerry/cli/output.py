@@ -151,7 +151,7 @@ def write_section(title: str, items: Sequence[T], columns: Sequence[Column[T]]) 
     """Write a titled table, nothing when it is empty."""
     if items:
         click.echo(f"\n{title}")
-        write_table(items, columns)
+        write_table(items, [column for column in columns if not column.wide])
 
 
 def _text(value: object) -> str:

@@ -183,7 +183,7 @@ class AsyncClient(AsyncFaces):
         if response.is_success:
             return response
         async with self._closing(response):
-            raise refusal_of(response, await self._read(response))
+            raise refusal_of(request, response, await self._read(response))
 
     @contextlib.asynccontextmanager
     async def _closing(self, response: "httpx2.Response") -> AsyncGenerator["httpx2.Response"]:

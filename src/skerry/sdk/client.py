@@ -206,7 +206,7 @@ class Client(Faces):
         if response.is_success:
             return response
         with contextlib.closing(response):
-            raise refusal_of(response, self._read(response))
+            raise refusal_of(request, response, self._read(response))
 
     def _read(self, response: "httpx2.Response") -> bytes:
         import httpx2
@@ -225,9 +225,13 @@ class Client(Faces):
         return stamina.retry_context(on=backoff, attempts=policy.ATTEMPTS_MAX, timeout=s_max)
 
 
-def refusal_of(response: "httpx2.Response", content: bytes) -> SkerryError:
+def refusal_of(request: Request[Any], response: "httpx2.Response", content: bytes) -> SkerryError:
     """Turn an answer that is no success into its error."""
     error = read_problem(response.status_code, content, response.headers.get("ETag", ""))
+    subject = requests.name_subject(request)
+    if isinstance(error, NotFound) and subject:
+        # The core says the same of everything that is not there; we know what was asked for.
+        error.detail = f"{error.detail.removesuffix('.')}: {subject}."
     return policy.note_retry_after(error, response.headers.get("Retry-After", ""))
 
 

@@ -102,6 +102,11 @@ def read_answer(request: Request[T], content: bytes) -> T:
         ) from error
 
 
+def name_subject(request: Request[Any]) -> str:
+    """Say in words what a request is about: ``app shop``; empty for requests about everything."""
+    return ", ".join(f"{noun} {name}" for noun, name in request.parameters.items())
+
+
 def is_repeatable(request: Request[Any]) -> bool:
     """Say whether sending it twice does no more than sending it once."""
     return request.operation.method == "GET" or request.expect is not None or bool(request.idempotency_key)

@@ -1,0 +1,153 @@
+"""From files on this machine to a revision that can be signed: text, variables, files beside it, images by name.
+
+Reading is the client's alone; the rooms below get bytes. A file that a manifest names is read only from the manifest's
+own folder, so that somebody else's Compose file cannot carry a key of ours to the core.
+"""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from skerry.manifest.canonical import build_revision
+from skerry.manifest.dotenv import DotenvError, parse_dotenv
+from skerry.manifest.findings import FieldNote
+from skerry.manifest.load import load_manifest
+from skerry.manifest.values import FileRead, Manifest, Options, ReadFile, Rejected, Unreadable
+from skerry.model import limits
+from skerry.model.app import AppRevision, ImageRef
+from skerry.model.errors import Invalid, Problem
+from skerry.model.ids import TenantName
+from skerry.sdk.client import Client
+from skerry.sdk.registry import parse_reference
+
+#: Names under which a manifest is looked for where none is named, as Compose has them.
+DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+
+class ManifestRefused(Invalid):
+    """A manifest that cannot be applied; ``problems`` says where and why, ``report`` how each field was taken."""
+
+    def __init__(self, files: Sequence[str], rejected: Rejected) -> None:
+        count = len(rejected.problems)
+        names = ", ".join(files)
+        detail = f"{count} error{'' if count == 1 else 's'} in {names}"
+        super().__init__("E-MANIFEST", detail, hint=f"skerry validate -f {files[0]}", problems=rejected.problems)
+        self.report: tuple[FieldNote, ...] = rejected.report
+
+
+def read_manifest(
+    files: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    given: Mapping[str, str] | None = None,
+    options: Options | None = None,
+    stdin: bytes | None = None,
+) -> Manifest:
+    """Read an app from its files; ``-`` is ``stdin``. Variables: ``given``, then ``environment``, then ``.env``.
+
+    Raises ``ManifestRefused`` with every problem at once, and ``Invalid`` for a file that cannot be read.
+    """
+    names = list(files) or [_find_default()]
+    folder = Path.cwd() if names[0] == "-" else Path(names[0]).absolute().parent
+    texts = [(name if name != "-" else "stdin", stdin or b"" if name == "-" else _read_text(name)) for name in names]
+    variables = {**_read_dotenv(folder, environment), **environment, **(given or {})}
+    options = options or Options()
+    project = options.project or variables.get("COMPOSE_PROJECT_NAME")
+    found = load_manifest(
+        texts,
+        variables,
+        options=msgspec.structs.replace(options, project=project or None, folder=folder.name),
+        read_file=read_beside(folder),
+    )
+    if isinstance(found, Rejected):
+        raise ManifestRefused([name for name, _ in texts], found)
+    return found
+
+
+def resolve_images(client: Client, manifest: Manifest) -> dict[str, ImageRef]:
+    """Look up every image of a manifest among those that the core has; what is missing is left out."""
+    newest: dict[str, ImageRef] = {}
+    latest: dict[str, int] = {}
+    for view in client.images.list(page_size=1_000):
+        if view.registered_us >= latest.get(view.name, -1):
+            latest[view.name] = view.registered_us
+            newest[view.name] = ImageRef(
+                name=view.name, digest=view.digest, config=view.config, size_bytes=view.size_bytes
+            )
+    found = {use.name: newest.get(_full_name(use.name)) or newest.get(use.name) for use in manifest.images}
+    return {name: image for name, image in found.items() if image is not None}
+
+
+def make_revision(manifest: Manifest, tenant: TenantName, number: int, images: Mapping[str, ImageRef]) -> AppRevision:
+    """Return the revision that would be signed; raises ``ManifestRefused`` for images that are not at the core."""
+    found = build_revision(manifest, tenant=tenant, number=number, images=images)
+    if isinstance(found, Rejected):
+        files = sorted({problem.file for problem in found.problems if problem.file}) or [manifest.app]
+        raise ManifestRefused(files, found)
+    return found
+
+
+def is_same_content(one: AppRevision, other: AppRevision) -> bool:
+    """Say whether two revisions wish the same: numbers and comments in the text apart."""
+    return msgspec.structs.replace(one, number=0, source=other.source) == msgspec.structs.replace(other, number=0)
+
+
+def read_beside(folder: Path) -> ReadFile:
+    """Return what reads files named by a manifest: those below its folder, links followed and then judged."""
+    top = folder.resolve()
+
+    def read(path: str) -> FileRead | Unreadable:
+        try:
+            # Judged as it is opened: resolved first, so that neither dots nor links lead out.
+            found = Path(os.path.join(top, path)).resolve()  # noqa: PTH118 - an absolute path is to win, and be refused
+            if not found.is_relative_to(top):
+                return Unreadable("leads out of the folder of the manifest")
+            status = found.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return Unreadable("is a directory" if stat.S_ISDIR(status.st_mode) else "is no file")
+            with found.open("rb") as source:
+                content = source.read(limits.INLINE_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return Unreadable("does not exist", is_missing=True)
+        except (OSError, ValueError) as error:
+            return Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return FileRead(content, is_executable=bool(status.st_mode & stat.S_IXUSR))
+
+    return read
+
+
+def _read_text(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as source:
+            return source.read(limits.MANIFEST_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise Invalid("E-FILE", f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _read_dotenv(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    found = read_beside(folder)(".env")
+    if not isinstance(found, FileRead):
+        return {}
+    try:
+        values = parse_dotenv(found.content, environment.get)
+    except DotenvError as error:
+        problem = Problem(code="E-INTERPOLATION", detail=str(error), file=".env", line=error.line, column=1)
+        raise Invalid("E-INTERPOLATION", "The file .env cannot be read.", problems=(problem,)) from error
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _find_default() -> str:
+    for name in DEFAULT_FILES:
+        if Path(name).is_file():
+            return name
+    raise Invalid("E-FILE", "There is no compose.yaml here.", hint="Name a manifest with -f.")
+
+
+def _full_name(name: str) -> str:
+    try:
+        return str(parse_reference(name))
+    except Invalid:
+        return name
