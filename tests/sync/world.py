@@ -59,6 +59,8 @@ class SiteDisk:
         self.outbox_max = outbox_max
         self.facts: dict[str, bytes] = {}
         self.refuse = ""
+        self.link_class: wire.LinkClass = "wired"
+        self.hangs = False
 
     def write_event(self, kind: str, klass: EventClass = "event") -> Event:
         self.last += 1
@@ -100,6 +102,7 @@ class SiteDisk:
             event_acknowledged=self.acknowledged,
             clock_s=0,
             agent="test",
+            link_class=self.link_class,
         )
 
     def accept(self, command: cp.ApplyDocument) -> cp.Judged:
@@ -374,6 +377,8 @@ class World:
                 self.site.raise_numbers(command.floor)
             case cp.DeliverBlob() as command:
                 self.give_child(cp.BlobTaken(command.blob, command.offset + len(command.data)))
+            case cp.AnswerCall() if self.site.hangs:
+                pass
             case cp.AnswerCall() as command:
                 self.give_child(cp.CallAnswered(command.request.call, ok=True, body=b"done"))
             case _:

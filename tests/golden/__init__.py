@@ -1,0 +1,1 @@
+"""Recorded bytes of released formats: what was written once is read for ever."""
