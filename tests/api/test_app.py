@@ -7,13 +7,14 @@ import pytest
 from tests.api.http import Api
 from tests.core.cores import key, sign
 
-from skerry.api.app import check_permissions
+from skerry.api.app import check_permissions, make_app
 from skerry.core.service import Service, check_complete, list_arguments
 from skerry.model.errors import Broken
 from skerry.model.ids import VolumeId, digest_of
 from skerry.model.observed import VolumeFact
 from skerry.model.signed import Secret
 from skerry.operations import OPERATIONS, Operation, find_operation, is_allowed
+from skerry.store.events import trim_events
 
 
 async def _apply(api: Api, app: str = "shop", number: int = 1, tenant: str = "default", **words):
@@ -386,11 +387,13 @@ async def test_a_body_that_stands_still_is_given_up(api):
     await task
 
 
-async def test_a_defect_is_told_with_its_cause_and_without_its_details(api, monkeypatch):
-    async def broken(caller, *, query):
+class BrokenService(Service):
+    async def list_apps(self, caller, *, query):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(api.rig.service, "list_apps", broken)
+
+async def test_a_defect_is_told_with_its_cause_and_without_its_details(api):
+    api.app = make_app(api.rig.core, BrokenService(api.rig.core))
     answer = await api.ask("GET", "/v1/apps", token=await api.admin())
     assert (answer.status, answer.code) == (500, "E-BROKEN")
     assert answer.json["cause"]
@@ -488,8 +491,6 @@ async def test_an_id_older_than_the_log_asks_to_list_again(api):
     await api.rig.add_site("oslo")
     for number in (1, 2, 3):
         await _apply(api, number=number, working_dir=f"/{number}")
-    from skerry.store.events import trim_events
-
     await api.rig.core.db.run(lambda c: trim_events(c, 1))
     answer = await api.ask("GET", "/v1/events?follow=false&after=1", token=await api.admin())
     assert b"event: reset" in answer.content
