@@ -150,7 +150,9 @@ def run_signer(settings: SignerSettings) -> int:
 
 async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
     from skerry.core.host import CoreConfig, CoreHost
+    from skerry.core.logs import write_json_logs
 
+    write_json_logs()
     config = CoreConfig(
         data=settings.data,
         link_host=settings.link_host,

@@ -430,6 +430,14 @@ async def test_an_upload_goes_on_where_it_was_cut(api):
     assert (await api.ask("PUT", f"{target}?size={len(content)}", token=token, body=b"")).json["complete"]
 
 
+async def test_a_layer_of_many_megabytes_is_taken(api):
+    content = bytes(20_000_000)
+    answer = await api.ask(
+        "PUT", f"/v1/blobs/{digest_of(content)}?size={len(content)}", token=await api.admin(), body=content
+    )
+    assert (answer.status, answer.json["complete"]) == (200, True)
+
+
 async def test_other_bytes_than_the_digest_names_are_refused(api):
     digest, token = digest_of(b"right"), await api.admin()
     answer = await api.ask("PUT", f"/v1/blobs/{digest}?size=5", token=token, body=b"wrong")

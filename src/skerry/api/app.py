@@ -56,6 +56,8 @@ def make_app(core: Core, service: Service, *, more: tuple[ControllerRouterHandle
     return Litestar(
         [*more, answer, converse],
         openapi_config=None,
+        # Each operation has its own limit, kept while reading (requests.py).
+        request_max_body_size=None,
         logging_config=None,
         exception_handlers={HTTPException: door.answer_exception, Exception: door.answer_exception},
     )
