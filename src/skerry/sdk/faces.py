@@ -362,7 +362,7 @@ class Core:
         self._client = client
 
     def list_audit(
-        self, *, page_size: int = 50, chain: Literal["tenant", "operator"] = "tenant"
+        self, *, page_size: int = 50, chain: Literal["", "tenant", "operator"] = ""
     ) -> Iterator[answers.AuditEntry]:
         """Return an audit chain, oldest first."""
         return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
@@ -750,7 +750,7 @@ class AsyncCore:
         self._client = client
 
     def list_audit(
-        self, *, page_size: int = 50, chain: Literal["tenant", "operator"] = "tenant"
+        self, *, page_size: int = 50, chain: Literal["", "tenant", "operator"] = ""
     ) -> AsyncIterator[answers.AuditEntry]:
         """Return an audit chain, oldest first."""
         return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
