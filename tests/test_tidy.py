@@ -7,7 +7,7 @@ from tests.tidy import code, mirror, texts
 from tests.tidy.sources import ROOT, Source, read_checkout, read_product, read_python
 
 #: Pages of others and recorded texts, kept byte for byte.
-VERBATIM = ("LICENSE", "tests/data/compose/docker-", "tests/data/compose/licenses/")
+VERBATIM = ("LICENSE", "tests/data/compose/docker-", "tests/data/compose/licenses/", "tests/data/compose/real/")
 
 
 def list_own_texts() -> list[Source]:

@@ -72,6 +72,27 @@ INLINE_BYTES_MAX = 1024 * 1024
 #: Selector text (manifest.md §4).
 SELECTOR_CHARACTERS_MAX = 1_024
 
+#: Bytes of one file of a manifest: the longest known Compose file has 60 KiB (manifest.md §4).
+MANIFEST_FILE_BYTES_MAX = 1024 * 1024
+#: Bytes of all files of a manifest, and of all its text after aliases and variables were put in.
+MANIFEST_BYTES_MAX = 4 * 1024 * 1024
+#: Documents in one YAML stream: a tenant's apps and kinds in one file.
+MANIFEST_DOCUMENTS_MAX = 100
+#: Nesting of a manifest: Compose's own deepest field lies 9 levels down.
+MANIFEST_DEPTH_MAX = 32
+#: Nodes of a manifest with aliases and merge keys counted as often as they are used.
+MANIFEST_NODES_MAX = 20_000
+#: Alias references in one file: a hundred services with two shared blocks each.
+MANIFEST_ALIASES_MAX = 200
+#: Bytes of one mapping key.
+MANIFEST_KEY_BYTES_MAX = 256
+#: Variables resolved in one manifest: ten for each of a hundred services.
+VARIABLES_MAX = 1_000
+#: Problems printed before the rest is only counted: nobody reads more.
+PROBLEMS_PRINTED_MAX = 100
+#: Ports that one range of a manifest may stand for; each is a rule at the node.
+PORT_RANGE_MAX = 1_000
+
 #: A crash-looping planner unit or driver call is quarantined by digest after so many tries (faults.md R6).
 CRASHES_BEFORE_QUARANTINE = 3
 #: Restart back-off of an instance: first wait, cap, and the running time after which the count starts again.

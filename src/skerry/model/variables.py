@@ -79,23 +79,32 @@ def expand(text: str, lookup: Callable[[str], str | None], depth: int = 0) -> st
     return "".join(part if isinstance(part, str) else _resolve(part, lookup, depth) for part in parts)
 
 
-def _resolve(use: Reference, lookup: Callable[[str], str | None], depth: int) -> str:
+def settle(use: Reference, lookup: Callable[[str], str | None], depth: int = 0) -> tuple[str, bool]:
+    """Return the text that stands for ``use``, and whether that is its argument, still to be expanded.
+
+    Raise ``VariableError`` when the variable must be set and is not.
+    """
     value = lookup(use.name)
-    present = value is not None and (value != "" or not use.operator.startswith(":"))
+    is_present = value is not None and (value != "" or not use.operator.startswith(":"))
     match use.operator:
         case "":
             if value is None:
                 raise VariableError(f"variable {use.name} is not set and has no default")
-            return value
+            return value, False
         case ":-" | "-":
-            return value if present and value is not None else expand(use.argument, lookup, depth + 1)
+            return (value, False) if is_present and value is not None else (use.argument, True)
         case ":?" | "?":
-            if present and value is not None:
-                return value
+            if is_present and value is not None:
+                return value, False
             message = expand(use.argument, lookup, depth + 1) or "it must be set"
             raise VariableError(f"variable {use.name}: {message}")
         case ":+" | "+":
-            return expand(use.argument, lookup, depth + 1) if present else ""
+            return (use.argument, True) if is_present else ("", False)
+
+
+def _resolve(use: Reference, lookup: Callable[[str], str | None], depth: int) -> str:
+    text, is_argument = settle(use, lookup, depth)
+    return expand(text, lookup, depth + 1) if is_argument else text
 
 
 def _closing_brace(text: str, start: int) -> int:

@@ -1,0 +1,1 @@
+"""From Compose and ``x-skerry`` text to model values, with every error at once and its line: client side, no I/O."""

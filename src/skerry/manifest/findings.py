@@ -1,0 +1,106 @@
+"""What reading a manifest brings to light: problems with their places, and how each field was taken.
+
+One ``Findings`` goes through all stages. A stage asks ``is_sound`` before it looks into a field, so that one fault is
+told once and not again by every later stage.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from skerry.manifest.nodes import Mark, Place, Scalar
+from skerry.model.errors import Problem
+
+Verdict = Literal["honoured", "translated", "granted", "refused", "not-yet"]
+
+DEFAULT_PROFILE = "default"
+
+#: The graver word stays when a field is judged twice.
+_GRAVITY: dict[Verdict, int] = {"honoured": 0, "translated": 1, "granted": 2, "not-yet": 3, "refused": 4}
+
+
+class FieldNote(msgspec.Struct, frozen=True):
+    """How one field of the manifest was taken; ``detail`` says into what, or why not."""
+
+    verdict: Verdict
+    pointer: str
+    detail: str
+    file: str
+    line: int
+    column: int
+
+
+class Findings:
+    """Collects problems and notes; nothing is raised, so everything is found at once."""
+
+    def __init__(self) -> None:
+        self._problems: dict[Problem, None] = {}
+        self._notes: dict[str, FieldNote] = {}
+        self._unsound: set[str] = set()
+        #: Profile that the app asks for; one that is not built is refused as such, and what it grants is not known.
+        self.profile = DEFAULT_PROFILE
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem, sorted by file, line and column."""
+        order = sorted(self._problems, key=lambda one: (one.file, one.line, one.column, one.pointer, one.code))
+        return tuple(order)
+
+    @property
+    def notes(self) -> tuple[FieldNote, ...]:
+        """One note for each field, sorted by file, line and column."""
+        return tuple(sorted(self._notes.values(), key=lambda one: (one.file, one.line, one.column, one.pointer)))
+
+    def is_sound(self, place: Place) -> bool:
+        """Say whether nothing was complained of at the place or below it."""
+        return place.pointer not in self._unsound
+
+    def add(self, problem: Problem) -> None:
+        """Take a problem as it is."""
+        self._problems[problem] = None
+        pointer = problem.pointer
+        self._unsound.add(pointer)
+        while pointer:
+            pointer = pointer.rpartition("/")[0]
+            self._unsound.add(pointer)
+
+    def complain(self, place: Place, code: str, detail: str, *, hint: str = "", at_key: bool = False) -> None:
+        """Tell a problem of the value at ``place``, or of its key; silent where variables already failed."""
+        if isinstance(place.node, Scalar) and not place.node.sound and code != "E-INTERPOLATION":
+            return
+        mark = _mark_of(place, at_key)
+        problem = Problem(code, detail, place.pointer, mark.file, mark.line, mark.column, hint)
+        self.add(problem)
+
+    def refuse(self, place: Place, detail: str, *, hint: str = "") -> None:
+        """Refuse a Compose field for good reason."""
+        self.complain(place, "E-FIELD-REFUSED", detail, hint=hint, at_key=True)
+        self.note(place, "refused", detail)
+
+    def deny_grant(self, place: Place, what: str) -> None:
+        """Refuse what only a profile could grant; ``default``, the only one that is built, grants nothing."""
+        if self.profile == DEFAULT_PROFILE:
+            self.refuse(place, f'profile "{self.profile}" does not grant "{what}"', hint="skerry explain profile")
+        else:
+            self.note(place, "not-yet", f'whether profile "{self.profile}" grants "{what}" is not known yet')
+
+    def not_yet(self, place: Place, what: str, *, hint: str = "") -> None:
+        """Refuse what Skerry knows and has not built."""
+        detail = f"{what} is not built yet"
+        self.complain(place, "E-NOT-YET", detail, hint=hint, at_key=True)
+        self.note(place, "not-yet", detail)
+
+    def note(self, place: Place, verdict: Verdict, detail: str = "") -> None:
+        """Keep how a field was taken, for the report."""
+        before = self._notes.get(place.pointer)
+        if before is not None and _GRAVITY[before.verdict] > _GRAVITY[verdict]:
+            return
+        if before is not None and before.verdict == verdict and before.detail != detail:
+            detail = "; ".join(filter(None, (before.detail, detail)))
+        mark = _mark_of(place, at_key=True)
+        self._notes[place.pointer] = FieldNote(verdict, place.pointer, detail, mark.file, mark.line, mark.column)
+
+
+def _mark_of(place: Place, at_key: bool) -> Mark:
+    is_empty = isinstance(place.node, Scalar) and place.node.plain and not place.node.text
+    return place.key_mark if (at_key or is_empty) and place.key_mark is not None else place.node.mark

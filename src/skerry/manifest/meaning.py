@@ -1,0 +1,226 @@
+"""What the whole file means: names, profiles, services, and what they say of each other.
+
+Neighbours: ``service.py`` reads one service, ``parts.py`` the shared parts; ``load.py`` comes before and after.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from skerry.manifest.findings import DEFAULT_PROFILE, Findings
+from skerry.manifest.names import to_name, translate_names
+from skerry.manifest.networking import DEFAULT
+from skerry.manifest.nodes import Place
+from skerry.manifest.parts import Parts
+from skerry.manifest.placement import read_labels_of_app
+from skerry.manifest.process import read_labels
+from skerry.manifest.reading import Reading
+from skerry.manifest.service import Around, ReadService, read_service
+from skerry.manifest.values import ImageUse, Manifest, Options
+from skerry.manifest.wishes import Wishes
+from skerry.model import limits
+from skerry.model.app import Network, Service
+from skerry.model.ids import AppName, Digest, NetworkName, ServiceName, is_name
+
+
+def list_off(top: Place, options: Options, reading: Reading) -> dict[str, tuple[str, ...]]:
+    """Return the services that no profile switches on, with their profiles."""
+    found: dict[str, tuple[str, ...]] = {}
+    services = top.find("services")
+    for name, place in services.entries() if services is not None else ():
+        profiles = tuple(reading.text(item) for item in reading.texts(reading.find(place, "profiles")))
+        if profiles and "*" not in options.profiles and not options.profiles.intersection(profiles):
+            found[name] = profiles
+    return found
+
+
+def choose_app_name(top: Place, overlay: Place | None, options: Options, findings: Findings) -> AppName:
+    """Return the app's name: the command line's, the overlay's, or the Compose text's; empty after a complaint."""
+    place = (overlay.find("app") if overlay is not None else None) or top.find("name")
+    named = str(place.value) if place is not None and place.value is not None else ""
+    written = options.project or named or options.folder
+    if not written:
+        hint = "add name: at the top of the file"
+        findings.complain(overlay or top, "E-TYPE", "the app has no name", hint=hint)
+        return AppName("")
+    name = written if is_name(written) else to_name(written)
+    if not name or len(written) > 63:
+        findings.complain(place or top, "E-TYPE", f'"{written[:80]}" cannot be the name of an app')
+        return AppName("")
+    if name != written and place is not None and options.project is None:
+        findings.note(place, "translated", f"it is called {name}")
+    return AppName(name)
+
+
+def read_app(
+    reading: Reading, top: Place, app: AppName, wishes: Wishes, off: dict[str, tuple[str, ...]], options: Options
+) -> Manifest:
+    """Return the app; it is only good for use when there are no problems in the findings afterwards."""
+    findings = reading.findings
+    services = top.find("services")
+    names = translate_names(services, "service", findings)
+    _check_count(services, names, findings)
+    networks = translate_names(top.find("networks"), "network", findings)
+    around = Around(
+        services={written: ServiceName(name) for written, name in names.items() if written not in off},
+        off=off,
+        networks={written: NetworkName(name) for written, name in networks.items()},
+        parts=Parts(reading, top, app),
+        wishes=wishes,
+        options=options,
+    )
+    read = [
+        read_service(reading, place, around.services[written], around)
+        for written, place in (services.entries() if services is not None else ())
+        if written in around.services
+    ]
+    if not read and services is not None and findings.is_sound(services):
+        findings.complain(services, "E-REFERENCE", "no service is left to run", at_key=True)
+    _check_container_names(reading, read)
+    _check_dependencies(read, findings)
+    joined = {one.name: _join(one, read, reading) for one in read}
+    parts = around.parts
+    return Manifest(
+        app=app,
+        source=Digest(""),
+        description=reading.text(reading.find(wishes.top.get("description"))),
+        labels=read_labels_of_app(reading, reading.find(wishes.top.get("labels"))),
+        profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
+        services=joined,
+        volumes=parts.volumes,
+        networks=_read_networks(reading, top, around, joined.values()),
+        configs=parts.configs,
+        secrets=parts.secrets,
+        images=tuple(_use_image(one.image, one) for one in read if one.image is not None),
+        secrets_needed=tuple(need for _, need in sorted(parts.needs.items())),
+    )
+
+
+def _check_count(services: Place | None, names: dict[str, str], findings: Findings) -> None:
+    if services is not None and len(names) > limits.SERVICES_MAX:
+        detail = f"an app has at most {limits.SERVICES_MAX} services, this has {len(names)}"
+        findings.complain(services, "E-LIMIT", detail, at_key=True)
+
+
+def _read_profile(reading: Reading, place: Place | None) -> str:
+    if place is not None and reading.findings.profile != DEFAULT_PROFILE:
+        reading.findings.not_yet(place, f'the profile "{reading.findings.profile}"')
+    return DEFAULT_PROFILE
+
+
+def _read_networks(
+    reading: Reading, top: Place, around: Around, services: Iterable[Service]
+) -> dict[NetworkName, Network]:
+    found: dict[NetworkName, Network] = {}
+    section = top.find("networks")
+    for written, place in section.entries() if section is not None else ():
+        if written not in around.networks:
+            continue
+        driver = reading.find(place, "driver")
+        if driver is not None:
+            _judge_driver(reading, driver)
+        ipam = reading.find(place, "ipam")
+        if ipam is not None and any(name for name, _ in ipam.entries() if name != "driver"):
+            reading.findings.not_yet(ipam, "an address plan of one's own")
+        found[around.networks[written]] = Network(
+            internal=reading.switch(reading.find(place, "internal")),
+            labels=read_labels(reading, reading.find(place, "labels")),
+        )
+    if any(DEFAULT in service.networks for service in services):
+        found.setdefault(NetworkName(DEFAULT), Network())
+    return found
+
+
+def _judge_driver(reading: Reading, place: Place) -> None:
+    name = reading.text(place)
+    match name:
+        case "" | "bridge":
+            pass
+        case "macvlan" | "ipvlan" | "overlay":
+            reading.findings.not_yet(place, f'the network driver "{name}"')
+        case "host" | "none":
+            reading.findings.refuse(place, f'networks are private to the app, and "{name}" is not')
+        case _:
+            reading.findings.refuse(place, f'the network driver "{name[:40]}" is none that a site has')
+
+
+def _check_container_names(reading: Reading, read: list[ReadService]) -> None:
+    """Container names become names in the app's networks, where each means one service."""
+    services = {name: one.place.name for one in read for name in (one.name, one.place.name)}
+    taken: dict[str, str] = {}
+    for one in read:
+        place = reading.find(one.place, "container_name")
+        name = reading.text(place)
+        other = taken.setdefault(name, one.place.name) if name else one.place.name
+        other = services.get(name, other)
+        if place is not None and other != one.place.name:
+            detail = f'"{name[:80]}" already means service {other}'
+            reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+
+
+def _check_dependencies(read: list[ReadService], findings: Findings) -> None:
+    by_name = {one.name: one for one in read}
+    for one in read:
+        for dependency in one.dependencies:
+            target = by_name[dependency.service]
+            if dependency.service == one.name:
+                findings.complain(dependency.place, "E-REFERENCE", "a service cannot wait for itself", at_key=True)
+            elif dependency.condition == "healthy" and _is_untested(target, findings):
+                what = f'waiting for the health of "{target.place.name}", which has no healthcheck in this file,'
+                hint = f"add a healthcheck to {target.place.name}: one inside the image is not read"
+                findings.not_yet(dependency.place, what, hint=hint)
+    _check_cycles(by_name, findings)
+
+
+def _is_untested(target: ReadService, findings: Findings) -> bool:
+    place = target.place.find("healthcheck")
+    if place is not None and not findings.is_sound(place):
+        return False
+    return target.service.healthcheck is None or target.service.healthcheck.test == ("NONE",)
+
+
+def _check_cycles(by_name: dict[ServiceName, ReadService], findings: Findings) -> None:
+    """Tell one circle of waiting services, at the first of them; services that wait for it only are no part of it."""
+    waits = {name: sorted({one.service for one in read.dependencies} - {name}) for name, read in by_name.items()}
+    free = dict.fromkeys(sorted(waits), False)
+    while True:
+        ready = [name for name, is_free in free.items() if not is_free and all(free[to] for to in waits[name])]
+        if not ready:
+            break
+        free.update(dict.fromkeys(ready, True))
+    stuck = [name for name, is_free in free.items() if not is_free]
+    if not stuck:
+        return
+    path = [stuck[0]]
+    while path[-1] not in path[:-1]:
+        path.append(next(to for to in waits[path[-1]] if not free[to]))
+    circle = path[path.index(path[-1]) :]
+    place = by_name[circle[0]].place
+    where = place.find("depends_on") or place.find("links") or place
+    shown = " → ".join(by_name[name].place.name for name in circle)
+    findings.complain(where, "E-REFERENCE", f"services wait for each other in a circle: {shown}", at_key=True)
+
+
+def _join(one: ReadService, read: list[ReadService], reading: Reading) -> Service:
+    """Put into a service what others say of it, and what it waits for."""
+    aliases: dict[NetworkName, set[str]] = {name: set(given) for name, given in one.service.networks.items()}
+    for other in read:
+        given = other.links.get(one.name, ())
+        shared = [name for name in aliases if name in other.service.networks]
+        if given and not shared:
+            place = reading.find(other.place, "links") or other.place
+            detail = f'"{one.place.name}" is in none of its networks'
+            reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+        for name in shared:
+            aliases[name].update(given)
+    waits = {dependency.service: dependency.condition for dependency in reversed(one.dependencies)}
+    return msgspec.structs.replace(
+        one.service,
+        networks={name: tuple(sorted(names)) for name, names in aliases.items()},
+        depends_on=waits,
+    )
+
+
+def _use_image(place: Place, one: ReadService) -> ImageUse:
+    mark = place.node.mark
+    return ImageUse(one.service.image.name, one.name, place.pointer, mark.file, mark.line, mark.column)

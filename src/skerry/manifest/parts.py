@@ -1,0 +1,193 @@
+"""What the services of an app share: volumes, configs and secrets of the top level, read when one first uses them.
+
+A config or secret that no service uses is not read: its file need not exist. A secret's value goes out beside the
+manifest to be sealed, never into it.
+"""
+
+from skerry.manifest.interpolate import read_variable
+from skerry.manifest.names import to_name, translate_names
+from skerry.manifest.nodes import Place
+from skerry.manifest.process import read_labels
+from skerry.manifest.reading import Reading
+from skerry.manifest.values import FileRead, SecretNeed
+from skerry.model.app import Config, SecretUse, Volume
+from skerry.model.ids import AppName, SecretName, VolumeName, is_name
+from skerry.model.limits import SCALAR_BYTES_MAX
+from skerry.model.variables import Reference, VariableError, expand, scan
+
+_ORIGINS = ("content", "file", "environment", "external")
+
+
+class Parts:
+    """Volumes, configs and secrets of one app, growing while its services are read."""
+
+    def __init__(self, reading: Reading, top: Place, app: AppName) -> None:
+        self.volumes: dict[VolumeName, Volume] = {}
+        self.configs: dict[str, Config] = {}
+        self.secrets: dict[str, SecretUse] = {}
+        self.needs: dict[SecretName, SecretNeed] = {}
+        self._reading = reading
+        self._top = top
+        self._app = app
+        self._seen: set[str] = set()
+        names = translate_names(top.find("volumes"), "volume", reading.findings)
+        self.volume_names = {written: VolumeName(name) for written, name in names.items()}
+        self._read_volumes(top.find("volumes"))
+
+    def add_unnamed_volume(self, place: Place, name: str) -> VolumeName:
+        """Add the volume of a mount that names none."""
+        if VolumeName(name) in self.volume_names.values():
+            detail = f"the volume of this mount would be called {name}, and there is one of that name"
+            self._reading.findings.complain(place, "E-CONFLICT", detail)
+        self.volumes[VolumeName(name)] = Volume()
+        return VolumeName(name)
+
+    def add_file(self, place: Place, path: str, read: FileRead) -> str:
+        """Add a file of the client as a config; return its key, in which ``/`` tells it from people's own."""
+        key = path if path.startswith(".") else f"./{path}"
+        if key not in self.configs and self._reading.count_inlined(place, len(read.content), path):
+            self.configs[key] = Config(content=read.content)
+        return key
+
+    def use_config(self, place: Place, name: str) -> None:
+        """Read the config that a service uses."""
+        entry = self._find(place, "configs", name, "config")
+        if entry is None:
+            return
+        origin = self._choose_origin(entry, "config")
+        if origin is None:
+            return
+        findings = self._reading.findings
+        match origin.name:
+            case "content":
+                self.configs[name] = _to_config(self._reading.text(origin))
+            case "file":
+                read = self._reading.file(origin, self._reading.text(origin))
+                if read is not None:
+                    findings.note(origin, "translated", f"{len(read.content)} bytes were read")
+                    self.configs[name] = Config(content=read.content)
+            case "environment":
+                value = self._read_variable(origin)
+                if value is not None:
+                    self.configs[name] = Config(content=value.encode())
+            case _:
+                pass  # The table has refused external ones.
+
+    def use_secret(self, place: Place, name: str) -> None:
+        """Read the secret that a service uses, or note that it must exist already."""
+        entry = self._find(place, "secrets", name, "secret")
+        origin = self._choose_origin(entry, "secret") if entry is not None else None
+        if entry is None or origin is None:
+            return
+        match origin.name:
+            case "external":
+                self._add_external(entry, origin, name)
+            case "file":
+                path = self._reading.text(origin)
+                read = self._reading.open_path(path)
+                if isinstance(read, FileRead):
+                    self._add_sealed(entry, SecretNeed(self._local_name(name), "file", read.content), name)
+                else:
+                    self._reading.findings.complain(origin, "E-REFERENCE", f"{path} {read}")
+            case _:
+                value = self._read_variable(origin)
+                if value is not None:
+                    self._add_sealed(entry, SecretNeed(self._local_name(name), "environment", value.encode()), name)
+
+    def _read_volumes(self, place: Place | None) -> None:
+        engine_names: dict[str, str] = {}
+        for written, item in place.entries() if place is not None else ():
+            if written not in self.volume_names:
+                continue
+            driver = self._reading.find(item, "driver")
+            if driver is not None and self._reading.text(driver) not in ("", "local"):
+                detail = f'the volume driver "{self._reading.text(driver)[:40]}" is none that a site has'
+                self._reading.findings.refuse(driver, detail)
+            options = self._reading.find(item, "driver_opts")
+            if options is not None and any(options.entries()):
+                self._judge_options(options)
+            name = self._reading.find(item, "name")
+            other = engine_names.setdefault(self._reading.text(name), written) if name is not None else written
+            if name is not None and other != written:
+                self._reading.findings.complain(name, "E-CONFLICT", f'volume "{other}" has the same name')
+            labels = read_labels(self._reading, self._reading.find(item, "labels"))
+            self.volumes[self.volume_names[written]] = Volume(labels=labels)
+
+    def _judge_options(self, options: Place) -> None:
+        kind = self._reading.text(self._reading.find(options, "type"))
+        if kind == "tmpfs":
+            self._reading.findings.not_yet(options, "a volume in memory")
+        else:
+            self._reading.findings.deny_grant(options, f"driver_opts: {kind[:40]}" if kind else "driver_opts")
+
+    def _find(self, place: Place, section: str, name: str, noun: str) -> Place | None:
+        """Return the entry of the top level, the first time it is asked for."""
+        found = self._top.find(section)
+        entry = found.find(name) if found is not None else None
+        if entry is None:
+            detail = f'there is no {noun} "{name[:80]}" at the top of the file'
+            self._reading.findings.complain(place, "E-REFERENCE", detail)
+            return None
+        if entry.pointer in self._seen:
+            return None
+        self._seen.add(entry.pointer)
+        return self._reading.find(entry)
+
+    def _choose_origin(self, entry: Place, noun: str) -> Place | None:
+        given = [child for name in _ORIGINS if (child := self._reading.find(entry, name)) is not None]
+        given = [child for child in given if child.name != "external" or self._is_external(child)]
+        if len(given) == 1:
+            return given[0]
+        code = "E-CONFLICT" if given else "E-TYPE"
+        wanted = " or ".join(_ORIGINS if noun == "config" else _ORIGINS[1:])
+        detail = f"exactly one of {wanted} says what it holds"
+        if self._reading.findings.is_sound(entry):
+            self._reading.findings.complain(entry, code, detail, at_key=True)
+        return None
+
+    def _is_external(self, place: Place) -> bool:
+        return any(place.entries()) or self._reading.switch(place)
+
+    def _add_external(self, entry: Place, origin: Place, key: str) -> None:
+        named = self._reading.find(origin, "name") or self._reading.find(entry, "name")
+        name = self._reading.text(named, key)
+        if not is_name(name):
+            detail = f'"{name[:80]}" cannot be the name of a secret of Skerry: small letters, digits and "-"'
+            self._reading.findings.complain(named or entry, "E-TYPE", detail, at_key=named is None)
+            return
+        self.secrets[key] = SecretUse(name=SecretName(name))
+        self.needs[SecretName(name)] = SecretNeed(SecretName(name), "external")
+
+    def _add_sealed(self, entry: Place, need: SecretNeed, key: str) -> None:
+        size = len(need.value or b"")
+        if size > SCALAR_BYTES_MAX:
+            detail = f"a secret has at most {SCALAR_BYTES_MAX} bytes, this has {size}"
+            self._reading.findings.complain(entry, "E-LIMIT", detail, at_key=True)
+        elif need.name in self.needs:
+            detail = f"two secrets of the app would both be called {need.name}"
+            self._reading.findings.complain(entry, "E-CONFLICT", detail, at_key=True)
+        else:
+            self.secrets[key] = SecretUse(name=need.name)
+            self.needs[need.name] = need
+            self._reading.findings.note(entry, "translated", f"sealed on the client as secret {need.name}")
+
+    def _local_name(self, key: str) -> SecretName:
+        return SecretName(to_name(f"{self._app}-{key}"))
+
+    def _read_variable(self, place: Place) -> str | None:
+        name = self._reading.text(place)
+        try:
+            value = read_variable(self._reading.variables, name)
+        except VariableError as error:
+            self._reading.findings.complain(place, "E-INTERPOLATION", str(error))
+            return None
+        if value is None:
+            self._reading.findings.complain(place, "E-INTERPOLATION", f"variable {name[:80]} is not set")
+        return value
+
+
+def _to_config(text: str) -> Config:
+    """Keep the variables of instances in a content; without any, what is escaped is written out now."""
+    if any(isinstance(part, Reference) for part in scan(text)):
+        return Config(content=text.encode(), expand=True)
+    return Config(content=expand(text, lambda name: None).encode())

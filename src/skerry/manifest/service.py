@@ -1,0 +1,252 @@
+"""One service of the Compose text as a value of the model, its image named and not yet resolved.
+
+Fields are read one by one by the files around this one; here they are put together, and those are judged whose value
+decides. Neighbour: ``meaning.py`` reads all services and what they say together.
+"""
+
+import re
+from collections.abc import Mapping as Names
+
+import msgspec
+
+from skerry.manifest.isolation import judge_isolation, read_capabilities
+from skerry.manifest.lifecycle import (
+    Dependency,
+    read_dependencies,
+    read_grace,
+    read_health,
+    read_restart,
+    read_stop_signal,
+)
+from skerry.manifest.networking import (
+    check_alias,
+    read_hosts,
+    read_networks,
+    read_ports,
+    read_servers,
+)
+from skerry.manifest.nodes import Place
+from skerry.manifest.parts import Parts
+from skerry.manifest.placement import read_placement
+from skerry.manifest.process import read_command, read_environment, read_labels
+from skerry.manifest.reading import Reading
+from skerry.manifest.resources import read_limits, read_reservations, read_sysctls, read_ulimits
+from skerry.manifest.storage import read_tree
+from skerry.manifest.values import Options
+from skerry.manifest.wishes import Given, Wishes
+from skerry.model.app import ImageRef, Service
+from skerry.model.ids import Digest, NetworkName, ServiceName
+
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?", re.ASCII)
+#: Fields that say what runs; the table refuses the others.
+_INSTEAD_OF_IMAGE = ("image", "extends", "provider")
+_LOG_DRIVERS = ("", "json-file", "local", "journald")
+_LOG_OPTIONS = ("max-size", "max-file", "compress", "mode", "max-buffer-size")
+_PULL_POLICIES = ("always", "missing", "if_not_present", "refresh", "daily", "weekly")
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What a service may name of the rest of the app."""
+
+    #: Services that are on, and the others with their profiles, by the names that Compose has for them.
+    services: Names[str, ServiceName]
+    off: Names[str, tuple[str, ...]]
+    networks: Names[str, NetworkName]
+    parts: Parts
+    wishes: Wishes
+    options: Options
+
+
+class ReadService(msgspec.Struct, frozen=True):
+    """A service and what only becomes clear with the others."""
+
+    name: ServiceName
+    place: Place
+    service: Service
+    image: Place | None
+    dependencies: tuple[Dependency, ...]
+    #: Service to further names that it has for this one's sake.
+    links: dict[ServiceName, tuple[str, ...]]
+
+
+def read_service(reading: Reading, place: Place, name: ServiceName, around: Around) -> ReadService:
+    """Read a whole service; whatever is wrong with it is in the findings afterwards."""
+    own: Given = around.wishes.services.get(place.name, {})
+
+    def find(field: str) -> Place | None:
+        return reading.find(place, field)
+
+    _judge_values(reading, place)
+    judge_isolation(reading, place)
+    image = _read_image(reading, place)
+    command, entrypoint = read_command(reading, find("command")), read_command(reading, find("entrypoint"))
+    if entrypoint is not None and command is None:
+        # As in Compose: whoever replaces the entrypoint does not want the image's words behind it.
+        command = ()
+    tree = read_tree(reading, place, name, around.parts)
+    placement = read_placement(reading, place, around.wishes.top, own, around.options.sites)
+    links, linked = _read_links(reading, find("links"), around)
+    service = Service(
+        image=ImageRef(name=reading.text(image), digest=Digest(""), config=Digest(""), size_bytes=0),
+        command=command,
+        entrypoint=entrypoint,
+        environment=read_environment(reading, place),
+        working_dir=reading.text(find("working_dir")),
+        user=_read_matching(reading, find("user"), _USER, "a user: write NAME, UID or UID:GID"),
+        group_add=tuple(reading.text(item) for item in reading.texts(find("group_add"))),
+        hostname=_read_host_name(reading, find("hostname")),
+        domainname=_read_host_name(reading, find("domainname")),
+        labels=read_labels(reading, find("labels")),
+        init=reading.switch(find("init")),
+        tty=reading.switch(find("tty")),
+        stdin_open=reading.switch(find("stdin_open")),
+        read_only=reading.switch(find("read_only")),
+        cap_add=read_capabilities(reading, find("cap_add"), is_added=True),
+        cap_drop=read_capabilities(reading, find("cap_drop"), is_added=False),
+        stop_signal=read_stop_signal(reading, find("stop_signal")),
+        stop_grace_us=read_grace(reading, place),
+        mounts=tree.mounts,
+        configs=tree.configs,
+        secrets=tree.secrets,
+        ports=read_ports(reading, place),
+        networks=read_networks(reading, place, around.networks),
+        extra_hosts=read_hosts(reading, find("extra_hosts")),
+        dns=read_servers(reading, find("dns")),
+        healthcheck=read_health(reading, find("healthcheck")),
+        restart=read_restart(reading, place),
+        limits=read_limits(reading, place),
+        reservations=read_reservations(reading, place),
+        shm_bytes=reading.size(find("shm_size")),
+        ulimits=read_ulimits(reading, find("ulimits")),
+        sysctls=read_sysctls(reading, find("sysctls")),
+        placement=placement,
+    )
+    _check_against_networks(reading, place, service)
+    aliases = _read_own_aliases(reading, place, name, service)
+    networks = {network: tuple(sorted({*given, *aliases})) for network, given in service.networks.items()}
+    dependencies = (*read_dependencies(reading, place, around.services, around.off), *linked)
+    return ReadService(
+        name, place, msgspec.structs.replace(service, networks=networks), image, tuple(dependencies), links
+    )
+
+
+def _read_image(reading: Reading, service: Place) -> Place | None:
+    image, build = reading.find(service, "image"), service.find("build")
+    if image is None:
+        if build is not None:
+            hint = "build it, push it with skerry image push, and name it with image:"
+            reading.findings.refuse(build, "images are not built at apply, and no image is named", hint=hint)
+        elif all(service.find(name) is None for name in _INSTEAD_OF_IMAGE):
+            reading.findings.complain(service, "E-TYPE", '"image" must be given here', at_key=True)
+        return None
+    name = reading.text(image)
+    if len(name) > 512 or _IMAGE.fullmatch(name) is None:
+        reading.findings.complain(image, "E-TYPE", f'"{name[:80]}" is not the name of an image: write nginx:1.27')
+    return image
+
+
+def _judge_values(reading: Reading, service: Place) -> None:
+    findings = reading.findings
+    mode = reading.find(service, "deploy", "mode")
+    if mode is not None and reading.text(mode) != "replicated":
+        if reading.text(mode) in ("global", "replicated-job", "global-job"):
+            findings.not_yet(mode, f'"mode: {reading.text(mode)}"')
+        else:
+            findings.complain(mode, "E-TYPE", f'"{reading.text(mode)[:40]}" is neither replicated nor global')
+    endpoint = reading.find(service, "deploy", "endpoint_mode")
+    if endpoint is not None and reading.text(endpoint) not in ("dnsrr", "vip"):
+        findings.complain(endpoint, "E-TYPE", f'"{reading.text(endpoint)[:40]}" is neither dnsrr nor vip')
+    policy = reading.find(service, "pull_policy")
+    if policy is not None:
+        _judge_pull_policy(reading, policy)
+    logging = reading.find(service, "logging")
+    if logging is not None:
+        _judge_logging(reading, logging)
+
+
+def _judge_pull_policy(reading: Reading, place: Place) -> None:
+    word = reading.text(place)
+    if word == "build":
+        reading.findings.refuse(place, "images are not built at apply")
+    elif word == "never":
+        reading.findings.note(place, "translated", "the image must be at the site already")
+    elif word not in _PULL_POLICIES and not word.startswith("every_"):
+        reading.findings.complain(place, "E-TYPE", f'"{word[:40]}" is none of {", ".join(_PULL_POLICIES)}')
+
+
+def _judge_logging(reading: Reading, place: Place) -> None:
+    driver = reading.find(place, "driver")
+    name = reading.text(driver)
+    if driver is not None and name == "none":
+        reading.findings.not_yet(driver, "a service without logs")
+    elif driver is not None and name not in _LOG_DRIVERS:
+        reading.findings.refuse(driver, f'a site keeps its own logs and has no log driver "{name[:40]}"')
+    options = reading.find(place, "options")
+    for option, item in options.entries() if options is not None else ():
+        if option not in _LOG_OPTIONS:
+            reading.findings.refuse(item, f'the log store of a site has no option "{option[:40]}"')
+
+
+def _read_links(
+    reading: Reading, place: Place | None, around: Around
+) -> tuple[dict[ServiceName, tuple[str, ...]], tuple[Dependency, ...]]:
+    """Return the further names that links give to other services; what is linked to starts first."""
+    names: dict[ServiceName, tuple[str, ...]] = {}
+    linked: list[Dependency] = []
+    for item in reading.texts(place):
+        written, _, alias = reading.text(item).partition(":")
+        target = around.services.get(written)
+        if target is None:
+            detail = "is in no profile that is switched on" if written in around.off else "does not exist"
+            reading.findings.complain(item, "E-REFERENCE", f'service "{written[:80]}" {detail}')
+            continue
+        linked.append(Dependency(target, "started", item))
+        if alias and alias != written:
+            if alias in around.services and around.services[alias] != target:
+                reading.findings.complain(item, "E-CONFLICT", f"{alias} is a service of its own")
+            names[target] = (*names.get(target, ()), alias)
+    return names, tuple(linked)
+
+
+def _check_against_networks(reading: Reading, place: Place, service: Service) -> None:
+    if reading.text(reading.find(place, "network_mode")) != "none":
+        return
+    ports = reading.find(place, "ports")
+    if ports is not None and any(port.published for port in service.ports):
+        reading.findings.complain(ports, "E-CONFLICT", "a service without network has no ports", at_key=True)
+    links = reading.find(place, "links")
+    if links is not None:
+        reading.findings.complain(links, "E-CONFLICT", "a service without network reaches no other", at_key=True)
+
+
+def _read_own_aliases(reading: Reading, place: Place, name: ServiceName, service: Service) -> set[str]:
+    """Return names that a service has in each of its networks, because Compose would know it by them."""
+    found = {place.name} - {name}
+    container = reading.find(place, "container_name")
+    if container is None:
+        return found
+    replicas = service.placement.replicas
+    if max(replicas.per_site, replicas.total) > 1:
+        detail = f'there are {max(replicas.per_site, replicas.total)} copies, and "container_name" is for one'
+        reading.findings.complain(container, "E-CONFLICT", detail, at_key=True)
+    return (found | {check_alias(reading, container)}) - {name}
+
+
+def _read_host_name(reading: Reading, place: Place | None) -> str:
+    """Return a host name; one with variables of an instance is checked where they are put in."""
+    if place is not None and "${" in reading.text(place):
+        return reading.text(place)
+    return _read_matching(reading, place, _HOST_NAME, "the name of a host")
+
+
+def _read_matching(reading: Reading, place: Place | None, pattern: re.Pattern[str], what: str) -> str:
+    text = reading.text(place)
+    if place is not None and text and pattern.fullmatch(text) is None:
+        reading.findings.complain(place, "E-TYPE", f'"{text[:60]}" is not {what}')
+    return text

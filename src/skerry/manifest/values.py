@@ -1,0 +1,105 @@
+"""What goes into reading a manifest and what comes out: the values that other rooms hold.
+
+Rule: a ``Manifest`` is complete but for the images' digests, which the caller looks up; ``canonical.py`` puts them in.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from skerry.manifest.findings import FieldNote
+from skerry.model.app import Config, Network, SecretUse, Service, Volume
+from skerry.model.errors import Problem
+from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, VolumeName
+
+
+class FileRead(msgspec.Struct, frozen=True):
+    """A file beside the manifest, as the caller read it."""
+
+    content: bytes
+    #: Whether its owner may execute it: the copy at the site may be executed too.
+    is_executable: bool = False
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """The caller did not read a path."""
+
+    #: As the end of a sentence about the path, for example ``is a directory``.
+    reason: str
+    #: Nothing is there, as opposed to something that cannot be read.
+    is_missing: bool = False
+
+
+#: Reads a file named by the manifest, its path as written there. The caller decides which folder it is relative to and
+#: which paths it reads at all, and reads at most one byte more than ``limits.INLINE_BYTES_MAX``.
+ReadFile = Callable[[str], FileRead | Unreadable]
+
+
+def read_nothing(path: str) -> FileRead | Unreadable:
+    """Be a ``ReadFile`` for callers without files."""
+    return Unreadable("cannot be read: no files came with the manifest", is_missing=True)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the command line says beside the files."""
+
+    #: Name of the app; wins over the one in the file.
+    project: str | None = None
+    #: Name of the folder the manifest is in: what the app is called when nothing else names it, as in Compose.
+    folder: str = ""
+    #: Selectors of ``--sites``, any one of which may match; win over ``placement.sites`` of the top.
+    sites: tuple[str, ...] = ()
+    #: Compose profiles that are switched on; ``*`` switches on all.
+    profiles: frozenset[str] = frozenset()
+
+
+class ImageUse(msgspec.Struct, frozen=True):
+    """An image that a service names, and where."""
+
+    name: str
+    service: ServiceName
+    pointer: str
+    file: str
+    line: int
+    column: int
+
+
+class SecretNeed(msgspec.Struct, frozen=True):
+    """A secret that the app uses: one that exists (``external``) or one whose value the client seals at apply."""
+
+    name: SecretName
+    origin: Literal["external", "file", "environment"]
+    #: What to seal; None for an external one. Never printed.
+    value: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"SecretNeed(name={self.name!r}, origin={self.origin!r})"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """An app as its files say it."""
+
+    app: AppName
+    #: Digest of the text, files in the order given.
+    source: Digest
+    description: str = ""
+    labels: dict[str, str] = {}
+    profile: str = "default"
+    #: The images in them have names and empty digests.
+    services: dict[ServiceName, Service]
+    volumes: dict[VolumeName, Volume] = {}
+    networks: dict[NetworkName, Network] = {}
+    configs: dict[str, Config] = {}
+    secrets: dict[str, SecretUse] = {}
+    #: Every image named, in the order of the services.
+    images: tuple[ImageUse, ...] = ()
+    secrets_needed: tuple[SecretNeed, ...] = ()
+    report: tuple[FieldNote, ...] = ()
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The files make no app: every problem found, sorted by place, and how each field was taken."""
+
+    problems: tuple[Problem, ...]
+    report: tuple[FieldNote, ...] = ()
