@@ -30,6 +30,7 @@ from skerry.store.events import LoggedEvent
 from skerry.store.scope import Scope
 
 _READY = ("ready", "done")
+_SITES_NAMED_MAX = 1_000
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -61,8 +62,10 @@ def read_instances(
     }
     numbers = apps.read_numbers(connection, {unit.revision for unit in wanted.values()})
     involved = {site for site, _ in wanted.keys() | seen.keys()}
-    states = site_store.read_states(connection, involved)
-    told = facts.read_site_facts(connection, involved) if involved else {}
+    # Beyond some sites it is cheaper to read all than to name each, and SQLite's placeholders have an end.
+    few = len(involved) <= _SITES_NAMED_MAX
+    states = site_store.read_states(connection, involved if few else None)
+    told = facts.read_site_facts(connection, involved if few else ()) if involved else {}
     found: list[Instance] = []
     for site, instance in wanted.keys() | seen.keys():
         unit, fact = wanted.get((site, instance)), seen.get((site, instance))
