@@ -22,7 +22,7 @@ from skerry.manifest.report import format_report
 from skerry.manifest.values import Manifest, Options
 from skerry.model.answers import Applied, AppPlan, PlannedChange, SiteBytes
 from skerry.model.app import AppRevision
-from skerry.model.errors import Invalid, NotFound, Problem
+from skerry.model.errors import Conflict, Invalid, NotFound, Problem
 from skerry.sdk.manifests import (
     ManifestRefused,
     is_same_content,
@@ -210,6 +210,10 @@ def _put(session: Session, manifest: Manifest, revision: AppRevision, plan_id: s
     try:
         return put_revision(session.client, session.signer, revision, plan_id)
     except Invalid as error:
+        if plan_id and error.code == "E-SUBJECT":
+            # The next revision is no longer the planned one, because another came before it or the files changed.
+            detail = f"Plan {plan_id} is not about what would be signed now."
+            raise Conflict("E-STALE", detail, hint="Plan again, then apply that plan.") from error
         raise _locate(error, manifest) from error
 
 

@@ -34,7 +34,7 @@ class ManifestRefused(Invalid):
         count = len(rejected.problems)
         names = ", ".join(files)
         detail = f"{count} error{'' if count == 1 else 's'} in {names}"
-        super().__init__("E-MANIFEST", detail, hint=f"skerry validate -f {files[0]}", problems=rejected.problems)
+        super().__init__("E-MANIFEST", detail, problems=rejected.problems)
         self.report: tuple[FieldNote, ...] = rejected.report
 
 

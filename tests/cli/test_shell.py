@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from skerry.cli.shell import read_topics
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(town, shell):
+    script = town.ok("completion", shell)
+    assert "_SKERRY_COMPLETE" in script
+    assert "skerry" in script
+
+
+def test_the_meaning_of_codes_is_told_offline(town):
+    text = town.ok("help", "e-stale")
+    assert text.startswith("E-STALE\n")
+    result = town.run("help", "E-STAEL")
+    assert result.code == 5
+    assert "skerry help E-STALE" in result.err
+
+
+def test_every_topic_has_something_to_say():
+    topics = read_topics()
+    assert len(topics) >= 50
+    assert [code for code, text in topics.items() if len(text) < 40] == []
+
+
+def test_versions_of_both_ends(town):
+    assert json.loads(town.ok("version", "-o", "json")).keys() == {"client", "core", "format"}
+    assert json.loads(town.ok("version", "--client", "-o", "json", SKERRY_URL="http://127.0.0.1:1")).keys() == {
+        "client"
+    }
