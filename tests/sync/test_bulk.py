@@ -207,3 +207,16 @@ def test_a_blob_that_shrank_on_the_parents_disk_ends_its_stream():
     (command,) = sender.send(BlobRead(A, 0, b""), 0)
     assert command == Send(BulkEnd(A, "E-BLOB", "the blob ends before its size"))
     assert list(sender.send(BlobRead(A, 0, b"late"), 0)) == []
+
+
+def test_the_window_shrinks_when_the_link_slows_down():
+    pair = Pair({A: bytes(40_000_000)}, 600_000)
+    pair.link()
+    pair.want(A)
+    pair.run(200)
+    assert pair.in_flight_max > 1_000_000
+    pair.round_trip_us = 9_000_000
+    pair.run(100)
+    pair.in_flight_max = 0
+    pair.run(10)
+    assert pair.in_flight_max <= 2 * BULK_CHUNK_BYTES_MIN
