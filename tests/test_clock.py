@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from skerry.clock import SECOND_US, Alarm, ClockTimeout, Tasks
+from skerry.clock import SECOND_US, Alarm, ClockTimeout, Tasks, Worker
 from tests.clocks import ManualClock, settle
 
 
@@ -65,6 +65,48 @@ async def test_a_stopped_alarm_is_silent_until_set_again():
     rings.alarm.set(60)
     await rings.clock.advance(50)
     assert rings.times == [60]
+
+
+class Jobs:
+    def __init__(self) -> None:
+        self.tasks = Tasks()
+        self.done: list[int] = []
+        self.gate = asyncio.Event()
+        self.worker = Worker[int](self.tasks, "jobs", self.do)
+
+    async def do(self, job: int) -> None:
+        if job == 0:
+            await self.gate.wait()
+        self.done.append(job)
+
+
+async def test_a_worker_does_one_thing_after_the_other_and_then_costs_no_task():
+    jobs = Jobs()
+    for job in (1, 0, 2):
+        jobs.worker.add(job)
+    await settle()
+    assert jobs.done == [1]
+    jobs.gate.set()
+    await settle()
+    assert jobs.done == [1, 0, 2]
+    assert len(asyncio.all_tasks()) == 1
+    jobs.worker.add(3)
+    await settle()
+    assert jobs.done[-1] == 3
+
+
+async def test_a_stopped_worker_forgets_what_waited_and_may_begin_anew():
+    jobs = Jobs()
+    jobs.worker.add(0)
+    jobs.worker.add(1)
+    await settle()
+    jobs.worker.stop()
+    await settle()
+    assert jobs.done == []
+    jobs.worker.add(2)
+    await settle()
+    assert jobs.done == [2]
+    assert jobs.tasks.failed == []
 
 
 async def run_for(clock: ManualClock, tasks: Tasks, us: int, until: int) -> str:

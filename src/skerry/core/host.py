@@ -92,7 +92,13 @@ class CoreHost:
     async def start(self) -> None:
         """Load, start the loops, and listen for sites as soon as there is a root document that they can check."""
         await self.core.load()
-        self.core.sites = Sessions(desk=StoreDesk(self.core), clock=self._clock, mint=self._mint, tasks=self.tasks)
+        self.core.sites = Sessions(
+            desk=StoreDesk(self.core),
+            clock=self._clock,
+            mint=self._mint,
+            tasks=self.tasks,
+            heartbeats_us=self.core.heartbeats,
+        )
         await self._leave_bootstrap()
         Runner(self.core).start()
         self.tasks.start("link listener", self._listen())
