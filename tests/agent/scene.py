@@ -73,10 +73,12 @@ class Site:
         self.build()
         await self.start()
 
-    async def deliver(self, units: list[Unit], *objects: Envelope, generation: int = 0) -> DocumentVerdict:
+    async def deliver(
+        self, units: list[Unit], *objects: Envelope, generation: int = 0, time_s: int = 1_700_000_000
+    ) -> DocumentVerdict:
         self.generation = generation or self.generation + 1
         bodies = people.pack(units)
-        patch = DocumentPatch(people.make_head(bodies, self.generation), 0, 0, bodies, (), objects)
+        patch = DocumentPatch(people.make_head(bodies, self.generation, time_s=time_s), 0, 0, bodies, (), objects)
         return await self.agent.accept_document(patch, ())
 
     async def wait(self, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """A source of blobs for tests, which can be cut off in the middle."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -15,6 +16,8 @@ class Shelf:
         self.blobs: dict[Digest, bytes] = {}
         self.cut_after: int | None = None
         self.given = 0
+        #: A link that is cut: nothing comes and nothing fails.
+        self.silent = False
 
     def add(self, content: bytes) -> Digest:
         self.blobs[digest_of(content)] = content
@@ -34,6 +37,8 @@ class Shelf:
     async def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
         if blob not in self.blobs:
             raise BlobUnavailable("no such blob")
+        if self.silent:
+            await asyncio.Event().wait()
         content = self.blobs[blob][offset:]
         for start in range(0, len(content), 100):
             if self.cut_after is not None and self.given >= self.cut_after:

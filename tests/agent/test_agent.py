@@ -2,6 +2,7 @@ import msgspec
 from tests.agent.scene import SECRET_MOUNT, Site, make_app, revise, virtually
 from tests.trust import people
 
+from skerry.clock import SECOND_US
 from skerry.model.document import ImageHold, digest_bodies
 from skerry.model.ids import CallId
 from skerry.model.signed import Call
@@ -108,6 +109,37 @@ async def test_volumes_go_only_by_a_tombstone_after_its_grace(site: Site):
     await site.wait(60)
     assert site.machine.volumes == {}
     assert "volume.deleted" in site.events()
+
+
+@virtually
+async def test_the_grace_of_a_tombstone_begins_when_it_is_accepted_even_while_the_trust_clock_lags(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    grave = people.sign(
+        "tombstone",
+        msgspec.structs.replace(people.make_tombstone(2), grace_us=600 * SECOND_US),
+        people.DEPLOY[people.ALPHA],
+    )
+    hours_later = site.agent.trust.trust_us() // SECOND_US + 7200
+    await site.deliver([people.notice(grave)], grave, time_s=hours_later)
+    await site.wait(300)
+    assert list(site.machine.volumes) == ["alpha/shop/data"]
+    await site.wait(400)
+    assert site.machine.volumes == {}
+
+
+@virtually
+async def test_what_runs_is_reported_while_the_runtime_does_not_answer(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    before = set(site.agent.reconciler.facts)
+    site.machine.faults.unavailable = True
+    site.agent.reconciler.nudge()
+    await site.wait(5)
+    assert site.agent.reconciler.plan.waits[0].subject == "runtime"
+    assert set(site.agent.reconciler.facts) == before
 
 
 @virtually

@@ -147,6 +147,21 @@ async def test_actions_that_fail_half_way_or_wholly_are_made_good(site: Site):
 
 
 @virtually
+async def test_images_that_wait_for_the_link_never_hold_up_what_works_without_it(site: Site):
+    web = site.shelf.add_image("web:1")
+    site.wish(web=web)
+    await site.settle()
+    site.shelf.silent = True
+    site.wish(web=web, **{f"more{number}": site.shelf.add_image(f"more:{number}") for number in range(6)})
+    site.reconciler.nudge()
+    await site.clock.sleep_until(site.clock.boot_us() + 5 * SECOND_US)
+    site.machine.crash("default/shop/web/0")
+    site.reconciler.nudge()
+    await site.clock.sleep_until(site.clock.boot_us() + 5 * SECOND_US)
+    assert site.machine.running() == ["default/shop/web/0"]
+
+
+@virtually
 async def test_a_dead_runtime_is_waited_for(site: Site):
     site.wish(web=site.shelf.add_image("web:1"))
     await site.settle()

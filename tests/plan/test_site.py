@@ -177,6 +177,8 @@ def test_an_unreadable_runtime_is_not_taken_for_an_empty_one():
     plan = world.look()
     assert plan.actions == ()
     assert plan.waits[0].reason == "podman does not answer"
+    reported = [fact.instance for fact in plan.facts if isinstance(fact, InstanceFact)]
+    assert reported == ["default/shop/db/0", "default/shop/web/0"], "silence would look like absence to a restored core"
 
 
 def test_a_unit_that_cannot_be_followed_keeps_what_ran():
@@ -238,6 +240,15 @@ def test_images_never_use_the_reserve():
     plan = world.look()
     assert not any(isinstance(action, FetchImage) for action in plan.actions)
     assert "disk full" in " ".join(wait.reason for wait in plan.waits)
+
+
+def test_two_images_are_not_fetched_into_room_for_one():
+    world = web_and_db()
+    sizes = [action.size_bytes for action in world.look().actions if isinstance(action, FetchImage)]
+    assert len(sizes) == 2
+    node = NodeSeen(node="n1", disk_bytes=10**9, disk_free_bytes=site.DISK_RESERVE_BYTES + max(sizes))
+    world.observed = msgspec.structs.replace(world.observed, node=node)
+    assert len([action for action in world.look().actions if isinstance(action, FetchImage)]) == 1
 
 
 def test_a_failing_action_waits_longer_each_time_and_does_not_block_others():

@@ -284,7 +284,9 @@ class Agent:
 
     async def _keep_document(self, holdings: Holdings, accepted: Accepted) -> None:
         before = {} if holdings.stored is None else holdings.stored.bodies
-        now_us = self.trust.trust_us()
+        # After a reboot the trust clock lags until a document comes: the grace of what that very document brings must
+        # not be over when the clock catches up.
+        now_us = max(self.trust.trust_us(), accepted.document.time_floor_s * SECOND_US)
         tombstones = dict.fromkeys(accepted.document.tombstones, now_us)
         needed = set(accepted.needed) | {digest for digest in holdings.objects if digest in holdings.named_now()}
         drafts = [

@@ -24,11 +24,13 @@ from skerry.model.observed import (
     NodeSeen,
     Observation,
     SiteFact,
+    UnitFact,
     VolumeFact,
+    decode_fact,
     encode_fact,
     fact_key,
 )
-from skerry.plan.actions import Action, DeleteVolume, Outcome, StartContainer, lane
+from skerry.plan.actions import FETCH_LANE, Action, DeleteVolume, FetchImage, Outcome, StartContainer, lane
 from skerry.plan.history import Ended, History, Started, note_observed, note_outcome
 from skerry.plan.site import HeldSite, Now, SitePlan, plan_site
 from skerry.safe.db import Db
@@ -41,6 +43,8 @@ RESYNC_US = 30_000_000
 SETTLE_US = 50_000
 #: Actions under way at once; starting more does not make two cores faster.
 ACTIONS_MAX = 4
+#: Images under way at once, besides: a second one uses the gaps that the first one leaves.
+FETCHES_MAX = 2
 
 
 class Trust(Protocol):
@@ -126,12 +130,19 @@ class Reconciler:
             # What could not be remembered is not relied upon: actions wait, what runs goes on (faults.md D1).
             plan = msgspec.structs.replace(plan, actions=(), wake_us=now.boot_us + 5_000_000)
         self.plan = plan
-        await self._report(held, plan, observed.node)
+        await self._report(held, plan, observed)
         for action in plan.actions:
             name = lane(action)
-            if name not in self._busy and len(self._busy) < ACTIONS_MAX:
+            if name not in self._busy and self._has_room(action):
                 self._busy[name] = self._tasks.start(f"action {name}", self._do(name, action))
         self.passes += 1
+
+    def _has_room(self, action: Action) -> bool:
+        """Images come over the link and may wait for it for days: they never take the place of what works without."""
+        fetching = sum(name.startswith(FETCH_LANE) for name in self._busy)
+        if isinstance(action, FetchImage):
+            return fetching < FETCHES_MAX
+        return len(self._busy) - fetching < ACTIONS_MAX
 
     def _plan(self, held: HeldSite, observed: Observation, now: Now) -> SitePlan:
         """Plan; when a unit makes the planner break, plan without it and quarantine it after some tries (R6)."""
@@ -250,11 +261,13 @@ class Reconciler:
             await self._db.run(lambda connection: journal.append_events(connection, [told]))
             self._on_changed()
 
-    async def _report(self, held: HeldSite, plan: SitePlan, node: NodeSeen | None) -> None:
+    async def _report(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
         """Turn the plan's facts into the reported map, and changes worth telling into events."""
         facts: list[Fact] = [*plan.facts]
-        if node is not None:
-            facts.append(_node_facts(node, self._agent_version))
+        if observed.node is not None:
+            facts.append(_node_facts(observed.node, self._agent_version))
+        if observed.unavailable:
+            facts = self._keep_unseen(facts)
         instances = {fact.instance for fact in facts if isinstance(fact, InstanceFact)}
         conditions = {wait.subject: wait.reason for wait in plan.waits if wait.subject not in instances}
         previous = self.facts
@@ -272,6 +285,12 @@ class Reconciler:
             await self._db.run(lambda connection: journal.append_events(connection, drafts))
         if drafts or previous != self.facts:
             self._on_changed()
+
+    def _keep_unseen(self, facts: list[Fact]) -> list[Fact]:
+        """While the runtime cannot be read, what was seen last stays reported: not seen is not gone."""
+        seen = {key: decode_fact(body) for key, body in self.facts.items()}
+        kept = {key: fact for key, fact in seen.items() if not isinstance(fact, SiteFact | UnitFact)}
+        return [*kept.values(), *(fact for fact in facts if fact_key(fact) not in kept)]
 
 
 def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:

@@ -174,11 +174,15 @@ Action = (
 )
 
 
+#: Begins the lane of every fetch.
+FETCH_LANE = "fetch/"
+
+
 def lane(action: Action) -> str:
     """Name what the action is about; at most one action of a lane is under way at any time."""
     match action:
         case FetchImage():
-            return f"fetch/{action.image}"
+            return f"{FETCH_LANE}{action.image}"
         case LoadImage() | DropBlobs() | RemoveImage():
             return f"image/{action.config}"
         case CreateNetwork() | RemoveNetwork():
@@ -186,13 +190,18 @@ def lane(action: Action) -> str:
         case CreateVolume() | DeleteVolume():
             return f"volume/{action.volume}"
         case CreateContainer():
-            return f"instance/{action.spec.id}"
+            return instance_lane(action.spec.id)
         case StartContainer() | StopContainer() | UnpauseContainer() | RemoveContainer():
-            return f"instance/{action.instance}"
+            return instance_lane(action.instance)
         case CheckHealth():
             return f"health/{action.instance}"
         case ApplyRules():
             return "rules"
+
+
+def instance_lane(instance: InstanceId) -> str:
+    """Name the lane of everything done to the containers of one instance."""
+    return f"instance/{instance}"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

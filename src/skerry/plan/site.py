@@ -147,7 +147,7 @@ def plan_site(held: HeldSite, observed: Observation, history: History, now: Now)
     draft = _Draft(history, now)
     if observed.unavailable:
         draft.wait("runtime", observed.unavailable)
-        return SitePlan(waits=tuple(draft.waits), facts=tuple(_plan_refusals(held, {})))
+        return SitePlan(waits=tuple(draft.waits), facts=tuple(_unseen_facts(held, observed.unavailable)))
     wanted, refused = derive_wanted(held)
     uid_ranges = _allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
@@ -258,7 +258,8 @@ def _plan_images(
             draft.add(DropBlobs(image=image.digest, config=image.config))
     complete = {image.digest for image in observed.blobs}
     free = observed.node.disk_free_bytes if observed.node is not None else None
-    for digest in sorted(needed):
+    # What has begun to arrive goes first, and each takes its room from those after it.
+    for digest in sorted(needed, key=lambda digest: (digest not in observed.arriving, digest)):
         fetch = needed[digest]
         arrived = fetch.size_bytes if fetch.config in loaded else observed.arriving.get(digest, 0)
         if fetch.config not in loaded:
@@ -273,6 +274,7 @@ def _plan_images(
                 )
             else:
                 draft.add(fetch)
+                free = None if free is None else free - (fetch.size_bytes - arrived)
         draft.facts.append(
             ImageFact(digest=digest, size_bytes=fetch.size_bytes, have_bytes=arrived, complete=fetch.config in loaded)
         )
@@ -466,6 +468,23 @@ def _plan_refusals(held: HeldSite, refused: dict[UnitId, Underivable]) -> list[F
                 )
             )
     return facts
+
+
+def _unseen_facts(held: HeldSite, reason: str) -> list[Fact]:
+    """Say what is wanted here while nobody can see it: a core that was set back must not take silence for absence."""
+    wanted, refused = derive_wanted(held)
+    facts: list[Fact] = [
+        InstanceFact(
+            instance=instance,
+            node=held.node,
+            revision=wanted[instance].assignment.revision,
+            number=wanted[instance].number,
+            phase="waiting",
+            reason=reason,
+        )
+        for instance in sorted(wanted)
+    ]
+    return [*facts, *_plan_refusals(held, refused)]
 
 
 def _volume_facts(held: HeldSite, wanted: dict[InstanceId, instances.Wanted], observed: Observation) -> list[Fact]:
