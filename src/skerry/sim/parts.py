@@ -50,7 +50,7 @@ class SimCore:
         self._blobs = MemoryDisk()
         self._seed = mint.split("delivery").draw(32)
         self.delivery = Delivery(self._seed)
-        self._starts = 0
+        self.starts = 0
         self.tasks = Tasks()
         self.db: Db[Connection]
         self.core: Core
@@ -68,8 +68,8 @@ class SimCore:
 
     async def start(self) -> None:
         """Boot the process."""
-        self._starts += 1
-        mint = self._mint.split(f"start {self._starts}")
+        self.starts += 1
+        mint = self._mint.split(f"start {self.starts}")
         self.tasks = Tasks()
         db = Db(self.file.open(), core_connection, group_s=0, inline=True)
         self.db = db
@@ -127,7 +127,7 @@ class SimSite:
         self.sealing = sealing_public(self.sealing_seed)
         self.file = MemoryFile(journal.OPTIONS)
         self.disk = MemoryDisk()
-        self._starts = 0
+        self.starts = 0
         self.identity: journal.Identity | None = None
         self.tasks = Tasks()
         self.dialer = SimDialer(self.link, find)
@@ -135,6 +135,8 @@ class SimSite:
         self.agent: Agent
         self.session: LinkSession
         self.running = False
+        #: Its outbox was filled beyond what sites usually have to say.
+        self.flooded = False
 
     @property
     def record(self) -> SiteRecord | None:
@@ -146,8 +148,8 @@ class SimSite:
 
     async def start(self) -> None:
         """Boot the agent's process."""
-        self._starts += 1
-        mint = self._mint.split(f"start {self._starts}")
+        self.starts += 1
+        mint = self._mint.split(f"start {self.starts}")
         self.tasks = Tasks()
         source = _LateSource()
         images = ImagesDriver(self.disk.root, source)

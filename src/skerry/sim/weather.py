@@ -26,6 +26,8 @@ class Weather:
         self.faults: dict[str, int] = {}
         self.backups: list[tuple[Any, int]] = []
         self.restored = False
+        #: The core's wall clock, from which sites learn the time, was set ahead: no grace can be counted on any more.
+        self.time_was_wrong = False
         self.set_back: set[SiteName] = set()
 
     def _count(self, kind: str, line: str) -> None:
@@ -137,6 +139,7 @@ class Weather:
         """Set a wall clock wrong; ``core`` is the core's."""
         clock = self.world.core.clock if site == "core" else self._site(site).clock
         clock.wall_offset_us += seconds * SECOND_US
+        self.time_was_wrong = self.time_was_wrong or site == "core"
         self._count("clock-jump", f"wall clock of {site} jumps by {seconds} s")
 
     def poison(self, tenant: str, image: str) -> None:
@@ -152,7 +155,11 @@ class Weather:
             journal.Draft(time_us=0, type="test.flood", klass="security" if number % 100 == 0 else "event")
             for number in range(count)
         ]
-        await self._site(site).db.run(lambda connection: journal.append_events(connection, drafts))
+        here = self._site(site)
+        if not here.running:
+            return
+        here.flooded = True
+        await here.db.run(lambda connection: journal.append_events(connection, drafts))
         self._count("flood", f"{count} events at {site}")
 
     # --- the calm ----------------------------------------------------------------------------------------------------
@@ -240,7 +247,9 @@ class Weather:
         held = None if site.agent.holdings is None else site.agent.holdings.as_site()
         poison = site.machine.poison
         if held is None:
-            return f"I22 it holds no document, wanted {self.world.wanted_at(name)}" if self.world.wanted_at(name) else ""
+            return (
+                f"I22 it holds no document, wanted {self.world.wanted_at(name)}" if self.world.wanted_at(name) else ""
+            )
         wanted, _ = derive_wanted(held)
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
         for instance, item in sorted(wanted.items()):
@@ -261,6 +270,21 @@ class Weather:
         )
         if held_here != self.world.wanted_at(name):
             return f"I22 wished {self.world.wanted_at(name)}, its document says {held_here}"
+        return ""
+
+    def find_idle(self, site: SimSite) -> str:
+        """Say what a site holds, could run with what is on its own disk, and does not run; empty when nothing."""
+        held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+        if held is None:
+            return ""
+        running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
+        for instance, item in sorted(derive_wanted(held)[0].items()):
+            spec = item.derived.spec
+            here = spec.image_config in site.machine.images and spec.image not in site.machine.poison
+            if item.assignment.state != "run" or (instance, item.derived.digest) in running:
+                continue
+            if here:
+                return f"{instance} does not run: {self._explain(site)}"
         return ""
 
     def _explain(self, site: SimSite) -> str:

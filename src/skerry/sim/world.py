@@ -5,9 +5,10 @@
 can ask whether it is still true.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -74,6 +75,8 @@ class World:
         self.story: list[str] = []
         self.refusals = 0
         self.frames = 0
+        #: Devices that each join token let in.
+        self.joined: dict[str, set[bytes]] = {}
         #: Called with the site and each action before it takes effect.
         self.on_effect: Callable[[SimSite, Action], None] = lambda site, action: None
         self._hash = hashlib.sha256()
@@ -173,8 +176,7 @@ class World:
                 return error
 
         task = self.core.tasks.start("request", answer())
-        while not task.done():
-            await self._wait_any(task)
+        await asyncio.wait([task])
         result = None if task.cancelled() else task.result()
         if task.cancelled():
             self.tell(f"{what}: the core died over it")
@@ -183,11 +185,6 @@ class World:
             self.tell(f"{what} refused: {result.code}")
             return None
         return result
-
-    async def _wait_any(self, task: Any) -> None:
-        done = self.loop.create_future()
-        task.add_done_callback(lambda _: done.done() or done.set_result(None))
-        await done
 
     def as_tenant(self, tenant: TenantName) -> Caller:
         """The tenant's administrator."""

@@ -1,0 +1,360 @@
+"""The invariants of a simulated world, each a function named by its id with the invariant's sentence as docstring.
+
+Checks of effects are in ``effects.py``; here are those of states, run after every step and every few seconds, and those
+at the end, after healing (I22 to I26 are what ``Weather.converge`` looks for). Not checked yet because their nouns do
+not exist: I9, I10 and I12 (leases, moving volumes), I13 (restorable backups), I28 (fences), I29 (quotas), I30 (the end
+of a tenant), I31 (revocation), I35 and I36 (updates). I33 is I4, I5, I11 and I27 under tests/sim's evil core.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.agent.status import StatusDesk
+from skerry.core.auth import Caller
+from skerry.model.asks import InstanceQuery, PageQuery
+from skerry.model.document import digest_bodies, digest_units
+from skerry.model.event import Event
+from skerry.model.ids import AppName, SiteName, TenantName, digest_of
+from skerry.model.signed import DocumentHead
+from skerry.plan.actions import Action
+from skerry.sim.effects import EFFECT_CHECKS, Run, name_of
+from skerry.sim.parts import SimSite
+from skerry.sim.weather import Weather
+from skerry.sim.world import World
+from skerry.store import apps, events, sites
+from skerry.store.events import EventFilter
+from skerry.store.scope import Scope
+
+#: Breaks kept of one run: the first tells most, the rest only repeat it.
+BREAKS_MAX = 20
+_EVENTS_READ = 1_000
+
+
+class Break(msgspec.Struct, frozen=True):
+    """One broken invariant."""
+
+    invariant: str
+    detail: str
+    at_us: int
+
+
+class _Seen(msgspec.Struct):
+    """What was seen of one site so far."""
+
+    held: tuple[int, int] = (0, 0)
+    heads: dict[tuple[int, int], str] = {}
+    session_epoch: int = 0
+    #: The process seen last, and the session epoch of the one before it.
+    starts: int = 0
+    epoch_before: int = 0
+    time_floor_s: int = 0
+    floors: dict[str, int] = {}
+    #: Events by sequence as the site wrote them, and the highest that the core was seen to hold.
+    events: dict[int, tuple[str, bool]] = {}
+    through: int = 0
+    #: Events up to here may be missing at a core that was set back.
+    forgiven: int = 0
+    checked_document: tuple[int, int, int] = (-1, -1, -1)
+
+
+class Checker:
+    """Watches one world; ``breaks`` is the verdict."""
+
+    def __init__(self, world: World, weather: Weather) -> None:
+        self.world = world
+        self.weather = weather
+        self.run = Run(world, weather)
+        self.breaks: list[Break] = []
+        self.seen: dict[SiteName, _Seen] = {}
+        #: Confirmed numbers that a core set back has lost: outside the promise of I1.
+        self.forgiven: set[tuple[TenantName, AppName, int]] = set()
+        self.verified: set[tuple[TenantName, AppName, int]] = set()
+        self._restores = 0
+        self.core_starts = 0
+        world.on_effect = self.check_effect
+
+    def complain(self, invariant: str, detail: str) -> None:
+        """Note a broken invariant, once."""
+        if len(self.breaks) < BREAKS_MAX and all((b.invariant, b.detail) != (invariant, detail) for b in self.breaks):
+            self.breaks.append(Break(invariant, detail, self.world.loop.now_us))
+            self.world.tell(f"BROKEN {invariant}: {detail}")
+
+    def check_effect(self, site: SimSite, action: Action) -> None:
+        """Check an effect before it happens."""
+        for check in EFFECT_CHECKS:
+            complaint = check(self.run, site, action)
+            if complaint:
+                self.complain(name_of(check), complaint)
+
+    def check_step(self) -> None:
+        """Check what is true now."""
+        self._note_restores()
+        for check in STATE_CHECKS:
+            complaint = check(self)
+            if complaint:
+                self.complain(name_of(check), complaint)
+        failed = [*self.world.core.tasks.failed]
+        for site in self.world.sites.values():
+            failed += site.tasks.failed
+        for name, error in failed:
+            self.complain("crash", f"task {name} ended with {type(error).__name__}: {error}")
+
+    def _note_restores(self) -> None:
+        count = self.weather.faults.get("core-restored", 0)
+        if count == self._restores:
+            return
+        self._restores = count
+        self.verified.clear()
+        for key, known in self.world.confirmed.items():
+            for number, digest in known.numbers.items():
+                row = apps.find_revision(self.world.core.view, *key, number)
+                if row is None or row.digest != digest:
+                    self.forgiven.add((*key, number))
+        for name in self.world.sites:
+            seen = self.look_at(name)
+            seen.forgiven = max(seen.events, default=0)
+            seen.through = 0
+
+    def look_at(self, name: SiteName) -> _Seen:
+        """What was seen of a site."""
+        return self.seen.setdefault(name, _Seen())
+
+    def running(self) -> list[tuple[SimSite, _Seen]]:
+        """Sites whose agent runs and has joined."""
+        return [
+            (site, self.look_at(name))
+            for name, site in sorted(self.world.sites.items())
+            if site.running and site.agent.holdings is not None
+        ]
+
+    async def check_calm(self) -> None:
+        """Check what needs to ask the programs themselves."""
+        for check in CALM_CHECKS:
+            complaint = await check(self)
+            if complaint:
+                self.complain(name_of(check), complaint)
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+def check_i01_no_acknowledged_write_is_lost(checker: Checker) -> str:
+    """No acknowledged API write is lost by any set of crashes within the fault model."""
+    if not checker.world.core.running:
+        return ""
+    if checker.world.core.starts != checker.core_starts:
+        checker.core_starts = checker.world.core.starts
+        checker.verified.clear()
+    for key, known in checker.world.confirmed.items():
+        for number, digest in known.numbers.items():
+            name = (*key, number)
+            if name in checker.verified or name in checker.forgiven:
+                continue
+            checker.verified.add(name)
+            row = apps.find_revision(checker.world.core.view, *key, number)
+            if row is None or row.digest != digest:
+                return f"{key[0]}/{key[1]} number {number} was confirmed and is gone"
+            if checker.world.app_row(key).known_number < number:
+                return f"{key[0]}/{key[1]} is at {checker.world.app_row(key).known_number}, {number} was confirmed"
+    return ""
+
+
+def check_i02_no_acknowledged_event_is_lost(checker: Checker) -> str:
+    """No acknowledged site event is lost; each is in the core's log exactly once, in order per site."""
+    for site, seen in checker.running():
+        last = max(seen.events, default=0)
+        for event in journal.read_outbox(site.file.raw, last, _EVENTS_READ):
+            seen.events[event.sequence] = (digest_event(event), event.klass == "security")
+        acknowledged = site.agent.counters.event_acknowledged
+        if checker.world.core.running and acknowledged > seen.through:
+            state = sites.read_state(checker.world.core.view, site.name)
+            if acknowledged > state.event_acknowledged and not checker.weather.restored:
+                return f"{site.name} was told that {acknowledged} are kept, the core says {state.event_acknowledged}"
+    return ""
+
+
+def check_i03_generations_never_fall(checker: Checker) -> str:
+    """Generations seen by a site never fall within an epoch; an epoch changes only with a signed reason."""
+    for site, seen in checker.running():
+        stored = site.agent.holdings.stored if site.agent.holdings is not None else None
+        held = (0, 0) if stored is None else (stored.epoch, stored.generation)
+        if held < seen.held:
+            return f"{site.name} held {seen.held} and now {held}"
+        if seen.held[0] and held[0] != seen.held[0]:
+            return f"{site.name} went from epoch {seen.held[0]} to {held[0]}"
+        seen.held = held
+        if stored is not None:
+            head = digest_of(stored.head.payload)
+            if seen.heads.setdefault(held, head) != head:
+                return f"{site.name} has seen two documents with the numbers {held}"
+    return ""
+
+
+def check_i06_documents_are_whole(checker: Checker) -> str:
+    """A unit is applied whole or not at all; after a crash it is old or new, never a third thing."""
+    for site, seen in checker.running():
+        stored = site.agent.holdings.stored if site.agent.holdings is not None else None
+        if stored is None or seen.checked_document == (site.starts, stored.epoch, stored.generation):
+            continue
+        seen.checked_document = (site.starts, stored.epoch, stored.generation)
+        head = msgspec.json.decode(stored.head.payload, type=DocumentHead)
+        if head.units != digest_units(digest_bodies(stored.bodies)):
+            return f"{site.name}: the units of generation {stored.generation} are not those that its head names"
+        kept = journal.read_all(site.file.raw).document
+        if kept is None or (kept.epoch, kept.generation) != (stored.epoch, stored.generation):
+            return f"{site.name} follows generation {stored.generation}, its journal has another one"
+    return ""
+
+
+def check_i08_sessions_are_never_shared(checker: Checker) -> str:
+    """Two planners never act on one object with the same fence."""
+    for site, seen in checker.running():
+        epoch = site.agent.counters.session_epoch
+        if site.starts != seen.starts:
+            seen.starts, seen.epoch_before = site.starts, seen.session_epoch
+        if epoch < seen.session_epoch:
+            return f"{site.name}: session epoch {epoch} after {seen.session_epoch}"
+        if site.session.sessions and epoch <= seen.epoch_before:
+            return f"{site.name}: two processes use session epoch {epoch}"
+        seen.session_epoch = epoch
+    return ""
+
+
+def check_i16_security_events_are_never_dropped(checker: Checker) -> str:
+    """The outbox drops only by class, counts each drop, and never drops class ``security``."""
+    for site, seen in checker.running():
+        counters = journal.read_all(site.file.raw).counters if site.flooded else None
+        if counters is None:
+            continue
+        kept = {event.sequence for event in journal.read_outbox(site.file.raw, 0, 1_000_000)}
+        expected = counters.event_last - counters.event_acknowledged
+        if expected - len(kept) > counters.dropped:
+            return f"{site.name}: {expected} events wait, {len(kept)} are there, {counters.dropped} counted as dropped"
+        for sequence, (_, security) in seen.events.items():
+            if security and sequence > counters.event_acknowledged and sequence not in kept:
+                return f"{site.name}: security event {sequence} was dropped"
+    return ""
+
+
+def check_i32_floors_never_fall(checker: Checker) -> str:
+    """The time floor never falls; no one-time grant is accepted twice."""
+    for site, seen in checker.running():
+        assert site.agent.holdings is not None
+        if site.agent.counters.time_floor_s < seen.time_floor_s:
+            return f"{site.name}: time floor {site.agent.counters.time_floor_s} after {seen.time_floor_s}"
+        seen.time_floor_s = site.agent.counters.time_floor_s
+        for line, floor in site.agent.holdings.floors.items():
+            if floor.number < seen.floors.get(line, 0):
+                return f"{site.name}: floor {line} at {floor.number} after {seen.floors[line]}"
+            seen.floors[line] = floor.number
+        lost = sorted(seen.floors.keys() - site.agent.holdings.floors.keys())
+        if lost:
+            return f"{site.name}: floors {lost} are gone"
+    for token, devices in checker.world.joined.items():
+        if len(devices) > 1:
+            return f"join token {token} let {len(devices)} boxes in"
+    return ""
+
+
+STATE_CHECKS: tuple[Callable[[Checker], str], ...] = (
+    check_i01_no_acknowledged_write_is_lost,
+    check_i02_no_acknowledged_event_is_lost,
+    check_i03_generations_never_fall,
+    check_i08_sessions_are_never_shared,
+    check_i06_documents_are_whole,
+    check_i16_security_events_are_never_dropped,
+    check_i32_floors_never_fall,
+)
+
+
+# --- at the end ------------------------------------------------------------------------------------------------------
+
+
+async def check_i02_events_are_in_the_log_once(checker: Checker) -> str:
+    """No acknowledged site event is lost; each is in the core's log exactly once, in order per site."""
+    scope = Scope(platform=True)
+    everything: list[events.LoggedEvent] = []
+    for tenant in (None, *checker.world.people.tenants):
+        seen_scope = scope if tenant is None else Scope(tenant=tenant)
+        after = 0
+        while page := events.list_events(checker.world.core.view, seen_scope, after, 10_000, EventFilter()):
+            everything += page
+            after = page[-1].id
+    for name, seen in sorted(checker.seen.items()):
+        logged = sorted(
+            (each.id, each.event.sequence, digest_event(each.event)) for each in everything if each.site == name
+        )
+        numbers = [sequence for _, sequence, _ in logged]
+        if numbers != sorted(set(numbers)):
+            return f"{name}: the log has its events as {numbers[:50]}"
+        there = {sequence: digest for _, sequence, digest in logged}
+        state = sites.read_state(checker.world.core.view, name)
+        lost = 0
+        for sequence, (digest, security) in sorted(seen.events.items()):
+            if sequence > state.event_acknowledged or sequence <= seen.forgiven:
+                continue
+            if sequence not in there and security:
+                return f"{name}: security event {sequence} is not in the log"
+            if sequence not in there:
+                lost += 1
+            elif there[sequence] != digest:
+                return f"{name}: event {sequence} is another one in the log"
+        if lost > state.events_dropped:
+            return f"{name}: {lost} events are not in the log, {state.events_dropped} were counted as dropped"
+    return ""
+
+
+async def check_i07_the_same_again_changes_nothing(checker: Checker) -> str:
+    """Applying the same document twice changes nothing observable."""
+    before = {name: len(site.machine.story) for name, site in checker.world.sites.items()}
+    for name in sorted(checker.world.sites):
+        await checker.weather.stop_agent(name)
+        await checker.weather.start_agent(name)
+    await checker.weather.stop_core()
+    await checker.weather.start_core()
+    await checker.weather.advance(120)
+    for name, site in sorted(checker.world.sites.items()):
+        poisoned = any(seen.image_config for seen in site.machine.containers.values()) and site.machine.poison
+        if len(site.machine.story) != before[name] and not poisoned:
+            return f"{name}: {site.machine.story[before[name] :][:5]} after nothing but a restart of the programs"
+    return ""
+
+
+async def check_i21_the_local_api_answers(checker: Checker) -> str:
+    """The local API answers to local credentials, break-glass included."""
+    for site, _ in checker.running():
+        status = await StatusDesk(site.agent, site.db, site.clock).status({})
+        if not status.joined or status.site != site.name:
+            return f"{site.name} says locally that it is {status.site!r}"
+    return ""
+
+
+async def check_i27_tenants_see_only_their_own(checker: Checker) -> str:
+    """No bytes of tenant A reach a credential, process, network or log stream of tenant B."""
+    service = checker.world.core.service
+    for tenant in sorted(checker.world.people.tenants):
+        caller = Caller(tenant=tenant, tenant_role="admin")
+        mine = {key[1] for key in checker.world.confirmed if key[0] == tenant}
+        shown = {row.app for row in (await service.list_apps(caller, query=PageQuery(page_size=1000))).items}
+        shown |= {row.app for row in (await service.list_instances(caller, query=InstanceQuery(page_size=1000))).items}
+        if shown - mine:
+            return f"{tenant} is shown {sorted(shown - mine)}"
+        for logged in events.list_events(checker.world.core.view, caller.scope, 0, 10_000, EventFilter()):
+            if logged.event.tenant != tenant:
+                return f"{tenant} is shown an event of {logged.event.tenant!r}"
+    return ""
+
+
+CALM_CHECKS = (
+    check_i21_the_local_api_answers,
+    check_i27_tenants_see_only_their_own,
+    check_i02_events_are_in_the_log_once,
+    check_i07_the_same_again_changes_nothing,
+)
+
+
+def digest_event(event: Event) -> str:
+    """Name an event by what it says; its tenant is the core's to judge."""
+    return digest_of(msgspec.msgpack.encode((event.sequence, event.time_us, event.type, event.klass, event.message)))

@@ -1,0 +1,170 @@
+"""Checks on every single effect at a site, asked just before it happens: starts, stops, deletions, what fills disks.
+
+A check gets the run so far, the site and the action, and returns what is wrong, or nothing.
+"""
+
+from collections.abc import Callable
+
+from skerry.clock import SECOND_US
+from skerry.model.ids import SiteName, TenantName
+from skerry.plan.actions import (
+    Action,
+    CreateContainer,
+    CreateVolume,
+    DeleteVolume,
+    LoadImage,
+    RemoveContainer,
+    RemoveImage,
+    StartContainer,
+    StopContainer,
+)
+from skerry.plan.site import DISK_RESERVE_BYTES, derive_wanted
+from skerry.sim.parts import SimSite
+from skerry.sim.weather import Weather
+from skerry.sim.world import World
+
+#: A manifest, a configuration and the rounding of tar files, which the size of an image leaves out.
+_OVERHEAD_BYTES = 32 * 1024
+
+
+class Run:
+    """What the checks of effects know of the run so far."""
+
+    def __init__(self, world: World, weather: Weather) -> None:
+        self.world = world
+        self.weather = weather
+        #: Host uids by site, start to tenant.
+        self.uids: dict[tuple[SiteName, int], TenantName] = {}
+        self.checked = 0
+
+
+def check_i04_only_signed_objects_are_applied(run: Run, site: SimSite, action: Action) -> str:
+    """A site applies only objects whose signature chain was valid under the newest root it had seen."""
+    if not isinstance(action, CreateContainer | StartContainer):
+        return ""
+    document = None if site.agent.holdings is None else site.agent.holdings.document
+    for digest in () if document is None else (*document.revisions, *document.tombstones):
+        if digest not in run.world.signed:
+            return f"{site.name} follows {digest}, which nobody signed"
+    return ""
+
+
+def check_i05_only_named_images_run(run: Run, site: SimSite, action: Action) -> str:
+    """A site never runs an image digest that is not named by a signed revision of that tenant."""
+    if not isinstance(action, CreateContainer | StartContainer):
+        return ""
+    spec = action.spec
+    for signed in run.world.signed.values():
+        if signed.key == (spec.tenant, spec.app) and spec.image in signed.images:
+            return ""
+    return f"{site.name} is about to run {spec.image}, which no revision of {spec.tenant}/{spec.app} names"
+
+
+def check_i11_volumes_go_only_by_tombstone(run: Run, site: SimSite, action: Action) -> str:
+    """A volume is deleted only by a signed tombstone after its grace time, never because of absence."""
+    if not isinstance(action, DeleteVolume):
+        return ""
+    signed = run.world.signed.get(action.tombstone)
+    stone = None if signed is None else signed.tombstone
+    if signed is None or stone is None:
+        return f"{site.name} deletes {action.volume} for {action.tombstone}, which is no signed tombstone"
+    if (stone.tenant, stone.app) != (action.tenant, action.app) or action.name not in stone.volumes:
+        return f"{site.name} deletes {action.volume} by a tombstone for other volumes"
+    seen = site.machine.volumes.get(action.volume)
+    if seen is not None and seen.born >= stone.number:
+        return f"{site.name} deletes {action.volume}, which is younger than its tombstone"
+    passed_us = run.world.loop.now_us - signed.at_us
+    if passed_us < stone.grace_us - SECOND_US and not run.weather.time_was_wrong:
+        grace_s = stone.grace_us // SECOND_US
+        return f"{site.name} deletes {action.volume} {passed_us // SECOND_US} s after its tombstone, not {grace_s} s"
+    for container in site.machine.containers.values():
+        used = (container.tenant, container.app) == (stone.tenant, stone.app) and action.name in container.volumes
+        if used and container.state == "running":
+            return f"{site.name} deletes {action.volume} while {container.instance} uses it"
+    return ""
+
+
+def check_i14_no_needed_image_is_evicted(run: Run, site: SimSite, action: Action) -> str:
+    """Cache eviction never removes a digest needed by a running or fallback revision."""
+    if isinstance(action, RemoveImage):
+        for seen in site.machine.containers.values():
+            if seen.image_config == action.config:
+                return f"{site.name} evicts the image of {seen.instance}"
+    return ""
+
+
+def check_i15_the_reserve_is_kept(run: Run, site: SimSite, action: Action) -> str:
+    """The agent's disk budget is never exceeded; instances never use the reserve."""
+    if not isinstance(action, LoadImage) or action.config in site.machine.images:
+        return ""
+    # The blobs of what is loaded go a moment later: what counts is what stays.
+    size = next((image.size_bytes for image in run.world.images.values() if image.digest == action.image), 0)
+    left = site.machine.disk_bytes - sum(image.size_bytes for image in site.machine.images.values()) - size
+    if left < DISK_RESERVE_BYTES - _OVERHEAD_BYTES:
+        return f"{site.name}: images leave {left} bytes, the reserve is {DISK_RESERVE_BYTES}"
+    return ""
+
+
+def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> str:
+    """A core restored from backup never orders the destruction of something it does not know."""
+    if not isinstance(action, StopContainer | RemoveContainer):
+        return ""
+    seen = site.machine.containers.get(action.container)
+    if seen is None or seen.state != "running":
+        return ""
+    known = run.world.confirmed.get((seen.tenant, seen.app))
+    if known is None or known.touched or (seen.tenant, seen.app) in run.world.total_apps():
+        return ""
+    copies = [each for each in site.machine.containers.values() if each.instance == seen.instance]
+    return "" if len(copies) > 1 else f"{site.name} stops {seen.instance}, and nobody asked for that"
+
+
+def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action: Action) -> str:
+    """A site without WAN keeps every wanted instance running through any number of reboots."""
+    if not isinstance(action, StopContainer):
+        return ""
+    seen = site.machine.containers.get(action.container)
+    held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+    if seen is None or held is None or seen.state != "running":
+        return ""
+    item = derive_wanted(held)[0].get(action.instance)
+    if item is None or item.assignment.state != "run":
+        return ""
+    ready = [
+        each
+        for name, each in site.machine.containers.items()
+        if each.instance == seen.instance and each.spec == item.derived.digest and name != action.container
+    ]
+    return "" if ready else f"{site.name} stops {seen.instance} before its successor can start"
+
+
+def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> str:
+    """No bytes of tenant A reach a credential, process, network or log stream of tenant B."""
+    if isinstance(action, CreateContainer | StartContainer):
+        spec = action.spec
+        tenant, start = spec.tenant, action.uid_start
+        if spec.mounts and any("/" in mount.source for mount in spec.mounts if mount.kind == "volume"):
+            return f"{site.name}: {spec.id} mounts a volume of somebody else"
+    elif isinstance(action, CreateVolume):
+        tenant, start = action.tenant, action.uid_start
+    else:
+        return ""
+    owner = run.uids.setdefault((site.name, start), tenant)
+    return "" if owner == tenant else f"{site.name}: uids from {start} are {owner}'s, and now {tenant}'s too"
+
+
+EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
+    check_i04_only_signed_objects_are_applied,
+    check_i05_only_named_images_run,
+    check_i11_volumes_go_only_by_tombstone,
+    check_i14_no_needed_image_is_evicted,
+    check_i15_the_reserve_is_kept,
+    check_i17_nothing_stops_unasked,
+    check_i18_nothing_stops_without_a_successor,
+    check_i27_tenants_share_no_uids,
+)
+
+
+def name_of(check: Callable[..., object]) -> str:
+    """The invariant's id, from the name of its check."""
+    return check.__name__.split("_")[1].upper()
