@@ -109,7 +109,7 @@ def list_unit(extra: list[str]) -> list[Step]:
 def list_sim(extra: list[str]) -> list[Step]:
     """A fixed set of seeds, then the tests that need many simulated worlds."""
     report = REPORTS / "sim.json"
-    seeds = ["--seeds", str(SEEDS), "--first-seed", str(FIRST_SEED), "--json", str(report)]
+    seeds = ["--seeds", str(SEEDS), "--first-seed", str(FIRST_SEED), "--jobs", "2", "--json", str(report)]
     storms = [Step([sys.executable, "-m", "skerry.sim", *seeds], report, read_seeds)]
     has_storms = (ROOT / "src" / "skerry" / "sim" / "__main__.py").exists()
     return [*(storms if has_storms else []), make_pytest("sim-tests", "-m", "sim", *extra)]

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from skerry.clock import SECOND_US, SeededMint
+from skerry.sim import guard
 from skerry.sim.apps import AppWords
 from skerry.sim.checkers import Break, Checker
 from skerry.sim.loop import SimLoop, run_virtual
@@ -328,7 +329,11 @@ def run_storm(seed: int) -> StormResult:
             await storm.world.end()
         return storm
 
-    storm = run_virtual(mint.split("loop"), main())
+    guard.begin()
+    try:
+        storm = run_virtual(mint.split("loop"), main())
+    finally:
+        guard.end()
     return StormResult(
         seed=seed,
         breaks=tuple(storm.checker.breaks),

@@ -127,7 +127,11 @@ class Weather:
         """Give a machine's runtime faults: ``fail``, ``half``, ``slow_us``, ``unavailable``."""
         machine = self._site(site).machine
         machine.faults = msgspec.structs.replace(machine.faults, **faults)
-        self._count("runtime-" + "-".join(sorted(faults)), f"runtime at {site}: {dict(sorted(faults.items()))}")
+        line = f"runtime at {site}: {dict(sorted(faults.items()))}"
+        if any(faults.values()):
+            self._count("runtime-" + "-".join(sorted(faults)), line)
+        else:
+            self.world.tell(line)
 
     def fill_disk(self, site: str, left: int) -> None:
         """Leave ``left`` bytes above the reserve."""
