@@ -4,7 +4,6 @@ What stands below is handed values. An unknown key is an error, because a misspe
 """
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,6 +137,9 @@ def _read_path(kind: type[Any], value: Any) -> Any:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
+    # Only programs have settings files: a command should not wait for the reader of one.
+    import tomllib
+
     try:
         with file.open("rb") as source:
             content = source.read(SETTINGS_BYTES_MAX + 1)
