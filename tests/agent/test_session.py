@@ -10,7 +10,7 @@ from tests.sync.world import make_object
 from skerry import wire
 from skerry.clock import SECOND_US
 from skerry.drivers.images import BlobUnavailable
-from skerry.link.ports import Endpoint
+from skerry.link.ports import CloseReason, Endpoint
 from skerry.link.pump import Pump
 from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, UnitId, digest_of
@@ -284,7 +284,7 @@ async def test_a_fetch_outlives_cuts_and_asks_for_no_byte_twice(scene: Scene):
     for _ in range(4):
         await scene.wait(2 * SECOND_US)
         for connection in scene.dialer.open:
-            connection.lose("lost", "cut")  # pyright: ignore[reportArgumentType]
+            connection.lose(CloseReason.LOST, "cut")
         await scene.wait(4 * SECOND_US)
     assert await fetching == content
     assert scene.link.sessions >= 3
@@ -333,3 +333,42 @@ async def test_a_heartbeat_waits_under_ten_seconds_beside_an_image_at_64_kbit_s(
         await scene.wait(3 * SECOND_US)
     assert worst < 10 * SECOND_US
     assert is_up(scene)
+
+
+@scene
+async def test_a_large_document_gets_through_a_thin_link_beside_an_image_in_one_session(scene: Scene):
+    """E11: its parts are signs of life, so nobody takes two minutes of document for two heartbeats of silence."""
+    blob, _ = make_blob(scene, 4_000_000)
+    scene.wan.change(rate_bit_s=64_000, delay_us=1_000_000)
+    await scene.start()
+    await scene.wait(20 * SECOND_US)
+    scene.tasks.start("fetch", fetch(scene, blob))
+    await scene.wait(20 * SECOND_US)
+    scene.core.disk.publish({UnitId(f"u{number}"): scene.mint.draw(10_000) for number in range(100)})
+    scene.sessions.nudge(scene.core.record.site)
+    await scene.wait_until(lambda: scene.agent.disk.document is not None, limit_us=6 * MINUTE)
+    assert is_up(scene)
+    assert scene.link.sessions == 1
+
+
+@scene
+async def test_a_link_that_flaps_makes_progress(scene: Scene):
+    """N17: three seconds up, three seconds down; each session brings what it can and keeps it."""
+    blob, content = make_blob(scene, 400_000)
+    scene.wan.change(rate_bit_s=1_000_000)
+    await scene.start_core()
+    scene.start_agent()
+    fetching = scene.tasks.start("fetch", fetch(scene, blob))
+
+    async def flap() -> None:
+        while True:
+            await scene.wait(3 * SECOND_US)
+            for connection in scene.dialer.open:
+                connection.lose(CloseReason.LOST, "flap")
+            scene.wan.change(up=False, down=False)
+            await scene.wait(3 * SECOND_US)
+            scene.wan.change(up=True, down=True)
+
+    scene.tasks.start("flap", flap())
+    await scene.wait_until(fetching.done, limit_us=15 * MINUTE)
+    assert await fetching == content
