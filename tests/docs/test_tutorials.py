@@ -1,0 +1,167 @@
+"""What the tutorials tell the reader to type is typed, and what they show is seen.
+
+A block `console` is typed here; `console e2e: WHY` only at a site of the lab, and `console no-run: WHY` never. Lines
+after `$ ` are typed, the others must be seen in their order, with `…` for anything and any width of gaps. `# exit code N`
+says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are the test's own.
+"""
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.e2e.lab import Lab
+from tests.tidy.sources import ROOT, read_checkout
+
+TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
+LANGUAGES = ("console", "python", "yaml")
+LIMIT_S = 120
+
+Run = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+
+def list_blocks(text: str) -> list[tuple[int, str, str]]:
+    """Fenced blocks as (line, info string, content)."""
+    found = re.finditer(r"^```(\S[^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, each.start()) + 1, each[1], each[2]) for each in found]
+
+
+def list_commands(block: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a block, each with the lines that are to be seen after it."""
+    command, seen = "", list[str]()
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if command:
+                yield command, seen
+            command, seen = line[2:], []
+        elif line.strip():
+            seen.append(line)
+    if command:
+        yield command, seen
+
+
+def find_unseen(wanted: list[str], output: str) -> str | None:
+    """The first of the wanted lines that does not come, in order; None when all do."""
+    lines = iter([" ".join(line.split()) for line in output.splitlines()])
+    for want in wanted:
+        pattern = ".*".join(re.escape(" ".join(part.split())) for part in want.split("…"))
+        if not any(re.search(pattern, line) for line in lines):
+            return want
+    return None
+
+
+def follow(page: Path, kinds: tuple[str, ...], run: Run) -> int:
+    """Type what a page says, blocks of the given kinds in their order; return how many commands that were."""
+    typed = 0
+    for number, info, block in list_blocks(page.read_text()):
+        if info.partition(":")[0] not in kinds:
+            continue
+        for command, wanted in list_commands(block):
+            done = run(command)
+            where = f"{page.name}:{number}: $ {command}\n{done.stdout}"
+            code = re.search(r"# exit code (\d+)", command)
+            assert done.returncode == (int(code[1]) if code else 0), f"exit code {done.returncode}: {where}"
+            assert (unseen := find_unseen(wanted, done.stdout)) is None, f"not seen: {unseen}\n{where}"
+            typed += 1
+    return typed
+
+
+def typist(home: Path, env: Mapping[str, str], prefix: list[str], change: Callable[[str], str]) -> Run:
+    """One shell after another, each in the folder where the one before it ended."""
+    state = home / ".cwd"
+    state.write_text(str(ROOT))
+
+    def run(command: str) -> "subprocess.CompletedProcess[str]":
+        # The shell itself goes to the folder: entering a place's namespaces leads to the root of its disk.
+        script = f"cd \"$(cat '{state}')\"\n{change(command)}\ncode=$?\npwd > '{state}'\nexit $code\n"
+        return subprocess.run(
+            [*prefix, "bash", "-c", script],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_S,
+        )
+
+    return run
+
+
+def make_environment(home: Path, path: str) -> dict[str, str]:
+    """An environment in which everything lies below `home`."""
+    places = {f"XDG_{name}": str(home / "x" / name.lower()) for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR")}
+    return {"PATH": f"{ROOT / '.venv/bin'}:{path}", "HOME": str(home), "LANG": "C.UTF-8", **places}
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="the image is made of busybox-static (./dev setup)")
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_the_core_part_of_a_tutorial_is_true(page: Path, tmp_path: Path):
+    ports = f"--sites 0 --api-port {find_free_port()} --link-port {find_free_port()}"
+
+    def change(command: str) -> str:
+        return command.replace("skerry up", f"skerry up {ports}").replace(" --wait", "")
+
+    # A path of a socket has 107 bytes at most; pytest's folders are long.
+    run = typist(tmp_path, make_environment(tmp_path, os.environ["PATH"]), [], change)
+    try:
+        assert follow(page, ("console",), run) > 10
+    finally:
+        run("skerry down")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_a_tutorial_is_true_at_a_site(page: Path):
+    with Lab(["shop"]) as lab:
+        site = lab.sites["shop"]
+        site.run("mkdir", "/run/podman")
+        site.run("ln", "-s", site.podman_socket, "/run/podman/podman.sock")
+        home = site.disk / "home"
+        home.mkdir()
+        env = {**site.env, **make_environment(home, site.env["PATH"])}
+        assert follow(page, ("console", "console e2e"), typist(home, env, site.argv(), lambda command: command)) > 20
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_files_that_a_tutorial_shows_are_the_files_that_it_gives(page: Path):
+    shown = [(info.split()[1], block) for _, info, block in list_blocks(page.read_text()) if info.startswith("yaml ")]
+    assert shown
+    for name, block in shown:
+        assert (ROOT / "docs/tutorials/hello" / name).read_text() == block
+
+
+def find_silent_blocks(path: str, text: str, tutorial: bool) -> list[str]:
+    """Blocks that nothing runs and that do not say why."""
+    found: list[str] = []
+    for number, info, _ in list_blocks(text):
+        language, _, rest = info.partition(" ")
+        says_why = re.fullmatch(r"(no-run|e2e): \S.*", rest) is not None
+        if language in LANGUAGES and not says_why and not (tutorial and language != "python"):
+            found.append(f"{path}:{number}: ```{info}")
+    return found
+
+
+def test_every_block_of_the_pages_is_run_or_says_why_not():
+    pages = [each for each in read_checkout() if each.path.endswith(".md") and not each.path.startswith("tests/")]
+    found = [
+        each
+        for page in pages
+        for each in find_silent_blocks(page.path, page.text, page.path.startswith("docs/tutorials/"))
+    ]
+    assert found == []
+
+
+def test_a_silent_block_and_an_unseen_line_are_found():
+    assert find_silent_blocks("a.md", "```console\n$ x\n```\n", False) == ["a.md:1: ```console"]
+    assert find_silent_blocks("a.md", "```console no-run: it reboots\n$ x\n```\n", False) == []
+    assert find_unseen(["a … c", "d"], "x\na  b   c\nd\n") is None
+    assert find_unseen(["d", "a"], "a\nd\n") == "a"
