@@ -45,6 +45,11 @@ def run_program(name: str, arguments: list[str]) -> int:
     except Invalid as error:
         sys.stderr.write(f"skerry {name}: {error.detail}\n")
         return 64
+    except ModuleNotFoundError as error:
+        # The bare package is the command line; each program has an extra of its own.
+        extra = "core" if name == "core" else "agent"
+        sys.stderr.write(f"skerry {name}: {error.name} is not installed: pip install 'skerry[{extra}]'\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_images_that_were_never_pushed_are_named_with_their_lines(town, write):
     result = town.run("apply", "-f", file)
     assert result.code == 1
     assert f"{file}:3:12  E-IMAGE  /services/web/image: image nowhere:1 was never pushed" in result.err
-    assert "skerry image push nowhere:1" in result.err
+    assert "skerry image push ARCHIVE nowhere:1" in result.err
     assert town.run("app", "show", "lost").code == 5
 
 

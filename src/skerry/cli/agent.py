@@ -119,9 +119,10 @@ def logs(session: Session, tail: int, output: str) -> None:
 def ask(
     session: Session, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
 ) -> dict[str, Any]:
-    """Ask this box's agent; see ``ask_at``."""
-    place = session.settings.agent_socket or session.places.run / "agent.sock"
-    return ask_at(place, method, path, given, limit_s)
+    """Ask this box's agent, or that of the local site that ``skerry up`` has started; see ``ask_at``."""
+    places = (session.places.run / "agent.sock", session.places.run / "site" / "agent.sock")
+    found = session.settings.agent_socket or next(filter(Path.exists, places), places[0])
+    return ask_at(found, method, path, given, limit_s)
 
 
 def ask_at(

@@ -156,6 +156,8 @@ def up(
         context = _found(plan)
         if sites == 1 or (sites is None and _has_podman()):
             started += _start_site(plan, context)
+        elif sites is None:
+            tell(f"no local site: it needs root and a podman service at {_PODMAN_SOCKET}")
         _print_next(context, with_site=sites != 0 and plan.agent(_PODMAN_SOCKET).find() is not None)
     except BaseException:
         _stop(started)
@@ -269,6 +271,6 @@ def _join(plan: Plan, token: str) -> None:
 def _print_next(context: Context, *, with_site: bool) -> None:
     tell(f"\nThe core answers at {context.url}.")
     tell("Next: skerry status")
-    tell("      skerry image push DIRECTORY, skerry apply -f compose.yaml --wait")
+    tell("      skerry image push ARCHIVE, skerry apply -f compose.yaml --wait")
     if not with_site:
         tell("      skerry site add NAME, and paste the line it prints on a box")

@@ -104,7 +104,10 @@ def exit_code(error: "SkerryError") -> int:
 def describe_error(error: "SkerryError") -> str:
     """Write an error in its four parts: what, why, one thing to do, and where to read on."""
     detail = error.detail.removesuffix(".")
-    lines = [f"error: {detail[:1].lower()}{detail[1:]}"]
+    # What begins like a sentence goes on after "error:"; abbreviations and the names of broken promises stay.
+    if detail[1:2].islower() and error.code != "E-DEFECT":
+        detail = detail[:1].lower() + detail[1:]
+    lines = [f"error: {detail}"]
     shown = error.problems[:_PROBLEMS_SHOWN]
     lines += [f"  {_describe_problem(problem)}" for problem in shown]
     if len(error.problems) > len(shown):

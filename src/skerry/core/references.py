@@ -45,7 +45,8 @@ def _check_image(connection: Connection, tenant: TenantName, image: ImageRef, at
     found = things.find_image(connection, tenant, image.digest)
     if found is None:
         detail = f"image {image.name} ({image.digest[:19]}…) was never pushed"
-        return [Problem(code="E-IMAGE", detail=detail, pointer=at, hint=f"skerry image push {image.name}")]
+        hint = f"skerry image push ARCHIVE {image.name}, or skerry image import {image.name}"
+        return [Problem(code="E-IMAGE", detail=detail, pointer=at, hint=hint)]
     if (found.config, found.size_bytes) != (image.config, image.size_bytes):
         detail = f"image {image.name} has configuration {found.config[:19]}… and {found.size_bytes} bytes"
         return [Problem(code="E-IMAGE", detail=detail, pointer=at)]

@@ -31,7 +31,7 @@ def build_revision(
             file=use.file,
             line=use.line,
             column=use.column,
-            hint=f"skerry image push {use.name}",
+            hint=f"skerry image push ARCHIVE {use.name}, or skerry image import {use.name}",
         )
         for use, found in missing.items()
         if found is None
