@@ -139,3 +139,12 @@ def test_a_box_without_an_agent(tmp_path):
         code = run(["agent", "status"], Session({"SKERRY_AGENT_SOCKET": str(tmp_path / "none.sock")}))
         assert code == 1
         assert b"no agent answers" in err.getvalue()
+
+
+def test_the_agent_that_up_has_started_is_found_without_being_named(box, tmp_path):
+    site = tmp_path / "run" / "skerry" / "site"
+    site.mkdir(parents=True)
+    (site / "agent.sock").symlink_to(box.path)
+    with CliRunner().isolation() as (out, _err, _output):
+        code = run(["agent", "status"], Session({"XDG_RUNTIME_DIR": str(tmp_path / "run")}))
+        assert (code, b"oslo" in out.getvalue()) == (0, True)

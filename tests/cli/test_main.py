@@ -118,3 +118,9 @@ def test_the_table_of_commands_is_whole():
     assert COMMANDS["apply"] == frozenset()
     names = [member.name for member in (*EVERYDAY, *NOUNS)]
     assert len(names) == len(set(names))
+
+
+def test_a_sentence_goes_on_after_the_word_error_and_a_name_stays_as_it_is():
+    assert describe_error(errors.Refused("E-X", "No context.")).startswith("error: no context\n")
+    assert describe_error(errors.Refused("E-X", "HTTP is not spoken.")).startswith("error: HTTP is")
+    assert describe_error(errors.Broken("E-DEFECT", "KeyError: 'x'")).startswith("error: KeyError")

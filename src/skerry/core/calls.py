@@ -18,7 +18,7 @@ from skerry.core.state import Part, SiteCall, Sites
 from skerry.model.answers import LogLine
 from skerry.model.asks import ExecQuery, LogQuery
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.errors import Invalid, SkerryError, Unavailable
+from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
 from skerry.model.signed import Envelope
 from skerry.store import Connection, access, documents, sites
@@ -228,7 +228,9 @@ def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -
         if query.service in ("", unit.service) and query.ordinal in (-1, unit.ordinal)
     ]
     if not found:
-        raise not_found()
+        # The same words for an app that is not there, or not theirs.
+        detail = "No instance that was asked for has a place."
+        raise NotFound("E-NOT-FOUND", detail, hint=f"skerry why {app}")
     return found
 
 
