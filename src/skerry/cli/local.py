@@ -199,6 +199,8 @@ def _found(plan: Plan) -> Context:
         with context.open_client() as client:
             _write_private(plan.signer_core, {"url": plan.url, "token": make_signer_token(client)})
         tell(f"keys are in {config / 'keyring'}; context {CONTEXT} is used from now on")
+    # Ended by the first operator's token; a left-over file would only mislead.
+    plan.bootstrap.unlink(missing_ok=True)
     return context
 
 
