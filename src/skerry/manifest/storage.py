@@ -154,11 +154,9 @@ def _find_volume(reading: Reading, place: Place, asked: _Asked, name: ServiceNam
 
 def _name_unnamed(name: ServiceName, target: str) -> str:
     """Name the volume of a mount without source: by service and target, so that every revision finds it again."""
-    whole = f"{name}{target}"
-    short = to_name(whole)
-    if f"{name}{target.rstrip('/')}".replace("/", "-") == short and len(short) < 63:
-        return short
-    return f"{short[:54].rstrip('-')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    steps = "/".join(filter(None, target.split("/")))
+    whole = f"{name}/{steps}"
+    return f"{to_name(whole)[:54].rstrip('-')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _take_file(reading: Reading, place: Place, asked: _Asked, parts: Parts) -> FileMount | None:

@@ -1,0 +1,100 @@
+"""The signed form: golden texts, which a later release must make again byte for byte, and what sites say of it."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.manifest.texts import DATA, accept, image_of, wrap
+
+from skerry.manifest.canonical import build_revision
+from skerry.manifest.values import Rejected
+from skerry.model.app import AppRevision
+from skerry.trust.envelope import encode_payload
+from skerry.trust.parse import parse_payload
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
+
+
+def build(manifest):
+    images = {use.name: image_of(use.name) for use in manifest.images}
+    revision = build_revision(manifest, tenant="default", number=7, images=images)
+    assert isinstance(revision, AppRevision)
+    return revision
+
+
+def built_words_of_pos():
+    """The point of sale without the lines whose words are not built."""
+    text = (DATA / "manifest" / "pos.yaml").read_text()
+    for unbuilt in (
+        r"    x-skerry: \{priority: 800\}\n",
+        r", x-skerry: \{max-offline.*?\}(?=\}\n)",
+        r"    geofence:.*?\n",
+        r"    same-node:.*?\n",
+        r"  (?:autonomy|rollout|priority):.*?\n",
+    ):
+        text, count = re.subn(unbuilt, "", text)
+        assert count
+    return text
+
+
+TEXTS = {
+    "wordpress": (DATA / "compose" / "docker-awesome-compose__wordpress-mysql-compose.yaml").read_bytes(),
+    "flows": (DATA / "compose" / "mqtt-flows-database.compose.yaml").read_bytes(),
+    "pos": built_words_of_pos().encode(),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_signed_form_is_frozen(name):
+    project = None if name == "pos" else name
+    revision = build(accept(TEXTS[name], project=project))
+    assert msgspec.json.format(encode_payload(revision)).decode() + "\n" == (GOLDEN / f"{name}.json").read_text()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_site_reads_the_very_same_app(name):
+    revision = build(accept(TEXTS[name], project="app"))
+    assert parse_payload(encode_payload(revision), AppRevision) == revision
+
+
+def test_every_default_is_written_out():
+    payload = msgspec.json.decode(encode_payload(build(accept(wrap("healthcheck: {test: x}")))))
+    web = payload["services"]["web"]
+    assert web["stop-grace-us"] == 10_000_000
+    assert web["healthcheck"]["interval-us"] == 30_000_000
+    assert web["placement"]["spread"] == [{"by": "node", "max-skew": 1, "require": False}]
+    assert web["restart"] == {"policy": "no", "max-attempts": 0}
+    assert web["networks"] == {"default": []}
+
+
+def test_the_order_of_the_text_does_not_change_the_bytes():
+    one = accept("services: {a: {image: x, labels: {p: q, r: s}}, b: {image: y}}")
+    other = accept("services: {b: {image: y}, a: {labels: {r: s, p: q}, image: x}}")
+    assert encode_payload(build(msgspec.structs.replace(one, source=other.source))) == encode_payload(build(other))
+
+
+def test_a_missing_image_is_told_where_it_is_named():
+    manifest = accept("services:\n  a: {image: x}\n  b: {image: y}\n  c: {image: x}\n")
+    rejected = build_revision(manifest, tenant="default", number=1, images={"y": image_of("y")})
+    assert isinstance(rejected, Rejected)
+    assert [(one.code, one.line, one.pointer) for one in rejected.problems] == [
+        ("E-IMAGE", 2, "/services/a/image"),
+        ("E-IMAGE", 4, "/services/c/image"),
+    ]
+    assert rejected.problems[0].hint.startswith("skerry image push")
+
+
+def test_an_image_keeps_the_name_that_people_wrote():
+    found = msgspec.structs.replace(image_of("x"), name="docker.io/library/nginx:latest")
+    revision = build_revision(accept(wrap("")), tenant="default", number=1, images={"nginx": found})
+    assert revision.services["web"].image == msgspec.structs.replace(found, name="nginx")
+
+
+def test_too_many_keys_are_refused():
+    labels = ", ".join(f"k{index}: v" for index in range(6000))
+    manifest = accept(wrap(f"labels: {{{labels}}}"))
+    twice = {**manifest.services, "other": manifest.services["web"]}
+    manifest = msgspec.structs.replace(manifest, services=twice, images=())
+    rejected = build_revision(manifest, tenant="t", number=1, images={})
+    assert [one.code for one in rejected.problems] == ["E-LIMIT"]

@@ -1,0 +1,60 @@
+import pytest
+from tests.manifest.texts import read, refuse, service, wrap
+
+from skerry.drivers.podman import spec
+from skerry.manifest.isolation import DEFAULT_CAPABILITIES
+
+
+def test_capabilities_are_one_name_each():
+    web = service("cap_drop: [all, CAP_NET_RAW]\ncap_add: [net_bind_service, CAP_CHOWN]")
+    assert (web.cap_drop, web.cap_add) == (("ALL", "NET_RAW"), ("CHOWN", "NET_BIND_SERVICE"))
+
+
+def test_what_the_default_profile_grants_is_what_containers_have():
+    assert frozenset(spec.DEFAULT_CAPABILITIES) == DEFAULT_CAPABILITIES
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "security_opt: [no-new-privileges, 'no-new-privileges:true']",
+        "ipc: private",
+        "ipc: shareable",
+        "userns_mode: ''",
+        "privileged: 'false'",
+    ],
+)
+def test_what_every_instance_has_anyway_is_honoured(fields):
+    service(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("cap_add: [NET_ADMIN]", "E-FIELD-REFUSED cap_add/0"),
+        ("cap_add: [ALL]", "E-FIELD-REFUSED cap_add/0"),
+        ("cap_add: ['net admin']", "E-TYPE cap_add/0"),
+        ("cap_drop: [x]", "E-TYPE cap_drop/0"),
+        ("privileged: true", "E-FIELD-REFUSED privileged"),
+        ("security_opt: ['no-new-privileges:false']", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: ['seccomp:unconfined']", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: [apparmor=unconfined]", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: ['label:disable']", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: ['seccomp:./strict.json']", "E-NOT-YET security_opt/0"),
+        ("ipc: host", "E-FIELD-REFUSED ipc"),
+        ("ipc: 'container:x'", "E-FIELD-REFUSED ipc"),
+        ("ipc: none", "E-NOT-YET ipc"),
+        ("pid: host", "E-FIELD-REFUSED pid"),
+        ("pid: 'service:db'", "E-NOT-YET pid"),
+        ("uts: host", "E-FIELD-REFUSED uts"),
+        ("userns_mode: host", "E-FIELD-REFUSED userns_mode"),
+    ],
+)
+def test_what_weakens_the_walls_is_refused(fields, found):
+    assert refuse(fields) == [found]
+
+
+def test_the_reason_names_profile_and_grant():
+    (problem,) = read(wrap("cap_add: [CAP_SYS_ADMIN]")).problems
+    assert problem.detail == 'profile "default" does not grant "cap_add: SYS_ADMIN"'
+    assert problem.hint == "skerry explain profile"

@@ -1,0 +1,235 @@
+"""Files become an app or a list of problems; nothing else ever comes out, whatever the bytes are."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.manifest.texts import DATA, accept, lines_of, read, reject, wrap
+
+from skerry.manifest.load import load_manifest
+from skerry.manifest.report import format_problems, format_report
+from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Unreadable
+from skerry.model.ids import digest_of
+
+OVERLAY = b"app: shop\nplacement: {sites: tier=store}\nservices: {web: {placement: {node: arch=arm64}}}\n"
+COMPOSE = b"name: other\nservices: {web: {image: x}}\nx-skerry: {placement: {sites: a}, description: kept}\n"
+
+
+def load(*files, **beside):
+    def read_file(path):
+        name = path.removeprefix("./").removesuffix(".yaml")
+        return FileRead(beside[name]) if name in beside else Unreadable("does not exist", is_missing=True)
+
+    return load_manifest(files, {}, read_file=read_file)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ["1 E-TYPE "]),
+        ("# nothing", ["1 E-TYPE "]),
+        ("---", ["1 E-TYPE "]),
+        ("[1]", ["1 E-TYPE "]),
+        ("text", ["1 E-TYPE "]),
+        ("a: [", ["1 E-YAML "]),
+        ("services: [1]", ["1 E-TYPE /services"]),
+        ("services: {web: {image: x}}\n---\nservices: {web: {image: x}}", ["3 E-NOT-YET "]),
+        ("apiVersion: skerry.dev/v1\nkind: Site", ["1 E-NOT-YET /apiVersion"]),
+        ("app: x\nhelm: {chart: y}", ["2 E-NOT-YET /helm"]),
+        ("app: x", ["1 E-TYPE "]),
+    ],
+)
+def test_what_is_no_app(text, found):
+    assert reject(text) == found
+
+
+def test_no_file_is_no_app():
+    assert isinstance(load(), Rejected)
+
+
+def test_problems_come_in_the_order_of_the_text():
+    text = "volumes: {v: {driver: x}}\nservices:\n  b: {privileged: true, image: 5}\n  a: {image: x, tty: z}\nx: 1"
+    assert reject(text) == [
+        "1 E-FIELD-REFUSED /volumes/v/driver",
+        "3 E-FIELD-REFUSED /services/b/privileged",
+        "3 E-TYPE /services/b/image",
+        "4 E-TYPE /services/a/tty",
+        "5 E-UNKNOWN-WORD /x",
+    ]
+
+
+def test_a_doubled_key_hides_no_other_problem():
+    assert reject("services:\n  web: {image: x}\n  web: {image: y}\nwibble: 1") == [
+        "3 E-YAML ",
+        "4 E-UNKNOWN-WORD /wibble",
+    ]
+
+
+def test_the_source_is_the_digest_of_the_text():
+    assert accept("services: {web: {image: x}}").source == digest_of(b"services: {web: {image: x}}")
+
+
+def test_an_overlay_of_a_file_beside_it():
+    manifest = load(("overlay.yaml", OVERLAY), ("compose.yaml", COMPOSE))
+    assert isinstance(manifest, Manifest)
+    placement = manifest.services["web"].placement
+    assert (manifest.app, manifest.description) == ("shop", "kept")
+    assert (placement.sites.match, placement.node) == (("tier=store",), ("arch=arm64",))
+    assert manifest.source == digest_of(OVERLAY + b"\0" + COMPOSE)
+    note = next(note for note in manifest.report if note.pointer == "/x-skerry/placement")
+    assert note.detail == "the overlay says it instead"
+
+
+@pytest.mark.parametrize("compose", [b"./compose.yaml", b"[compose.yaml]"])
+def test_an_overlay_of_a_file_that_it_names(compose):
+    manifest = load(("overlay.yaml", OVERLAY + b"compose: " + compose), compose=COMPOSE)
+    assert isinstance(manifest, Manifest)
+    assert manifest.source == digest_of(OVERLAY + b"compose: " + compose + b"\0" + COMPOSE)
+
+
+def test_an_overlay_with_the_text_inside():
+    manifest = load(("o.yaml", OVERLAY + b"compose: {services: {web: {image: x, environment: {A: '$SKERRY_SITE'}}}}"))
+    assert isinstance(manifest, Manifest)
+    assert manifest.services["web"].environment == {"A": "${SKERRY_SITE}"}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "found"),
+    [
+        (b"compose: ./none.yaml", "o.yaml:4 E-REFERENCE /compose"),
+        (b"compose: 5", "o.yaml:4 E-REFERENCE /compose"),
+        (b"compose: {services: {db: {image: x}}}", "o.yaml:3 E-REFERENCE /services/web"),
+        (b"compose: {services: {web: {image: x, tty: z}}}", "o.yaml:4 E-TYPE /compose/services/web/tty"),
+        (b"compose: [a.yaml, b.yaml]", "o.yaml:4 E-NOT-YET /compose"),
+        (b"compose: bad.yaml", "bad.yaml:1 E-TYPE /services/web/tty"),
+        (b"compose: compose.yaml\npriority: 5", "o.yaml:5 E-NOT-YET /priority"),
+        (b"compose: compose.yaml\nplacment: 5", "o.yaml:5 E-UNKNOWN-WORD /placment"),
+    ],
+)
+def test_faults_of_an_overlay(overlay, found):
+    rejected = load(("o.yaml", OVERLAY + overlay), compose=COMPOSE, bad=b"services: {web: {image: x, tty: z}}")
+    assert isinstance(rejected, Rejected)
+    assert f"{found}" in [f"{one.file}:{one.line} {one.code} {one.pointer}" for one in rejected.problems]
+
+
+def test_several_compose_files_are_not_merged_in_silence():
+    rejected = load(("a.yaml", COMPOSE), ("b.yaml", COMPOSE))
+    assert [(one.file, one.code) for one in rejected.problems] == [("b.yaml", "E-NOT-YET")]
+
+
+def test_all_files_together_have_a_limit():
+    rejected = load(*((f"{index}.yaml", b"#" * 2**20) for index in range(5)))
+    assert [one.code for one in rejected.problems] == ["E-LIMIT"]
+
+
+def test_an_app_that_no_site_would_take_is_told_before_it_is_signed():
+    rejected = read(wrap("labels: {a: $A, b: $A, c: $A, d: $A, e: $A}"), {"A": "x" * 250_000})
+    assert [one.code for one in rejected.problems] == ["E-LIMIT"]
+
+
+def test_the_demo_apps_are_accepted_as_they_are():
+    for name in ("docker-awesome-compose__wordpress-mysql-compose", "mqtt-flows-database.compose"):
+        accept((DATA / "compose" / f"{name}.yaml").read_bytes())
+
+
+#: Files of real projects that are accepted now, with their files and variables made up.
+ACCEPTED = {
+    "docker-awesome-compose__nextcloud-redis-mariadb-compose",
+    "frappe-frappe_docker__compose",
+    "open-edge-platform-edge-ai-libraries__sample-applications-chat-question-and-answer-core-docker-compose",
+}
+
+
+def make_up_variables(text):
+    """Return a value for each variable that must be set."""
+    found = {}
+    for braced, plain in re.findall(r"\$(?:\{([A-Za-z_]\w*)(?::?\?[^}]*)?\}|([A-Za-z_]\w*))", text):
+        name = braced or plain
+        found[name] = f"80{len(found) % 90 + 10}" if "PORT" in name else f"x{len(found)}"
+    return found
+
+
+def make_up_file(path):
+    is_file = re.search(r"\.[a-z]{2,5}$|\.env|/[A-Za-z]+file$", path)
+    return FileRead(b"A=1\n") if is_file else Unreadable("is a directory")
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "compose" / "real").glob("*.yaml")), ids=lambda path: path.stem[:40])
+def test_files_of_real_projects_are_accepted_or_refused_for_a_reason(path):
+    content = path.read_bytes()
+    result = load_manifest(
+        [(path.name, content)],
+        make_up_variables(content.decode()),
+        options=Options(project="app"),
+        read_file=make_up_file,
+    )
+    if isinstance(result, Rejected):
+        assert result.problems
+        assert all(one.detail and one.line and one.file == path.name for one in result.problems)
+        assert format_problems(result.problems)
+    assert format_report(result.report)
+    assert isinstance(result, Manifest) is (path.stem in ACCEPTED), lines_of(result)
+
+
+KNOWN = """
+    services web image nginx x-skerry placement sites ports 80:80 volumes data environment command $A ${SKERRY_SITE}
+    deploy resources limits healthcheck test configs secrets networks depends_on db name app compose * 5 /x ./x external
+    file <<
+    """
+WORDS = st.sampled_from([*KNOWN.split(), "", "a b"])
+FIELDS = st.sampled_from(["image", "ports", "volumes", "environment", "command", "deploy", "networks", "x-skerry"])
+VALUES = st.recursive(
+    WORDS | st.none() | st.booleans() | st.integers(-1, 9) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+QUICK = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def flow(value):
+    """Write a value as YAML in flow style."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(flow, value)) + "]"
+        case str():
+            return '"' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '"'
+        case None:
+            return "null"
+        case _:
+            return str(value).lower()
+
+
+@QUICK
+@given(VALUES)
+def test_no_tree_of_known_words_breaks_the_room(value):
+    check_total(flow(value).encode())
+
+
+@QUICK
+@given(
+    st.dictionaries(
+        st.sampled_from(["image", "ports", "volumes", "environment", "command", "deploy", "networks"]), VALUES
+    )
+)
+def test_no_service_breaks_the_room(fields):
+    check_total(flow({"services": {"web": {"image": "x", **fields}}, "volumes": {"data": None}}).encode())
+
+
+@QUICK
+@given(st.text(max_size=200) | st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,? \n\t<", max_size=200))
+def test_no_text_breaks_the_room(text):
+    check_total(text.encode("utf-8", "surrogatepass"))
+
+
+@QUICK
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_room(content):
+    check_total(content)
+
+
+def check_total(content):
+    result = load_manifest([("x", content)], {"A": "a"}, options=Options(project="app"))
+    assert isinstance(result, Manifest) or result.problems
