@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from skerry.cli.tree import EVERYDAY, NOUNS
 from tests.tidy import pages
 from tests.tidy.sources import ROOT, Source, list_rooms, read_checkout, read_product
 
@@ -65,6 +66,13 @@ def test_every_word_of_dev_that_a_page_names_exists():
     words = set(re.findall(r'(?:Word|delegate)\("([a-z]+)"', (ROOT / "dev").read_text()))
     assert "demo" in words
     expect_none(pages.find_missing_words(list_pages(), words))
+
+
+def test_every_command_that_a_page_names_is_built():
+    commands = {verb.name: set[str]() for verb in EVERYDAY if verb.built}
+    commands |= {noun.name: {verb.name for verb in noun.verbs if verb.built} for noun in NOUNS if noun.built}
+    assert "add" in commands["site"]
+    expect_none(pages.find_missing_commands(list_pages(), commands))
 
 
 def test_every_room_has_its_row_on_the_map():

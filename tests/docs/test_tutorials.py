@@ -2,8 +2,8 @@
 
 A block `console` is typed here; `console e2e: WHY` only at a site of the lab, and `console no-run: WHY` never. Lines
 after `$ ` are typed, the others must be seen in their order, with `…` for anything and any width of gaps, and
-`# exit code N` says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are the
-test's own.
+`# exit code N` says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are
+the test's own.
 """
 
 import os

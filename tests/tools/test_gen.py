@@ -3,6 +3,7 @@
 import pytest
 from tools.gen import make_pages
 from tools.gen.__main__ import ROOT, find_differences, write_pages
+from tools.gen.commands import make_commands_page
 from tools.gen.errors import find_codes
 from tools.gen.limits import read_limits
 from tools.gen.operations import make_operations_page
@@ -82,3 +83,14 @@ def test_every_operation_has_its_line():
     page = make_operations_page(ROOT)["operations.md"]
     for operation in OPERATIONS:
         assert f"{operation.method} {operation.path}" in page
+
+
+def test_the_page_of_commands_has_every_built_command_with_its_options():
+    page = make_commands_page(ROOT)["commands.md"]
+    built, _, later = page.partition("## Not built yet")
+    for name in ("up", "site join-token", "app rollback", "agent join"):
+        assert f"### skerry {name}\n" in built
+    assert "`--label KEY=VALUE`" in built
+    assert "--help" not in built
+    assert "`skerry secret`: `list`" in later
+    assert "### skerry secret" not in built

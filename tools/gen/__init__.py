@@ -8,6 +8,7 @@ line in GENERATORS.
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.gen.commands import make_commands_page
 from tools.gen.errors import make_error_page
 from tools.gen.limits import make_limits_page
 from tools.gen.operations import make_openapi, make_operations_page
@@ -17,6 +18,7 @@ from tools.gen.wire import make_wire_page
 Generator = Callable[[Path], dict[str, str]]
 
 GENERATORS: tuple[Generator, ...] = (
+    make_commands_page,
     make_error_page,
     make_limits_page,
     make_openapi,
