@@ -279,3 +279,40 @@ def test_a_dry_run_plans_and_records_nothing(town, write):
     assert result.code == 0
     assert "Changes" in result.out
     assert town.run("app", "show", "dry").code == 5
+
+
+def apply(town, file, *more):
+    """Apply and return the operation."""
+    return json.loads(town.ok("apply", "-f", file, "-o", "json", *more))["operation"]
+
+
+def test_a_wait_for_what_has_no_place_ends_with_the_reason(town, write):
+    operation = apply(town, write(SHOP.replace("per-site: 1", "total: 1"), "homeless"), "--sites", "tier=moon")
+    town.settle(*town.sites)
+    result = town.run("wait", f"operation/{operation}", "--timeout", "20s")
+    assert result.code == 1, result
+    assert "E-PLACEMENT" in result.err
+    assert "Hint: skerry why homeless" in result.err
+
+
+def test_a_wait_for_what_something_newer_took_over_ends(town, write):
+    operation = apply(town, write(SHOP, "overtaken"))
+    apply(town, write(SHOP + "        hostname: newer\n", "overtaken"))
+    result = town.run("wait", f"operation/{operation}", "--timeout", "20s")
+    assert result.code == 1
+    assert "E-SUPERSEDED" in result.err
+
+
+def test_silent_sites_hold_no_wait_up(town, write):
+    town.ok("apply", "-f", write(SHOP, "patient"))
+    town.settle(*town.sites)
+    heard, quiet = town.sites
+    town.wait(town.rig.clock.advance(600_000_000))
+    town.rig.desk.hear(heard.name)
+    operation = apply(town, write(SHOP + "        hostname: x\n", "patient"))
+    town.settle(heard)
+    result = town.run("wait", f"operation/{operation}", "--timeout", "20s")
+    assert result.code == 0, result
+    assert "1 of 2 ready, 1 at silent sites follow" in result.err
+    town.rig.desk.hear(quiet.name)
+    town.settle(*town.sites)

@@ -8,7 +8,7 @@ import msgspec
 from skerry.cli.options import DURATION, pass_session, split_noun
 from skerry.cli.output import tell
 from skerry.cli.session import Session
-from skerry.cli.watching import wait_until
+from skerry.cli.watching import wait_for_operation, wait_until
 from skerry.model.answers import AppSummary, OperationView, SiteSummary
 from skerry.model.errors import NotFound
 from skerry.sdk.client import Client
@@ -27,6 +27,10 @@ def wait(session: Session, what: str, wanted: str, limit_s: int) -> None:
     path, equals, value = wanted.partition("=")
     if wanted not in ("ready", "gone") and not equals:
         raise click.BadParameter(f"--for={wanted} is none of ready, gone, PATH=VALUE.")
+
+    if noun == "operation" and wanted == "ready":
+        wait_for_operation(session.client, name, limit_s)
+        return
 
     def look() -> str:
         found = _find(session.client, noun, name)

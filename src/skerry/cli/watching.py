@@ -53,8 +53,9 @@ def wait_for_operation(client: Client, operation: str, limit_s: int) -> None:
     def look() -> str:
         view = client.operations.show(operation)
         seen.append(view)
-        done = view.ready + view.silent + view.refused
-        if view.state != "running" or (view.wanted and done >= view.wanted and view.silent + view.refused):
+        # Those without a place never get ready by waiting; everybody else is waited for first.
+        stuck = view.refused and view.ready + view.silent >= view.wanted
+        if view.state != "running" or stuck:
             return ""
         return f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready"
 
@@ -76,6 +77,7 @@ def show_again(
     name: Callable[[T], str],
     *,
     watch: bool,
+    rest: Callable[[float], None] = pause,
 ) -> None:
     """Show a listing; with ``watch`` redraw it on a terminal, and write one object per change into a pipe."""
     if not watch:
@@ -96,7 +98,7 @@ def show_again(
                     click.echo(msgspec.json.encode(item).decode())
             sys.stdout.flush()
         before = {name(item): item for item in items}
-        pause(REDRAW_S)
+        rest(REDRAW_S)
 
 
 def _mark(column: Column[T], before: dict[str, T], name: Callable[[T], str]) -> Column[T]:
