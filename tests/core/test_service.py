@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 from tests.core.cores import Rig
+from tests.store.chains import find_break
 
 from skerry.core.refusals import Stale
 from skerry.core.wishes import Expected
@@ -15,7 +16,6 @@ from skerry.sim.disk import MemoryDisk
 from skerry.sim.disk_operations import Note
 from skerry.sim.vfs import mounted
 from skerry.store.apsw_dialect import core_connection
-from skerry.store.audit import find_break
 from skerry.store.migrations import CORE_OPTIONS
 
 NUMBERS = (1, 2, 3)

@@ -2,11 +2,12 @@
 
 import pytest
 from sqlalchemy import Connection, delete, update
+from tests.store.chains import find_break
 from tests.store.stores import memory_db
 
 from skerry.model.ids import CauseId
 from skerry.safe.db import Db
-from skerry.store.audit import append_audit, find_break, list_audit
+from skerry.store.audit import append_audit, list_audit
 from skerry.store.schema import AUDIT
 
 

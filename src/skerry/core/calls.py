@@ -21,7 +21,7 @@ from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
 from skerry.model.signed import Envelope
-from skerry.store import Connection, access, documents, sites
+from skerry.store import Connection, access, apps, documents, sites
 from skerry.store.scope import PLATFORM
 from skerry.trust.envelope import encode_envelope_msgpack
 from skerry.trust.held import hold_tenants
@@ -227,10 +227,10 @@ def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -
         for site, unit in documents.list_assignments(connection, caller.scope, app=app, sites=chosen)
         if query.service in ("", unit.service) and query.ordinal in (-1, unit.ordinal)
     ]
+    if not found and apps.find_app(connection, caller.owner(), app) is None:
+        raise not_found()
     if not found:
-        # The same words for an app that is not there, or not theirs.
-        detail = "No instance that was asked for has a place."
-        raise NotFound("E-NOT-FOUND", detail, hint=f"skerry why {app}")
+        raise NotFound("E-NOT-FOUND", "No instance that was asked for has a place.", hint=f"skerry why {app}")
     return found
 
 

@@ -8,6 +8,7 @@ import inspect
 
 from skerry.core.calls import CallsPart
 from skerry.core.enrolment import EnrolmentPart
+from skerry.core.joining import JoiningPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
 from skerry.core.reading import ReadingPart
@@ -17,7 +18,7 @@ from skerry.model.errors import Broken
 from skerry.operations import OPERATIONS, Operation
 
 
-class Service(WishesPart, PlanningPart, ReadingPart, SuppliesPart, EnrolmentPart, CallsPart, PlatformPart):
+class Service(WishesPart, PlanningPart, ReadingPart, SuppliesPart, EnrolmentPart, JoiningPart, CallsPart, PlatformPart):
     """All operations of one core."""
 
 

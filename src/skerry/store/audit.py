@@ -8,7 +8,7 @@ A record is written in the transaction of what it records, so neither is ever th
 import hashlib
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from skerry.model.ids import CauseId
 from skerry.store.schema import AUDIT
@@ -79,15 +79,3 @@ def list_audit(connection: Connection, chain: str, after: int, limit: int) -> li
         AuditRow(seq=row.seq, previous=row.previous, hash=row.hash, payload=row.payload)
         for row in connection.execute(query)
     ]
-
-
-def find_break(connection: Connection, chain: str, page: int = 1000) -> int:
-    """Return the number of the first record that does not stand on the one before it; 0 when all do."""
-    previous, seq = CHAIN_START, 0
-    while rows := list_audit(connection, chain, seq, page):
-        for row in rows:
-            if row.seq != seq + 1 or row.previous != previous or row.hash != chain_hash(previous, row.payload):
-                return row.seq
-            previous, seq = row.hash, row.seq
-    count = connection.execute(select(func.count()).select_from(AUDIT).where(AUDIT.c.chain == chain)).scalar_one()
-    return 0 if count == seq else seq + 1
