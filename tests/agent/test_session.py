@@ -157,20 +157,51 @@ async def test_endpoints_are_tried_in_their_order_and_the_first_again_after_a_go
     await scene.start()
     await scene.wait(5 * SECOND_US)
     assert is_up(scene), "a dead endpoint does not delay the next one by its back-off"
-    dialled: list[Endpoint] = []
-    dial = scene.dialer.dial
-
-    async def watch(endpoint: Endpoint) -> SimConnection:
-        dialled.append(endpoint)
-        return await dial(endpoint)
-
-    scene.dialer.dial = watch
+    dialled = watch_dials(scene)
     await scene.wait(MINUTE)
     scene.listener.kill()
     await scene.listener.serve(scene.sessions.handle)
     await scene.wait(MINUTE)
-    assert [endpoint.host for endpoint in dialled[:2]] == ["dead.sim", "core.sim"]
+    assert [endpoint.host for _, endpoint in dialled[:2]] == ["dead.sim", "core.sim"]
     assert is_up(scene)
+
+
+def watch_dials(scene: Scene) -> list[tuple[int, Endpoint]]:
+    """Note when which endpoint is dialled from now on."""
+    dialled: list[tuple[int, Endpoint]] = []
+    dial = scene.dialer.dial
+
+    async def watch(endpoint: Endpoint) -> SimConnection:
+        dialled.append((scene.clock.boot_us(), endpoint))
+        return await dial(endpoint)
+
+    scene.dialer.dial = watch
+    return dialled
+
+
+@scene
+async def test_back_off_waits_after_a_round_of_endpoints_not_between_them(scene: Scene):
+    scene.link = scene.make_link(Endpoint("dead.sim"), Endpoint("gone.sim"))
+    dialled = watch_dials(scene)
+    scene.start_agent()
+    await scene.wait(20 * MINUTE)
+    rounds = list(zip(dialled[::2], dialled[1::2], strict=False))
+    assert all(gone - dead < SECOND_US for (dead, _), (gone, _) in rounds)
+    assert len(rounds) < 100
+
+
+@scene
+async def test_a_good_session_forgets_the_failures_before_it(scene: Scene):
+    scene.start_agent()
+    await scene.wait(10 * MINUTE)
+    await scene.start_core()
+    await scene.wait_until(lambda: is_up(scene))
+    for _ in range(5):
+        await scene.wait(MINUTE)
+        for connection in scene.dialer.open:
+            connection.lose(CloseReason.LOST, "cut")
+        await scene.wait_until(lambda: not is_up(scene))
+        await scene.wait_until(lambda: is_up(scene), limit_us=2 * SECOND_US)
 
 
 # --- calls ---------------------------------------------------------------------------------------------------------
@@ -310,9 +341,25 @@ async def test_two_fetches_of_one_blob_take_turns_and_one_that_ends_early_lets_t
         return b""
 
     early = scene.tasks.start("early", begin())
-    whole = scene.tasks.start("whole", fetch(scene, blob))
+    whole = [scene.tasks.start("whole", fetch(scene, blob)) for _ in range(3)]
     assert content.startswith(await early)
-    assert await whole == content
+    assert [await each for each in whole] == [content] * 3
+
+
+@scene
+async def test_many_streams_at_once_wait_for_room_and_break_nothing(scene: Scene):
+    scene.wan.change(rate_bit_s=10_000_000)
+    await scene.start()
+    await scene.wait(5 * SECOND_US)
+    calls = [
+        scene.tasks.start("call", scene.sessions.call(scene.core.record.site, "logs", b"random", MINUTE))
+        for _ in range(64)
+    ]
+    await scene.wait(MINUTE)
+    assert is_up(scene)
+    assert scene.link.sessions == 1
+    for call in calls:
+        assert (await call).reply.ok
 
 
 @scene

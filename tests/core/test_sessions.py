@@ -14,9 +14,10 @@ from skerry.link.pump import Pump
 from skerry.model.errors import Unavailable
 from skerry.model.event import Event
 from skerry.model.ids import Digest, UnitId, digest_of
+from skerry.model.limits import BULK_CHUNK_BYTES, LANE_BYTES_MAX
 from skerry.model.signed import PublicKey
 from skerry.safe.errors import StoreFailed
-from skerry.sim.network import SimConnection
+from skerry.sim.network import FLIGHT_BYTES_MAX, SimConnection
 from skerry.sync.admission import Admission
 
 MINUTE = 60 * SECOND_US
@@ -320,6 +321,43 @@ async def test_a_site_far_behind_delays_another_by_no_more_than_a_batch(scene: S
     await scene.wait(MINUTE)
     assert max(order) <= 500
     assert len(scene.core.disk.log) == 5_000
+
+
+@scene
+async def test_an_image_that_is_read_slowly_holds_nothing_else_up(scene: Scene):
+    blob = digest_of(b"blob")
+    scene.core.blobs[blob] = b"blob"
+    scene.core.blob_gate.clear()
+    await scene.start_core()
+    _, pump = await greet(scene)
+    await pump.receive()
+    pump.push(wire.BulkOpen(blob, 0))
+    pump.push(make_events(1, 3))
+    messages = [await pump.receive(), await pump.receive()]
+    assert wire.EventsAnswer(3) in messages
+
+
+@scene
+async def test_blobs_are_read_no_further_ahead_than_their_lane_has_room(scene: Scene):
+    """A link that was fast has a large window; when it slows down, what is read does not pile up in the core."""
+    wanted = [digest_of(bytes([number])) for number in range(2)]
+    for blob in wanted:
+        scene.core.blobs[blob] = scene.mint.draw(40_000_000)
+    await scene.start()
+    arrived = 0
+
+    async def fetch(blob: Digest) -> None:
+        nonlocal arrived
+        async for content in scene.link.fetch(blob, 0):
+            arrived += len(content)
+
+    for blob in wanted:
+        scene.tasks.start("fetch", fetch(blob))
+    await scene.wait(2 * SECOND_US)
+    assert arrived > 3_000_000
+    scene.wan.change(rate_bit_s=8_000)
+    await scene.wait(20 * SECOND_US)
+    assert scene.core.read_bytes - arrived < FLIGHT_BYTES_MAX + LANE_BYTES_MAX + 4 * BULK_CHUNK_BYTES
 
 
 # --- joining -------------------------------------------------------------------------------------------------------

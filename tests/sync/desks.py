@@ -7,6 +7,7 @@ from tests.sync.world import NODE, SITE, CoreDisk, SiteDisk
 
 from skerry import wire
 from skerry.agent.desk import CallAnswer, DocumentVerdict
+from skerry.clock import SeededMint
 from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
 from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
@@ -69,6 +70,8 @@ class AgentDisk:
         match request.body:
             case b"stream":
                 return CallAnswer(True, stream=self._count(request))
+            case b"random":
+                return CallAnswer(True, stream=self._draw(request))
             case b"echo":
                 return CallAnswer(True, stream=self._echo(request, stdin))
             case b"hang":
@@ -83,6 +86,11 @@ class AgentDisk:
         for number in range(100):
             yield wire.StreamData(request.call, 1, b"%05d" % number * 2_000)
         yield wire.StreamData(request.call, 1, b"", end=True, exit_code=3)
+
+    async def _draw(self, request: wire.CallRequest) -> AsyncIterator[wire.StreamData]:
+        mint = SeededMint(request.call)
+        for _ in range(40):
+            yield wire.StreamData(request.call, 1, mint.draw(10_000))
 
     async def _echo(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> AsyncIterator[wire.StreamData]:
         async for data in stdin:
@@ -111,6 +119,10 @@ class CoreDesk:
         self.blobs: dict[Digest, bytes] = {}
         self.sent: dict[str, int] = {}
         self.received: dict[str, int] = {}
+        #: While it is clear no blob is read; and how much was.
+        self.blob_gate = asyncio.Event()
+        self.blob_gate.set()
+        self.read_bytes = 0
         self.joins: list[wire.JoinRequest] = []
         self.joined = asyncio.Event()
         #: Raised by the next write.
@@ -169,7 +181,10 @@ class CoreDesk:
         return len(self.blobs[blob]) if blob in self.blobs else None
 
     async def read_blob(self, blob: Digest, offset: int, count: int) -> bytes:
-        return self.blobs[blob][offset : offset + count]
+        await self.blob_gate.wait()
+        content = self.blobs[blob][offset : offset + count]
+        self.read_bytes += len(content)
+        return content
 
     async def join(self, request: wire.JoinRequest, nonce: bytes, server_digest: bytes, peer: str) -> wire.JoinAnswer:
         self.joins.append(request)
