@@ -215,3 +215,15 @@ def test_an_upload_goes_on_where_the_core_has_stopped():
     assert client.asked[3].url.params["offset"] == "4"
     assert client.asked[3].content == b"456789"
     assert told[-1] == 10
+
+
+def test_an_upload_waits_for_somebody_who_sends_the_same_blob():
+    def state(have, complete=False):
+        return httpx2.Response(200, json={"digest": "d", "have_bytes": have, "complete": complete})
+
+    busy = problem(409, code="E-UPLOADING")
+    client = make_client(give(state(3), busy, state(10, True)))
+    assert client.upload_blob("sha256:" + "0" * 64, 10, lambda _: iter([b"x"])).complete
+    client = make_client(give(state(3), problem(409, code="E-OTHER")))
+    with pytest.raises(errors.Conflict):
+        client.upload_blob("sha256:" + "0" * 64, 10, lambda _: iter([b"x"]))

@@ -10,7 +10,7 @@ import msgspec
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, LogQuery
-from skerry.model.errors import NotFound, Unavailable
+from skerry.model.errors import Conflict, NotFound, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
 from skerry.sdk.client import count_bytes, read_event, read_id, refusal_of
@@ -128,7 +128,7 @@ class AsyncClient(AsyncFaces):
     ) -> BlobState:
         """Send a blob, from where the core's copy ends; see ``Client.upload_blob``."""
         ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
-        async for attempt in self._retries(ask, None):
+        async for attempt in self._retries(ask, policy.UPLOAD_ATTEMPTS_MAX, None):
             with attempt:
                 try:
                     state = await self.send(ask)
@@ -140,7 +140,11 @@ class AsyncClient(AsyncFaces):
                 query = BlobQuery(offset=state.have_bytes, size=size)
                 request: Request[BlobState] = make_request("put_blob", parameters={"digest": digest}, query=query)
                 content = _as_async(count_bytes(read_from(state.have_bytes), state.have_bytes, progress))
-                async with self._closing(await self._once(request, content=content)) as response:
+                try:
+                    response = await self._once(request, content=content)
+                except Conflict as error:
+                    raise policy.put_off(error) from error
+                async with self._closing(response):
                     return requests.read_answer(request, await self._read(response))
         raise AssertionError("the last attempt returns or raises")
 
@@ -206,12 +210,15 @@ class AsyncClient(AsyncFaces):
         return bytes(content)
 
     def _retries(
-        self, request: Request[Any], s_max: float | None = policy.ATTEMPTS_S_MAX
+        self,
+        request: Request[Any],
+        attempts: int = policy.ATTEMPTS_MAX,
+        s_max: float | None = policy.ATTEMPTS_S_MAX,
     ) -> "AsyncIterable[stamina.Attempt]":
         import stamina
 
         backoff = policy.Backoff(request, self._mint)
-        return stamina.retry_context(on=backoff, attempts=policy.ATTEMPTS_MAX, timeout=s_max)
+        return stamina.retry_context(on=backoff, attempts=attempts, timeout=s_max)
 
 
 async def _as_async(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

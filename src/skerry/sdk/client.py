@@ -14,7 +14,7 @@ import msgspec
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, LogQuery
-from skerry.model.errors import NotFound, SkerryError, Unavailable
+from skerry.model.errors import Conflict, NotFound, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
 from skerry.sdk.errors import read_problem
@@ -146,7 +146,7 @@ class Client(Faces):
         ``progress`` is told how many bytes are there in all. A blob that is complete already costs one question.
         """
         ask: Request[BlobState] = make_request("show_blob", parameters={"digest": digest})
-        for attempt in self._retries(ask, None):
+        for attempt in self._retries(ask, policy.UPLOAD_ATTEMPTS_MAX, None):
             with attempt:
                 try:
                     state = self.send(ask)
@@ -161,7 +161,11 @@ class Client(Faces):
                     query=BlobQuery(offset=state.have_bytes, size=size),
                 )
                 content = count_bytes(read_from(state.have_bytes), state.have_bytes, progress)
-                with contextlib.closing(self._once(request, content=content)) as response:
+                try:
+                    response = self._once(request, content=content)
+                except Conflict as error:
+                    raise policy.put_off(error) from error
+                with contextlib.closing(response):
                     return requests.read_answer(request, self._read(response))
         raise AssertionError("the last attempt returns or raises")
 
@@ -217,12 +221,15 @@ class Client(Faces):
             raise policy.unreachable(self.url, error) from error
 
     def _retries(
-        self, request: Request[Any], s_max: float | None = policy.ATTEMPTS_S_MAX
+        self,
+        request: Request[Any],
+        attempts: int = policy.ATTEMPTS_MAX,
+        s_max: float | None = policy.ATTEMPTS_S_MAX,
     ) -> "Iterable[stamina.Attempt]":
         import stamina
 
         backoff = policy.Backoff(request, self._mint)
-        return stamina.retry_context(on=backoff, attempts=policy.ATTEMPTS_MAX, timeout=s_max)
+        return stamina.retry_context(on=backoff, attempts=attempts, timeout=s_max)
 
 
 def refusal_of(request: Request[Any], response: "httpx2.Response", content: bytes) -> SkerryError:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from skerry.clock import Mint
-from skerry.model.errors import Refused, SkerryError, Unavailable
+from skerry.model.errors import Conflict, Refused, SkerryError, Unavailable
 from skerry.sdk.requests import Request, is_repeatable
 
 #: Seconds until a connection stands, and until a byte of an answer comes: a planner's dry run of 10,000 sites takes 5.
@@ -20,6 +20,9 @@ STREAM_SILENCE_S = 45.0
 #: How often one request is tried in all, and for how many seconds.
 ATTEMPTS_MAX = 5
 ATTEMPTS_S_MAX = 45.0
+#: How often one blob is tried in all: cuts of a bad link, or two minutes of somebody else who sends the same layer.
+UPLOAD_ATTEMPTS_MAX = 120
+UPLOAD_WAIT_S = 1.0
 #: First cap of a wait between two tries, and the last.
 WAIT_S_FIRST = 0.2
 WAIT_S_MAX = 5.0
@@ -92,6 +95,15 @@ def keep_quiet() -> None:
     import stamina
 
     stamina.instrumentation.set_on_retry_hooks(())
+
+
+def put_off(error: Conflict) -> Conflict | Unavailable:
+    """Return what makes an upload wait while somebody else sends the same blob; other conflicts as they are."""
+    if error.code not in ("E-UPLOADING", "E-OFFSET"):
+        return error
+    later = Unavailable(error.code, error.detail, hint=error.hint)
+    later.retry_after_s = UPLOAD_WAIT_S
+    return later
 
 
 class Lines:
