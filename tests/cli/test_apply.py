@@ -212,7 +212,7 @@ def test_secrets_are_sealed_to_the_nodes_and_the_signer_and_to_nobody_else(town,
     (file.parent / "pw.txt").write_text("s3cret")
     result = town.run("apply", "-f", file)
     assert "sealed: sealed-pw" in result.err, result
-    sealed = read_secret(town, "sealed-pw")
+    sealed = read_secret(town, "sealed-pw-c5cb63c3")
     nodes = {key_id(sealing(name)) for name in ("oslo", "bergen")}
     assert nodes < set(sealed["boxes"])
     assert len(sealed["boxes"]) == 3
@@ -228,7 +228,7 @@ def test_a_secret_gets_a_new_version_only_with_a_new_value_or_on_demand(town, wr
     (file.parent / "pw.txt").write_text("two")
     assert "sealed: resealed-pw" in town.run("apply", "-f", file).err
     assert "sealed: resealed-pw" in town.run("apply", "-f", file, "--reseal").err
-    assert read_secret(town, "resealed-pw")["number"] == 3
+    assert read_secret(town, "resealed-pw-53f7eee5")["number"] == 3
 
 
 def test_nothing_is_sealed_to_a_record_that_the_registrar_did_not_sign(town, write, tmp_path_factory):

@@ -147,8 +147,8 @@ def test_where_files_are_shown():
         ("{external: true}", "s", SecretNeed(name="s", origin="external")),
         ("{external: true, name: till-key}", "till-key", SecretNeed(name="till-key", origin="external")),
         ("{external: {name: till-key}}", "till-key", SecretNeed(name="till-key", origin="external")),
-        ("{file: ./key}", "app-s", SecretNeed(name="app-s", origin="file", value=b"\x00\xff")),
-        ("{environment: GIVEN}", "app-s", SecretNeed(name="app-s", origin="environment", value=b"v")),
+        ("{file: ./key}", "app-s-7edebfd5", SecretNeed(name="app-s-7edebfd5", origin="file", value=b"\x00\xff")),
+        ("{environment: GIVEN}", "app-s-7edebfd5", SecretNeed(name="app-s-7edebfd5", origin="environment", value=b"v")),
     ],
 )
 def test_secrets_go_beside_the_manifest(secret, use, need):

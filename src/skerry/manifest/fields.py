@@ -238,7 +238,7 @@ _SECRET: dict[str, Field] = {
     "external": _H,
     "file": Field("H", "read at apply and sealed on the client"),
     "labels": Field("T", "nothing: a secret has no labels"),
-    "name": _H,
+    "name": Field("T", "the name of a secret that exists; of others, nothing"),
     "template_driver": Field("R", "secrets are never templates"),
 }
 

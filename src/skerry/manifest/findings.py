@@ -80,7 +80,11 @@ class Findings:
     def deny_grant(self, place: Place, what: str) -> None:
         """Refuse what only a profile could grant; ``default``, the only one that is built, grants nothing."""
         if self.profile == DEFAULT_PROFILE:
-            self.refuse(place, f'profile "{self.profile}" does not grant "{what}"', hint="skerry explain profile")
+            self.refuse(
+                place,
+                f'profile "{self.profile}" does not grant "{what}"',
+                hint="leave it out: no other profile is built yet",
+            )
         else:
             self.note(place, "not-yet", f'whether profile "{self.profile}" grants "{what}" is not known yet')
 

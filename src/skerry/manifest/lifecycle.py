@@ -152,6 +152,8 @@ def read_dependencies(
         required = reading.find(item, "required")
         is_required = required is None or reading.switch(required)
         target = _resolve(reading, item, name, names, off, is_required=is_required)
+        if target is not None and not is_required:
+            reading.findings.note(item, "translated", "it is waited for like one that is required")
         word = reading.find(item, "condition")
         if target is not None and word is not None:
             found.append(Dependency(target, _CONDITIONS[reading.text(word)], item))

@@ -4,6 +4,7 @@
 Two names that would become one are refused.
 """
 
+import hashlib
 import re
 
 from skerry.manifest.findings import Findings
@@ -16,6 +17,12 @@ _FOREIGN = re.compile(r"[^a-z0-9-]+", re.ASCII)
 def to_name(text: str) -> str:
     """Return the nearest name; empty when nothing of ``text`` can stand in one."""
     return _FOREIGN.sub("-", text.lower()).strip("-")[:63].strip("-")
+
+
+def make_name(*words: str) -> str:
+    """Make one name of several words: readable, and with a digest behind that other words do not share."""
+    digest = hashlib.sha256("/".join(words).encode()).hexdigest()[:8]
+    return f"{to_name('-'.join(words))[:54].rstrip('-')}-{digest}"
 
 
 def translate_names(place: Place | None, noun: str, findings: Findings) -> dict[str, str]:

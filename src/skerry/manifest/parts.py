@@ -5,7 +5,7 @@ manifest to be sealed, never into it.
 """
 
 from skerry.manifest.interpolate import read_variable
-from skerry.manifest.names import to_name, translate_names
+from skerry.manifest.names import make_name, translate_names
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
@@ -163,16 +163,13 @@ class Parts:
         if size > SCALAR_BYTES_MAX:
             detail = f"a secret has at most {SCALAR_BYTES_MAX} bytes, this has {size}"
             self._reading.findings.complain(entry, "E-LIMIT", detail, at_key=True)
-        elif need.name in self.needs:
-            detail = f"two secrets of the app would both be called {need.name}"
-            self._reading.findings.complain(entry, "E-CONFLICT", detail, at_key=True)
         else:
             self.secrets[key] = SecretUse(name=need.name)
             self.needs[need.name] = need
             self._reading.findings.note(entry, "translated", f"sealed on the client as secret {need.name}")
 
     def _local_name(self, key: str) -> SecretName:
-        return SecretName(to_name(f"{self._app}-{key}"))
+        return SecretName(make_name(self._app, key))
 
     def _read_variable(self, place: Place) -> str | None:
         name = self._reading.text(place)

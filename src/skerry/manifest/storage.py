@@ -4,12 +4,11 @@ A relative bind of a file becomes a config, read at apply; every other bind woul
 grant. Neighbour: ``parts.py`` keeps what several services share.
 """
 
-import hashlib
 import re
 
 import msgspec
 
-from skerry.manifest.names import to_name
+from skerry.manifest.names import make_name
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.parts import Parts
 from skerry.manifest.reading import Reading
@@ -154,9 +153,7 @@ def _find_volume(reading: Reading, place: Place, asked: _Asked, name: ServiceNam
 
 def _name_unnamed(name: ServiceName, target: str) -> str:
     """Name the volume of a mount without source: by service and target, so that every revision finds it again."""
-    steps = "/".join(filter(None, target.split("/")))
-    whole = f"{name}/{steps}"
-    return f"{to_name(whole)[:54].rstrip('-')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    return make_name(name, *filter(None, target.split("/")))
 
 
 def _take_file(reading: Reading, place: Place, asked: _Asked, parts: Parts) -> FileMount | None:
