@@ -68,11 +68,21 @@ def test_every_word_of_dev_that_a_page_names_exists():
     expect_none(pages.find_missing_words(list_pages(), words))
 
 
-def test_every_command_that_a_page_names_is_built():
+def list_commands() -> dict[str, set[str]]:
+    """Everything that can be typed: nouns with their verbs, commands without."""
     commands = {verb.name: set[str]() for verb in EVERYDAY if verb.built}
-    commands |= {noun.name: {verb.name for verb in noun.verbs if verb.built} for noun in NOUNS if noun.built}
-    assert "add" in commands["site"]
-    expect_none(pages.find_missing_commands(list_pages(), commands))
+    return commands | {noun.name: {verb.name for verb in noun.verbs if verb.built} for noun in NOUNS if noun.built}
+
+
+def test_every_command_that_a_page_names_is_built():
+    assert "add" in list_commands()["site"]
+    expect_none(pages.find_missing_commands(list_pages(), list_commands()))
+
+
+def test_every_command_that_a_hint_names_is_built():
+    hints = [hint for source in read_product() for hint in pages.list_hints(source)]
+    assert len(hints) > 20
+    expect_none(pages.find_missing_commands(hints, list_commands()))
 
 
 def test_every_room_has_its_row_on_the_map():

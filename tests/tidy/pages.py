@@ -109,6 +109,19 @@ def find_missing_commands(pages: Iterable[Source], commands: Mapping[str, set[st
                 yield f"{page.path}:{number}: `{word}` is no command"
 
 
+def list_hints(source: Source) -> Iterator[Source]:
+    """The hints of a source file that are commands, each as a page of its own with the command in backticks."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.keyword) or node.arg != "hint":
+            continue
+        parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
+        words = "".join(
+            part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "NAME" for part in parts
+        )
+        if words.startswith("skerry "):
+            yield Source(f"{source.path}:{node.value.lineno}", f"`{words}`")
+
+
 def find_rooms_without_row(page: Source, rooms: Iterable[str]) -> Iterator[str]:
     """Every room of src/skerry has its row in the table of rooms."""
     for room in sorted(rooms):

@@ -102,3 +102,12 @@ def test_decisions_are_numbered_titled_and_listed():
         "docs/decisions/0003-c.md: the title does not carry the number 0003",
         "docs/decisions/README.md: 0003-c.md is not listed",
     ]
+
+
+def test_hints_that_are_commands_are_found_with_their_place():
+    source = Source("src/skerry/a.py", 'x(hint=f"skerry site gone {name}")\ny(hint="take it out")\nz(hint=other)\n')
+    hints = list(pages.list_hints(source))
+    assert [hint.text for hint in hints] == ["`skerry site gone NAME`"]
+    assert list(pages.find_missing_commands(hints, {"site": {"add"}})) == [
+        "src/skerry/a.py:1:1: `skerry site gone NAME` is no command"
+    ]

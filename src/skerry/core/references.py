@@ -35,7 +35,7 @@ def find_problems(connection: Connection, tenant: TenantName, revision: AppRevis
                     code="E-REFERENCE",
                     detail=f"there is no secret {use.name}",
                     pointer=f"/secrets/{name}",
-                    hint=f"skerry secret set {use.name}",
+                    hint="skerry apply -f MANIFEST, which seals it",
                 )
             )
     return tuple(problems)
