@@ -8,7 +8,7 @@ import http.client
 import statistics
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.namespaces import inside_net
@@ -20,24 +20,37 @@ LATENCIES_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body and duration of one request."""
+    """Status, body, duration and headers of one request; header names are in lower case."""
 
     status: int
     body: bytes
     seconds: float
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def http_get(net: Path, port: int, path: str = "/", *, host: str = "127.0.0.1", timeout_s: float = 5.0) -> Answer:
     """GET from inside the namespace ``net``. Raises OSError or http.client.HTTPException when there is no answer."""
+    return _ask(net, port, "GET", path, None, {}, host, timeout_s)
+
+
+def http_post(net: Path, port: int, path: str, body: bytes, kind: str, *, timeout_s: float = 30.0) -> Answer:
+    """POST ``body`` of content type ``kind`` from inside the namespace ``net``; raises as ``http_get``."""
+    return _ask(net, port, "POST", path, body, {"Content-Type": kind}, "127.0.0.1", timeout_s)
+
+
+def _ask(
+    net: Path, port: int, method: str, path: str, body: bytes | None, extra: dict[str, str], host: str, timeout_s: float
+) -> Answer:
     started = time.monotonic()
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         with inside_net(net):
             connection.connect()
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request(method, path, body, {"Connection": "close", **extra})
         response = connection.getresponse()
-        body = response.read(BODY_BYTES_MAX)
-        return Answer(response.status, body, time.monotonic() - started)
+        content = response.read(BODY_BYTES_MAX)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, content, time.monotonic() - started, headers)
     finally:
         connection.close()
 

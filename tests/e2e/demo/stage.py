@@ -1,0 +1,103 @@
+"""What every demo shows and writes: one line a step while it runs, a table at the end, and the same as JSON."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class StepFailed(Exception):
+    """A step did not show what it promises; the message says what was seen."""
+
+
+class Report:
+    """What one step found, filled in by the step."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.requests_lost = 0
+        self.detail = ""
+
+
+class Stage:
+    """Runs steps and keeps their results."""
+
+    def __init__(self, title: str, *, out: Any = sys.stdout) -> None:
+        self._out = out
+        self.steps: list[dict[str, Any]] = []
+        self._say(f"\n{title}\n")
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+    def note(self, text: str) -> None:
+        """Say something between steps."""
+        self._say(f"    {text}")
+
+    def step(self, name: str, action: Callable[[Report], None]) -> None:
+        """Run one step; a failure is shown, recorded and raised."""
+        report = Report()
+        started = time.monotonic()
+        if self._out.isatty():
+            self._out.write(f"  ... {name}")
+            self._out.flush()
+        try:
+            action(report)
+            ok = True
+        except StepFailed as failure:
+            ok, report.detail = False, str(failure)
+        except BaseException as failure:
+            ok, report.detail = False, f"{type(failure).__name__}: {failure}"
+            self._record(name, ok, started, report)
+            raise
+        self._record(name, ok, started, report)
+        if not ok:
+            raise StepFailed(f"{name}: {report.detail}")
+
+    def _record(self, name: str, ok: bool, started: float, report: Report) -> None:
+        seconds = round(time.monotonic() - started, 1)
+        self.steps.append(
+            {
+                "name": name,
+                "ok": ok,
+                "seconds": seconds,
+                "bytes": report.bytes,
+                "requests_lost": report.requests_lost,
+                "detail": report.detail,
+            }
+        )
+        mark = "ok " if ok else "NO "
+        tail = f" - {report.detail}" if report.detail else ""
+        start = "\r" if self._out.isatty() else ""
+        self._say(f"{start}  {mark} {name}  ({seconds} s){tail}")
+
+    def table(self) -> None:
+        """Print all steps as a table."""
+        width = max((len(step["name"]) for step in self.steps), default=4)
+        self._say("")
+        self._say(f"  {'step'.ljust(width)}      seconds   bytes on the link   requests lost")
+        for step in self.steps:
+            mark = "ok" if step["ok"] else "NO"
+            self._say(
+                f"  {step['name'].ljust(width)}  {mark}  {step['seconds']:>8}   {step['bytes']:>17,}"
+                f"   {step['requests_lost']:>13}"
+            )
+        self._say("")
+
+    def write(self, path: Path | None) -> None:
+        """Write the results as JSON where asked."""
+        if path is not None:
+            path.write_text(json.dumps({"steps": self.steps}, indent=2) + "\n")
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return the parser that every demo begins with."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--unattended", action="store_true", help="ask nothing, stop at the first step that fails")
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, and say how to look")
+    parser.add_argument("--interactive", action="store_true", help="choose the sabotage yourself")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the steps as JSON")
+    return parser
