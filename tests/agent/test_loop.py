@@ -13,16 +13,28 @@ from skerry.agent.loop import Reconciler
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
-from skerry.model.app import HealthCheck, ImageRef
+from skerry.model.app import HealthCheck, ImageRef, Restart
 from skerry.model.ids import Digest, NodeName
 from skerry.model.observed import InstanceFact, decode_fact
 from skerry.plan.history import History
 from skerry.plan.site import HeldSite
 from skerry.safe.db import Db, plain
-from skerry.safe.sqlite import open_memory
+from skerry.safe.errors import StoreFull
+from skerry.safe.sqlite import Connection, open_memory
 from skerry.sim.disk import MemoryDisk
 from skerry.sim.loop import SimClock, SimLoop, run_virtual
 from skerry.sim.machines import FakeDriver, FakeMachine
+
+
+class TightDb(Db[Connection]):
+    """A journal on a disk that can be full."""
+
+    full = False
+
+    async def run(self, job, *, soon: bool = False):
+        if self.full:
+            raise StoreFull("No room to write journal.db.")
+        return await super().run(job, soon=soon)
 
 
 class Site:
@@ -36,7 +48,7 @@ class Site:
         self.tasks = Tasks()
         self.images = ImagesDriver(MemoryDisk().root, self.shelf)
         self.driver = FakeDriver(self.machine, self.clock, lambda image: sum(map(len, self.images.read_archive(image))))
-        self.db = Db(open_memory(journal.OPTIONS), plain, group_s=0, inline=True)
+        self.db = TightDb(open_memory(journal.OPTIONS), plain, group_s=0, inline=True)
         self.start()
 
     def start(self) -> None:
@@ -69,6 +81,9 @@ class Site:
             if self.held is not None and self.reconciler.plan.settled and self.reconciler.passes > 2:
                 return
         raise AssertionError(f"not settled: {self.reconciler.plan}")
+
+    def events(self) -> list[str]:
+        return [event.type for event in journal.read_outbox(self.db.file.connection, 0, 10_000)]
 
     def wish(self, **services: ImageRef) -> None:
         app = scenery.revision(
@@ -220,3 +235,79 @@ def test_an_image_of_another_size_than_signed_is_refused(size: int):
         assert site.machine.running() == []
 
     lied()
+
+
+def job_wish(site: Site, image: ImageRef, policy: str = "no") -> None:
+    web = msgspec.structs.replace(scenery.service(), image=image, restart=Restart(policy=policy))
+    app = scenery.revision(web=web)
+    site.held = scenery.hold(app, scenery.assign(app, "web"))
+
+
+@virtually
+async def test_a_job_of_an_app_that_was_deleted_and_came_again_runs_again(site: Site):
+    image = site.shelf.add_image("web:1")
+    job_wish(site, image)
+    await site.settle()
+    site.machine.crash("default/shop/web/0", 0)
+    await site.settle()
+    units = site.held.units
+    site.held = msgspec.structs.replace(site.held, units={})
+    await site.settle()
+    assert journal.read_all(site.db.file.connection).kept.ended == {}
+    site.held = msgspec.structs.replace(site.held, units=units)
+    await site.settle()
+    assert site.machine.running() == ["default/shop/web/0"]
+
+
+@virtually
+async def test_a_full_disk_neither_ends_the_agent_nor_what_is_always_started(site: Site):
+    image = site.shelf.add_image("web:1")
+    job_wish(site, image, "always")
+    await site.settle()
+    site.db.full = True
+    site.machine.crash("default/shop/web/0")
+    site.reconciler.nudge()
+    await site.clock.sleep_until(site.clock.boot_us() + 10 * SECOND_US)
+    assert site.tasks.failed == []
+    assert site.machine.running() == ["default/shop/web/0"]
+    before = site.events()
+    site.db.full = False
+    site.reconciler.nudge()
+    await site.clock.sleep_until(site.clock.boot_us() + 10 * SECOND_US)
+    assert "instance.restarting" in site.events()[len(before) :]
+
+
+@virtually
+async def test_an_image_that_nothing_needs_any_more_is_not_fetched_on(site: Site):
+    image = site.shelf.add_image("web:1")
+    site.shelf.silent = True
+    site.wish(web=image)
+    await site.clock.sleep_until(site.clock.boot_us() + 5 * SECOND_US)
+    fetching = f"action fetch/{image.digest}"
+    assert fetching in {task.get_name() for task in asyncio.all_tasks()}
+    site.held = msgspec.structs.replace(site.held, units={})
+    await site.settle()
+    assert fetching not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+@virtually
+async def test_a_planner_that_breaks_on_no_single_unit_leaves_the_agent_up(site: Site):
+    site.wish(web=site.shelf.add_image("web:1"))
+    await site.settle()
+    bad = msgspec.structs.replace(site.reconciler.history.kept, uid_ranges=None)
+    site.reconciler.history = msgspec.structs.replace(site.reconciler.history, kept=bad)
+    site.reconciler.nudge()
+    await site.clock.sleep_until(site.clock.boot_us() + 5 * SECOND_US)
+    assert site.tasks.failed == []
+    assert [wait.subject for wait in site.reconciler.plan.waits] == ["planner"]
+    assert site.machine.running() == ["default/shop/web/0"]
+
+
+@virtually
+async def test_a_new_process_does_not_tell_again_what_was_told(site: Site):
+    site.wish(web=site.shelf.add_image("web:1"))
+    await site.settle()
+    told = site.events()
+    await site.kill_and_restart()
+    await site.settle()
+    assert [kind for kind in site.events()[len(told) :] if kind == "volume.seen"] == []

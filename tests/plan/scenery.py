@@ -130,7 +130,10 @@ class World:
         plan = plan_site(self.held, self.observed, self.history, self.now)
         kept = self.history.kept
         kept = msgspec.structs.replace(
-            kept, uid_ranges={**kept.uid_ranges, **plan.uid_ranges}, ended={**kept.ended, **plan.ended}
+            kept,
+            uid_ranges={**kept.uid_ranges, **plan.uid_ranges},
+            started={name: start for name, start in kept.started.items() if name not in plan.forget_starts},
+            ended={**kept.ended, **plan.ended},
         )
         self.history = msgspec.structs.replace(self.history, kept=kept)
         return plan

@@ -210,11 +210,7 @@ class Agent:
 
     async def _note_security(self, kind: str, message: str) -> None:
         draft = journal.Draft(time_us=self._clock.wall_us(), type=kind, klass="security", message=message)
-        await self._append(draft)
-
-    async def _append(self, *drafts: journal.Draft) -> None:
-        await self._db.run(lambda connection: journal.append_events(connection, drafts))
-        self._changed.set()
+        await self.reconciler.tell(draft)
 
     # --- the session's desk ------------------------------------------------------------------------------------------
 

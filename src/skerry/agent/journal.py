@@ -78,7 +78,8 @@ def _first_schema(connection: Connection) -> None:
         "CREATE TABLE object (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE floor (line TEXT PRIMARY KEY, number INTEGER NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE uid_range (tenant TEXT PRIMARY KEY, start INTEGER NOT NULL UNIQUE) WITHOUT ROWID",
-        "CREATE TABLE started (instance TEXT PRIMARY KEY, spec TEXT NOT NULL, boot TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE started (instance TEXT PRIMARY KEY, spec TEXT NOT NULL, boot TEXT NOT NULL,"
+        " before_us INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE ended (instance TEXT PRIMARY KEY, spec TEXT NOT NULL, exit_code INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE tombstone (digest TEXT PRIMARY KEY, accepted_us INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, class TEXT NOT NULL, event BLOB NOT NULL,"
@@ -115,7 +116,7 @@ def read_all(connection: Connection) -> Remembered:
     """Read the whole journal."""
     identity = _read_meta(connection, "identity")
     counters = _read_meta(connection, "counters")
-    started = connection.execute("SELECT instance, spec, boot FROM started")
+    started = connection.execute("SELECT instance, spec, boot, before_us FROM started")
     ended = connection.execute("SELECT instance, spec, exit_code FROM ended")
     return Remembered(
         identity=None if identity is None else msgspec.msgpack.decode(identity, type=Identity),
@@ -132,7 +133,7 @@ def read_all(connection: Connection) -> Remembered:
         },
         kept=Kept(
             uid_ranges={TenantName(t): start for t, start in connection.execute("SELECT tenant, start FROM uid_range")},
-            started={InstanceId(name): Started(Digest(spec), boot) for name, spec, boot in started},
+            started={InstanceId(name): Started(Digest(spec), boot, before) for name, spec, boot, before in started},
             ended={InstanceId(name): Ended(Digest(spec), code) for name, spec, code in ended},
             tombstones={
                 Digest(digest): accepted
@@ -224,8 +225,8 @@ def record_uid_ranges(connection: Connection, ranges: Mapping[TenantName, int]) 
 def record_started(connection: Connection, instance: InstanceId, started: Started) -> None:
     """Record that an instance is about to be started in this boot; an earlier end is void."""
     connection.execute(
-        "INSERT OR REPLACE INTO started (instance, spec, boot) VALUES (?, ?, ?)",
-        (instance, started.spec, started.boot),
+        "INSERT OR REPLACE INTO started (instance, spec, boot, before_us) VALUES (?, ?, ?, ?)",
+        (instance, started.spec, started.boot, started.before_us),
     )
     connection.execute("DELETE FROM ended WHERE instance = ?", (instance,))
 
@@ -237,6 +238,11 @@ def record_ended(connection: Connection, ended: Mapping[InstanceId, Ended]) -> N
             "INSERT OR REPLACE INTO ended (instance, spec, exit_code) VALUES (?, ?, ?)",
             (instance, end.spec, end.exit_code),
         )
+
+
+def forget_starts(connection: Connection, instances: Iterable[InstanceId]) -> None:
+    """Forget the starts of instances that are stopped by order: their end is not their own."""
+    connection.executemany("DELETE FROM started WHERE instance = ?", [(instance,) for instance in sorted(instances)])
 
 
 def forget_instances(connection: Connection, present: Iterable[InstanceId]) -> None:

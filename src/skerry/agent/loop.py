@@ -19,6 +19,7 @@ from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import InstanceId, UnitId
 from skerry.model.observed import (
     Fact,
+    ImageFact,
     InstanceFact,
     NodeFact,
     NodeSeen,
@@ -30,8 +31,20 @@ from skerry.model.observed import (
     encode_fact,
     fact_key,
 )
-from skerry.plan.actions import FETCH_LANE, Action, DeleteVolume, FetchImage, Outcome, StartContainer, lane
-from skerry.plan.history import Ended, History, Started, note_observed, note_outcome
+from skerry.plan.actions import (
+    FETCH_LANE,
+    Action,
+    CheckHealth,
+    DeleteVolume,
+    FetchImage,
+    Outcome,
+    StartContainer,
+    StopContainer,
+    failed,
+    lane,
+)
+from skerry.plan.history import Ended, History, Started, forget_runs, note_observed, note_outcome
+from skerry.plan.report import Wait
 from skerry.plan.site import HeldSite, Now, SitePlan, plan_site
 from skerry.safe.db import Db
 from skerry.safe.errors import StoreFull
@@ -41,10 +54,16 @@ from skerry.safe.sqlite import Connection
 RESYNC_US = 30_000_000
 #: Passes closer together than this are one: a burst of changes costs one look.
 SETTLE_US = 50_000
-#: Actions under way at once; starting more does not make two cores faster.
-ACTIONS_MAX = 4
-#: Images under way at once, besides: a second one uses the gaps that the first one leaves.
-FETCHES_MAX = 2
+#: Actions of one kind under way at once. What waits for something else (the link, an instance that takes its grace to
+#: stop, a health command that hangs) never takes the place of what works without.
+ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
+#: Events that wait in memory while the disk is full; the oldest ordinary ones go first.
+UNTOLD_MAX = 500
+#: A planner that breaks on no single unit is tried again after this.
+BROKEN_US = 60_000_000
+
+
+_NO_NEWS = ("volume.seen", "instance.ready", "instance.done")
 
 
 class Trust(Protocol):
@@ -80,7 +99,8 @@ class Reconciler:
         self._agent_version = agent_version
         self._on_changed = on_changed
         self._nudge = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._untold: list[journal.Draft] = []
         self._crashes: dict[UnitId, int] = {}
         self.history = history
         #: The last plan, for ``skerry agent status``.
@@ -118,14 +138,16 @@ class Reconciler:
         held = self._read_held()
         if held is None:
             return
+        # What is under way while we look may end while we look: of these lanes nothing is concluded from this look.
+        busy = frozenset(self._busy)
         observed = await self._performer.observe()
         if not observed.unavailable:
             self.observed = observed
         now = Now(self._clock.boot_us(), self._trust.trust_us())
-        self.history = note_observed(self.history, observed, now.boot_us)
-        plan = self._plan(held, observed, now)
+        self.history = note_observed(self.history, observed, now.boot_us, busy)
+        plan = self._plan(held, observed, now, busy)
         try:
-            await self._record_plan(held, plan)
+            await self._record_plan(held, plan, observed)
         except StoreFull:
             # What could not be remembered is not relied upon: actions wait, what runs goes on (faults.md D1).
             plan = msgspec.structs.replace(plan, actions=(), wake_us=now.boot_us + 5_000_000)
@@ -133,31 +155,39 @@ class Reconciler:
         await self._report(held, plan, observed)
         for action in plan.actions:
             name = lane(action)
-            if name not in self._busy and self._has_room(action):
-                self._busy[name] = self._tasks.start(f"action {name}", self._do(name, action))
+            kind = _kind(action)
+            if name not in busy and name not in self._busy and self._count(kind) < ACTIONS_MAX[kind]:
+                self._busy[name] = (kind, self._tasks.start(f"action {name}", self._do(name, action)))
+        if not observed.unavailable:
+            self._stop_fetches({f"{FETCH_LANE}{fact.digest}" for fact in plan.facts if isinstance(fact, ImageFact)})
         self.passes += 1
 
-    def _has_room(self, action: Action) -> bool:
-        """Images come over the link and may wait for it for days: they never take the place of what works without."""
-        fetching = sum(name.startswith(FETCH_LANE) for name in self._busy)
-        if isinstance(action, FetchImage):
-            return fetching < FETCHES_MAX
-        return len(self._busy) - fetching < ACTIONS_MAX
+    def _count(self, kind: str) -> int:
+        return sum(kind == busy for busy, _ in self._busy.values())
 
-    def _plan(self, held: HeldSite, observed: Observation, now: Now) -> SitePlan:
+    def _stop_fetches(self, wanted: set[str]) -> None:
+        """End the fetching of images that nothing needs any more: it holds a place and the link, maybe for days."""
+        for name, (kind, task) in self._busy.items():
+            if kind == "fetch" and name not in wanted:
+                task.cancel()
+
+    def _plan(self, held: HeldSite, observed: Observation, now: Now, busy: frozenset[str]) -> SitePlan:
         """Plan; when a unit makes the planner break, plan without it and quarantine it after some tries (R6)."""
         held = self._without_quarantined(held)
         try:
-            return plan_site(held, observed, self.history, now)
+            return plan_site(held, observed, self.history, now, busy)
         except Exception as error:
-            culprits = [name for name in sorted(held.units) if not self._plans(held, name, observed, now)]
-            if not culprits:
-                raise
-            for name in culprits:
-                self._crashes[name] = self._crashes.get(name, 0) + 1
             reason = f"the planner breaks on it: {type(error).__name__}"
-            refused = {**held.refused, **dict.fromkeys(culprits, ("E-POISON", reason))}
-            return plan_site(msgspec.structs.replace(held, refused=refused), observed, self.history, now)
+        culprits = [name for name in sorted(held.units) if not self._plans(held, name, observed, now)]
+        for name in culprits:
+            self._crashes[name] = self._crashes.get(name, 0) + 1
+        refused = {**held.refused, **dict.fromkeys(culprits, ("E-POISON", reason))}
+        try:
+            return plan_site(msgspec.structs.replace(held, refused=refused), observed, self.history, now, busy)
+        except Exception as error:
+            # No unit alone is to blame. What runs goes on, and the link stays up, over which the cure comes.
+            wait = Wait(subject="planner", reason=f"the planner broke: {type(error).__name__}: {error}")
+            return SitePlan(waits=(wait,), facts=self._last_facts(), wake_us=now.boot_us + BROKEN_US)
 
     def _plans(self, held: HeldSite, name: UnitId, observed: Observation, now: Now) -> bool:
         alone = msgspec.structs.replace(held, units={name: held.units[name]})
@@ -180,21 +210,27 @@ class Reconciler:
         for name in changed:
             self._crashes.pop(name, None)
 
-    async def _record_plan(self, held: HeldSite, plan: SitePlan) -> None:
+    async def _record_plan(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
         """Journal what later actions rely on, before any of them is started."""
+        wanted = {assignment_instance(unit) for unit in held.units.values() if isinstance(unit, Assignment)}
+        if not observed.unavailable:
+            here = wanted | {seen.instance for seen in observed.containers}
+            self.history = forget_runs(self.history, frozenset(here))
         fresh: dict[InstanceId, Ended] = {
             name: end for name, end in plan.ended.items() if self.history.kept.ended.get(name) != end
         }
-        wanted = {assignment_instance(unit) for unit in held.units.values() if isinstance(unit, Assignment)}
-        stale = (self.history.kept.started.keys() | self.history.kept.ended.keys()) - wanted - self.history.runs.keys()
-        if not (fresh or plan.uid_ranges or stale):
+        present = wanted | self.history.runs.keys()
+        stale = (self.history.kept.started.keys() | self.history.kept.ended.keys()) - present
+        void = plan.forget_starts | stale
+        if not (fresh or plan.uid_ranges or void):
             return
 
         def record(connection: Connection) -> None:
             journal.record_uid_ranges(connection, plan.uid_ranges)
             journal.record_ended(connection, fresh)
+            journal.forget_starts(connection, plan.forget_starts)
             if stale:
-                journal.forget_instances(connection, wanted | self.history.runs.keys())
+                journal.forget_instances(connection, present)
 
         await self._db.run(record, soon=True)
         kept = self.history.kept
@@ -203,7 +239,7 @@ class Reconciler:
             kept=msgspec.structs.replace(
                 kept,
                 uid_ranges={**kept.uid_ranges, **plan.uid_ranges},
-                started={name: start for name, start in kept.started.items() if name not in stale},
+                started={name: start for name, start in kept.started.items() if name not in void},
                 ended={name: end for name, end in {**kept.ended, **fresh}.items() if name not in stale},
             ),
         )
@@ -211,20 +247,32 @@ class Reconciler:
     async def _do(self, name: str, action: Action) -> None:
         """Perform one action and take in what came of it."""
         try:
-            if isinstance(action, StartContainer):
-                await self._record_start(action)
-            outcome = await self._performer.perform(action)
+            outcome = await self._perform(action)
             self.history = note_outcome(self.history, action, outcome, self._clock.boot_us())
             await self._tell(action, outcome)
-        except StoreFull:
-            return
         finally:
             del self._busy[name]
             self._nudge.set()
 
+    async def _perform(self, action: Action) -> Outcome:
+        if isinstance(action, StartContainer):
+            try:
+                await self._record_start(action)
+            except StoreFull as full:
+                if action.spec.restart.policy not in ("always", "unless-stopped"):
+                    return failed("E-DISK-FULL", f"its start could not be remembered: {full.detail}")
+                # Nothing is concluded from the start of one that is always started again: it need not wait for room.
+        return await self._performer.perform(action)
+
     async def _record_start(self, action: StartContainer) -> None:
         """Remember the start before it happens, so that an end in this boot is known as the instance's own."""
-        started = Started(action.spec_digest, self.history.boot)
+        kept = self.history.kept
+        known = kept.started.get(action.instance)
+        same = known is not None and (known.spec, known.boot) == (action.spec_digest, self.history.boot)
+        if same and action.instance not in kept.ended:
+            return
+        before = (seen.started_us for seen in self.observed.containers if seen.container == action.container)
+        started = Started(action.spec_digest, self.history.boot, next(before, 0))
         await self._db.run(lambda connection: journal.record_started(connection, action.instance, started), soon=True)
         kept = self.history.kept
         ended = {name: end for name, end in kept.ended.items() if name != action.instance}
@@ -257,8 +305,22 @@ class Reconciler:
                     data={"code": outcome.code},
                 )
         if draft is not None:
-            told = draft
-            await self._db.run(lambda connection: journal.append_events(connection, [told]))
+            await self.tell(draft)
+
+    async def tell(self, *drafts: journal.Draft) -> None:
+        """Put events into the outbox; those for which the disk has no room wait in memory for the next call."""
+        telling = [*self._untold, *drafts]
+        self._untold = []
+        if not telling:
+            return
+        try:
+            await self._db.run(lambda connection: journal.append_events(connection, telling))
+        except StoreFull:
+            waiting = [*telling, *self._untold]
+            excess = len(waiting) - UNTOLD_MAX
+            doomed = [draft for draft in waiting if draft.klass == "event"][: max(excess, 0)]
+            self._untold = [draft for draft in waiting if draft not in doomed]
+        else:
             self._on_changed()
 
     async def _report(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
@@ -281,16 +343,33 @@ class Reconciler:
             if previous.get(fact_key(fact)) != self.facts[fact_key(fact)]
             for draft in _describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
         ]
-        if drafts:
-            await self._db.run(lambda connection: journal.append_events(connection, drafts))
-        if drafts or previous != self.facts:
+        if not previous:
+            # A new process does not know what was told before: what is as it should be is no news.
+            drafts = [draft for draft in drafts if draft.type not in _NO_NEWS]
+        await self.tell(*drafts)
+        if previous != self.facts:
             self._on_changed()
 
     def _keep_unseen(self, facts: list[Fact]) -> list[Fact]:
         """While the runtime cannot be read, what was seen last stays reported: not seen is not gone."""
-        seen = {key: decode_fact(body) for key, body in self.facts.items()}
-        kept = {key: fact for key, fact in seen.items() if not isinstance(fact, SiteFact | UnitFact)}
+        kept = {fact_key(fact): fact for fact in self._last_facts()}
         return [*kept.values(), *(fact for fact in facts if fact_key(fact) not in kept)]
+
+    def _last_facts(self) -> tuple[Fact, ...]:
+        seen = (decode_fact(body) for body in self.facts.values())
+        return tuple(fact for fact in seen if not isinstance(fact, SiteFact | UnitFact))
+
+
+def _kind(action: Action) -> str:
+    match action:
+        case FetchImage():
+            return "fetch"
+        case StopContainer():
+            return "stop"
+        case CheckHealth():
+            return "health"
+        case _:
+            return "work"
 
 
 def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:

@@ -99,6 +99,8 @@ CRASHES_BEFORE_QUARANTINE = 3
 RESTART_DELAY_US_MIN = 500_000
 RESTART_DELAY_US_MAX = 300_000_000
 RESTART_RESET_US = 600_000_000
+#: Shortest time between two health checks of an instance: each is a process of its own and a look at the node.
+HEALTH_INTERVAL_US_MIN = 1_000_000
 
 #: Bytes of an HTTP head on the link port, request or response: an upgrade has 300, a proxy's answer seldom 2,000.
 LINK_HEAD_BYTES_MAX = 16 * 1024

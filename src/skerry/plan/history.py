@@ -10,15 +10,20 @@ import msgspec
 from skerry.model import limits
 from skerry.model.ids import Digest, InstanceId, TenantName
 from skerry.model.observed import ContainerSeen, Health, Observation
-from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, lane
+from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, instance_lane, lane
 from skerry.plan.pace import start_delay_us
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The last start of an instance: of which specification, in which boot of the machine."""
+    """The last start of an instance: of which specification, in which boot of the machine.
+
+    Written before the start happens, so it proves none by itself: ``before_us`` is what the runtime gave as the
+    container's latest start until then (a mark to compare with, no time), 0 when it had none.
+    """
 
     spec: Digest
     boot: str
+    before_us: int = 0
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -76,13 +81,18 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     troubles: dict[str, Trouble] = {}
 
 
-def note_observed(history: History, observed: Observation, now_us: int) -> History:
-    """Take in one look at the containers: who came up, who went down by itself."""
+def note_observed(history: History, observed: Observation, now_us: int, busy: frozenset[str] = frozenset()) -> History:
+    """Take in one look at the containers: who came up, who went down by itself.
+
+    Lanes in ``busy`` had an action under way during the look: what it shows of them may be older than their outcome.
+    """
     if observed.unavailable:
         return history
     runs = dict(history.runs)
     here = {seen.container for seen in observed.containers}
     for seen in observed.containers:
+        if instance_lane(seen.instance) in busy:
+            continue
         before = runs.get(seen.instance)
         twin = before is not None and before.spec == seen.spec and before.container != seen.container
         if twin and before is not None and before.container in here:
@@ -92,9 +102,20 @@ def note_observed(history: History, observed: Observation, now_us: int) -> Histo
         runs[seen.instance] = _advance(before, seen, now_us)
     present = {seen.instance for seen in observed.containers}
     for instance, run in list(runs.items()):
-        if instance not in present and run.running:
+        if instance not in present and run.running and instance_lane(instance) not in busy:
             runs[instance] = msgspec.structs.replace(run, running=False, container="", health="none")
-    return msgspec.structs.replace(history, runs=runs)
+    troubles = {
+        name: trouble
+        for name, trouble in history.troubles.items()
+        if now_us - trouble.not_before_us < limits.RESTART_RESET_US
+    }
+    return msgspec.structs.replace(history, runs=runs, troubles=troubles)
+
+
+def forget_runs(history: History, present: frozenset[InstanceId]) -> History:
+    """Drop what is known of instances that are neither wanted nor seen any more."""
+    runs = {name: run for name, run in history.runs.items() if name in present}
+    return history if len(runs) == len(history.runs) else msgspec.structs.replace(history, runs=runs)
 
 
 def _advance(before: Run | None, seen: ContainerSeen, now_us: int) -> Run:
@@ -139,13 +160,27 @@ def note_outcome(history: History, action: Action, outcome: Outcome, now_us: int
         case CheckHealth():
             return _note_health(history, action, outcome, now_us)
         case StartContainer() if outcome.ok:
-            run = history.runs.get(action.instance)
-            if run is None or run.spec != action.spec_digest or run.failures == 0:
-                return history
-            runs = {**history.runs, action.instance: msgspec.structs.replace(run, restarts=run.restarts + 1)}
-            return msgspec.structs.replace(history, runs=runs)
+            return _note_start(history, action, now_us)
         case _:
             return history
+
+
+def _note_start(history: History, action: StartContainer, now_us: int) -> History:
+    """It ran, if only for a moment: an end before the next look is a failure too, with its back-off."""
+    run = history.runs.get(action.instance)
+    if run is None or run.spec != action.spec_digest:
+        run = Run(spec=action.spec_digest)
+    run = msgspec.structs.replace(
+        run,
+        container=action.container,
+        running=True,
+        since_us=now_us,
+        restarts=run.restarts + (1 if run.failures else 0),
+        health="none",
+        health_failures=0,
+        next_check_us=0,
+    )
+    return msgspec.structs.replace(history, runs={**history.runs, action.instance: run})
 
 
 def _note_health(history: History, action: CheckHealth, outcome: Outcome, now_us: int) -> History:
@@ -154,7 +189,12 @@ def _note_health(history: History, action: CheckHealth, outcome: Outcome, now_us
         return history
     in_start_period = now_us - run.since_us < action.check.start_period_us
     interval = action.check.start_interval_us if in_start_period else action.check.interval_us
-    if outcome.ok and outcome.healthy:
+    interval = max(interval, limits.HEALTH_INTERVAL_US_MIN)
+    if not outcome.ok:
+        # The runtime could not run the check: that says nothing about the instance.
+        run = msgspec.structs.replace(run, next_check_us=now_us + interval)
+        return msgspec.structs.replace(history, runs={**history.runs, action.instance: run})
+    if outcome.healthy:
         health: Health = "healthy"
         count = 0
     elif in_start_period and run.health != "healthy":

@@ -61,6 +61,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     now_us: int
     node: NodeName
+    #: The node's firewall table is in force for all networks that are here.
+    guarded: bool = True
+    #: An action on this instance was under way during the look: what it shows may be older than that.
+    busy: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
     waits: tuple[Wait, ...] = ()
     ended: dict[InstanceId, Ended] = {}
+    #: The start that is remembered is to be forgotten: its coming end is not the instance's own.
+    forget_start: bool = False
     wake_us: int = 0
 
 
@@ -116,10 +122,12 @@ def _choose_current(
 
 
 def _hold(wanted: Wanted, scene: Scene) -> Step:
-    for seen in scene.containers:
-        if seen.state in _LIVE:
-            return _step(wanted, scene, "held", "the app is paused", actions=(_stop(seen, wanted),))
-    return _step(wanted, scene, "held", "the app is paused")
+    instance = wanted.derived.spec.id
+    kept = scene.history.kept
+    actions = next(((_stop(seen, wanted),) for seen in scene.containers if seen.state in _LIVE), ())
+    step = _step(wanted, scene, "held", "the app is paused", actions=actions)
+    # Resumed, it starts again whatever its restart policy says, unless it had ended by itself before.
+    return msgspec.structs.replace(step, forget_start=instance in kept.started and instance not in kept.ended)
 
 
 def _make(wanted: Wanted, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
@@ -140,6 +148,10 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
     run = history.runs.get(instance)
     started = history.kept.started.get(instance)
     this_boot = started is not None and started.spec == current.spec and started.boot == history.boot
+    if started is not None and started.before_us and started.before_us == current.started_us:
+        this_boot = False  # the agent died between remembering the start and making it
+    if scene.busy:
+        return _step(wanted, scene, "restarting" if this_boot else "starting", "")
     ended = history.kept.ended.get(instance)
     if ended is not None and ended.spec != current.spec:
         ended = None
@@ -152,10 +164,10 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         )
         return _step(wanted, scene, phase, reason, actions=_clear(others, wanted), ended={instance: ended})
     live = next((seen for seen in others if seen.state in _LIVE), None)
-    if not this_boot:
-        unready = _lacking(wanted, scene, existing=True) or _unready_dependency(wanted, scene)
-        if unready:
-            return _step(wanted, scene, "waiting", unready, waits=(Wait(subject=instance, reason=unready),))
+    # Before each start: a volume's disk may have gone or been swapped while the instance ran (faults.md D12).
+    unready = _lacking(wanted, scene, existing=True) or ("" if this_boot else _unready_dependency(wanted, scene))
+    if unready:
+        return _step(wanted, scene, "waiting", unready, waits=(Wait(subject=instance, reason=unready),))
     if live is not None:
         return _step(wanted, scene, "starting", "its previous version is stopping", actions=(_stop(live, wanted),))
     if run is not None and run.spec == current.spec and run.not_before_us > scene.now_us:
@@ -217,6 +229,8 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
     for mount in spec.mounts:
         if mount.kind == "volume" and volume_id(spec.tenant, spec.app, mount.source) not in scene.volumes:
             return f"its volume {mount.source} is not usable yet"
+    if existing and spec.networks and not scene.guarded:
+        return "the node's firewall is not in force yet"
     return ""
 
 

@@ -44,6 +44,7 @@ from skerry.plan.actions import (
     RemoveImage,
     RemoveNetwork,
     StopContainer,
+    instance_lane,
     lane,
 )
 from skerry.plan.derive import Derived, Underivable, derive_instance, site_unmet
@@ -55,6 +56,8 @@ UID_FIRST = 200_000
 UID_COUNT = 65_536
 #: Bytes of disk that images never use, so that journal, logs and volumes go on when the disk fills (I15).
 DISK_RESERVE_BYTES = 512 * 1024 * 1024
+#: A runtime that does not answer is asked again this soon.
+UNAVAILABLE_US = 5_000_000
 
 
 _ON_ITS_WAY = ("waiting", "starting", "restarting")
@@ -95,6 +98,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     uid_ranges: dict[TenantName, int] = {}
     #: Instances found to have ended for good: to be journaled.
     ended: dict[InstanceId, Ended] = {}
+    #: Instances whose remembered start is void, to be journaled: it is stopped now by order, not by its own end.
+    forget_starts: frozenset[InstanceId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0
 
@@ -142,20 +147,27 @@ class _Draft:
             self.wake_us = at_us
 
 
-def plan_site(held: HeldSite, observed: Observation, history: History, now: Now) -> SitePlan:
-    """Plan one node. ``observed`` is the merged observation of all its drivers."""
+def plan_site(
+    held: HeldSite, observed: Observation, history: History, now: Now, busy: frozenset[str] = frozenset()
+) -> SitePlan:
+    """Plan one node. ``observed`` is the merged observation of all its drivers.
+
+    ``busy`` are the lanes in which an action was under way during the look.
+    """
     draft = _Draft(history, now)
     if observed.unavailable:
-        draft.wait("runtime", observed.unavailable)
-        return SitePlan(waits=tuple(draft.waits), facts=tuple(_unseen_facts(held, observed.unavailable)))
+        draft.wait("runtime", observed.unavailable, now.boot_us + UNAVAILABLE_US)
+        facts = _unseen_facts(held, observed.unavailable)
+        return SitePlan(waits=tuple(draft.waits), facts=tuple(facts), wake_us=draft.wake_us)
     wanted, refused = derive_wanted(held)
     uid_ranges = _allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
     have_images = _plan_images(draft, held, wanted, observed)
     networks = _plan_networks(draft, wanted, observed)
     usable_volumes = _plan_volumes(draft, wanted, observed, uids)
-    _plan_rules(draft, observed)
+    guarded = _plan_rules(draft, wanted, observed)
     ended: dict[InstanceId, Ended] = {}
+    forget_starts: set[InstanceId] = set()
     for instance in sorted(wanted):
         scene = instances.Scene(
             wanted=wanted,
@@ -168,6 +180,8 @@ def plan_site(held: HeldSite, observed: Observation, history: History, now: Now)
             history=history,
             now_us=now.boot_us,
             node=held.node,
+            guarded=guarded,
+            busy=instance_lane(instance) in busy,
         )
         step = instances.plan_instance(instance, scene)
         for action in step.actions:
@@ -177,6 +191,8 @@ def plan_site(held: HeldSite, observed: Observation, history: History, now: Now)
         draft.wake(step.wake_us)
         draft.facts.append(step.fact)
         ended.update(step.ended)
+        if step.forget_start:
+            forget_starts.add(instance)
     _plan_withdrawn(draft, held, wanted, refused, observed)
     _plan_tombstones(draft, held, wanted, observed)
     _plan_eviction(draft, held, wanted, observed)
@@ -188,6 +204,7 @@ def plan_site(held: HeldSite, observed: Observation, history: History, now: Now)
         facts=tuple(draft.facts),
         uid_ranges=uid_ranges,
         ended=ended,
+        forget_starts=frozenset(forget_starts),
         wake_us=draft.wake_us,
     )
 
@@ -224,19 +241,31 @@ def _allocate_uids(
     wanted: dict[InstanceId, instances.Wanted], observed: Observation, history: History
 ) -> dict[TenantName, int]:
     """Give each new tenant a range that no tenant and no volume on disk holds (I27)."""
-    taken = set(history.kept.uid_ranges.values()) | {volume.uid_start for volume in observed.volumes}
+    given = set(history.kept.uid_ranges.values())
+    taken = given | {volume.uid_start for volume in observed.volumes}
     fresh: dict[TenantName, int] = {}
     for tenant in sorted({item.derived.spec.tenant for item in wanted.values()} - set(history.kept.uid_ranges)):
         # A lost journal: the tenant's own volumes still say which range is its.
         own = sorted(
-            {volume.uid_start for volume in observed.volumes if volume.tenant == tenant and not volume.strange}
+            {
+                volume.uid_start
+                for volume in observed.volumes
+                if volume.tenant == tenant and not volume.strange and volume.uid_start >= UID_FIRST
+            }
         )
+        # One that another tenant has by now is lost to it: its volume is then not mounted, and a person must decide.
+        own = [start for start in own if not _overlaps(start, given)]
         start = own[0] if own else UID_FIRST
-        while not own and start in taken:
+        while not own and _overlaps(start, taken):
             start += UID_COUNT
         taken.add(start)
+        given.add(start)
         fresh[tenant] = start
     return fresh
+
+
+def _overlaps(start: int, others: set[int]) -> bool:
+    return any(abs(start - other) < UID_COUNT for other in others)
 
 
 def _plan_images(
@@ -258,6 +287,9 @@ def _plan_images(
             draft.add(DropBlobs(image=image.digest, config=image.config))
     complete = {image.digest for image in observed.blobs}
     free = observed.node.disk_free_bytes if observed.node is not None else None
+    for digest in sorted(observed.arriving.keys() - needed.keys()):
+        # Begun and no longer wanted: nothing else would ever remove what came of it.
+        draft.add(DropBlobs(image=digest, config=Digest(digest)))
     # What has begun to arrive goes first, and each takes its room from those after it.
     for digest in sorted(needed, key=lambda digest: (digest not in observed.arriving, digest)):
         fetch = needed[digest]
@@ -298,6 +330,15 @@ def _plan_networks(
     for key in sorted(needed.keys() - seen.keys()):
         draft.add(needed[key])
     busy = {(container.tenant, container.app) for container in observed.containers}
+    for key in sorted(seen.keys() & needed.keys()):
+        if seen[key].internal != needed[key].internal:
+            if key[:2] not in busy:
+                draft.add(RemoveNetwork(tenant=seen[key].tenant, app=seen[key].app, name=seen[key].name))
+            else:
+                draft.wait(
+                    f"network/{'/'.join(key)}",
+                    "whether it has a way out changes only while no container of the app is here",
+                )
     for key in sorted(seen.keys() - needed.keys()):
         if key[:2] not in busy:
             network = seen[key]
@@ -334,14 +375,30 @@ def _plan_volumes(
     return frozenset(usable)
 
 
-def _plan_rules(draft: _Draft, observed: Observation) -> None:
-    """Make the node's firewall table say exactly what the networks that are here need."""
+def _plan_rules(draft: _Draft, wanted: dict[InstanceId, instances.Wanted], observed: Observation) -> bool:
+    """Make the node's firewall table say exactly what the networks that are here need; say whether it does.
+
+    A network wished without a way out has none from now on, also while the runtime's own network still has one.
+    """
+    shut = {
+        (item.derived.spec.tenant, item.derived.spec.app, name) for item in wanted.values() for name in item.internal
+    }
     networks = tuple(
-        sorted(AppRules(network.tenant, network.app, network.name, network.internal) for network in observed.networks)
+        sorted(
+            AppRules(
+                network.tenant,
+                network.app,
+                network.name,
+                network.internal or (network.tenant, network.app, network.name) in shut,
+            )
+            for network in observed.networks
+        )
     )
     digest = rules_digest(networks)
-    if observed.rules != digest:
-        draft.add(ApplyRules(networks=networks, digest=digest))
+    if observed.rules == digest:
+        return True
+    draft.add(ApplyRules(networks=networks, digest=digest))
+    return False
 
 
 def rules_digest(networks: tuple[AppRules, ...]) -> Digest:
