@@ -21,11 +21,9 @@ class Session:
         self,
         environment: dict[str, str] | None = None,
         open_client: "Callable[[Context], Client] | None" = None,
-        open_signer: "Callable[[Path], SignerClient] | None" = None,
     ) -> None:
         self._environment = environment
         self._open_client = open_client
-        self._open_signer = open_signer
         self._context_name = ""
         self._context: Context | None = None
         self._client: Client | None = None
@@ -94,15 +92,19 @@ class Session:
 
     @property
     def signer(self) -> "SignerClient":
-        """The process with the keys of this context; raises ``Refused`` where there is none."""
-        if self._signer is None:
-            from skerry.model.errors import Refused
-            from skerry.sdk.signing import SignerClient
+        """The process with the keys of this context; raises ``Refused`` where there is none.
 
-            path = self.context.signer
-            if not path:
-                raise Refused("E-SIGNER", "This context names no signer.", hint="skerry context set NAME --signer PATH")
-            self._signer = (self._open_signer or SignerClient)(Path(path))
+        A fresh connection each time, because a signer lets idle ones go and a person may think before they agree.
+        """
+        from skerry.model.errors import Refused
+        from skerry.sdk.signing import SignerClient
+
+        path = self.context.signer
+        if not path:
+            raise Refused("E-SIGNER", "This context names no signer.", hint="skerry context set NAME --signer PATH")
+        if self._signer is not None:
+            self._signer.close()
+        self._signer = SignerClient(Path(path))
         return self._signer
 
     def close(self) -> None:
