@@ -158,10 +158,10 @@ class Fleet:
 
     def ask_agent(self, name: str, path: str) -> dict[str, Any]:
         """Ask a site's agent over its own socket, from this machine."""
-        place = f"/proc/{self._agents[name].pid}/root/run/skerry/agent.sock"
+        place = Path("/proc", str(self._agents[name].pid), "root", "run", "skerry", "agent.sock")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as opened:
             opened.settimeout(10)
-            opened.connect(place)
+            opened.connect(str(place))
             opened.sendall(f"GET {path} HTTP/1.1\r\nHost: agent\r\nContent-Length: 0\r\n\r\n".encode())
             content = b"".join(iter(lambda: opened.recv(65536), b""))
         try:
