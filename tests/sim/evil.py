@@ -1,0 +1,182 @@
+"""The evil core against a running simulated site: every attempt of tests/trust/evil_core.py, each from the same start.
+
+The command ``evil SITE`` of a transcript cuts the site off from the honest core, hands it one attempt after the other,
+lets it act for a minute each time, and counts what it did.
+"""
+
+from collections.abc import Mapping
+
+from tests.trust.evil_core import OTHER_SITE, Attempt, EvilCore, Loot
+
+from skerry.agent import journal
+from skerry.clock import SeededMint
+from skerry.model.app import Sites
+from skerry.model.document import SecretHold, Unit, digest_bodies, digest_units, encode_unit, unit_id
+from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
+from skerry.model.signed import DocumentHead, Envelope, Tombstone
+from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
+from skerry.sim import script
+from skerry.sim.keys import sign
+from skerry.sim.parts import SimSite
+from skerry.sim.script import Script
+from skerry.trust.envelope import encode_payload, sign_payload
+from skerry.trust.keys import SigningKey
+from skerry.trust.seal import seal_secret
+from skerry.wire import DocumentPatch
+
+VICTIM, ALLY, SHOP = TenantName("default"), TenantName("tenant-1"), AppName("shop")
+
+
+def teach(monkeypatch) -> None:
+    monkeypatch.setitem(script.COMMANDS, "evil", _evil)
+    monkeypatch.setitem(script.COMMANDS, "stale", _stale)
+
+
+class Siege:
+    """One site, and the core that has turned against it. The victim's app has been ended and applied again."""
+
+    def __init__(self, script: Script, site: SimSite) -> None:
+        self.script, self.site = script, site
+        self.key: SigningKey = script.world.core.delivery._key
+        self.done: list[str] = []
+
+    def _head(self, bodies: dict[UnitId, bytes], epoch: int, generation: int, time_s: int) -> Envelope:
+        head = DocumentHead(
+            site=self.site.name,
+            epoch=epoch,
+            generation=generation,
+            parent="",
+            time_s=time_s,
+            units=digest_units(digest_bodies(bodies)),
+        )
+        return sign_payload("document", encode_payload(head), (self.key,))
+
+    async def give(self, head: Envelope, bodies: dict[UnitId, bytes], objects: dict[Digest, Envelope]) -> str:
+        patch = DocumentPatch(head, 0, 0, bodies, (), ())
+        return (await self.site.agent.accept_document(patch, tuple(objects.values()))).state
+
+    def _secret(self, tenant: TenantName, number: int, name: str = "till-key") -> Envelope:
+        people = self.script.world.people
+        secret = seal_secret(
+            b"hush",
+            tenant=tenant,
+            name=SecretName(name),
+            number=number,
+            recipients=[self.site.sealing],
+            mint=SeededMint(f"{tenant}/{name}/{number}"),
+        )
+        return sign("secret", secret, people.tenants[tenant])
+
+    def _stone(self, tenant: TenantName, number: int, sites: Sites) -> Envelope:
+        stone = Tombstone(
+            tenant=tenant,
+            app=SHOP,
+            number=number,
+            ends_app=True,
+            volumes=(VolumeName("data"),),
+            sites=sites,
+            grace_us=0,
+        )
+        return self.script.world.people.sign_as(tenant, "tombstone", stone)
+
+    async def prepare(self) -> EvilCore:
+        """Two more honest documents, with a secret, in a second epoch; then everything the core has is loot."""
+        world, holdings = self.script.world, self.site.agent.holdings
+        assert holdings is not None
+        assert holdings.document is not None
+        line = [world.signed[digest] for digest in world.confirmed[(VICTIM, SHOP)].numbers.values()]
+        revisions = [signed.envelope for signed in line if signed.words is not None]
+        stones = [signed.envelope for signed in line if signed.tombstone is not None]
+        ally = next(signed.envelope for signed in world.signed.values() if signed.key == (ALLY, SHOP))
+        time_s = holdings.document.head.time_s + 1
+        secrets = [self._secret(VICTIM, number) for number in (1, 2)]
+        documents: list[tuple[Envelope, dict[UnitId, bytes], tuple[Unit, ...]]] = []
+        for generation, secret in enumerate(secrets, 1):
+            hold = SecretHold(tenant=VICTIM, name=SecretName("till-key"), digest=digest_of(secret.payload))
+            units = (*holdings.document.units.values(), hold)
+            bodies = {unit_id(unit): encode_unit(unit) for unit in units}
+            head = self._head(bodies, 2, generation, time_s)
+            assert await self.give(head, bodies, {digest_of(secret.payload): secret}) == "accepted"
+            documents.append((head, bodies, units))
+        assert self.site.record is not None
+        loot = Loot(
+            site=self.site.name,
+            node=self.site.node,
+            record=self.site.record,
+            epoch=2,
+            generation=2,
+            time_s=time_s,
+            head=documents[1][0],
+            units=documents[1][2],
+            old_head=documents[0][0],
+            old_bodies=documents[0][1],
+            revision=revisions[-1],
+            old_revision=revisions[-2],
+            secret=secrets[1],
+            old_secret=secrets[0],
+            other_secret=self._secret(VICTIM, 9, "other"),
+            old_tombstone=stones[0],
+            foreign_tombstone=self._stone(VICTIM, line[-1].number + 1, Sites(names=(OTHER_SITE,))),
+            ally=ALLY,
+            ally_key=world.people.tenants[ALLY],
+            ally_revision=ally,
+            ally_secret=self._secret(ALLY, 3),
+            ally_tombstone=self._stone(ALLY, 6, Sites()),
+        )
+        self.allowed = {digest_of(secrets[1].payload)}
+        return EvilCore(loot, self.key)
+
+    def note(self, site: SimSite, action: Action) -> None:
+        if isinstance(action, CreateContainer | StartContainer | DeleteVolume):
+            self.done.append(type(action).__name__)
+
+    async def run(self, attempts: list[Attempt]) -> list[str]:
+        world, site, machine = self.script.world, self.site, self.site.machine
+        files, before = site.file.copy(), (dict(machine.containers), dict(machine.specs), dict(machine.volumes))
+        watch, world.on_effect = world.on_effect, self.note
+        starts = deletions = secrets = 0
+        found: list[str] = []
+        for attempt in attempts:
+            await site.kill()
+            site.file.restore(files)
+            machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+            await site.start()
+            self.done = []
+            await self.give(attempt.head, attempt.bodies, attempt.objects)
+            await self.script.weather.advance(60)
+            held = site.agent.holdings.document if site.agent.holdings is not None else None
+            taken = set() if held is None else held.secrets.keys() - self.allowed
+            started = sum(name != "DeleteVolume" for name in self.done)
+            starts, deletions = starts + started, deletions + len(self.done) - started
+            secrets += len(taken)
+            if self.done or taken:
+                found.append(f"{attempt.name}: {self.done} {sorted(taken)}")
+        world.on_effect = watch
+        return [
+            f"{'at least 40' if len(attempts) >= 40 else len(attempts)} attempts",
+            f"{starts} starts, {secrets} secrets, {deletions} volume deletions",
+            *found,
+        ]
+
+
+async def _evil(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    siege = Siege(script, script.world.sites[SiteName(plain[0])])
+    script.weather.cut(plain[0])
+    files = siege.site.file.copy()
+    answer = await siege.run(list((await siege.prepare()).attempts()))
+    await siege.site.kill()
+    siege.site.file.restore(files)
+    await siege.site.start()
+    script.weather.mend(plain[0])
+    script.news()
+    return answer
+
+
+async def _stale(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Hand a site the document that it held before its present one."""
+    site = script.world.sites[SiteName(plain[0])]
+    previous = journal.read_all(site.file.raw).previous
+    assert previous is not None
+    patch = DocumentPatch(previous.head, 0, 0, previous.bodies, (), ())
+    verdict = await site.agent.accept_document(patch, ())
+    return [f"{verdict.state}: {verdict.reason}"]
