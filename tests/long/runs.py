@@ -23,8 +23,15 @@ RUNS = (
         "simulation",
         "seeds that no change has seen, every invariant after every step",
         "skerry.sim",
-        ("--seeds", "5000", "--first-seed", "100000", "--json", JSON),
+        ("--seeds", "5000", "--first-seed", "100000", "--jobs", "2", "--json", JSON),
         80,
+    ),
+    LongRun(
+        "planted-bugs",
+        "small bugs put into the sources one by one: how many seeds until an invariant says so",
+        "tests.sim.planted",
+        ("--seeds", "200", "--page", "docs/results/planted-bugs.md", "--json", JSON),
+        60,
     ),
     LongRun(
         "power-cuts",

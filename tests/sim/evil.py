@@ -32,6 +32,11 @@ def teach(monkeypatch) -> None:
     monkeypatch.setitem(script.COMMANDS, "stale", _stale)
 
 
+def register() -> None:
+    """For programs, which have no test to clean up after."""
+    script.COMMANDS.update(evil=_evil, stale=_stale)
+
+
 class Siege:
     """One site, and the core that has turned against it. The victim's app has been ended and applied again."""
 

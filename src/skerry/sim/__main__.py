@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--until-break", action="store_true", help="stop at the first seed that breaks something")
     parser.add_argument("--story", action="store_true", help="print the whole story of every seed")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.jobs < 1:
@@ -70,6 +71,8 @@ def main(arguments: list[str]) -> int:
         if sys.stdout.isatty():
             sys.stdout.write(f"\r{done}/{options.seeds} seeds, {len(breaks)} breaks, {sum(faults.values())} faults ")
             sys.stdout.flush()
+        if breaks and options.until_break:
+            break
     if options.json is not None:
         figures = {
             "seeds": options.seeds,

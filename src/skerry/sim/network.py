@@ -28,8 +28,8 @@ from skerry.sim.loop import SimLoop
 STALL_US = 30 * SECOND_US
 #: A dial into silence is given up after this.
 DIAL_US = 15 * SECOND_US
-#: Bytes on their way in one direction before a sender waits.
-FLIGHT_BYTES_MAX = 1024 * 1024
+#: Bytes on their way in one direction before a sender waits: the real transport's own buffer and the kernel's.
+FLIGHT_BYTES_MAX = 2 * limits.LINK_UNSENT_BYTES_MAX
 
 
 class LinkFaults(msgspec.Struct):
@@ -55,6 +55,8 @@ class SimLink:
         #: Called with each frame as it is sent: upward or not, and the frame.
         self.witness: Callable[[bool, bytes], None] = lambda upward, frame: None
         self._streams: set[_Stream] = set()
+        #: When the line of each way has sent what was given to it.
+        self._free_us = {True: 0, False: 0}
 
     def change(self, **words: int | bool) -> None:
         """Change the link; what was held back by a cut moves on when its way is open again."""
@@ -67,11 +69,16 @@ class SimLink:
         """Say whether bytes pass that way now."""
         return self.faults.up if upward else self.faults.down
 
-    def draw_delay_us(self, size: int) -> int:
-        """How long ``size`` bytes take now, one way."""
-        faults = self.faults
-        delay = faults.delay_us + int(faults.jitter_us * self.mint.uniform())
-        return delay + (size * 8 * SECOND_US // faults.rate_bit_s if faults.rate_bit_s else 0)
+    def draw_delay_us(self) -> int:
+        """How long a bit takes from one end to the other now."""
+        return self.faults.delay_us + int(self.faults.jitter_us * self.mint.uniform())
+
+    def schedule(self, size: int, *, upward: bool) -> int:
+        """Give the line ``size`` bytes; return when they arrive. All connections of one way share its rate."""
+        start_us = max(self._free_us[upward], self.loop.now_us)
+        rate = self.faults.rate_bit_s
+        self._free_us[upward] = start_us + (size * 8 * SECOND_US // rate if rate else 0)
+        return self._free_us[upward] + self.draw_delay_us()
 
     def join(self, stream: "_Stream") -> None:
         """A connection begins."""
@@ -114,7 +121,7 @@ class _Stream:
 
     def put(self, item: _Item) -> None:
         size = len(item) if isinstance(item, bytes) else 4
-        self._last_us = max(self._last_us, self._link.loop.now_us + self._link.draw_delay_us(size))
+        self._last_us = max(self._last_us, self._link.schedule(size, upward=self._upward))
         self._flying.append((self._last_us, item))
         self.flight_bytes += size
         if isinstance(item, bytes):
@@ -351,7 +358,7 @@ class SimDialer:
         if not (self._link.is_open(True) and self._link.is_open(False)):
             await _sleep(loop, DIAL_US)
             raise ConnectFailed(ConnectReason.TIMEOUT, f"{endpoint} does not answer")
-        await _sleep(loop, 6 * self._link.draw_delay_us(100))
+        await _sleep(loop, 6 * self._link.draw_delay_us())
         listener = self._find(endpoint)
         if listener is None:
             raise ConnectFailed(ConnectReason.REFUSED, f"nobody listens at {endpoint}")
