@@ -116,8 +116,9 @@ class AgentHost:
             on_failed=self._note_failure,
         )
         self._keys = open_node_keys(state.enter("keys", create=True), mint)
-        images = ImagesDriver(state.enter("images", create=True), self._source)
-        volumes = VolumesDriver(state.enter("volumes", create=True))
+        images = ImagesDriver(state.enter("images", create=True), self._source, asyncio.to_thread)
+        volumes = VolumesDriver(state.enter("volumes", create=True), asyncio.to_thread)
+        self._volumes = volumes
         podman = PodmanDriver(
             config.podman_socket,
             files=FileStage(config.run / "files", lambda version: self.agent.open_secret(version)),
@@ -160,6 +161,7 @@ class AgentHost:
             await server.start()
             ready()
             self._tasks.start("link", self._link())
+            self._tasks.start("sweep volumes", self._volumes.sweep())
             broken = self._tasks.start("watch tasks", self._tasks.wait_failed())
             failed = self._tasks.start("watch store", self._failed.wait())
             await asyncio.wait([broken, failed], return_when=asyncio.FIRST_COMPLETED)

@@ -6,8 +6,9 @@ own deadline and reported as ``E-TIMEOUT``.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -41,6 +42,28 @@ class Watcher(Protocol):
     async def wait_changed(self) -> None:
         """Return when something may have changed since the last return; never raises, may return too often."""
         ...
+
+
+#: Runs what may keep the disk busy for long (hashing, syncing, removing trees) where it does not hold up the event
+#: loop: a thread in the product. The job must not touch what the loop changes meanwhile.
+Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+async def run_inline(job: Callable[[], Any]) -> Any:
+    """Run a job at once: for tests and simulation."""
+    return job()
+
+
+#: App networks lie in here, each a /24 (``podman/spec.py``).
+POOL = ipaddress.IPv4Network("10.176.0.0/12")
+
+
+def is_ours(address: str) -> bool:
+    """Whether an address can be one of an app network."""
+    try:
+        return ipaddress.IPv4Address(address) in POOL
+    except ValueError:
+        return False
 
 
 def bridge_name(tenant: str, app: str, network: str) -> str:

@@ -6,6 +6,7 @@ blobs are kept apart, so that what is complete can be read from the disk alone. 
 """
 
 import asyncio
+import hashlib
 import json
 import tarfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from skerry.drivers.base import Offload, run_inline
 from skerry.model.ids import Digest
 from skerry.model.observed import ImageSeen, Observation
 from skerry.plan.actions import DONE, Action, DropBlobs, FetchImage, Outcome, RemoveImage, failed
@@ -66,10 +68,11 @@ class ImagesDriver:
     name = "images"
     performs = (FetchImage, DropBlobs, RemoveImage)
 
-    def __init__(self, directory: Directory, source: BlobSource) -> None:
+    def __init__(self, directory: Directory, source: BlobSource, offload: Offload = run_inline) -> None:
         self._manifests = BlobDirectory(directory.enter("manifests", create=True))
         self._blobs = BlobDirectory(directory.enter("blobs", create=True))
         self._source = source
+        self._offload = offload
         self._fetching: dict[Digest, int] = {}
         #: Images share layers: whoever comes second waits and finds the blob here.
         self._coming: dict[Digest, asyncio.Lock] = {}
@@ -96,7 +99,11 @@ class ImagesDriver:
             case FetchImage():
                 return await self._fetch_image(action)
             case DropBlobs() | RemoveImage():
-                return self._drop(action.image)
+                try:
+                    self._drop(action.image)
+                except StoreFailed as error:
+                    return failed("E-DISK", error.detail)
+                return DONE
             case _:
                 return failed("E-DRIVER", f"the image store does not do {type(action).__name__}")
 
@@ -104,13 +111,13 @@ class ImagesDriver:
         """Give a complete image as an OCI archive, for a runtime to load; blobs are verified on the way.
 
         Raise ``BlobUnavailable`` when a blob is missing or not what its digest says; the bad one is then removed.
+        An empty piece is a moment at which the reader may give others a turn.
         """
         manifest = self._read_manifest(image)
         if manifest is None:
             raise BlobUnavailable(f"image {image} is not complete")
         for blob in manifest.blobs:
-            if not self._blobs.verify(blob.digest):
-                raise BlobUnavailable(f"blob {blob.digest} of image {image} was damaged; it will be fetched again")
+            yield from self._verify(image, blob.digest)
         raw = self._read_small(self._manifests, image) or b""
         index = {
             "schemaVersion": 2,
@@ -138,6 +145,23 @@ class ImagesDriver:
                 source.close()
             yield b"\0" * (-blob.size % tarfile.BLOCKSIZE)
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+    def _verify(self, image: Digest, blob: Digest) -> Iterator[bytes]:
+        """Read a blob and compare, giving an empty piece after every chunk."""
+        source = self._blobs.open(blob)
+        hashed = hashlib.sha256()
+        try:
+            while source is not None and (content := source.read(_CHUNK_BYTES)):
+                hashed.update(content)
+                yield b""
+        except OSError:
+            hashed = hashlib.sha256()  # an unreadable page is as bad as a changed one (faults.md D3)
+        finally:
+            if source is not None:
+                source.close()
+        if source is None or f"sha256:{hashed.hexdigest()}" != blob:
+            self._blobs.remove(blob)
+            raise BlobUnavailable(f"blob {blob} of image {image} was damaged; it will be fetched again")
 
     async def _fetch_image(self, action: FetchImage) -> Outcome:
         try:
@@ -170,12 +194,14 @@ class ImagesDriver:
         """Fetch one blob, resuming what is there; None when it is here and verified."""
         lock = self._coming.setdefault(blob, asyncio.Lock())
         async with lock:
-            if store.size(blob) is not None:
-                return None
-            return await self._fetch_alone(store, blob, size_max, image)
+            here = store.size(blob) is not None
+            problem = None if here else await self._fetch_alone(store, blob, size_max, image)
+        if problem is None:
+            self._coming.pop(blob, None)  # whoever still waits for this lock finds the blob here
+        return problem
 
     async def _fetch_alone(self, store: BlobDirectory, blob: Digest, size_max: int, image: Digest) -> Outcome | None:
-        writer = store.begin(blob, size_max=size_max)
+        writer = await self._offload(lambda: store.begin(blob, size_max=size_max))
         try:
             self._fetching[image] = self._fetching.get(image, 0) + writer.offset
             async for content in self._source.fetch(blob, writer.offset):
@@ -190,15 +216,17 @@ class ImagesDriver:
         except BaseException:
             writer.pause()
             raise
-        if not writer.finish():
+        if not await self._offload(writer.finish):
             return failed("E-IMAGE", f"what came for {blob} was not it; it will be fetched again")
         return None
 
-    def _drop(self, image: Digest) -> Outcome:
+    def _drop(self, image: Digest) -> None:
+        """Remove an image's blobs, whole and half, that no other image needs."""
         manifest = self._read_manifest(image)
         self._manifests.remove(image)
+        self._manifests.remove_unfinished(image)
         if manifest is None:
-            return DONE
+            return
         needed = {
             blob.digest
             for other in self._manifests.digests()
@@ -208,7 +236,7 @@ class ImagesDriver:
         for blob in manifest.blobs:
             if blob.digest not in needed:
                 self._blobs.remove(blob.digest)
-        return DONE
+                self._blobs.remove_unfinished(blob.digest)
 
     def _read_manifest(self, image: Digest) -> Manifest | None:
         raw = self._read_small(self._manifests, image)

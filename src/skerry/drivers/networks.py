@@ -7,11 +7,10 @@ from, so observing is one read.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable
 
-from skerry.drivers.base import bridge_name
+from skerry.drivers.base import bridge_name, is_ours
 from skerry.model.observed import Observation
 from skerry.plan.actions import DONE, Action, ApplyRules, AppRules, Outcome, failed
 
@@ -22,7 +21,9 @@ REFUSED_V6 = ("fe80::/10",)
 #: nft and iptables answer in milliseconds; a locked table in seconds.
 _COMMAND_S = 20.0
 _OUTPUT_BYTES_MAX = 8 * 1024 * 1024
-_MARK = re.compile(r"made_from_([0-9a-f]{64})")
+#: What was read of the table is believed for so long; looks at the node come much more often.
+_BELIEVED_S = 25.0
+_MARK = re.compile(rf'"table": "{TABLE}", "name": "made_from_([0-9a-f]{{64}})"')
 _PORT_RULE = re.compile(r"-A (NETAVARK-DN-[A-Z0-9]+) .*--to-destination ([0-9.]+):[0-9]+")
 
 
@@ -39,24 +40,31 @@ class NetworksDriver:
         """
         self._read_addresses = read_addresses
         self._refused = refused
+        self._rules = ""
+        self._read_at = float("-inf")
 
     async def observe(self) -> Observation:
-        """Read what the table was made from."""
+        """Say what the table was made from; without a working ``nft`` there is none, and the planner says why.
+
+        Each reading is a process, so what was read is believed for some seconds; only a person changes it.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._rules or now - self._read_at > _BELIEVED_S:
+            self._rules, self._read_at = await self._read_rules(), now
+        return Observation(driver=self.name, rules=self._rules)
+
+    async def _read_rules(self) -> str:
         code, output = await _run("nft", "-j", "list", "chains", "inet")
-        if code != 0:
-            return Observation(driver=self.name, unavailable=f"nft: {output[:200].decode('utf-8', 'replace')}")
-        rules = ""
-        for item in json.loads(output).get("nftables", []):
-            chain = item.get("chain", {})
-            mark = _MARK.fullmatch(chain.get("name", "")) if chain.get("table") == TABLE else None
-            if mark is not None:
-                rules = f"sha256:{mark[1]}"
-        return Observation(driver=self.name, rules=rules)
+        mark = _MARK.search(output.decode("ascii", "replace")) if code == 0 else None
+        if mark is None or await self._dead_port_rules():
+            return ""  # not as it should be: made again, dead port rules are cleared away with it
+        return f"sha256:{mark[1]}"
 
     async def perform(self, action: Action) -> Outcome:
         """Replace the table, and clear away port rules that lead to no running container."""
         if not isinstance(action, ApplyRules):
             return failed("E-DRIVER", f"the network driver does not do {type(action).__name__}")
+        self._rules = ""
         code, output = await _run("nft", "-f", "-", given=build_table(action, self._refused).encode())
         if code != 0:
             return failed("E-NETWORK", f"nft refused the table: {output[:300].decode('utf-8', 'replace')}")
@@ -64,16 +72,21 @@ class NetworksDriver:
         return DONE
 
     async def _drop_dead_ports(self) -> None:
-        alive = await self._read_addresses()
-        if alive is None:
-            return
+        for words in await self._dead_port_rules():
+            await _run("iptables", "-t", "nat", "-D", *words)
+
+    async def _dead_port_rules(self) -> list[list[str]]:
+        """Port rules that lead to no running container of ours: the next container at that port would not be reached.
+
+        The rules are read first: one that appears meanwhile belongs to a container that starts.
+        """
         code, output = await _run("iptables-save", "-t", "nat")
-        if code != 0:
-            return
-        for line in output.decode("ascii", "replace").splitlines():
-            rule = _PORT_RULE.match(line)
-            if rule is not None and rule[2] not in alive:
-                await _run("iptables", "-t", "nat", "-D", *line.split()[1:])
+        lines = output.decode("ascii", "replace").splitlines() if code == 0 else []
+        rules = {line: rule[2] for line in lines if (rule := _PORT_RULE.match(line)) and is_ours(rule[2])}
+        alive = await self._read_addresses() if rules else None
+        if alive is None:
+            return []
+        return [line.split()[1:] for line, address in rules.items() if address not in alive]
 
 
 def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
@@ -130,6 +143,9 @@ async def _run(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
     try:
         async with asyncio.timeout(_COMMAND_S):
             output, _ = await process.communicate(given)
+    except asyncio.CancelledError:
+        process.kill()
+        raise
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -6,19 +6,25 @@
 The identity file decides: a directory without a sound one is ``strange``, never mounted, never deleted (faults.md D12).
 """
 
+import asyncio
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 
 import msgspec
 
+from skerry.drivers.base import Offload, run_inline
 from skerry.model.ids import AppName, TenantName, VolumeName, volume_id
 from skerry.model.observed import Observation, VolumeSeen
 from skerry.plan.actions import DONE, Action, CreateVolume, DeleteVolume, Outcome, failed
-from skerry.safe.errors import StoreFailed, StoreFull
+from skerry.safe.errors import StoreFailed, StoreFull, UnsafeName
 from skerry.safe.files import read_durable, write_durable
 from skerry.safe.paths import Directory, component, descend
 
 _IDENTITY_BYTES_MAX = 4096
+#: Ending of a volume's name while it is being deleted; no name of the house has a dot.
+_GONE = ".gone"
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -37,8 +43,10 @@ class VolumesDriver:
     name = "volumes"
     performs = (CreateVolume, DeleteVolume)
 
-    def __init__(self, root: Directory) -> None:
+    def __init__(self, root: Directory, offload: Offload = run_inline) -> None:
         self._root = root
+        self._offload = offload
+        self._removing = asyncio.Lock()
 
     def data_path(self, tenant: str, app: str, name: str) -> str:
         """Return the path of a volume's data, for a runtime to mount."""
@@ -52,20 +60,25 @@ class VolumesDriver:
 
     async def observe(self) -> Observation:
         """List volumes with what their identity files say."""
-        volumes: list[VolumeSeen] = []
-        for tenant in self._root.names():
-            apps = self._root.enter(tenant)
-            for app in apps.names():
-                names = apps.enter(app)
-                for name in names.names():
-                    if name.endswith(".gone"):
-                        continue
-                    directory = names.enter(name)
-                    volumes.append(_see(tenant, app, name, directory))
-                    directory.close()
-                names.close()
-            apps.close()
-        return Observation(driver=self.name, volumes=tuple(volumes))
+        try:
+            seen = [
+                volume
+                for tenant, apps in _below(self._root)
+                for app, names in _below(apps)
+                for name, directory in _below(names)
+                if (volume := _see(tenant, app, name, directory)) is not None
+            ]
+        except OSError as error:
+            return Observation(driver=self.name, unavailable=f"the volumes cannot be read: {error}")
+        return Observation(driver=self.name, volumes=tuple(seen))
+
+    async def sweep(self) -> None:
+        """Remove the rest of volumes whose deletion a crash or a power cut interrupted; once, at start."""
+        for _, apps in _below(self._root):
+            for _, names in _below(apps):
+                for left in [name for name in names.names() if name.endswith(_GONE)]:
+                    with contextlib.suppress(OSError):
+                        await self._remove_tree(names.path_of(left))
 
     async def perform(self, action: Action) -> Outcome:
         """Make or delete one volume."""
@@ -74,7 +87,7 @@ class VolumesDriver:
                 case CreateVolume():
                     return self._create(action)
                 case DeleteVolume():
-                    return self._delete(action)
+                    return await self._delete(action)
                 case _:
                     return failed("E-DRIVER", f"the volume driver does not do {type(action).__name__}")
         except StoreFull as error:
@@ -90,11 +103,15 @@ class VolumesDriver:
         )
         assert directory is not None
         try:
-            if directory.names() and not _is(directory, action):
-                if read_durable(directory, "identity", limit=_IDENTITY_BYTES_MAX) is not None:
-                    return failed("E-VOLUME", f"another volume's identity is in the place of {action.volume}")
-                if _has_data(directory):
-                    return failed("E-VOLUME", f"{action.volume} has data but no sound identity; it is left alone")
+            present = _read_identity(directory)
+            if present is not None:
+                # Never written again: its range and the revision it was born with decide who may use and delete it.
+                if (present.tenant, present.app, present.name) == (action.tenant, action.app, action.name):
+                    same = present.uid_start == action.uid_start
+                    return DONE if same else failed("E-VOLUME", f"{action.volume} belongs to another range of users")
+                return failed("E-VOLUME", f"another volume's identity is in the place of {action.volume}")
+            if _holds_anything(directory):
+                return failed("E-VOLUME", f"{action.volume} has data but no sound identity; it is left alone")
             directory.enter("data", create=True).close()
             path = directory.path_of("data")
             os.chown(path, action.uid_start, action.uid_start, follow_symlinks=False)
@@ -104,65 +121,82 @@ class VolumesDriver:
             directory.close()
         return DONE
 
-    def _delete(self, action: DeleteVolume) -> Outcome:
+    async def _remove_tree(self, path: str) -> None:
+        # One at a time: after a crash the sweep and a repeated deletion may be about the same tree.
+        async with self._removing:
+            await self._offload(lambda: _remove_tree(path))
+
+    async def _delete(self, action: DeleteVolume) -> Outcome:
         parent = descend(self._root, component(action.tenant), component(action.app))
         if parent is None:
             return DONE
         name = component(action.name)
         try:
-            gone = f"{name}.gone"
+            gone = f"{name}{_GONE}"
             if name in parent.names():
-                if gone in parent.names():
-                    shutil.rmtree(parent.path_of(gone))
+                await self._remove_tree(parent.path_of(gone))
                 # Renamed first: a crash in the middle of deleting leaves no half volume under the old name.
                 parent.rename(name, gone)
                 parent.sync()
-            if gone in parent.names():
-                shutil.rmtree(parent.path_of(gone))
-                parent.sync()
+            await self._remove_tree(parent.path_of(gone))
+            parent.sync()
         finally:
             parent.close()
         return DONE
 
 
-def _see(tenant: str, app: str, name: str, directory: Directory) -> VolumeSeen:
-    durable = read_durable(directory, "identity", limit=_IDENTITY_BYTES_MAX)
-    strange = VolumeSeen(
+def _below(directory: Directory) -> Iterator[tuple[str, Directory]]:
+    """Give the directories below that have a name of the house; ``lost+found`` and files are none of ours."""
+    for name in directory.names():
+        try:
+            below = directory.enter(component(name))
+        except (UnsafeName, NotADirectoryError, FileNotFoundError):
+            continue
+        with contextlib.closing(below):
+            yield name, below
+
+
+def _see(tenant: str, app: str, name: str, directory: Directory) -> VolumeSeen | None:
+    """Say what a volume's directory is: None while it is only half made, for then nothing is in it yet."""
+    identity = _read_identity(directory)
+    if identity is None and not _holds_anything(directory):
+        return None
+    strange = identity is None or (identity.tenant, identity.app, identity.name) != (tenant, app, name)
+    return VolumeSeen(
         volume=volume_id(tenant, app, name),
         tenant=TenantName(tenant),
         app=AppName(app),
         name=VolumeName(name),
-        uid_start=0,
-        born=0,
-        strange=True,
+        uid_start=0 if identity is None or strange else identity.uid_start,
+        born=0 if identity is None or strange else identity.born,
+        strange=strange,
     )
-    if durable is None:
-        return strange
-    try:
-        identity = msgspec.json.decode(durable.content, type=Identity)
-    except msgspec.DecodeError:
-        return strange
-    if (identity.tenant, identity.app, identity.name) != (tenant, app, name):
-        return strange
-    return msgspec.structs.replace(strange, uid_start=identity.uid_start, born=identity.born, strange=False)
 
 
-def _is(directory: Directory, action: CreateVolume) -> bool:
+def _read_identity(directory: Directory) -> Identity | None:
     durable = read_durable(directory, "identity", limit=_IDENTITY_BYTES_MAX)
     if durable is None:
-        return False
+        return None
     try:
-        identity = msgspec.json.decode(durable.content, type=Identity)
+        return msgspec.json.decode(durable.content, type=Identity)
     except msgspec.DecodeError:
-        return False
-    return (identity.tenant, identity.app, identity.name) == (action.tenant, action.app, action.name)
+        return None
 
 
-def _has_data(directory: Directory) -> bool:
-    data = descend(directory, "data")
+def _holds_anything(directory: Directory) -> bool:
+    """Whether there is anything but an empty ``data``: a damaged identity, data, or what we know nothing of."""
+    if [name for name in directory.names() if name != "data" and ".new." not in name]:
+        return True
+    try:
+        data = descend(directory, "data")
+    except NotADirectoryError:
+        return True
     if data is None:
         return False
-    try:
+    with contextlib.closing(data):
         return bool(data.names())
-    finally:
-        data.close()
+
+
+def _remove_tree(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)

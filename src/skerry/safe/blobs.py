@@ -160,6 +160,13 @@ class BlobDirectory:
                     shelf.remove(name)
                     shelf.sync()
 
+    def remove_unfinished(self, digest: Digest) -> None:
+        """Remove what came of a blob so far; only while nobody writes it."""
+        with self._shelf(digest) as (shelf, name):
+            if shelf is not None:
+                with disk_errors(digest):
+                    shelf.remove(f"{name}.part")
+
     def _shelves(self) -> Iterator[Directory]:
         algorithm = descend(self._root, "sha256")
         if algorithm is not None:

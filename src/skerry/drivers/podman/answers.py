@@ -8,6 +8,7 @@ class ContainerItem(msgspec.Struct, rename="pascal"):
 
     id: str = msgspec.field(name="Id")
     state: str = ""
+    names: list[str] | None = None
     labels: dict[str, str] | None = None
     image_id: str = msgspec.field(name="ImageID", default="")
     pid: int = 0

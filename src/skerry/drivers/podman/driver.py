@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 
 import msgspec
 
@@ -29,6 +31,7 @@ from skerry.plan.actions import (
     CheckHealth,
     CreateContainer,
     CreateNetwork,
+    DeleteVolume,
     LoadImage,
     Outcome,
     RemoveContainer,
@@ -56,6 +59,12 @@ _STATES: dict[str, ContainerState] = {
 _START_S = 120.0
 _LOAD_S = 3600.0
 _STREAM_SILENCE_S = 5.0
+#: podman's clean-up after a death takes 150 to 550 ms (decision 0010); after this nobody does it any more.
+_STOPPING_S = 20.0
+#: ``volumes`` are those without a name, which an image declares and no mount covers; ours have names.
+_REMOVE: Query = {"force": True, "volumes": True}
+#: podman names the container that holds a name.
+_HOLDER = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 class PodmanDriver:
@@ -73,6 +82,7 @@ class PodmanDriver:
         UnpauseContainer,
         RemoveContainer,
         CheckHealth,
+        DeleteVolume,
     )
 
     def __init__(
@@ -91,6 +101,13 @@ class PodmanDriver:
         self._files = files
         self._read_archive = read_archive
         self._volume_path = volume_path
+        self._events: AsyncGenerator[bytes] | None = None
+        #: Since when a container is seen stopping, by the event loop's clock.
+        self._stopping: dict[str, float] = {}
+        #: Starts under way, and how many there ever were.
+        self._starting = 0
+        self._starts = 0
+        self._swept = False
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -103,15 +120,35 @@ class PodmanDriver:
             images = await self._list_images()
         except (PodmanUnavailable, PodmanRefusal) as error:
             return Observation(driver=self.name, unavailable=str(error))
+        self._note_stopping(containers)
+        if not self._swept:
+            self._swept = True
+            self._files.sweep({name for item in containers for name in item.names or ()})
         return Observation(
             driver=self.name,
-            containers=tuple(seen for item in containers if (seen := _read_container(item)) is not None),
+            containers=tuple(seen for item in containers if (seen := self._read_container(item)) is not None),
             networks=tuple(seen for item in networks if (seen := _read_network(item)) is not None),
             images=tuple(seen for item in images if (seen := _read_image(item)) is not None),
         )
 
+    def _note_stopping(self, containers: list[ContainerItem]) -> None:
+        now = asyncio.get_running_loop().time()
+        going = {item.id for item in containers if _STATES.get(item.state) == "stopping" and not _alive(item.pid)}
+        self._stopping = {name: self._stopping.get(name, now) for name in going}
+
+    def _read_container(self, item: ContainerItem) -> ContainerSeen | None:
+        since = self._stopping.get(item.id)
+        stuck = since is not None and asyncio.get_running_loop().time() - since > _STOPPING_S
+        return _read_container(item, stuck=stuck)
+
     async def read_addresses(self) -> set[str] | None:
-        """Return the addresses of running containers, None when podman cannot say."""
+        """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
+
+        The rules of a container that is being started are there before it is listed as running.
+        """
+        starts = self._starts
+        if self._starting:
+            return None
         try:
             running = await self._http.read(list[ContainerItem], "/containers/json")
             found: set[str] = set()
@@ -120,7 +157,7 @@ class PodmanDriver:
                 found |= {address.ip for address in (inspected.network_settings.networks or {}).values() if address.ip}
         except (PodmanUnavailable, PodmanRefusal):
             return None
-        return found
+        return found if starts == self._starts else None
 
     async def _list_networks(self) -> list[NetworkItem]:
         return await self._http.read(list[NetworkItem], "/networks/json")
@@ -129,13 +166,18 @@ class PodmanDriver:
         return await self._http.read(list[ImageItem], "/images/json")
 
     async def wait_changed(self) -> None:
-        """Return when podman tells of a container's death, or has gone away for a while."""
+        """Return when podman tells of a container's death, has come back, or has been away for a while.
+
+        One stream serves many calls, so that no death falls between two of them.
+        """
         try:
-            filters = json.dumps({"type": ["container"], "event": ["died"]})
-            async for _ in self._http.stream("GET", "/events", query={"stream": True, "filters": filters}):
-                return
-        except (PodmanUnavailable, PodmanRefusal):
-            pass
+            if self._events is None:
+                filters = json.dumps({"type": ["container"], "event": ["died"]})
+                self._events = self._http.stream("GET", "/events", query={"stream": True, "filters": filters})
+            await anext(self._events)
+            return
+        except (PodmanUnavailable, PodmanRefusal, StopAsyncIteration):
+            self._events = None
         await asyncio.sleep(_STREAM_SILENCE_S)  # noqa: TID251 - a real runtime's driver lives in real time
 
     # --- doing -------------------------------------------------------------------------------------------------------
@@ -166,10 +208,11 @@ class PodmanDriver:
             case StartContainer():
                 return await self._start_container(action)
             case StopContainer():
-                seconds = max(action.grace_us // 1_000_000, 1)
-                query: Query = {"timeout": seconds}
-                path = f"/containers/{action.container}/stop"
-                return await self._gone("POST", path, query=query, deadline_s=seconds + 60)
+                return await self._stop_container(action)
+            case DeleteVolume():
+                # podman's handle only. A handle left behind would keep the next volume of that name from getting its
+                # image's files and owner.
+                return await self._gone("DELETE", f"/volumes/{volume_name(action.tenant, action.app, action.name)}")
             case UnpauseContainer():
                 await self._http.call("POST", f"/containers/{action.container}/unpause")
                 return DONE
@@ -213,18 +256,26 @@ class PodmanDriver:
         except PodmanRefusal as error:
             if "already in use" not in str(error):
                 raise
-            # A container of this very name: left half-made by a crash, or already there. The next look tells which.
-            if not await self._is_ours(body["name"], spec.id):
-                await self._http.call("DELETE", f"/containers/{body['name']}", query={"force": True, "v": False})
+            # A container of this very name: already there, or one that nobody can start any more.
+            if not await self._is_usable(body["name"], action.spec_digest):
+                holder = _HOLDER.search(str(error))
+                await self._remove_by_force(holder[0] if holder else body["name"])
                 await self._http.call("POST", "/containers/create", body)
         return DONE
 
-    async def _is_ours(self, name: str, instance: InstanceId) -> bool:
+    async def _is_usable(self, name: str, digest: Digest) -> bool:
+        query: Query = {"filters": json.dumps({"name": [f"^{name}$"]}), "all": True}
+        containers = await self._http.read(list[ContainerItem], "/containers/json", query=query)
+        seen = [self._read_container(item) for item in containers]
+        return any(item is not None and item.spec == digest for item in seen)
+
+    async def _remove_by_force(self, container: str) -> None:
+        """Remove a container and its nameless volumes. One whose conmon was killed goes at the second try only."""
+        path, query = f"/containers/{container}", _REMOVE
         try:
-            inspected = await self._http.read(Inspected, f"/containers/{name}/json")
+            await self._gone("DELETE", path, query=query, deadline_s=_START_S)
         except PodmanRefusal:
-            return False
-        return (inspected.config.labels or {}).get(LABEL + "instance") == instance
+            await self._gone("DELETE", path, query=query, deadline_s=_START_S)
 
     async def _ensure_volume(self, tenant: TenantName, app: AppName, name: str) -> None:
         """Make podman's handle on a directory of ours; the data are the directory's, whatever becomes of the handle."""
@@ -239,8 +290,26 @@ class PodmanDriver:
 
     async def _start_container(self, action: StartContainer) -> Outcome:
         self._files.lay_out(action.spec, action.spec_digest, action.uid_start)
-        await self._http.call("POST", f"/containers/{action.container}/start", deadline_s=_START_S)
+        self._starting += 1
+        self._starts += 1
+        try:
+            await self._http.call("POST", f"/containers/{action.container}/start", deadline_s=_START_S)
+        finally:
+            self._starting -= 1
         return DONE
+
+    async def _stop_container(self, action: StopContainer) -> Outcome:
+        seconds = max(action.grace_us // 1_000_000, 1)
+        query: Query = {"timeout": seconds}
+        path = f"/containers/{action.container}/stop"
+        try:
+            return await self._gone("POST", path, query=query, deadline_s=seconds + 60)
+        except PodmanRefusal as error:
+            if "paused" not in str(error):
+                raise
+        # Frozen by hand: podman does not stop what cannot hear the signal.
+        await self._http.call("POST", f"/containers/{action.container}/unpause")
+        return await self._gone("POST", path, query=query, deadline_s=seconds + 60)
 
     async def _remove_container(self, action: RemoveContainer) -> Outcome:
         try:
@@ -249,11 +318,9 @@ class PodmanDriver:
             if error.status == 404:
                 return DONE
             raise
-        query: Query = {"force": True, "v": False}
-        outcome = await self._gone("DELETE", f"/containers/{action.container}", query=query, deadline_s=_START_S)
-        if outcome.ok:
-            self._files.clear(inspected.name or action.container)
-        return outcome
+        await self._remove_by_force(action.container)
+        self._files.clear(inspected.name or action.container)
+        return DONE
 
     async def _gone(
         self,
@@ -278,7 +345,10 @@ class PodmanDriver:
                 HealthAnswer, f"/containers/{action.container}/healthcheck", deadline_s=deadline_s
             )
         except PodmanUnavailable as error:
-            return Outcome(ok=True, healthy=False, reason=f"no result within {deadline_s:.0f} s: {error}")
+            if not error.late:
+                raise
+            # podman runs the command for as long as it likes, whatever its timeout says.
+            return Outcome(ok=True, healthy=False, reason=f"its health check gave no result within {deadline_s:.0f} s")
         if answer.status == "healthy":
             return Outcome(ok=True, healthy=True)
         inspected = await self._http.read(Inspected, f"/containers/{action.container}/json")
@@ -293,10 +363,11 @@ class PodmanDriver:
         query: Query = {"stdout": True, "stderr": True, "tail": tail, "follow": follow}
         buffer = bytearray()
         try:
-            async for piece in self._http.stream("GET", f"/containers/{container}/logs", query=query):
-                buffer += piece
-                for channel, data in split_frames(buffer):
-                    yield Chunk(channel or 1, data)
+            async with aclosing(self._http.stream("GET", f"/containers/{container}/logs", query=query)) as pieces:
+                async for piece in pieces:
+                    buffer += piece
+                    for channel, data in split_frames(buffer):
+                        yield Chunk(channel or 1, data)
         except (PodmanUnavailable, PodmanRefusal) as error:
             yield Chunk(2, f"logs ended: {error}\n".encode())
 
@@ -308,10 +379,11 @@ class PodmanDriver:
             session = msgspec.json.decode(made, type=ExecMade).id
             buffer = bytearray()
             start = {"Detach": False, "Tty": False}
-            async for piece in self._http.stream("POST", f"/exec/{session}/start", start):
-                buffer += piece
-                for channel, data in split_frames(buffer):
-                    yield Chunk(channel or 1, data)
+            async with aclosing(self._http.stream("POST", f"/exec/{session}/start", start)) as pieces:
+                async for piece in pieces:
+                    buffer += piece
+                    for channel, data in split_frames(buffer):
+                        yield Chunk(channel or 1, data)
             state = await self._http.read(ExecState, f"/exec/{session}/json")
             yield Exit(state.exit_code)
         except (PodmanUnavailable, PodmanRefusal) as error:
@@ -340,15 +412,16 @@ def _bare(digest: Digest) -> str:
     return digest.removeprefix("sha256:")
 
 
-def _read_container(item: ContainerItem) -> ContainerSeen | None:
+def _read_container(item: ContainerItem, *, stuck: bool = False) -> ContainerSeen | None:
     labels = item.labels or {}
     parts = labels.get(LABEL + "instance", "").split("/")
     if len(parts) != 4 or not parts[3].isdigit():
         return None
     state = _STATES.get(item.state, "exited")
     spec = Digest(labels.get(LABEL + "spec", ""))
-    if state in ("running", "paused") and not _alive(item.pid):
-        # conmon was killed: podman would say "running" for ever, and only removal by force helps (decision 0010).
+    if stuck or (state in ("running", "paused") and not _alive(item.pid)):
+        # conmon was killed: podman would say "running" or "stopping" for ever, and only removal by force helps
+        # (decision 0010). Without a specification it is surplus, and another one is made.
         state, spec = "exited", Digest("")
     return ContainerSeen(
         container=item.id,

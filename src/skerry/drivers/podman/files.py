@@ -4,12 +4,13 @@ Bytes of a secret are on no disk, in no argument and in no log (trust.md §10). 
 there; files are named by their position, so no tenant's string becomes a path.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from skerry.drivers.podman.spec import container_name
+from skerry.drivers.podman.spec import UID_COUNT, container_name
 from skerry.model.app import FileMount
 from skerry.model.ids import Digest
 from skerry.model.instance import InstanceSpec
@@ -39,16 +40,27 @@ class FileStage:
         for position, (mount, content) in enumerate(contents):
             self._write(directory / str(position), mount, content, uid_start)
 
+    def sweep(self, present: set[str]) -> None:
+        """Forget the files of containers that are not there: once, at start, of those that a killed agent left."""
+        if self._root.is_dir():
+            for left in self._root.iterdir():
+                if left.name not in present:
+                    shutil.rmtree(left, ignore_errors=True)
+
     def clear(self, name: str) -> None:
         """Forget the files of a container."""
         shutil.rmtree(self._root / name, ignore_errors=True)
 
     def _write(self, path: Path, mount: FileMount, content: bytes, uid_start: int) -> None:
+        if not (0 <= mount.uid < UID_COUNT and 0 <= mount.gid < UID_COUNT):
+            raise OSError(errno.EINVAL, f"{mount.target} is to belong to a user beyond its tenant's range")
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            os.write(descriptor, content)
+            left = memoryview(content)
+            while left:
+                left = left[os.write(descriptor, left) :]
             os.fchown(descriptor, uid_start + mount.uid, uid_start + mount.gid)
             os.fchmod(descriptor, mount.mode & 0o777)
         finally:

@@ -140,18 +140,16 @@ def container_body(
         "work_dir": spec.working_dir,
         "user": spec.user,
         "groups": list(spec.group_add),
-        "stop_signal": int(signal.Signals[_signal(spec.stop_signal)]) if spec.stop_signal else None,
+        "stop_signal": _signal(spec.stop_signal) if spec.stop_signal else None,
         "hostadd": list(spec.extra_hosts),
         "dns_server": list(spec.dns),
         "shm_size": spec.shm_bytes,
         "sysctl": spec.sysctls,
-        "r_limits": [
-            {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard} for limit in spec.ulimits
-        ],
+        "r_limits": [{"type": limit.name.lower(), "soft": limit.soft, "hard": limit.hard} for limit in spec.ulimits],
     }
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
-    if spec.command == ():
-        body["command"] = []
+    if spec.entrypoint == ():
+        body["entrypoint"] = [""]  # podman's word for none; an empty list means the image's own
     if spec.healthcheck is not None:
         # Interval 0 keeps podman from timers of its own; one failure is one failure: the agent counts.
         body["healthconfig"] = {
@@ -164,9 +162,12 @@ def container_body(
 
 
 def _networking(spec: InstanceSpec) -> dict[str, Any]:
+    hostname = spec.hostname or f"{spec.service}-{spec.ordinal}"
+    named = {"hostname": f"{hostname}.{spec.domainname}" if spec.domainname else hostname}
     if not spec.networks:
-        return {"netns": {"nsmode": "none"}}
-    words: dict[str, Any] = {
+        return {"netns": {"nsmode": "none"}, **named}
+    return {
+        **named,
         "netns": {"nsmode": "bridge"},
         "networks": {
             network_name(spec.tenant, spec.app, name): {"aliases": sorted({spec.service, *aliases})}
@@ -183,9 +184,6 @@ def _networking(spec: InstanceSpec) -> dict[str, Any]:
             if port.published
         ],
     }
-    hostname = spec.hostname or f"{spec.service}-{spec.ordinal}"
-    words["hostname"] = f"{hostname}.{spec.domainname}" if spec.domainname else hostname
-    return words
 
 
 def _limits(spec: InstanceSpec) -> dict[str, Any]:
@@ -205,8 +203,14 @@ def _caps(names: tuple[str, ...]) -> set[str]:
     return {name.upper().removeprefix("CAP_") for name in names}
 
 
-def _signal(name: str) -> str:
-    if name.isdigit():
-        return signal.Signals(int(name)).name
-    upper = name.upper()
-    return upper if upper.startswith("SIG") else f"SIG{upper}"
+def _signal(name: str) -> int:
+    """Return the number of ``SIGTERM``, ``term``, ``15`` or ``SIGRTMIN+3``; ValueError for anything else."""
+    word = name.upper().removeprefix("SIG")
+    base, plus, offset = word.partition("+")
+    try:
+        number = int(word) if word.isdigit() else int(signal.Signals[f"SIG{base}"]) + (int(offset) if plus else 0)
+    except KeyError:
+        number = 0
+    if not 0 < number <= signal.SIGRTMAX:
+        raise ValueError(f"{name!r} is no signal")
+    return number
