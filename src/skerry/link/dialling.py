@@ -134,6 +134,8 @@ def set_stall_limit(sock: socket.socket, patience: Patience) -> None:
     """Have the kernel end a connection whose written bytes stay unacknowledged: half-open ones go by themselves."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience.stall_us // 1000)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # What the kernel has and has not sent cannot be overtaken by a heartbeat any more (faults.md N9).
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.LINK_UNSENT_BYTES_MAX // 4)
 
 
 async def _ask_proxy(sock: socket.socket, endpoint: Endpoint, proxy: Proxy) -> None:
