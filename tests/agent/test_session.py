@@ -14,8 +14,8 @@ from skerry.link.ports import CloseReason, Endpoint
 from skerry.link.pump import Pump
 from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, UnitId, digest_of
-from skerry.model.limits import STREAM_WINDOW_BYTES
-from skerry.sim.network import SimConnection
+from skerry.model.limits import LANE_BYTES_MAX, STREAM_WINDOW_BYTES
+from skerry.sim.network import FLIGHT_BYTES_MAX, SimConnection
 
 MINUTE = 60 * SECOND_US
 
@@ -348,7 +348,7 @@ async def test_two_fetches_of_one_blob_take_turns_and_one_that_ends_early_lets_t
 
 @scene
 async def test_many_streams_at_once_wait_for_room_and_break_nothing(scene: Scene):
-    scene.wan.change(rate_bit_s=10_000_000)
+    scene.wan.change(rate_bit_s=64_000)
     await scene.start()
     await scene.wait(5 * SECOND_US)
     calls = [
@@ -360,6 +360,8 @@ async def test_many_streams_at_once_wait_for_room_and_break_nothing(scene: Scene
     assert scene.link.sessions == 1
     for call in calls:
         assert (await call).reply.ok
+    # Each stream may read one piece when there is room, all at once.
+    assert scene.agent.drawn_bytes < FLIGHT_BYTES_MAX + LANE_BYTES_MAX + 64 * 2 * 10_000
 
 
 @scene

@@ -30,6 +30,7 @@ class AgentDisk:
         self.records: list[Envelope] = []
         self.calls: list[wire.CallRequest] = []
         self.typed: list[bytes] = []
+        self.drawn_bytes = 0
         self.changed = asyncio.Event()
         self.device = DEVICE
 
@@ -90,6 +91,7 @@ class AgentDisk:
     async def _draw(self, request: wire.CallRequest) -> AsyncIterator[wire.StreamData]:
         mint = SeededMint(request.call)
         for _ in range(40):
+            self.drawn_bytes += 10_000
             yield wire.StreamData(request.call, 1, mint.draw(10_000))
 
     async def _echo(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> AsyncIterator[wire.StreamData]:

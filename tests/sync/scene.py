@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from tests.sync.desks import AgentDisk, CoreDesk
 
 from skerry.agent.session import LinkSession
-from skerry.clock import SECOND_US, SeededMint, Tasks
+from skerry.clock import SECOND_US, ClockTimeout, SeededMint, Tasks
 from skerry.core.sessions import Sessions
 from skerry.link.dictionary import link_compressor
 from skerry.link.ports import Endpoint
@@ -17,6 +17,8 @@ from skerry.sim.network import SimConnection, SimDialer, SimLink, SimListener
 from skerry.sync.admission import Admission
 
 CORE = Endpoint("core.sim")
+#: A test that waits for what never comes fails after this much virtual time.
+_LIMIT_US = 3_600 * SECOND_US
 
 
 class Scene:
@@ -91,7 +93,8 @@ def scene(test: Callable[[Scene], Awaitable[None]]) -> Callable[[], None]:
     async def run() -> None:
         made = Scene()
         try:
-            await test(made)
+            async with ClockTimeout(made.clock, made.tasks, _LIMIT_US):
+                await test(made)
         finally:
             await made.tasks.stop()
         assert made.tasks.failed == []
