@@ -31,3 +31,9 @@ def test_versions_of_both_ends(town):
     assert json.loads(town.ok("version", "--client", "-o", "json", SKERRY_URL="http://127.0.0.1:1")).keys() == {
         "client"
     }
+
+
+def test_help_of_commands_is_theirs(town):
+    assert "Commands:" in town.run("help").out
+    assert "Usage: skerry site add" in town.run("help", "site", "add").out
+    assert town.run("help", "site", "nothing").code == 5

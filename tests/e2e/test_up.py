@@ -84,6 +84,14 @@ def test_up_again_goes_on_with_the_same_keys_and_state(machine):
     machine.ok("site", "label", "oslo", "tier=store")
 
 
+def test_up_with_other_ports_leaves_the_running_core_where_it_is(machine):
+    machine.up()
+    done = machine.run("up", "--sites", "0", "-d")
+    assert done.returncode == 0
+    assert f"http://127.0.0.1:{machine.ports[0]}" in done.stderr
+    machine.ok("status")
+
+
 def test_the_keys_are_the_persons_and_not_the_cores(machine):
     machine.up()
     config, state = machine.folder / "config/skerry", machine.folder / "state/skerry"

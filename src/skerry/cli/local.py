@@ -147,6 +147,7 @@ def up(
         link_port=link_port,
         endpoints=",".join(endpoints) or f"127.0.0.1:{link_port}",
     )
+    plan = _keep_ports(plan)
     started: list[Program] = []
     try:
         for program in (plan.core(), plan.signer()):
@@ -187,6 +188,16 @@ def _stop(programs: list[Program]) -> None:
     # After all of them: whoever reads this may be gone.
     for program in reversed(programs):
         tell(f"{program.name} is stopped")
+
+
+def _keep_ports(plan: Plan) -> Plan:
+    """Return the plan with the ports of the core that runs already, if one does: it is left alone."""
+    core = plan.core()
+    api_port = int(core.read_setting("api-port") or plan.api_port)
+    link_port = int(core.read_setting("link-port") or plan.link_port)
+    if (api_port, link_port) != (plan.api_port, plan.link_port):
+        tell(f"the core runs already, with ports {api_port} and {link_port}; skerry down ends it")
+    return msgspec.structs.replace(plan, api_port=api_port, link_port=link_port)
 
 
 def _found(plan: Plan) -> Context:

@@ -42,6 +42,15 @@ class Program:
             return None
         return pid if self._mark in words else None
 
+    def read_setting(self, name: str) -> str | None:
+        """Return a setting of the running process, as it was started; None when it does not run or was given none."""
+        pid = self.find()
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+            return words[words.index(f"--{name}") + 1]
+        except (OSError, ValueError, IndexError):
+            return None
+
     def start(self) -> bool:
         """Start it unless it runs, and return once it is ready; False when it ran already.
 

@@ -26,11 +26,17 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 @click.command("help")
-@click.argument("topic")
-def help_topic(topic: str) -> None:
-    """Explain an error code, offline."""
+@click.argument("words", nargs=-1, metavar="[CODE|COMMAND]")
+@click.pass_context
+def help_topic(context: click.Context, words: tuple[str, ...]) -> None:
+    """Explain an error code, offline, or show the help of a command."""
     from skerry.model.errors import NotFound
 
+    command = find_command(context.find_root(), words)
+    if command is not None:
+        click.echo(command.get_help())
+        return
+    topic = " ".join(words)
     code = topic.upper()
     topics = read_topics()
     if code not in topics:
@@ -38,6 +44,17 @@ def help_topic(topic: str) -> None:
         hint = f"skerry help {near[0]}" if near else "skerry --help"
         raise NotFound("E-TOPIC", f"There is no page about {topic!r}.", hint=hint)
     click.echo(f"{code}\n\n{topics[code]}")
+
+
+def find_command(context: click.Context, words: tuple[str, ...]) -> click.Context | None:
+    """Return the context of the command that words name, the root's for none; None when there is no such command."""
+    for word in words:
+        group = context.command
+        found = group.get_command(context, word) if isinstance(group, click.Group) else None
+        if found is None:
+            return None
+        context = click.Context(found, info_name=word, parent=context)
+    return context
 
 
 def read_topics() -> dict[str, str]:

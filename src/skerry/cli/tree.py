@@ -68,7 +68,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("verify", _LATER),
     Verb("approve", _LATER),
     Verb("completion", "Print a completion script for a shell.", "skerry.cli.shell:completion"),
-    Verb("help", "Explain an error code.", "skerry.cli.shell:help_topic"),
+    Verb("help", "Explain an error code or a command.", "skerry.cli.shell:help_topic"),
     Verb("man", _LATER),
     Verb("export", _LATER),
     Verb("version", "Show the release of this program and of the core.", "skerry.cli.shell:version"),
