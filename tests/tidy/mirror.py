@@ -15,6 +15,7 @@ FREE_FOLDERS: Mapping[str, str] = {
     "tests/long/": "the runner of long runs",
     "tests/powercut/": "cuts of every store, whichever room it is in",
     "tests/packaging/": "mirrors packaging/, not src/",
+    "tests/sim/planted/": "patches of any source file, and who notices them",
     "tests/tidy/": "checks of the sources themselves",
     "tests/tools/": "mirrors tools/, not src/",
 }

@@ -167,4 +167,4 @@ EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
 
 def name_of(check: Callable[..., object]) -> str:
     """The invariant's id, from the name of its check."""
-    return check.__name__.split("_")[1].upper()
+    return f"I{int(check.__name__[7:9])}"
