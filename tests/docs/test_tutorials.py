@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -105,18 +106,19 @@ def find_free_port() -> int:
 
 @pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="the image is made of busybox-static (./dev setup)")
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_the_core_part_of_a_tutorial_is_true(page: Path, tmp_path: Path):
+def test_the_core_part_of_a_tutorial_is_true(page: Path):
     ports = f"--sites 0 --api-port {find_free_port()} --link-port {find_free_port()}"
 
     def change(command: str) -> str:
         return command.replace("skerry up", f"skerry up {ports}").replace(" --wait", "")
 
-    # A path of a socket has 107 bytes at most; pytest's folders are long.
-    run = typist(tmp_path, make_environment(tmp_path, os.environ["PATH"]), [], change)
-    try:
-        assert follow(page, ("console",), run) > 10
-    finally:
-        run("skerry down")
+    # A socket's path has 107 bytes at most, and pytest's own folders are long.
+    with tempfile.TemporaryDirectory(prefix="skt-") as folder:
+        run = typist(Path(folder), make_environment(Path(folder), os.environ["PATH"]), [], change)
+        try:
+            assert follow(page, ("console",), run) > 10
+        finally:
+            run("skerry down")
 
 
 @pytest.mark.e2e
