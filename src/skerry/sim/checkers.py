@@ -172,6 +172,7 @@ def check_i02_no_acknowledged_event_is_lost(checker: Checker) -> str:
             state = sites.read_state(checker.world.core.view, site.name)
             if acknowledged > state.event_acknowledged and not checker.weather.restored:
                 return f"{site.name} was told that {acknowledged} are kept, the core says {state.event_acknowledged}"
+            seen.through = acknowledged
     return ""
 
 
