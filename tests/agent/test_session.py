@@ -15,6 +15,7 @@ from skerry.link.pump import Pump
 from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, UnitId, digest_of
 from skerry.model.limits import LANE_BYTES_MAX, STREAM_WINDOW_BYTES
+from skerry.safe.errors import StoreFull
 from skerry.sim.network import FLIGHT_BYTES_MAX, SimConnection
 
 MINUTE = 60 * SECOND_US
@@ -202,6 +203,33 @@ async def test_a_good_session_forgets_the_failures_before_it(scene: Scene):
             connection.lose(CloseReason.LOST, "cut")
         await scene.wait_until(lambda: not is_up(scene))
         await scene.wait_until(lambda: is_up(scene), limit_us=2 * SECOND_US)
+
+
+@scene
+async def test_a_full_disk_refuses_the_document_and_takes_it_when_there_is_room(scene: Scene):
+    """D1: the site stays reachable, says why, and is asked again."""
+    await scene.start()
+    await scene.wait(5 * SECOND_US)
+    scene.agent.trouble = StoreFull("journal.db")
+    scene.core.disk.publish({UnitId("a"): b"1"})
+    scene.sessions.nudge(scene.core.record.site)
+    await scene.wait(5 * SECOND_US)
+    assert is_up(scene)
+    assert [answer.code for answer in scene.core.disk.answers] == ["E-DISK-FULL"]
+    scene.agent.trouble = None
+    await scene.wait(MINUTE)
+    assert scene.agent.disk.document is not None
+
+
+@scene
+async def test_a_disk_too_full_to_begin_a_session_is_named_and_tried_again(scene: Scene):
+    scene.agent.trouble = StoreFull("journal.db")
+    await scene.start()
+    await scene.wait(10 * SECOND_US)
+    assert scene.agent.link[-1] == ("down", "E-DISK-FULL: journal.db")
+    scene.agent.trouble = None
+    await scene.wait(MINUTE)
+    assert is_up(scene)
 
 
 # --- calls ---------------------------------------------------------------------------------------------------------

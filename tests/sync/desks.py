@@ -31,10 +31,17 @@ class AgentDisk:
         self.calls: list[wire.CallRequest] = []
         self.typed: list[bytes] = []
         self.drawn_bytes = 0
+        #: Raised by every write of the journal.
+        self.trouble: Exception | None = None
         self.changed = asyncio.Event()
         self.device = DEVICE
 
+    def _fill(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
     async def begin_session(self, above: int = 0) -> wire.HelloClaim:
+        self._fill()
         return self.disk.begin_session(above)
 
     async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
@@ -44,6 +51,7 @@ class AgentDisk:
         self.records.append(envelope)
 
     async def accept_document(self, patch: wire.DocumentPatch, objects: tuple[Envelope, ...]) -> DocumentVerdict:
+        self._fill()
         judged = self.disk.accept(cp.ApplyDocument(patch, objects))
         return DocumentVerdict(
             state=judged.state,

@@ -18,6 +18,7 @@ from skerry.link.dictionary import link_compressor
 from skerry.link.ports import ConnectFailed, Connection, ConnectReason, Dialer, Endpoint, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.ids import CallId, Digest
+from skerry.safe.errors import StoreFull
 from skerry.sync import child_ports, ports
 from skerry.sync.backoff import WAIT_US_MIN, Backoff
 from skerry.sync.child_end import ChildEnd
@@ -131,6 +132,8 @@ class LinkSession:
         except LinkClosed as error:
             if self._closing is None:
                 self._desk.note_link("down", f"{error.reason}: {error.detail}")
+        except StoreFull as full:
+            self._desk.note_link("down", f"{full.code}: {full.detail}")
         finally:
             close = self._closing
             if close is not None:
@@ -212,7 +215,20 @@ class LinkSession:
             await self._pump.wait_room(Lane.CALL)
 
     async def _do_chore(self, command: ChildCommand) -> None:
-        """What touches the journal, one after the other. A journal that fails ends the agent (faults.md §3.4)."""
+        """What touches the journal, one after the other. A journal that fails ends the agent (faults.md §3.4).
+
+        One whose disk is full refuses the document, which is offered again later. Anything else ends the session:
+        nothing was acknowledged, and the next one begins with the same.
+        """
+        try:
+            await self._touch_journal(command)
+        except StoreFull as full:
+            if isinstance(command, child_ports.ApplyDocument):
+                self._feed(child_ports.Judged("refused", code=full.code, reason=full.detail))
+            else:
+                self._close(ports.Close(full.code, full.detail))
+
+    async def _touch_journal(self, command: ChildCommand) -> None:
         match command:
             case child_ports.KeepSiteRecord():
                 await self._desk.accept_site_record(command.envelope)
