@@ -109,6 +109,19 @@ async def test_a_stopped_worker_forgets_what_waited_and_may_begin_anew():
     assert jobs.tasks.failed == []
 
 
+async def test_a_failure_is_kept_and_does_not_end_the_worker_for_good():
+    jobs = Jobs()
+
+    async def fail(job: int) -> None:
+        raise ValueError(job)
+
+    jobs.worker = Worker[int](jobs.tasks, "jobs", fail)
+    for job in (1, 2):
+        jobs.worker.add(job)
+        await settle()
+    assert [str(error) for _, error in jobs.tasks.failed] == ["1", "2"]
+
+
 async def run_for(clock: ManualClock, tasks: Tasks, us: int, until: int) -> str:
     try:
         async with ClockTimeout(clock, tasks, us):

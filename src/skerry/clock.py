@@ -186,9 +186,13 @@ class Worker(Generic[Item]):
             self._task = None
 
     async def _work(self) -> None:
-        while self._waiting:
-            await self._do(self._waiting.popleft())
-        self._task = None
+        try:
+            while self._waiting:
+                await self._do(self._waiting.popleft())
+        finally:
+            # Unless it was stopped, and another one began meanwhile.
+            if self._task is asyncio.current_task():
+                self._task = None
 
 
 class Alarm:
