@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from skerry.agent.local import CLIENTS_MAX, LocalProblem, LocalServer
+from skerry.safe.errors import StoreFailed
 
 
 class Answer(msgspec.Struct):
@@ -20,11 +21,15 @@ async def refuse(given: dict[str, str]) -> LocalProblem:
     return LocalProblem("E-TOKEN", "damaged", "copy all of it")
 
 
+async def fail(given: dict[str, str]) -> LocalProblem:
+    raise StoreFailed("the journal's disk is gone")
+
+
 @pytest.fixture
 async def socket(tmp_path: Path):
     path = tmp_path / "agent.sock"
     path.touch()
-    server = LocalServer(path, {"GET /echo": echo, "POST /echo": echo, "POST /no": refuse})
+    server = LocalServer(path, {"GET /echo": echo, "POST /echo": echo, "POST /no": refuse, "GET /logs": fail})
     await server.start()
     yield path
     await server.stop()
@@ -57,6 +62,7 @@ async def test_a_handlers_refusal_is_a_problem(socket: Path):
     "raw",
     [
         b"rubbish\r\n\r\n",
+        b"GET //[ HTTP/1.1\r\n\r\n",
         b"DELETE /echo HTTP/1.1\r\n\r\n",
         b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nContent-Length: 999999\r\n\r\n",
@@ -89,3 +95,8 @@ async def test_a_crowd_is_turned_away_and_the_socket_lives_on(socket: Path):
         await writer.wait_closed()
     await asyncio.sleep(0.05)
     assert (await ask(socket, b"GET /echo HTTP/1.1\r\n\r\n"))[0] == 200
+
+
+async def test_a_journal_that_has_failed_is_a_problem_with_words(socket: Path):
+    status, body = await ask(socket, b"GET /logs HTTP/1.1\r\n\r\n")
+    assert (status, body["code"]) == (503, "E-STORE-FAILED")

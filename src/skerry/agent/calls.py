@@ -4,7 +4,7 @@ Reading needs a session only. A command is an act on what runs: it needs a call 
 names a nonce this node drew, good once and for a short time (trust.md §5).
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import msgspec
 
@@ -106,11 +106,16 @@ class CallDesk:
 async def _as_stream(
     call: CallId, items: AsyncIterator[Chunk] | AsyncIterator[Chunk | Exit]
 ) -> AsyncIterator[StreamData]:
-    async for item in items:
-        match item:
-            case Chunk():
-                yield StreamData(call, item.channel, item.data)
-            case Exit():
-                yield StreamData(call, 1, b"", end=True, exit_code=item.code)
-                return
-    yield StreamData(call, 1, b"", end=True)
+    try:
+        async for item in items:
+            match item:
+                case Chunk():
+                    yield StreamData(call, item.channel, item.data)
+                case Exit():
+                    yield StreamData(call, 1, b"", end=True, exit_code=item.code)
+                    return
+        yield StreamData(call, 1, b"", end=True)
+    finally:
+        # By name: a reader that goes away must not leave its call of the runtime behind.
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()

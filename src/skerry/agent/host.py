@@ -19,7 +19,7 @@ from skerry.agent.session import LinkSession
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.host import HostDriver
-from skerry.drivers.images import BlobUnavailable, ImagesDriver
+from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
 from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
@@ -37,6 +37,8 @@ from skerry.safe.sqlite import open_sqlite
 from skerry.trust.keys import trust_domain
 from skerry.wire import LinkClass
 
+#: How often the reserve is looked at: space returns when images go, which takes minutes.
+RESERVE_US = 60_000_000
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -94,7 +96,8 @@ class JoinAnswer(msgspec.Struct, frozen=True):
 class AgentHost:
     """One running agent process."""
 
-    def __init__(self, config: AgentConfig, clock: Clock, mint: Mint) -> None:
+    def __init__(self, config: AgentConfig, clock: Clock, mint: Mint, source: BlobSource | None = None) -> None:
+        """Open the journal and the keys. ``source`` gives images in place of the link."""
         self._config = config
         self._clock = clock
         self._mint = mint
@@ -106,7 +109,7 @@ class AgentHost:
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         state = RealDirectory.open_root(config.state)
         settle(state)
-        reserve = Reserve(state)
+        reserve = self._reserve = Reserve(state)
         reserve.hold()
         self._db = Db(
             open_sqlite(state, "journal.db", journal.OPTIONS),
@@ -116,7 +119,7 @@ class AgentHost:
             on_failed=self._note_failure,
         )
         self._keys = open_node_keys(state.enter("keys", create=True), mint)
-        images = ImagesDriver(state.enter("images", create=True), self._source, asyncio.to_thread)
+        images = ImagesDriver(state.enter("images", create=True), source or self._source, asyncio.to_thread)
         volumes = VolumesDriver(state.enter("volumes", create=True), asyncio.to_thread)
         self._volumes = volumes
         podman = PodmanDriver(
@@ -124,6 +127,7 @@ class AgentHost:
             files=FileStage(config.run / "files", lambda version: self.agent.open_secret(version)),
             read_archive=images.read_archive,
             volume_path=volumes.data_path,
+            keep_volume=volumes.perform,
         )
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
         host = HostDriver(config.node, config.state, {})
@@ -162,6 +166,7 @@ class AgentHost:
             ready()
             self._tasks.start("link", self._link())
             self._tasks.start("sweep volumes", self._volumes.sweep())
+            self._tasks.start("hold reserve", self._hold_reserve())
             broken = self._tasks.start("watch tasks", self._tasks.wait_failed())
             failed = self._tasks.start("watch store", self._failed.wait())
             await asyncio.wait([broken, failed], return_when=asyncio.FIRST_COMPLETED)
@@ -174,6 +179,16 @@ class AgentHost:
             await self._tasks.stop()
             if self._db.failure is None:
                 await self._db.close()
+
+    async def _hold_reserve(self) -> None:
+        """Take the reserve again once space has returned; where the journal gives it up, so that the two never meet."""
+        while True:
+            await self._clock.sleep_until(self._clock.boot_us() + RESERVE_US)
+            await self._db.read(lambda _: self._try_reserve())
+
+    def _try_reserve(self) -> None:
+        with contextlib.suppress(StoreFailed):  # a bad disk is the journal's to find out
+            self._reserve.hold()
 
     async def _link(self) -> None:
         """Hold the link for as long as the node has an identity."""

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from skerry.model.errors import Unavailable
+
 #: A request line and headers of our own client are under 300 bytes.
 REQUEST_BYTES_MAX = 4096
 #: Seconds for a request and its answer; joining waits for a person's signer elsewhere, everything else is quick.
@@ -78,7 +80,10 @@ class LocalServer:
         words = lines[0].split(" ")
         if len(words) != 3 or words[0] not in ("GET", "POST"):
             return 400, LocalProblem("E-REQUEST", "only GET and POST are served here")
-        target = urlsplit(words[1])
+        try:
+            target = urlsplit(words[1])
+        except ValueError:
+            return 400, LocalProblem("E-REQUEST", "the path is not readable")
         handler = self._handlers.get(f"{words[0]} {target.path}")
         if handler is None:
             known = ", ".join(sorted(self._handlers))
@@ -91,7 +96,10 @@ class LocalServer:
                     "E-REQUEST", f"the body is a JSON object of texts, at most {REQUEST_BYTES_MAX} bytes"
                 )
             given |= body
-        result = await handler(given)
+        try:
+            result = await handler(given)
+        except Unavailable as error:
+            return 503, LocalProblem(error.code, error.detail, error.hint)
         return (400 if isinstance(result, LocalProblem) else 200), result
 
     async def _read_body(self, reader: asyncio.StreamReader, lines: list[str]) -> dict[str, str] | None:

@@ -1,0 +1,191 @@
+"""Calls: nonces that are good once, commands only when signed, streams that end with their reader."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import msgspec
+from tests.trust import people
+
+from skerry.agent import calls
+from skerry.agent.calls import CallDesk
+from skerry.agent.desk import CallAnswer
+from skerry.clock import SeededMint
+from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.model.ids import CallId, Digest, InstanceId
+from skerry.model.observed import ContainerSeen
+from skerry.model.signed import Call
+from skerry.trust.verdict import Denied
+from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply, StreamData
+
+WEB = InstanceId("alpha/shop/web/0")
+CALL = CallId("call-1")
+
+
+class StillClock:
+    """Time that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_us = 1_000_000
+
+    def wall_us(self) -> int:
+        return self.now_us
+
+    def boot_us(self) -> int:
+        return self.now_us
+
+    async def sleep_until(self, boot_us: int) -> None:
+        self.now_us = max(self.now_us, boot_us)
+
+
+class Shell:
+    """A console that says what it was asked, and whether its streams were closed."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+        self.closed = 0
+
+    async def read_logs(self, container: str, *, tail: int, follow: bool) -> AsyncGenerator[Chunk]:
+        self.asked.append((container, tail, follow))
+        try:
+            while True:
+                yield Chunk(1, b"line\n")
+                if not follow:
+                    return
+        finally:
+            self.closed += 1
+
+    async def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncGenerator[Chunk | Exit]:
+        self.asked.append((container, argv))
+        yield Chunk(2, b"no")
+        yield Exit(7)
+
+    async def read_stats(self) -> tuple[ContainerStats, ...]:
+        return (ContainerStats(container="c1", cpu_us=5, memory_bytes=6),)
+
+
+class Scene:
+    def __init__(self, state: str = "running") -> None:
+        self.clock = StillClock()
+        self.shell = Shell()
+        self.signed: Call | Denied = Denied("E-SIGNATURE", "nobody signed this")
+        container = ContainerSeen(
+            container="c1",
+            instance=WEB,
+            tenant=people.ALPHA,
+            app=people.SHOP,
+            service=people.WEB,
+            ordinal=0,
+            spec=Digest(""),
+            image_config=Digest(""),
+            state=state,
+        )
+        self.desk = CallDesk(
+            clock=self.clock,
+            mint=SeededMint("calls"),
+            console=self.shell,
+            find_container=lambda instance: container if instance == WEB else None,
+            verify_call=lambda envelope: self.signed,
+        )
+        self.desk.node = people.NODE
+
+    def ask(self, kind: str, body: msgspec.Struct | bytes) -> CallAnswer:
+        content = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
+        return asyncio.run(self.desk.answer(CallRequest(CALL, kind, content, 0)))
+
+    def draw(self) -> bytes:
+        return msgspec.msgpack.decode(self.ask("nonce", NonceAsk(people.NODE)).body, type=NonceReply).nonce
+
+    def sign(self, nonce: bytes) -> None:
+        self.signed = Call(
+            tenant=people.ALPHA,
+            site=people.SITE,
+            node=people.NODE,
+            nonce=nonce,
+            verb="exec",
+            app=people.SHOP,
+            service=people.WEB,
+            ordinal=0,
+            argv=("ls",),
+        )
+
+    def exec(self) -> CallAnswer:
+        return self.ask("exec", people.revise(1))
+
+
+def read(answer: CallAnswer, limit: int = 100) -> list[StreamData]:
+    async def collect() -> list[StreamData]:
+        found: list[StreamData] = []
+        assert answer.stream is not None
+        async for item in answer.stream:
+            found.append(item)
+            if len(found) == limit:
+                await answer.stream.aclose()
+        return found
+
+    return asyncio.run(collect())
+
+
+def test_a_malformed_body_is_an_answer():
+    for kind in ("nonce", "logs", "exec"):
+        answer = Scene().ask(kind, b"\xc1")
+        assert (answer.ok, answer.code) == (False, "E-CALL")
+
+
+def test_a_command_needs_a_signature_a_nonce_and_something_that_runs():
+    scene = Scene()
+    assert scene.exec().code == "E-SIGNATURE"
+    scene.sign(b"not drawn here")
+    assert scene.exec().code == "E-CALL"
+    scene.sign(scene.draw())
+    answer = scene.exec()
+    assert [(item.channel, item.data, item.end, item.exit_code) for item in read(answer)] == [
+        (2, b"no", False, None),
+        (1, b"", True, 7),
+    ]
+    assert scene.exec().code == "E-CALL", "a nonce is good once"
+    assert scene.shell.asked == [("c1", ("ls",))]
+
+
+def test_a_nonce_ends_with_its_minute():
+    scene = Scene()
+    scene.sign(scene.draw())
+    scene.clock.now_us += calls.NONCE_LIFE_US
+    assert scene.exec().code == "E-CALL"
+
+
+def test_a_refused_call_uses_up_its_nonce_too():
+    scene = Scene(state="exited")
+    scene.sign(scene.draw())
+    assert scene.exec().code == "E-NOT-FOUND"
+    assert scene.exec().code == "E-CALL"
+
+
+def test_nonces_are_for_this_node_and_not_without_end():
+    scene = Scene()
+    assert scene.ask("nonce", NonceAsk("other")).code == "E-CALL"
+    drawn = {scene.draw() for _ in range(calls.NONCES_MAX)}
+    assert len(drawn) == calls.NONCES_MAX
+    assert scene.ask("nonce", NonceAsk(people.NODE)).code == "E-BUSY"
+    scene.clock.now_us += calls.NONCE_LIFE_US
+    assert scene.ask("nonce", NonceAsk(people.NODE)).ok
+
+
+def test_logs_end_and_their_tail_is_bounded():
+    scene = Scene()
+    answer = scene.ask("logs", LogsAsk(instance=WEB, tail=10**9, follow=False))
+    assert [item.end for item in read(answer)] == [False, True]
+    assert scene.shell.asked == [("c1", calls.TAIL_LINES_MAX, False)]
+    read(scene.ask("logs", LogsAsk(instance=WEB, tail=-5, follow=False)))
+    assert scene.shell.asked[-1] == ("c1", 0, False)
+    assert scene.ask("logs", LogsAsk(instance="alpha/shop/db/0", tail=1, follow=False)).code == "E-NOT-FOUND"
+
+
+def test_a_reader_that_leaves_ends_the_runtimes_stream():
+    scene = Scene()
+    read(scene.ask("logs", LogsAsk(instance=WEB, tail=1, follow=True)), limit=3)
+    assert scene.shell.closed == 1
+
+
+def test_stats_are_a_plain_answer():
+    answer = Scene().ask("stats", b"")
+    assert msgspec.msgpack.decode(answer.body, type=calls.StatsReply).containers[0].memory_bytes == 6

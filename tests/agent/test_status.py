@@ -1,0 +1,78 @@
+"""What a person at the box is told, whatever the state of core, link and runtime."""
+
+import msgspec
+from tests.agent.scene import Site, make_app, revise, virtually
+from tests.trust import people
+
+from skerry.agent.local import LocalProblem
+from skerry.agent.status import EVENTS_MAX, LogsAnswer, StatusDesk
+
+
+def desk(site: Site) -> StatusDesk:
+    return StatusDesk(site.agent, site.db, site.clock)
+
+
+async def bring_up(site: Site) -> None:
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+
+
+async def verdicts(site: Site) -> dict[str, str]:
+    return {check.name: check.verdict for check in (await desk(site).doctor({})).checks}
+
+
+@virtually
+async def test_a_site_that_is_well_says_so(site: Site):
+    await bring_up(site)
+    status = await desk(site).status({})
+    assert (status.joined, status.site, status.node, status.generation) == (True, people.SITE, people.NODE, 1)
+    assert [(item.instance, item.phase) for item in status.instances] == [("alpha/shop/web/0", "ready")]
+    assert status.settled
+    assert status.waits == ()
+    found = await verdicts(site)
+    assert found == {"runtime": "good", "journal": "good", "disk": "good", "identity": "good", "link": "warning"}
+    assert msgspec.json.encode(status)
+
+
+@virtually
+async def test_a_dead_runtime_is_named_and_what_was_seen_last_is_still_told(site: Site):
+    await bring_up(site)
+    site.machine.faults.unavailable = True
+    site.agent.reconciler.nudge()
+    await site.wait(2)
+    status = await desk(site).status({})
+    assert [wait for wait in status.waits if "does not answer" in wait]
+    assert [item.instance for item in status.instances] == ["alpha/shop/web/0"]
+    assert not status.settled
+    assert (await verdicts(site))["runtime"] == "bad"
+
+
+@virtually
+async def test_the_link_is_told_with_its_reason_and_age(site: Site):
+    site.agent.note_link("down", "E-DIAL: nobody there")
+    await site.wait(90)
+    site.agent.note_link("down", "E-DIAL: nobody there")
+    status = await desk(site).status({})
+    assert (status.link, status.link_reason, status.link_since_s) == ("down", "E-DIAL: nobody there", 90)
+
+
+@virtually
+async def test_strange_volumes_and_short_disks_are_named(site: Site):
+    await bring_up(site)
+    name = next(iter(site.machine.volumes))
+    site.machine.volumes[name] = msgspec.structs.replace(site.machine.volumes[name], strange=True)
+    site.machine.disk_bytes = 1 << 30
+    found = await verdicts(site)
+    assert (found["volumes"], found["disk"]) == ("bad", "warning")
+
+
+@virtually
+async def test_events_are_the_newest_and_bounded(site: Site):
+    await bring_up(site)
+    logs = await desk(site).logs({"tail": "2"})
+    assert isinstance(logs, LogsAnswer)
+    assert [event.type for event in logs.events] == site.events()[-2:]
+    assert isinstance(await desk(site).logs({"tail": str(EVENTS_MAX * 1000)}), LogsAnswer)
+    for bad in ("-1", "x", "1e3", ""):
+        assert isinstance(await desk(site).logs({"tail": bad}), LocalProblem)
