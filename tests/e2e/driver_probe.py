@@ -24,9 +24,9 @@ from skerry.safe.paths import RealDirectory
 class RealRig:
     """The drivers of one site."""
 
-    def __init__(self, folder: Path, socket: str) -> None:
+    def __init__(self, folder: Path, socket: str, declared: tuple[str, ...] = ()) -> None:
         source = ArchiveSource()
-        self.image = source.add(tiny_image("probe:1"))
+        self.image = source.add(tiny_image("probe:1", volumes=declared))
         folder.mkdir(exist_ok=True)
         (folder / "volumes").mkdir(exist_ok=True)
         (folder / "images").mkdir(exist_ok=True)
@@ -37,6 +37,7 @@ class RealRig:
             files=FileStage(Path("/run/skerry-files"), lambda version: version.encode()),
             read_archive=images.read_archive,
             volume_path=volumes.data_path,
+            keep_volume=volumes.perform,
         )
         networks = NetworksDriver(self.console.read_addresses)
         host = HostDriver(NodeName("n1"), folder, {})
@@ -44,11 +45,39 @@ class RealRig:
         self.wait = asyncio.sleep
 
 
+async def check_what_only_the_image_declares_is_kept_over_revisions(rig: RealRig) -> None:
+    """A folder that an image declares as a volume is one of ours: listed, kept, and there again for the next one."""
+    await runtime.prepare(rig)
+    said = b""
+    for counter, command in ((0, "echo precious > /kept/file"), (1, "cat /kept/file")):
+        spec = runtime.make_spec(rig, restart_counter=counter)
+        await runtime.done(rig, runtime.create(spec))
+        seen = await runtime.find(rig, spec)
+        assert seen is not None
+        await runtime.done(rig, runtime.start(spec, seen))
+        seen = await runtime.wait_state(rig, spec, "running")
+        said, code = await runtime.collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", command)))
+        assert code == 0, said
+        await runtime.done(rig, runtime.remove(seen))
+    assert said == b"precious\n"
+    kept = [item for item in (await runtime.see(rig)).volumes if item.name != "data"]
+    assert [(item.name[:10], item.strange, item.born) for item in kept] == [("image-web-", False, 0)]
+    assert kept[0].name in seen.volumes
+    await runtime.done(rig, runtime.DeleteVolume(**runtime.volume(kept[0].name), tombstone=rig.image.digest))
+
+
+#: Checks that need a real image, with the folders that it declares.
+REAL_CHECKS = {
+    check.__name__: (check, ("/kept",)) for check in (check_what_only_the_image_declares_is_kept_over_revisions,)
+}
+
+
 async def run(folder: Path, socket: str) -> dict[str, str]:
     """Run every check; the result is its trace, or nothing when it held."""
     results: dict[str, str] = {}
-    for name, check in runtime.CHECKS.items():
-        rig = RealRig(folder, socket)
+    checks = {name: (check, ()) for name, check in runtime.CHECKS.items()} | REAL_CHECKS
+    for name, (check, declared) in checks.items():
+        rig = RealRig(folder, socket, declared)
         try:
             await check(rig)
             results[name] = ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract import runtime
+from tests.e2e.driver_probe import REAL_CHECKS
 from tests.e2e.lab import Lab
 
 pytestmark = pytest.mark.e2e
@@ -22,6 +23,6 @@ def results() -> dict[str, str]:
         return json.loads(output)
 
 
-@pytest.mark.parametrize("name", runtime.CHECKS)
+@pytest.mark.parametrize("name", [*runtime.CHECKS, *REAL_CHECKS])
 def test_podman_keeps_the_contract(results: dict[str, str], name: str):
     assert results[name] == ""

@@ -26,13 +26,17 @@ APPLETS = (
 )
 
 
-def tiny_image(name: str) -> bytes:
-    """An OCI archive for podman's ``/images/load``; the container serves ``/www`` on port 8080."""
-    layer = _tar(_root_files())
+def tiny_image(name: str, page: bytes = b"hello\n", volumes: tuple[str, ...] = ()) -> bytes:
+    """An OCI archive for podman's ``/images/load``; the container serves ``/www``, that is ``page``, on port 8080."""
+    layer = _tar(_root_files(page))
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Entrypoint": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"], "Env": ["PATH=/bin"]},
+        "config": {
+            "Entrypoint": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"],
+            "Env": ["PATH=/bin"],
+            "Volumes": {folder: {} for folder in volumes},
+        },
         "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
     }
     config_bytes = json.dumps(config).encode()
@@ -52,11 +56,11 @@ def tiny_image(name: str) -> bytes:
     return _tar({path: (content, 0o644) for path, content in files.items()})
 
 
-def _root_files() -> dict[str, tuple[bytes, int] | str]:
+def _root_files(page: bytes) -> dict[str, tuple[bytes, int] | str]:
     files: dict[str, tuple[bytes, int] | str] = {
         "bin/busybox": (BUSYBOX.read_bytes(), 0o755),
         "etc/passwd": (b"root:x:0:0:root:/:/bin/sh\napp:x:1000:1000:app:/:/bin/sh\n", 0o644),
-        "www/index.html": (b"hello\n", 0o644),
+        "www/index.html": (page, 0o644),
     }
     return files | {f"bin/{applet}": "busybox" for applet in APPLETS}
 

@@ -73,9 +73,17 @@ class NetworkSettings(msgspec.Struct, rename="pascal"):
 
 
 class ConfigPart(msgspec.Struct, rename="pascal"):
-    """Configuration of an inspected container."""
+    """Configuration of an inspected container or image."""
 
     labels: dict[str, str] | None = None
+    #: Folders that an image declares as volumes.
+    volumes: dict[str, dict[str, str]] | None = None
+
+
+class InspectedImage(msgspec.Struct, rename="pascal"):
+    """One image, looked at closely."""
+
+    config: ConfigPart = msgspec.field(default_factory=ConfigPart)
 
 
 class Inspected(msgspec.Struct, rename="pascal"):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import msgspec
@@ -17,13 +17,16 @@ from skerry.drivers.podman.answers import (
     HealthRun,
     ImageItem,
     Inspected,
+    InspectedImage,
     NetworkItem,
     StatsAnswer,
 )
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
-from skerry.drivers.podman.spec import LABEL, container_body, network_body, network_name, volume_name
-from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
+from skerry.drivers.podman.spec import LABEL, container_body, implied_volume, network_body, network_name, volume_name
+from skerry.model.app import Mount
+from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName, volume_id
+from skerry.model.instance import InstanceSpec
 from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen, Observation
 from skerry.plan.actions import (
     DONE,
@@ -31,6 +34,7 @@ from skerry.plan.actions import (
     CheckHealth,
     CreateContainer,
     CreateNetwork,
+    CreateVolume,
     DeleteVolume,
     LoadImage,
     Outcome,
@@ -92,15 +96,18 @@ class PodmanDriver:
         files: FileStage,
         read_archive: Callable[[Digest], Iterator[bytes]],
         volume_path: Callable[[str, str, str], str],
+        keep_volume: Callable[[Action], Awaitable[Outcome]],
     ) -> None:
         """Drive the service at ``socket``.
 
         ``read_archive`` gives a complete image as an OCI archive, ``volume_path`` the directory of a volume's data.
+        ``keep_volume`` performs ``CreateVolume``.
         """
         self._http = PodmanHttp(socket)
         self._files = files
         self._read_archive = read_archive
         self._volume_path = volume_path
+        self._keep_volume = keep_volume
         self._events: AsyncGenerator[bytes] | None = None
         #: Since when a container is seen stopping, by the event loop's clock.
         self._stopping: dict[str, float] = {}
@@ -243,7 +250,22 @@ class PodmanDriver:
         return DONE
 
     async def _create_container(self, action: CreateContainer) -> Outcome:
-        spec = action.spec
+        implied = await self._implied_mounts(action.spec)
+        for mount in implied:
+            # No revision names it: it counts as born before every tombstone.
+            kept = await self._keep_volume(
+                CreateVolume(
+                    volume=volume_id(action.spec.tenant, action.spec.app, mount.source),
+                    tenant=action.spec.tenant,
+                    app=action.spec.app,
+                    name=VolumeName(mount.source),
+                    uid_start=action.uid_start,
+                    born=0,
+                )
+            )
+            if not kept.ok:
+                return kept
+        spec = msgspec.structs.replace(action.spec, mounts=(*action.spec.mounts, *implied))
         for mount in spec.mounts:
             if mount.kind == "volume":
                 await self._ensure_volume(spec.tenant, spec.app, mount.source)
@@ -262,6 +284,20 @@ class PodmanDriver:
                 await self._remove_by_force(holder[0] if holder else body["name"])
                 await self._http.call("POST", "/containers/create", body)
         return DONE
+
+    async def _implied_mounts(self, spec: InstanceSpec) -> tuple[Mount, ...]:
+        """Give each folder that only the image declares as a volume a volume of ours, kept over revisions.
+
+        podman would make one without a name, empty again for the next revision and gone with the container: data lost
+        that nobody was told to delete.
+        """
+        image = await self._http.read(InspectedImage, f"/images/{_bare(spec.image_config)}/json")
+        named = {mount.target.rstrip("/") for mount in spec.mounts}
+        return tuple(
+            Mount(kind="volume", source=implied_volume(spec, folder), target=folder)
+            for folder in sorted(image.config.volumes or {})
+            if folder.rstrip("/") not in named
+        )
 
     async def _is_usable(self, name: str, digest: Digest) -> bool:
         query: Query = {"filters": json.dumps({"name": [f"^{name}$"]}), "all": True}
