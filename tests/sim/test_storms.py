@@ -8,19 +8,14 @@ import pytest
 
 from skerry.sim.storms import run_storm
 
-#: Seeds that once found a bug; each with what it found.
-KEPT = {
-    2: "a tombstone's grace was over at once when its document set a lagging trust clock right",
-    7: "the same, when a power cut had cost the clock only minutes",
-    27: "two images that fit one by one were fetched into room for one",
-    33: "a core that was set back took the silence of a site whose runtime did not answer for absence",
-}
-
 
 @pytest.mark.sim
-@pytest.mark.parametrize("seed", sorted(KEPT))
-def test_kept_seeds_break_nothing(seed):
-    assert run_storm(seed).breaks == ()
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_seeds_break_nothing(seed):
+    result = run_storm(seed)
+    assert result.breaks == ()
+    assert result.site_hours > 0
+    assert sum(result.faults.values()) > 0
 
 
 @pytest.mark.sim

@@ -9,6 +9,7 @@ told that it had not.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 
@@ -108,6 +109,18 @@ class FakeMachine:
             if seen.instance == instance and seen.state == "running":
                 self._set(name, "exited", exit_code)
                 self.changed()
+
+    def image_disk(self) -> tuple[dict[Any, Any], ...]:
+        """Return a copy of what is on the machine's disk."""
+        return tuple(
+            dict(part)
+            for part in (self.containers, self.specs, self.images, self.volumes, self.contents, self.networks)
+        )
+
+    def put_back(self, image: tuple[dict[Any, Any], ...]) -> None:
+        """Be as the image says, with everything stopped: the machine was off."""
+        self.containers, self.specs, self.images, self.volumes, self.contents, self.networks = map(dict, image)
+        self.reboot()
 
     def remove_by_hand(self, instance: InstanceId) -> None:
         """Somebody at the machine removes an instance's containers."""

@@ -178,6 +178,16 @@ async def _restore(script: Script, plain: list[str], named: Mapping[str, str]) -
     return script.news()
 
 
+async def _image(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.image_disk(plain[0])
+    return script.news()
+
+
+async def _set_back(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.weather.set_back(plain[0])
+    return script.news()
+
+
 async def _repair(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     await script.weather.repair()
     return script.news() or ["nothing was lost"]
@@ -356,6 +366,8 @@ COMMANDS: dict[str, Command] = {
     "backup": _backup,
     "restore": _restore,
     "repair": _repair,
+    "image disk": _image,
+    "set back": _set_back,
     "crash": _crash,
     "remove": _drift,
     "runtime": _runtime,

@@ -49,9 +49,10 @@ KINDS = (
     "core-restored",
     "poison",
     "flood",
+    "site-set-back",
 )
 #: At most once in a run: after it some promises no longer hold, or it makes a run slow.
-RARE = ("core-restored", "poison", "flood")
+RARE = ("core-restored", "poison", "flood", "site-set-back")
 WISHES = ("apply", "apply", "apply", "rollback", "delete", "delete-volumes", "pause", "resume", "restart")
 APPS = ("shop", "till", "wall", "hub")
 
@@ -245,8 +246,11 @@ class Storm:
             case "poison":
                 if self.world.images:
                     weather.poison(*dice.pick(sorted(self.world.images)))
-            case _:
+            case "flood":
                 await weather.flood(site, 200)
+            case _:
+                weather.image_disk(site)
+                self._later(length, lambda: weather.set_back(site))
 
     def _jump(self) -> int:
         return self.dice.pick((-365 * 86_400, -3600, 3600, 10 * 365 * 86_400))

@@ -28,7 +28,9 @@ class Weather:
         self.restored = False
         #: The core's wall clock, from which sites learn the time, was set ahead: no grace can be counted on any more.
         self.time_was_wrong = False
-        self.set_back: set[SiteName] = set()
+        #: Images of sites' disks, and the sites that were set back to theirs, in order.
+        self.images: dict[SiteName, tuple[Any, Any]] = {}
+        self.site_restores: list[SiteName] = []
 
     def _count(self, kind: str, line: str) -> None:
         self.faults[kind] = self.faults.get(kind, 0) + 1
@@ -102,6 +104,25 @@ class Weather:
         self.restored = True
         self._count("core-restored", f"core set back to {at_us // SECOND_US} s")
         await self.start_core()
+
+    def image_disk(self, site: str) -> None:
+        """Take an image of a site's disk: journal, containers and volumes."""
+        here = self._site(site)
+        self.images[here.name] = (here.file.copy(), here.machine.image_disk())
+        self.world.tell(f"image of the disk of {site}")
+
+    async def set_back(self, site: str) -> None:
+        """Put the image of its disk back into a site's machine (P8); it boots as it was then."""
+        here = self._site(site)
+        if here.name not in self.images:
+            return
+        journal_file, machine = self.images.pop(here.name)
+        await self.stop_agent(site, power=True)
+        here.file.restore(journal_file)
+        here.machine.put_back(machine)
+        self.site_restores.append(here.name)
+        self._count("site-set-back", f"the disk of {site} is an old one")
+        await here.start()
 
     # --- machines ----------------------------------------------------------------------------------------------------
 
@@ -245,7 +266,8 @@ class Weather:
         if known != site.agent.reconciler.facts:
             differs = sorted(set(known.items()) ^ set(site.agent.reconciler.facts.items()))
             return f"I26 the core's picture differs: {differs[:2]}"
-        return ""
+        waiting = journal.count_outbox(site.file.raw)
+        return f"I26 {waiting} events wait to be sent" if waiting else ""
 
     def _find_unfulfilled(self, name: SiteName, site: SimSite) -> str:
         held = None if site.agent.holdings is None else site.agent.holdings.as_site()

@@ -79,6 +79,8 @@ class World:
         self.joined: dict[str, set[bytes]] = {}
         #: Called with the site and each action before it takes effect.
         self.on_effect: Callable[[SimSite, Action], None] = lambda site, action: None
+        #: Called with the site at each frame on its link.
+        self.on_frame: Callable[[SimSite], None] = lambda site: None
         self._hash = hashlib.sha256()
         self._root: Envelope | None = None
 
@@ -142,6 +144,7 @@ class World:
     def _note_frame(self, site: SimSite, upward: bool, frame: bytes) -> None:
         self.frames += 1
         self.note(site.name, "up" if upward else "down", len(frame))
+        self.on_frame(site)
 
     def _note_action(self, site: SimSite, action: Action) -> None:
         self.note(site.name, type(action).__name__)
