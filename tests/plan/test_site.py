@@ -240,6 +240,7 @@ def test_images_never_use_the_reserve():
     plan = world.look()
     assert not any(isinstance(action, FetchImage) for action in plan.actions)
     assert "disk full" in " ".join(wait.reason for wait in plan.waits)
+    assert any("disk full" in fact.reason for fact in plan.facts if isinstance(fact, InstanceFact))
 
 
 def test_two_images_are_not_fetched_into_room_for_one():
@@ -261,6 +262,22 @@ def test_a_failing_action_waits_longer_each_time_and_does_not_block_others():
     plan = world.look()
     assert [action for action in plan.actions if isinstance(action, FetchImage)] == [fetches[1]]
     assert plan.wake_us > world.now.boot_us
+
+
+def test_an_instance_on_its_way_says_what_failed_last_without_the_count():
+    world = web_and_db()
+    reasons = set()
+    while not any(isinstance(action, StartContainer) for action in world.look().actions):
+        world.step()
+    start = next(action for action in world.look().actions if isinstance(action, StartContainer))
+    for _ in range(3):
+        taken = Outcome(ok=False, code="E-PORT-IN-USE", reason="port 80 is in use")
+        world.history = note_outcome(world.history, start, taken, world.now.boot_us)
+        facts = [fact for fact in world.look().facts if isinstance(fact, InstanceFact)]
+        reasons.add(next(fact.reason for fact in facts if fact.instance == start.instance))
+    assert reasons == {"port 80 is in use (E-PORT-IN-USE)"}
+    world.settle()
+    assert all(not fact.reason for fact in world.look().facts if isinstance(fact, InstanceFact))
 
 
 def test_two_tenants_never_share_a_uid_range_and_old_volumes_keep_theirs():

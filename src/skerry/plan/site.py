@@ -123,6 +123,8 @@ class _Draft:
         self.actions: list[Action] = []
         self.waits: list[Wait] = []
         self.facts: list[Fact] = []
+        #: Config digests of images for which there is no room, with their bytes.
+        self.too_large: dict[Digest, int] = {}
         self.wake_us = 0
 
     def add(self, action: Action) -> bool:
@@ -145,6 +147,21 @@ class _Draft:
         """Plan again at ``at_us`` at the latest."""
         if at_us > 0 and (self.wake_us == 0 or at_us < self.wake_us):
             self.wake_us = at_us
+
+
+def _explain(fact: InstanceFact, draft: _Draft, image: Digest) -> InstanceFact:
+    """Let an instance on its way say what is in its way, so that a person at the core sees it.
+
+    Neither tries nor free bytes are counted here: a fact that changed with each look would cost a message each time.
+    """
+    if fact.phase not in _ON_ITS_WAY:
+        return fact
+    if fact.phase == "waiting" and image in draft.too_large:
+        return msgspec.structs.replace(fact, reason=f"disk full: its image needs {draft.too_large[image]} bytes")
+    trouble = draft.history.troubles.get(instance_lane(fact.instance))
+    if trouble is None or fact.reason:
+        return fact
+    return msgspec.structs.replace(fact, reason=f"{trouble.reason} ({trouble.code})")
 
 
 def plan_site(
@@ -189,7 +206,7 @@ def plan_site(
         for wait in step.waits:
             draft.wait(wait.subject, wait.reason, wait.until_us)
         draft.wake(step.wake_us)
-        draft.facts.append(step.fact)
+        draft.facts.append(_explain(step.fact, draft, wanted[instance].derived.spec.image_config))
         ended.update(step.ended)
         if step.forget_start:
             forget_starts.add(instance)
@@ -300,6 +317,7 @@ def _plan_images(
                 arrived = fetch.size_bytes
             elif free is not None and free - (fetch.size_bytes - arrived) < DISK_RESERVE_BYTES:
                 room = max(free - DISK_RESERVE_BYTES, 0)
+                draft.too_large[fetch.config] = fetch.size_bytes
                 draft.wait(
                     f"image/{digest}",
                     f"disk full: the image needs {fetch.size_bytes} bytes, {room} are free for images",
