@@ -32,7 +32,7 @@ def _compare_site(fleet: Fleet, name: str, of_core: list[dict[str, Any]], app: s
     if site["document"]["held"] != status["generation"] or site["document"]["wanted"] != status["generation"]:
         problems.append(f"{name} holds document {status['generation']}, the core says {site['document']}")
     told = {_tail(each["instance"]): each for each in of_core if each["site"] == name}
-    held = {_tail(each["instance"]): each for each in status["instances"] if f"/{app}/" in each["instance"]}
+    held = {_tail(each["instance"]): each for each in status["instances"] if each["instance"].split("/")[1] == app}
     if told.keys() != held.keys():
         problems.append(f"{name} has {sorted(held)}, the core says {sorted(told)}")
     for key in told.keys() & held.keys():

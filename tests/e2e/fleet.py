@@ -100,6 +100,10 @@ class Fleet:
             return (self.state_folder / "log" / f"{program}.log").read_text(errors="replace")[-3000:]
         return ""
 
+    def program(self, name: str) -> tuple[str, ...]:
+        """The first words of a program of ours, or of a command."""
+        return (sys.executable, "-m", "skerry", name)
+
     def cli_argv(self, *arguments: object) -> tuple[list[str], dict[str, str]]:
         """The words and the environment of a skerry command on the core's machine."""
         return self.lab.core.argv(sys.executable, "-m", "skerry", *arguments), self._core_env
@@ -107,7 +111,7 @@ class Fleet:
     def cli(self, *arguments: object, stdin: bytes = b"", timeout_s: float = COMMAND_S_MAX) -> Ran:
         """Run the skerry command line on the core's machine, to its end."""
         argv, env = self.cli_argv(*arguments)
-        return _run(argv, env, stdin, timeout_s)
+        return run_command(argv, env, stdin, timeout_s)
 
     def must(self, *arguments: object, timeout_s: float = COMMAND_S_MAX) -> str:
         """``cli`` that must succeed; its output."""
@@ -177,7 +181,7 @@ class Fleet:
         """Run ``skerry agent ...`` at a site."""
         site = self.lab.sites[name]
         env = {**site.env, "SKERRY_AGENT_SOCKET": "/run/skerry/agent.sock", "NO_COLOR": "1"}
-        return _run(site.argv(sys.executable, "-m", "skerry", "agent", *arguments), env, b"", timeout_s)
+        return run_command(site.argv(sys.executable, "-m", "skerry", "agent", *arguments), env, b"", timeout_s)
 
     def add_site(self, name: str, *labels: str) -> dict[str, str]:
         """Make a site; ``token`` and ``core`` for its box."""
@@ -255,7 +259,8 @@ def write_image(folder: Path, name: str, archive: bytes) -> Path:
     return path
 
 
-def _run(argv: Sequence[str], env: dict[str, str], stdin: bytes, timeout_s: float) -> Ran:
+def run_command(argv: Sequence[str], env: dict[str, str], stdin: bytes = b"", timeout_s: float = COMMAND_S_MAX) -> Ran:
+    """Run a command to its end; what it said."""
     done = subprocess.run(argv, env=env, input=stdin, capture_output=True, timeout=timeout_s, check=False)
     return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
