@@ -79,7 +79,7 @@ def check_i11_volumes_go_only_by_tombstone(run: Run, site: SimSite, action: Acti
         return f"{site.name} deletes {action.volume} {passed_us // SECOND_US} s after its tombstone, not {grace_s} s"
     for container in site.machine.containers.values():
         used = (container.tenant, container.app) == (stone.tenant, stone.app) and action.name in container.volumes
-        if used and container.state == "running":
+        if used:
             return f"{site.name} deletes {action.volume} while {container.instance} uses it"
     return ""
 
