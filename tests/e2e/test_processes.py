@@ -32,7 +32,7 @@ SMALL_DISK_MB = 640
 
 
 def manifest(port: int, **environment: str) -> str:
-    app: dict[str, Any] = {"image": IMAGE, "ports": [f"{port}:8080"], "environment": environment}
+    app: dict[str, Any] = {"image": IMAGE, "ports": [f"{port}:8080"], "environment": environment, "restart": "always"}
     # JSON is YAML.
     return json.dumps({"services": {"web": app}})
 
@@ -57,6 +57,9 @@ class Town:
 
     def started(self, site: str) -> dict[str, tuple[str, str, int]]:
         return list_started(self.lab.sites[site])
+
+    def revisions(self) -> list[dict[str, Any]]:
+        return self.fleet.ask("app", "history", WEB)["items"]
 
     def agree(self) -> None:
         problems: list[str] = []
@@ -207,7 +210,7 @@ def test_the_disk_of_a_site_is_full(town: Town):
 
 def test_the_core_is_killed_during_apply(town: Town):
     for number in range(3):
-        numbers = len(town.fleet.ask("app", "history", WEB))
+        numbers = len(town.revisions())
         place = town.write(manifest(PORT, ROUND=f"killed {number}"))
         argv, env = town.fleet.cli_argv("apply", "-f", place, "--name", WEB, "--sites", "tier=town", "--yes")
         applying = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -218,7 +221,7 @@ def test_the_core_is_killed_during_apply(town: Town):
         # Whoever got no answer asks again, and it is done once.
         assert town.apply(manifest(PORT, ROUND=f"killed {number}")).exit == 0
         assert "so already" in town.apply(manifest(PORT, ROUND=f"killed {number}")).err
-        assert len(town.fleet.ask("app", "history", WEB)) == numbers + 1
+        assert len(town.revisions()) == numbers + 1
 
 
 def test_two_applies_at_once(town: Town):
@@ -245,11 +248,11 @@ def test_two_applies_at_once(town: Town):
     ids=["no such image", "unknown field", "refused field", "bomb"],
 )
 def test_a_bad_manifest_changes_nothing(town: Town, text: str, words: str):
-    before = town.fleet.ask("app", "history", WEB)
+    before = town.revisions()
     refused = town.apply(text)
     assert refused.exit == 1
     assert words in refused.err
-    assert town.fleet.ask("app", "history", WEB) == before
+    assert town.revisions() == before
 
 
 def test_a_container_killed_comes_back_by_itself(town: Town):

@@ -1,0 +1,279 @@
+"""What the first milestone costs at a site: memory, bytes on the link, times against podman alone in the same run.
+
+A core and one site of the end-to-end lab run as real processes; ten containers of the smallest image. Memory is read
+from /proc, bytes from the link emulator's counters (whole packets) and the core's own count (payloads), times next to
+what podman needs for the same containers by itself. `--json FILE` writes the rows, `--kills N` sets how often the agent
+is killed.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from bench import cli
+from tests.e2e.fleet import Fleet, list_containers, list_started, wait_until, write_image
+from tests.e2e.lab import Lab
+from tests.e2e.tiny_image import tiny_image
+
+SITE = "box"
+APP = "ten"
+CONTAINERS = 10
+IMAGE = "localhost/tiny:1"
+#: Long enough for four heartbeats.
+IDLE_WINDOW_S = 120.0
+DELAY_MS = 20
+#: Programs of ours and of podman at a site; what runs inside containers is the app's.
+PLATFORM = ("python", "podman", "conmon", "aardvark-dns", "netavark", "rootlessport")
+REPEATS = 5
+SEED = 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--kills", type=int, default=100)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows: list[dict[str, Any]] = []
+    with Lab([SITE]) as lab, Fleet(lab) as fleet:
+        lab.set_link(SITE, delay_ms=DELAY_MS)
+        for measure in (
+            measure_memory,
+            measure_idle,
+            measure_return,
+            measure_killed_container,
+            measure_boot,
+            lambda fleet: measure_kills(fleet, options.kills),
+        ):
+            for row in measure(fleet):
+                rows.append(row)
+                show(row)
+    for row in cli.measure():
+        if row["id"] in ("cli-help", "cli-site-list"):
+            rows.append(row)
+            show(row)
+    if options.json:
+        options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+    return 0
+
+
+def show(row: dict[str, Any]) -> None:
+    against = "" if row["baseline"] is None else f"  baseline {row['baseline']:g}"
+    verdict = "holds" if row["holds"] else "DOES NOT HOLD"
+    print(f"{row['id']:<24}{row['value']:>12g} {row['unit']:<5} goal {row['goal']:g}{against}  {verdict}", flush=True)
+
+
+def make_row(
+    name: str, what: str, value: float, unit: str, goal: float, *, baseline: float | None = None
+) -> dict[str, Any]:
+    value = round(value, 3)
+    return {
+        "id": name,
+        "what": what,
+        "value": value,
+        "unit": unit,
+        "baseline": None if baseline is None else round(baseline, 3),
+        "ratio": None if not baseline else round(value / baseline, 2),
+        "goal": round(goal, 3),
+        "holds": value <= goal,
+    }
+
+
+def measure_memory(fleet: Fleet) -> Iterable[dict[str, Any]]:
+    site = fleet.lab.sites[SITE]
+    fleet.start_site(SITE, "tier=bench")
+    time.sleep(5)
+    pid = fleet.agent_pid(SITE)
+    yield make_row("agent-rss-idle", "agent, joined, without an app: RSS", read_status(pid, "VmRSS") / 1e6, "MB", 45)
+    image = write_image(fleet.lab.core.disk, "tiny", tiny_image(IMAGE))
+    fleet.must("image", "push", image, IMAGE)
+    services = {f"s{number}": {"image": IMAGE, "restart": "always"} for number in range(CONTAINERS)}
+    manifest = fleet.lab.core.disk / "ten.yaml"
+    manifest.write_text(json.dumps({"services": services}))
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak
+    fleet.must("apply", "-f", manifest, "--name", APP, "--wait=3m", timeout_s=240)
+    wait_until(lambda: is_settled(fleet), "ten containers", 120)
+    peak = read_status(pid, "VmHWM") / 1e6
+    yield make_row("agent-rss-reconciling", f"agent, bringing up {CONTAINERS} containers: peak RSS", peak, "MB", 60)
+    time.sleep(5)
+    parts: dict[str, float] = {}
+    for each in site.pids():
+        name = read_name(each)
+        if name.startswith(PLATFORM):
+            parts[name] = parts.get(name, 0.0) + read_pss(each) / 1e6
+    detail = ", ".join(f"{name} {value:.0f}" for name, value in sorted(parts.items()))
+    yield make_row(
+        "platform-pss",
+        f"whole platform at a site with {CONTAINERS} containers: PSS ({detail})",
+        sum(parts.values()),
+        "MB",
+        120,
+    )
+
+
+def measure_idle(fleet: Fleet) -> Iterable[dict[str, Any]]:
+    time.sleep(20)
+    before, started = sent(fleet), time.monotonic()
+    time.sleep(IDLE_WINDOW_S)
+    per_hour = (sent(fleet) - before) / (time.monotonic() - started) * 3600
+    what = f"idle link, both ways, heartbeats each 30 s, whole packets, scaled from {IDLE_WINDOW_S:.0f} s"
+    yield make_row("link-idle-hour", what, per_hour, "bytes", 30_000)
+
+
+def measure_return(fleet: Fleet) -> Iterable[dict[str, Any]]:
+    """Coming back with one restart counter changed, on a connection of its own."""
+    lab, site = fleet.lab, fleet.lab.sites[SITE]
+    lab.cut(SITE)
+    fleet.kill_agent(SITE)
+    fleet.start_agent(SITE)
+    wait_until(lambda: is_settled(fleet), "settling")
+    name, (_, _, pid) = min(list_started(site).items())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: list_started(site)[name][2] not in (0, pid), "a new process")
+    wait_until(lambda: is_settled(fleet), "settling")
+    before, payload = sent(fleet), count_payload(fleet)
+    lab.heal(SITE)
+    wait_until(lambda: fleet.agent_status(SITE)["link"] == "up", "the link", 120)
+    wait_until(lambda: fleet.agent_status(SITE)["outbox"] == 0, "an empty outbox")
+    time.sleep(3)
+    whole = sent(fleet) - before
+    time.sleep(12)  # the core writes its counts from time to time
+    what = "coming back, one restart counter changed, revision held: payloads both ways, the events of it included"
+    yield make_row("return-payload", what, count_payload(fleet) - payload, "bytes", 800)
+    yield make_row("return-packets", "the same as whole packets: TCP, TLS and HTTP with them", whole, "bytes", 12_000)
+
+
+def measure_killed_container(fleet: Fleet) -> Iterable[dict[str, Any]]:
+    """A container that died is running again, next to podman's own start of a stopped one."""
+    site = fleet.lab.sites[SITE]
+    ours: list[float] = []
+    for _ in range(REPEATS):
+        _, (container, _, pid) = min(list_started(site).items())
+        started = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda c=container, p=pid: inspect_pid(fleet, c) not in (0, p), "a new process")
+        ours.append(time.monotonic() - started)
+        wait_until(lambda: is_settled(fleet), "settling")
+        time.sleep(1)
+    fleet.kill_agent(SITE)
+    alone: list[float] = []
+    for _ in range(REPEATS):
+        _, (container, _, pid) = min(list_started(site).items())
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda c=container: not inspect_running(fleet, c), "the end")
+        started = time.monotonic()
+        site.podman.do("POST", f"/containers/{container}/start")
+        alone.append(time.monotonic() - started)
+    fleet.start_agent(SITE)
+    baseline = statistics.median(alone)
+    what = f"a killed container runs again, median of {REPEATS}; podman's own start + 2 s is the goal"
+    yield make_row("killed-container", what, statistics.median(ours), "s", baseline + 2.0, baseline=baseline)
+
+
+def measure_boot(fleet: Fleet) -> Iterable[dict[str, Any]]:
+    """From the agent's start after a power cut, cut off, to the last of ten; podman alone does it before and after."""
+    lab, site = fleet.lab, fleet.lab.sites[SITE]
+    lab.cut(SITE)
+
+    def boot_alone() -> float:
+        fleet.reboot_site(SITE)
+        containers = [each["Id"] for each in list_containers(site).values()]
+        started = time.monotonic()
+        for container in containers:
+            site.podman.do("POST", f"/containers/{container}/start")
+        return time.monotonic() - started
+
+    def boot_with_agent() -> float:
+        fleet.reboot_site(SITE)
+        started = time.monotonic()
+        starting = threading.Thread(target=fleet.start_agent, args=(SITE,))
+        starting.start()
+        wait_until(lambda: count_running(fleet) == CONTAINERS, "the last container", 180)
+        seconds = time.monotonic() - started
+        starting.join()
+        return seconds
+
+    alone, ours = [boot_alone()], []
+    for _ in range(2):
+        ours.append(boot_with_agent())
+        alone.append(boot_alone())
+    fleet.reboot_site(SITE)
+    fleet.start_agent(SITE)
+    lab.heal(SITE)
+    wait_until(lambda: fleet.agent_status(SITE)["link"] == "up", "the link", 120)
+    baseline = statistics.median(alone)
+    what = f"cold boot, cut off, to the last of {CONTAINERS} containers; podman one by one x 1.3 + 1 s is the goal"
+    yield make_row("boot", what, statistics.median(ours), "s", 1.3 * baseline + 1.0, baseline=baseline)
+
+
+def measure_kills(fleet: Fleet, kills: int) -> Iterable[dict[str, Any]]:
+    """SIGKILL the agent at any moment of its work; count containers that are not what they were."""
+    wait_until(lambda: is_settled(fleet), "settling", 120)
+    site = fleet.lab.sites[SITE]
+    before = list_started(site)
+    moments = random.Random(SEED)
+    for _ in range(kills):
+        time.sleep(moments.uniform(0.0, 0.5))
+        fleet.kill_agent(SITE)
+        fleet.start_agent(SITE)
+    wait_until(lambda: is_settled(fleet), "settling", 120)
+    after = list_started(site)
+    restarted = sum(after.get(name) != one for name, one in before.items()) + len(after.keys() - before.keys())
+    yield make_row("agent-kills", f"containers restarted by {kills} SIGKILLs of the agent", restarted, "count", 0)
+
+
+def is_settled(fleet: Fleet) -> bool:
+    status = fleet.agent_status(SITE)
+    ready = sum(each["phase"] == "ready" for each in status["instances"])
+    return bool(status["settled"]) and ready == CONTAINERS
+
+
+def count_running(fleet: Fleet) -> int:
+    return sum(each["State"] == "running" for each in list_containers(fleet.lab.sites[SITE]).values())
+
+
+def inspect_pid(fleet: Fleet, container: str) -> int:
+    return fleet.lab.sites[SITE].podman.do("GET", f"/containers/{container}/json")["State"]["Pid"]
+
+
+def inspect_running(fleet: Fleet, container: str) -> bool:
+    return fleet.lab.sites[SITE].podman.do("GET", f"/containers/{container}/json")["State"]["Running"]
+
+
+def count_payload(fleet: Fleet) -> int:
+    return sum(each["sent"] + each["received"] for each in fleet.ask("site", "show", SITE)["link_bytes"])
+
+
+def sent(fleet: Fleet) -> int:
+    return sum(counters.offered_bytes for counters in fleet.lab.link_stats(SITE).values())
+
+
+def read_status(pid: int, word: str) -> int:
+    """Bytes that /proc/PID/status gives in kB."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith(f"{word}:")).split()[1]) * 1024
+
+
+def read_pss(pid: int) -> int:
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1]) * 1024
+
+
+def read_name(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
