@@ -168,9 +168,13 @@ async def _evil(script: Script, plain: list[str], named: Mapping[str, str]) -> l
     siege = Siege(script, script.world.sites[SiteName(plain[0])])
     script.weather.cut(plain[0])
     files = siege.site.file.copy()
+    seen = script.checker.look_at(siege.site.name)
+    events, event_last = dict(seen.events), seen.event_last
     answer = await siege.run(list((await siege.prepare()).attempts()))
     await siege.site.kill()
     siege.site.file.restore(files)
+    # What the site wrote during the siege is undone with its disk: its numbers come again, for other events.
+    seen.events, seen.event_last = events, event_last
     await siege.site.start()
     script.weather.mend(plain[0])
     script.news()
