@@ -169,7 +169,9 @@ class Storm:
         app = self.dice.pick(APPS[: 1 + self.dice.below(len(APPS))])
         match wish:
             case "apply":
-                await self.world.apply(app, self._words(), tenant, size=500 + self.dice.below(30_000))
+                await self.world.apply(
+                    app, self._words(), tenant, size=500 + self.dice.below(self.dice.pick((10_000, 30_000, 150_000)))
+                )
             case "rollback":
                 await self.world.rollback(app, 1 + self.dice.below(2), tenant)
             case "delete" | "delete-volumes":

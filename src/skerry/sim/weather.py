@@ -10,7 +10,7 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.clock import SECOND_US
-from skerry.model.ids import AppName, Digest, SiteName, TenantName
+from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.plan.site import DISK_RESERVE_BYTES, derive_wanted
 from skerry.sim.machines import MachineFaults
 from skerry.sim.parts import SimSite
@@ -210,15 +210,11 @@ class Weather:
     async def repair(self) -> None:
         """Owners hand in again what a core that was set back has lost."""
         for key in sorted(self.world.confirmed):
-            known = self.world.confirmed[key]
-            newest = max(known.numbers, default=0)
-            while True:
-                row = self.world.app_row(key)
-                signed = self.world.signed.get(known.numbers.get(row.known_number + 1, Digest("")))
-                if row.number >= newest or row.lost or signed is None or not await self.world.resubmit(signed):
-                    break
+            await self.world.catch_up(key)
+            numbers = self.world.confirmed[key].numbers
+            newest = max(numbers, default=0)
             if self.world.app_row(key).lost:
-                await self._speak_again(key, self.world.signed[known.numbers[newest]] if newest else None)
+                await self._speak_again(key, self.world.signed[numbers[newest]] if newest else None)
 
     async def _speak_again(self, key: tuple[TenantName, AppName], signed: Signed | None) -> None:
         tenant, app = key

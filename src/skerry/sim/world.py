@@ -211,6 +211,7 @@ class World:
     async def apply(self, app: str, words: AppWords, tenant: str = "default", size: int = 1000) -> bool:
         """Sign and apply the next revision; say whether the core confirmed it."""
         key = (TenantName(tenant), AppName(app))
+        await self.catch_up(key)
 
         async def request() -> Signed:
             before = self.app_row(key).number
@@ -234,6 +235,7 @@ class World:
     async def delete(self, app: str, tenant: str = "default", *, volumes: bool = False, grace_s: int = 60) -> bool:
         """Sign the app's end; its volumes only when told."""
         key = (TenantName(tenant), AppName(app))
+        await self.catch_up(key)
 
         async def request() -> Signed:
             before = self.app_row(key).number
@@ -268,6 +270,15 @@ class World:
             return signed
 
         return self._confirm(what, await self.ask(what, request))
+
+    async def catch_up(self, key: Key) -> None:
+        """Hand in again what a core that was set back has lost of an app: its owner never signs a number twice."""
+        numbers = self.confirmed.get(key, Confirmed()).numbers
+        while self.core.running:
+            row = self.app_row(key)
+            signed = self.signed.get(numbers.get(row.known_number + 1, Digest("")))
+            if row.number >= max(numbers, default=0) or row.lost or signed is None or not await self.resubmit(signed):
+                return
 
     async def switch(self, verb: str, app: str, tenant: str = "default") -> bool:
         """Pause, resume or restart an app."""
