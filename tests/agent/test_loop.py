@@ -9,13 +9,13 @@ from tests.agent.shelf import Shelf
 from tests.plan import scenery
 
 from skerry.agent import journal
-from skerry.agent.loop import Reconciler
+from skerry.agent.loop import FREE_STEP_BYTES, Reconciler, node_fact
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef, Restart
 from skerry.model.ids import Digest, NodeName
-from skerry.model.observed import InstanceFact, decode_fact
+from skerry.model.observed import InstanceFact, NodeSeen, decode_fact
 from skerry.plan.history import History
 from skerry.plan.site import HeldSite
 from skerry.safe.db import Db, plain
@@ -311,3 +311,16 @@ async def test_a_new_process_does_not_tell_again_what_was_told(site: Site):
     await site.kill_and_restart()
     await site.settle()
     assert [kind for kind in site.events()[len(told) :] if kind == "volume.seen"] == []
+
+
+def test_free_space_that_swings_around_a_step_is_told_once():
+    told = None
+    tellings = []
+    for swing in (1, -1, 1, -1):
+        seen = NodeSeen(node=NodeName("n1"), disk_free_bytes=40 * FREE_STEP_BYTES + swing)
+        told = node_fact(seen, "0", told).disk_free_bytes
+        tellings.append(told)
+    assert tellings == [40 * FREE_STEP_BYTES] * 4
+    for free in (39 * FREE_STEP_BYTES, 42 * FREE_STEP_BYTES):
+        seen = NodeSeen(node=NodeName("n1"), disk_free_bytes=free)
+        assert node_fact(seen, "0", told).disk_free_bytes == free

@@ -57,6 +57,8 @@ SETTLE_US = 50_000
 #: Actions of one kind under way at once. What waits for something else (the link, an instance that takes its grace to
 #: stop, a health command that hangs) never takes the place of what works without.
 ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
+#: Free space of a disk is told in such steps; what places apps needs it no finer.
+FREE_STEP_BYTES = 256 * 1024 * 1024
 #: Events that wait in memory while the disk is full; the oldest ordinary ones go first.
 UNTOLD_MAX = 500
 #: A planner that breaks on no single unit is tried again after this.
@@ -327,7 +329,10 @@ class Reconciler:
         """Turn the plan's facts into the reported map, and changes worth telling into events."""
         facts: list[Fact] = [*plan.facts]
         if observed.node is not None:
-            facts.append(_node_facts(observed.node, self._agent_version))
+            body = self.facts.get(f"node/{observed.node.node}")
+            told = None if body is None else decode_fact(body)
+            free = told.disk_free_bytes if isinstance(told, NodeFact) else None
+            facts.append(node_fact(observed.node, self._agent_version, free))
         if observed.unavailable:
             facts = self._keep_unseen(facts)
         instances = {fact.instance for fact in facts if isinstance(fact, InstanceFact)}
@@ -403,14 +408,21 @@ def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[jou
     return []
 
 
-def _node_facts(seen: NodeSeen, agent_version: str) -> NodeFact:
+def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:
+    """Return what is to be told of the machine, ``told_free`` bytes of free space having been told before.
+
+    A fact is sent when it changes, and free space always does: it is rounded, and what was told stands until it is off
+    by a whole step, so that space which swings around a step costs nothing.
+    """
+    free = seen.disk_free_bytes // FREE_STEP_BYTES * FREE_STEP_BYTES
+    if told_free is not None and -FREE_STEP_BYTES < seen.disk_free_bytes - told_free < 2 * FREE_STEP_BYTES:
+        free = told_free
     return NodeFact(
         node=seen.node,
         cpu_m=seen.cpu_m,
         memory_bytes=seen.memory_bytes,
         disk_bytes=seen.disk_bytes,
-        # Rounded to 256 MiB: a fact is sent when it changes, and free space always does.
-        disk_free_bytes=seen.disk_free_bytes >> 28 << 28,
+        disk_free_bytes=free,
         arch=seen.arch,
         kernel=seen.kernel,
         agent=agent_version,
