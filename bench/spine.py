@@ -31,6 +31,8 @@ IMAGE = "localhost/tiny:1"
 #: Each slice has two heartbeats; the median leaves out one in which the machine's free space changed.
 IDLE_SLICES, IDLE_SLICE_S = 3, 60.0
 DELAY_MS = 20
+#: The core writes its counts of a link from time to time.
+COUNTED_S = 62.0
 #: Programs of ours and of podman at a site; what runs inside containers is the app's.
 PLATFORM = ("python", "podman", "conmon", "aardvark-dns", "netavark", "rootlessport")
 REPEATS = 5
@@ -144,6 +146,7 @@ def measure_return(fleet: Fleet) -> Iterable[dict[str, Any]]:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: list_started(site)[name][2] not in (0, pid), "a new process")
     wait_until(lambda: is_settled(fleet), "settling")
+    time.sleep(COUNTED_S)
     before, payload = sent(fleet), count_payload(fleet)
     lab.heal(SITE)
     wait_until(lambda: fleet.agent_status(SITE)["link"] == "up", "the link", 120)

@@ -55,6 +55,13 @@ RUNS = (
         20,
     ),
     LongRun(
+        "demo-flows",
+        "the same story with a broker, a flow engine and a database",
+        "tests.e2e.demo.spine",
+        ("--unattended", "--app", "flows", "--json", JSON),
+        20,
+    ),
+    LongRun(
         "bench-spine",
         "memory, bytes and ratios of the first milestone",
         "bench.spine",
