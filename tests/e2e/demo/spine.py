@@ -365,7 +365,9 @@ def main() -> int:
     parser = arguments(__doc__ or "")
     parser.add_argument("--app", choices=sorted(APPS), default="wordpress", help="which app")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both, because a shell that starts us in the background has SIGINT ignored, and we would inherit that.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     app = APPS[asked.app]
     stage = Stage(f"Skerry: {app.file.name} on three sites")
     is_guided = not asked.unattended and not asked.interactive and sys.stdin.isatty()
