@@ -17,7 +17,7 @@ from skerry.model.app import HealthCheck, ImageRef, Restart
 from skerry.model.ids import Digest, NodeName
 from skerry.model.observed import InstanceFact, NodeSeen, decode_fact
 from skerry.plan.history import History
-from skerry.plan.site import HeldSite
+from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db, plain
 from skerry.safe.errors import StoreFull
 from skerry.safe.sqlite import Connection, open_memory

@@ -33,7 +33,7 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
-from skerry.plan.site import rules_digest
+from skerry.plan.networks import rules_digest
 
 UID = 400_000
 

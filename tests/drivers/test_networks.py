@@ -5,7 +5,7 @@ import pytest
 from skerry.drivers.base import bridge_name, is_ours
 from skerry.drivers.networks import build_table
 from skerry.plan.actions import ApplyRules, AppRules
-from skerry.plan.site import rules_digest
+from skerry.plan.networks import rules_digest
 
 SHOP = AppRules("alpha", "shop", "default", False)
 VAULT = AppRules("beta", "vault", "inner", True)

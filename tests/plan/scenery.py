@@ -38,7 +38,8 @@ from skerry.plan.actions import (
     UnpauseContainer,
 )
 from skerry.plan.history import History, Started, note_observed, note_outcome
-from skerry.plan.site import HeldSite, Now, SitePlan, plan_site
+from skerry.plan.site import plan_site
+from skerry.plan.site_plan import HeldSite, Now, SitePlan
 
 KEY = PublicKey(type="ed25519", key=b"k" * 32)
 TENANT = TenantName("default")

@@ -10,7 +10,8 @@ from skerry.model.ids import InstanceId, NetworkName
 from skerry.model.observed import InstanceFact
 from skerry.plan.actions import ApplyRules, DropBlobs, StartContainer, instance_lane
 from skerry.plan.history import History, Kept, Started
-from skerry.plan.site import UID_COUNT, UID_FIRST, plan_site
+from skerry.plan.site import plan_site
+from skerry.plan.volumes import UID_COUNT, UID_FIRST
 
 WEB = InstanceId("default/shop/web/0")
 JOB = service("w", restart=Restart(policy="no"))

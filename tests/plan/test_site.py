@@ -9,7 +9,7 @@ from skerry.model.document import TombstoneNotice
 from skerry.model.ids import Digest, digest_of
 from skerry.model.observed import InstanceFact, NodeSeen, UnitFact, VolumeFact
 from skerry.model.signed import Tombstone
-from skerry.plan import site
+from skerry.plan import images
 from skerry.plan.actions import CheckHealth, FetchImage, Outcome, StartContainer, StopContainer
 from skerry.plan.history import note_outcome
 
@@ -235,7 +235,7 @@ def test_a_job_that_a_reboot_interrupted_is_started_again():
 
 def test_images_never_use_the_reserve():
     world = web_and_db()
-    node = NodeSeen(node="n1", disk_bytes=10**9, disk_free_bytes=site.DISK_RESERVE_BYTES + 999)
+    node = NodeSeen(node="n1", disk_bytes=10**9, disk_free_bytes=images.DISK_RESERVE_BYTES + 999)
     world.observed = msgspec.structs.replace(world.observed, node=node)
     plan = world.look()
     assert not any(isinstance(action, FetchImage) for action in plan.actions)
@@ -247,7 +247,7 @@ def test_two_images_are_not_fetched_into_room_for_one():
     world = web_and_db()
     sizes = [action.size_bytes for action in world.look().actions if isinstance(action, FetchImage)]
     assert len(sizes) == 2
-    node = NodeSeen(node="n1", disk_bytes=10**9, disk_free_bytes=site.DISK_RESERVE_BYTES + max(sizes))
+    node = NodeSeen(node="n1", disk_bytes=10**9, disk_free_bytes=images.DISK_RESERVE_BYTES + max(sizes))
     world.observed = msgspec.structs.replace(world.observed, node=node)
     assert len([action for action in world.look().actions if isinstance(action, FetchImage)]) == 1
 

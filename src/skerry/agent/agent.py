@@ -23,7 +23,7 @@ from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Envelope
 from skerry.plan.history import History
-from skerry.plan.site import HeldSite
+from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection
 from skerry.sync.facts import digest_facts

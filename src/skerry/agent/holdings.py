@@ -13,7 +13,7 @@ from skerry.agent.journal import Remembered, StoredDocument
 from skerry.model.document import Unit, decode_unit, encode_unit, named_objects
 from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.signed import Envelope, Root, SiteRecord
-from skerry.plan.site import HeldSite
+from skerry.plan.site_plan import HeldSite
 from skerry.sync.documents import PatchMismatch, apply_patch
 from skerry.trust.floors import Floor, raised_floors
 from skerry.trust.held import AcceptedDocument, Held, Missing

@@ -45,7 +45,8 @@ from skerry.plan.actions import (
 )
 from skerry.plan.history import Ended, History, Started, forget_runs, note_observed, note_outcome
 from skerry.plan.report import Wait
-from skerry.plan.site import HeldSite, Now, SitePlan, plan_site
+from skerry.plan.site import plan_site
+from skerry.plan.site_plan import HeldSite, Now, SitePlan
 from skerry.safe.db import Db
 from skerry.safe.errors import StoreFull
 from skerry.safe.sqlite import Connection

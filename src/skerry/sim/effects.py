@@ -18,7 +18,8 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
-from skerry.plan.site import DISK_RESERVE_BYTES, derive_wanted
+from skerry.plan.images import DISK_RESERVE_BYTES
+from skerry.plan.site import derive_wanted
 from skerry.sim.parts import SimSite
 from skerry.sim.weather import Weather
 from skerry.sim.world import World

@@ -11,7 +11,8 @@ import msgspec
 from skerry.agent import journal
 from skerry.clock import SECOND_US
 from skerry.model.ids import AppName, SiteName, TenantName
-from skerry.plan.site import DISK_RESERVE_BYTES, derive_wanted
+from skerry.plan.images import DISK_RESERVE_BYTES
+from skerry.plan.site import derive_wanted
 from skerry.sim.machines import MachineFaults
 from skerry.sim.parts import SimSite
 from skerry.sim.world import Signed, World

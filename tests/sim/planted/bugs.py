@@ -80,7 +80,7 @@ BUGS = (
     Bug(
         "a tombstone's grace is ignored",
         "volumes",
-        "plan/site.py",
+        "plan/volumes.py",
         "None if accepted is None else accepted + tombstone.grace_us",
         "None if accepted is None else accepted",
         ("I11",),
@@ -96,7 +96,7 @@ BUGS = (
     Bug(
         "a doomed volume is deleted while it is in use",
         "volumes",
-        "plan/site.py",
+        "plan/volumes.py",
         "        if _volume_in_use(volume, wanted, observed):\n            draft.wait",
         "        if False:\n            draft.wait",
         ("I11",),
@@ -104,7 +104,7 @@ BUGS = (
     Bug(
         "all tenants share one range of uids",
         "tenancy",
-        "plan/site.py",
+        "plan/volumes.py",
         "        while not own and _overlaps(start, taken):",
         "        while False:",
         ("I27", "crash"),
@@ -136,7 +136,7 @@ BUGS = (
     Bug(
         "images may use the reserve",
         "autonomy",
-        "plan/site.py",
+        "plan/images.py",
         "free - (fetch.size_bytes - arrived) < DISK_RESERVE_BYTES:",
         "free - (fetch.size_bytes - arrived) < 0:",
         ("I15",),

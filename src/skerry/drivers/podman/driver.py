@@ -23,11 +23,12 @@ from skerry.drivers.podman.answers import (
 )
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
+from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, implied_volume, network_body, network_name, volume_name
 from skerry.model.app import Mount
-from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName, volume_id
+from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec
-from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen, Observation
+from skerry.model.observed import ContainerSeen, Observation
 from skerry.plan.actions import (
     DONE,
     Action,
@@ -47,19 +48,6 @@ from skerry.plan.actions import (
     failed,
 )
 
-#: podman's words for a container's state, and what they mean for a planner: only ``created`` and ``exited`` may be
-#: started; in ``stopped`` podman still clears away what the dead process left.
-_STATES: dict[str, ContainerState] = {
-    "created": "created",
-    "configured": "created",
-    "initialized": "created",
-    "running": "running",
-    "paused": "paused",
-    "exited": "exited",
-    "stopped": "stopping",
-    "stopping": "stopping",
-    "removing": "stopping",
-}
 _START_S = 120.0
 _LOAD_S = 3600.0
 _STREAM_SILENCE_S = 5.0
@@ -134,19 +122,19 @@ class PodmanDriver:
         return Observation(
             driver=self.name,
             containers=tuple(seen for item in containers if (seen := self._read_container(item)) is not None),
-            networks=tuple(seen for item in networks if (seen := _read_network(item)) is not None),
-            images=tuple(seen for item in images if (seen := _read_image(item)) is not None),
+            networks=tuple(seen for item in networks if (seen := read_network(item)) is not None),
+            images=tuple(seen for item in images if (seen := read_image(item)) is not None),
         )
 
     def _note_stopping(self, containers: list[ContainerItem]) -> None:
         now = asyncio.get_running_loop().time()
-        going = {item.id for item in containers if _STATES.get(item.state) == "stopping" and not _alive(item.pid)}
+        going = {item.id for item in containers if is_left_dying(item)}
         self._stopping = {name: self._stopping.get(name, now) for name in going}
 
     def _read_container(self, item: ContainerItem) -> ContainerSeen | None:
         since = self._stopping.get(item.id)
         stuck = since is not None and asyncio.get_running_loop().time() - since > _STOPPING_S
-        return _read_container(item, stuck=stuck)
+        return read_container(item, stuck=stuck)
 
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
@@ -446,61 +434,6 @@ class PodmanDriver:
 
 def _bare(digest: Digest) -> str:
     return digest.removeprefix("sha256:")
-
-
-def _read_container(item: ContainerItem, *, stuck: bool = False) -> ContainerSeen | None:
-    labels = item.labels or {}
-    parts = labels.get(LABEL + "instance", "").split("/")
-    if len(parts) != 4 or not parts[3].isdigit():
-        return None
-    state = _STATES.get(item.state, "exited")
-    spec = Digest(labels.get(LABEL + "spec", ""))
-    if stuck or (state in ("running", "paused") and not _alive(item.pid)):
-        # conmon was killed: podman would say "running" or "stopping" for ever, and only removal by force helps
-        # (decision 0010). Without a specification it is surplus, and another one is made.
-        state, spec = "exited", Digest("")
-    return ContainerSeen(
-        container=item.id,
-        instance=InstanceId(labels[LABEL + "instance"]),
-        tenant=TenantName(parts[0]),
-        app=AppName(parts[1]),
-        service=ServiceName(parts[2]),
-        ordinal=int(parts[3]),
-        spec=spec,
-        image_config=Digest(f"sha256:{item.image_id}"),
-        state=state,
-        volumes=tuple(VolumeName(name) for name in labels.get(LABEL + "volumes", "").split(",") if name),
-        exit_code=item.exit_code,
-        started_us=max(item.started_at, 0) * 1_000_000,
-    )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - a number, no path
-            return stat.read().rsplit(")", 1)[-1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _read_network(item: NetworkItem) -> NetworkSeen | None:
-    labels = item.labels or {}
-    if LABEL + "network" not in labels:
-        return None
-    return NetworkSeen(
-        tenant=TenantName(labels[LABEL + "tenant"]),
-        app=AppName(labels[LABEL + "app"]),
-        name=NetworkName(labels[LABEL + "network"]),
-        internal=item.internal,
-    )
-
-
-def _read_image(item: ImageItem) -> ImageSeen | None:
-    for name in item.repo_tags or []:
-        head, _, digits = name.rpartition(":")
-        if head == "localhost/skerry/image":
-            return ImageSeen(Digest(f"sha256:{digits}"), Digest(f"sha256:{item.id}"), item.size)
-    return None
 
 
 def _code_of(message: str) -> str:

@@ -1,0 +1,83 @@
+"""What podman's lists say, in the words of the house: containers, networks and images that carry our labels."""
+
+from skerry.drivers.podman.answers import ContainerItem, ImageItem, NetworkItem
+from skerry.drivers.podman.spec import LABEL
+from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
+from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen
+
+#: podman's words for a container's state, and what they mean for a planner: only ``created`` and ``exited`` may be
+#: started; in ``stopped`` podman still clears away what the dead process left.
+_STATES: dict[str, ContainerState] = {
+    "created": "created",
+    "configured": "created",
+    "initialized": "created",
+    "running": "running",
+    "paused": "paused",
+    "exited": "exited",
+    "stopped": "stopping",
+    "stopping": "stopping",
+    "removing": "stopping",
+}
+
+
+def read_container(item: ContainerItem, *, stuck: bool = False) -> ContainerSeen | None:
+    """Read one row of the container list; None for what is not ours. ``stuck``: nobody will bring it to its end."""
+    labels = item.labels or {}
+    parts = labels.get(LABEL + "instance", "").split("/")
+    if len(parts) != 4 or not parts[3].isdigit():
+        return None
+    state = _STATES.get(item.state, "exited")
+    spec = Digest(labels.get(LABEL + "spec", ""))
+    if stuck or (state in ("running", "paused") and not _alive(item.pid)):
+        # conmon was killed: podman would say "running" or "stopping" for ever, and only removal by force helps
+        # (decision 0010). Without a specification it is surplus, and another one is made.
+        state, spec = "exited", Digest("")
+    return ContainerSeen(
+        container=item.id,
+        instance=InstanceId(labels[LABEL + "instance"]),
+        tenant=TenantName(parts[0]),
+        app=AppName(parts[1]),
+        service=ServiceName(parts[2]),
+        ordinal=int(parts[3]),
+        spec=spec,
+        image_config=Digest(f"sha256:{item.image_id}"),
+        state=state,
+        volumes=tuple(VolumeName(name) for name in labels.get(LABEL + "volumes", "").split(",") if name),
+        exit_code=item.exit_code,
+        started_us=max(item.started_at, 0) * 1_000_000,
+    )
+
+
+def is_left_dying(item: ContainerItem) -> bool:
+    """Say whether its process is dead and podman has not cleared up after it yet."""
+    return _STATES.get(item.state) == "stopping" and not _alive(item.pid)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - a number, no path
+            return stat.read().rsplit(")", 1)[-1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def read_network(item: NetworkItem) -> NetworkSeen | None:
+    """Read one row of the network list; None for what is not ours."""
+    labels = item.labels or {}
+    if LABEL + "network" not in labels:
+        return None
+    return NetworkSeen(
+        tenant=TenantName(labels[LABEL + "tenant"]),
+        app=AppName(labels[LABEL + "app"]),
+        name=NetworkName(labels[LABEL + "network"]),
+        internal=item.internal,
+    )
+
+
+def read_image(item: ImageItem) -> ImageSeen | None:
+    """Read one row of the image list; None for what is not ours."""
+    for name in item.repo_tags or []:
+        head, _, digits = name.rpartition(":")
+        if head == "localhost/skerry/image":
+            return ImageSeen(Digest(f"sha256:{digits}"), Digest(f"sha256:{item.id}"), item.size)
+    return None

@@ -1,0 +1,69 @@
+"""Images of a node: what is fetched, loaded and given up, and what goes when the disk runs short."""
+
+from skerry.model.document import ImageHold
+from skerry.model.ids import Digest, InstanceId
+from skerry.model.observed import ImageFact, Observation
+from skerry.plan.actions import DropBlobs, FetchImage, LoadImage, RemoveImage
+from skerry.plan.instances import Wanted
+from skerry.plan.site_plan import HeldSite, PlanDraft
+
+#: Bytes of disk that images never use, so that journal, logs and volumes go on when the disk fills (I15).
+DISK_RESERVE_BYTES = 512 * 1024 * 1024
+
+
+def plan_images(
+    draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation
+) -> frozenset[Digest]:
+    """Bring and load what is needed; return config digests that the runtime has."""
+    needed: dict[Digest, FetchImage] = {}
+    for item in wanted.values():
+        spec = item.derived.spec
+        needed[spec.image] = FetchImage(image=spec.image, config=spec.image_config, size_bytes=spec.image_size_bytes)
+    for unit in held.units.values():
+        if isinstance(unit, ImageHold):
+            needed.setdefault(
+                unit.digest, FetchImage(image=unit.digest, config=unit.config, size_bytes=unit.size_bytes)
+            )
+    loaded = frozenset(image.config for image in observed.images)
+    for image in observed.blobs:
+        if image.config in loaded:
+            draft.add(DropBlobs(image=image.digest, config=image.config))
+    complete = {image.digest for image in observed.blobs}
+    free = observed.node.disk_free_bytes if observed.node is not None else None
+    for digest in sorted(observed.arriving.keys() - needed.keys()):
+        # Begun and no longer wanted: nothing else would ever remove what came of it.
+        draft.add(DropBlobs(image=digest, config=Digest(digest)))
+    # What has begun to arrive goes first, and each takes its room from those after it.
+    for digest in sorted(needed, key=lambda digest: (digest not in observed.arriving, digest)):
+        fetch = needed[digest]
+        arrived = fetch.size_bytes if fetch.config in loaded else observed.arriving.get(digest, 0)
+        if fetch.config not in loaded:
+            if digest in complete:
+                draft.add(LoadImage(image=digest, config=fetch.config))
+                arrived = fetch.size_bytes
+            elif free is not None and free - (fetch.size_bytes - arrived) < DISK_RESERVE_BYTES:
+                room = max(free - DISK_RESERVE_BYTES, 0)
+                draft.too_large[fetch.config] = fetch.size_bytes
+                draft.wait(
+                    f"image/{digest}",
+                    f"disk full: the image needs {fetch.size_bytes} bytes, {room} are free for images",
+                )
+            else:
+                draft.add(fetch)
+                free = None if free is None else free - (fetch.size_bytes - arrived)
+        draft.facts.append(
+            ImageFact(digest=digest, size_bytes=fetch.size_bytes, have_bytes=arrived, complete=fetch.config in loaded)
+        )
+    return loaded
+
+
+def plan_eviction(draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation) -> None:
+    """When the disk runs short, evict images that no unit and no container needs (I14)."""
+    if observed.node is None or observed.node.disk_free_bytes >= 2 * DISK_RESERVE_BYTES:
+        return
+    needed = {item.derived.spec.image_config for item in wanted.values()}
+    needed |= {unit.config for unit in held.units.values() if isinstance(unit, ImageHold)}
+    needed |= {seen.image_config for seen in observed.containers}
+    for image in sorted((*observed.images, *observed.blobs), key=lambda image: image.digest):
+        if image.config not in needed:
+            draft.add(RemoveImage(image=image.digest, config=image.config))

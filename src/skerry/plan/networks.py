@@ -1,0 +1,75 @@
+"""Networks of a node's apps, and the one firewall table that guards them."""
+
+import hashlib
+
+import msgspec
+
+from skerry.model.ids import Digest, InstanceId
+from skerry.model.observed import NetworkSeen, Observation
+from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
+from skerry.plan.instances import Wanted
+from skerry.plan.site_plan import PlanDraft
+
+
+def plan_networks(
+    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation
+) -> frozenset[tuple[str, str, str]]:
+    """Make missing app networks, remove those that no assignment and no container needs any more."""
+    needed: dict[tuple[str, str, str], CreateNetwork] = {}
+    for item in wanted.values():
+        spec = item.derived.spec
+        for name in spec.networks:
+            needed[(spec.tenant, spec.app, name)] = CreateNetwork(
+                tenant=spec.tenant, app=spec.app, name=name, internal=name in item.internal
+            )
+    seen: dict[tuple[str, str, str], NetworkSeen] = {
+        (network.tenant, network.app, network.name): network for network in observed.networks
+    }
+    for key in sorted(needed.keys() - seen.keys()):
+        draft.add(needed[key])
+    busy = {(container.tenant, container.app) for container in observed.containers}
+    for key in sorted(seen.keys() & needed.keys()):
+        if seen[key].internal != needed[key].internal:
+            if key[:2] not in busy:
+                draft.add(RemoveNetwork(tenant=seen[key].tenant, app=seen[key].app, name=seen[key].name))
+            else:
+                draft.wait(
+                    f"network/{'/'.join(key)}",
+                    "whether it has a way out changes only while no container of the app is here",
+                )
+    for key in sorted(seen.keys() - needed.keys()):
+        if key[:2] not in busy:
+            network = seen[key]
+            draft.add(RemoveNetwork(tenant=network.tenant, app=network.app, name=network.name))
+    return frozenset(seen)
+
+
+def plan_rules(draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation) -> bool:
+    """Make the node's firewall table say exactly what the networks that are here need; say whether it does.
+
+    A network wished without a way out has none from now on, also while the runtime's own network still has one.
+    """
+    shut = {
+        (item.derived.spec.tenant, item.derived.spec.app, name) for item in wanted.values() for name in item.internal
+    }
+    networks = tuple(
+        sorted(
+            AppRules(
+                network.tenant,
+                network.app,
+                network.name,
+                network.internal or (network.tenant, network.app, network.name) in shut,
+            )
+            for network in observed.networks
+        )
+    )
+    digest = rules_digest(networks)
+    if observed.rules == digest:
+        return True
+    draft.add(ApplyRules(networks=networks, digest=digest))
+    return False
+
+
+def rules_digest(networks: tuple[AppRules, ...]) -> Digest:
+    """Name a firewall table by what it is made from."""
+    return Digest("sha256:" + hashlib.sha256(msgspec.json.encode(networks)).hexdigest())

@@ -1,0 +1,105 @@
+"""What a plan of one node is made from and what it is: held wishes, the two times, and the plan being written.
+
+Values only, and ``PlanDraft``, which the parts of the planner write on (``site.py`` puts them together, ``images.py``,
+``networks.py``, ``volumes.py`` and ``instances.py`` each know one kind of thing).
+"""
+
+import msgspec
+
+from skerry.model.app import AppRevision
+from skerry.model.document import Unit
+from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId
+from skerry.model.observed import Fact, InstanceFact
+from skerry.model.signed import SiteRecord, Tombstone
+from skerry.plan.actions import Action, CheckHealth, lane
+from skerry.plan.history import Ended, History
+from skerry.plan.report import Wait
+
+#: Phases of an instance that is not yet where it is wanted.
+ON_ITS_WAY = ("waiting", "starting", "restarting")
+
+
+class Now(msgspec.Struct, frozen=True):
+    """The two times a plan may depend on, in microseconds."""
+
+    boot_us: int
+    trust_us: int
+
+
+class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node holds durably and verified: its document's units and the signed objects they name."""
+
+    site: SiteName
+    node: NodeName
+    record: SiteRecord
+    #: Of the document; 0 while none is held.
+    epoch: int = 0
+    generation: int = 0
+    units: dict[UnitId, Unit] = {}
+    revisions: dict[Digest, AppRevision] = {}
+    #: Sealed secrets held: tenant and name to the digest of the newest version.
+    secrets: dict[tuple[TenantName, SecretName], Digest] = {}
+    tombstones: dict[Digest, Tombstone] = {}
+    #: Units refused when the document was verified: unit to (code, reason).
+    refused: dict[UnitId, tuple[str, str]] = {}
+
+
+class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do now, in order; what waits and why; what the site says of itself; what to remember first."""
+
+    actions: tuple[Action, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    #: Uid ranges newly allocated: to be journaled before any action.
+    uid_ranges: dict[TenantName, int] = {}
+    #: Instances found to have ended for good: to be journaled.
+    ended: dict[InstanceId, Ended] = {}
+    #: Instances whose remembered start is void, to be journaled: it is stopped now by order, not by its own end.
+    forget_starts: frozenset[InstanceId] = frozenset()
+    #: Boot time at which to plan again even if nothing happens; 0 for none.
+    wake_us: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Nothing to do, nothing waited for, nothing on its way: the site is as its document wishes.
+
+        Health checks go on for ever and do not count.
+        """
+        if self.waits or any(not isinstance(action, CheckHealth) for action in self.actions):
+            return False
+        return not any(isinstance(fact, InstanceFact) and fact.phase in ON_ITS_WAY for fact in self.facts)
+
+
+class PlanDraft:
+    """The plan being written; ``add`` honours the back-off of an action's lane."""
+
+    def __init__(self, history: History, now: Now) -> None:
+        self.history = history
+        self.now = now
+        self.actions: list[Action] = []
+        self.waits: list[Wait] = []
+        self.facts: list[Fact] = []
+        #: Config digests of images for which there is no room, with their bytes.
+        self.too_large: dict[Digest, int] = {}
+        self.wake_us = 0
+
+    def add(self, action: Action) -> bool:
+        """Plan ``action`` unless its lane failed recently; say whether it is planned."""
+        trouble = self.history.troubles.get(lane(action))
+        if trouble is not None and trouble.not_before_us > self.now.boot_us:
+            self.wait(
+                lane(action), f"{trouble.reason} ({trouble.code}, tried {trouble.count} times)", trouble.not_before_us
+            )
+            return False
+        self.actions.append(action)
+        return True
+
+    def wait(self, subject: str, reason: str, until_us: int = 0) -> None:
+        """Note that something cannot go on, and when to look again."""
+        self.waits.append(Wait(subject=subject, reason=reason, until_us=until_us))
+        self.wake(until_us)
+
+    def wake(self, at_us: int) -> None:
+        """Plan again at ``at_us`` at the latest."""
+        if at_us > 0 and (self.wake_us == 0 or at_us < self.wake_us):
+            self.wake_us = at_us
