@@ -220,6 +220,11 @@ class Lab:
         site.run("ip", "route", "add", "default", "via", site.gateway)
 
 
+def has_leftovers() -> bool:
+    """Tell whether there is anything of another lab, running or not."""
+    return any(LABS.glob("*.lock"))
+
+
 def remove_leftovers() -> None:
     """Remove every lab whose owner is gone: crashed, killed, or left with ``keep``. Running ones are not touched."""
     for lock_file in sorted(LABS.glob("*.lock")):
