@@ -67,7 +67,6 @@ VALUES = {
     "devices": "['/dev/x']",
     "dns_opt": "[x]",
     "dns_search": "x",
-    "extends": "{service: x}",
     "external_links": "[x]",
     "gpus": "all",
     "isolation": "x",
@@ -148,7 +147,6 @@ def test_a_refused_field_is_refused_at_its_key(path):
 @pytest.mark.parametrize(
     ("top", "found"),
     [
-        ("include: [x]", "E-NOT-YET /include"),
         ("models: {a: {model: x}}", "E-FIELD-REFUSED /models"),
         ("networks: {a: {external: true}}", "E-NOT-YET /networks/a/external"),
         ("networks: {a: {enable_ipv6: true}}", "E-NOT-YET /networks/a/enable_ipv6"),

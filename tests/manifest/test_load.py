@@ -101,7 +101,8 @@ def test_an_overlay_with_the_text_inside():
         (b"compose: 5", "o.yaml:4 E-REFERENCE /compose"),
         (b"compose: {services: {db: {image: x}}}", "o.yaml:3 E-REFERENCE /services/web"),
         (b"compose: {services: {web: {image: x, tty: z}}}", "o.yaml:4 E-TYPE /compose/services/web/tty"),
-        (b"compose: [a.yaml, b.yaml]", "o.yaml:4 E-NOT-YET /compose"),
+        (b"compose: [compose.yaml, none.yaml]", "o.yaml:4 E-REFERENCE /compose/1"),
+        (b"compose: [compose.yaml, bad.yaml]", "bad.yaml:1 E-TYPE /services/web/tty"),
         (b"compose: bad.yaml", "bad.yaml:1 E-TYPE /services/web/tty"),
         (b"compose: compose.yaml\npriority: 5", "o.yaml:5 E-NOT-YET /priority"),
         (b"compose: compose.yaml\nplacment: 5", "o.yaml:5 E-UNKNOWN-WORD /placment"),
@@ -113,9 +114,13 @@ def test_faults_of_an_overlay(overlay, found):
     assert f"{found}" in [f"{one.file}:{one.line} {one.code} {one.pointer}" for one in rejected.problems]
 
 
-def test_several_compose_files_are_not_merged_in_silence():
-    rejected = load(("a.yaml", COMPOSE), ("b.yaml", COMPOSE))
-    assert [(one.file, one.code) for one in rejected.problems] == [("b.yaml", "E-NOT-YET")]
+def test_an_overlay_lies_over_several_compose_files():
+    manifest = load(
+        ("o.yaml", OVERLAY + b"compose: [compose.yaml, more.yaml]"),
+        compose=COMPOSE,
+        more=b"services: {web: {tty: true}}",
+    )
+    assert manifest.services["web"].tty
 
 
 def test_all_files_together_have_a_limit():

@@ -107,7 +107,7 @@ _SERVICE: dict[str, Field] = {
     "env_file": Field("H", "read at apply"),
     "environment": _H,
     "expose": _H,
-    "extends": Field("T", built=False),
+    "extends": Field("T", "the other service is put below this one at apply"),
     "external_links": Field("R", "an app reaches another one through a Network"),
     "extra_hosts": Field("H", judged=True),
     "gpus": _LATER,
@@ -261,7 +261,7 @@ def _below(prefix: str, rows: dict[str, Field]) -> dict[str, Field]:
 FIELDS: dict[str, Field] = {
     "name": Field("H", "the app's name"),
     "version": Field("T", "nothing: the word is obsolete"),
-    "include": Field("T", built=False),
+    "include": Field("T", "read at apply, as if it stood in this file"),
     "models": Field("R", "there is no model runner at a site"),
     **_below("services", _SERVICE),
     **_below("networks", _NETWORK),

@@ -26,7 +26,7 @@ class _TooMuchError(Exception):
     """A limit of the whole manifest is reached."""
 
 
-class _Budget:
+class Budget:
     """Counts what the whole manifest may use: variables resolved, and bytes of text afterwards."""
 
     def __init__(self) -> None:
@@ -34,6 +34,7 @@ class _Budget:
         self._size = 0
 
     def count_variable(self, value: str | None) -> None:
+        """Count one variable that was looked up."""
         self._variables += 1
         if self._variables > limits.VARIABLES_MAX:
             raise _TooMuchError(f"more than {limits.VARIABLES_MAX} variables")
@@ -41,6 +42,7 @@ class _Budget:
         self._count_bytes(len(value or ""))
 
     def count_text(self, text: str) -> None:
+        """Count one text with its variables put in."""
         size = len(text.encode())
         if size > limits.SCALAR_BYTES_MAX:
             raise _TooMuchError(f"one value with its variables has at most {limits.SCALAR_BYTES_MAX} bytes")
@@ -52,12 +54,13 @@ class _Budget:
             raise _TooMuchError(f"more than {limits.MANIFEST_BYTES_MAX} bytes of text with variables put in")
 
 
-def interpolate(top: Place, variables: Variables[str, str], findings: Findings) -> Place:
+def interpolate(top: Place, variables: Variables[str, str], findings: Findings, budget: Budget | None = None) -> Place:
     """Return ``top`` with the variables put in; problems have codes E-INTERPOLATION and E-LIMIT.
 
-    A scalar that could not be resolved stays as it was and is marked unsound.
+    A scalar that could not be resolved stays as it was and is marked unsound. ``budget`` is shared by the files of one
+    manifest.
     """
-    budget = _Budget()
+    budget = budget or Budget()
 
     def walk(place: Place, path: Path) -> Node:
         match place.node:
@@ -65,9 +68,10 @@ def interpolate(top: Place, variables: Variables[str, str], findings: Findings) 
                 return put(place, path) if "$" in place.node.text else place.node
             case Sequence():
                 items = tuple(walk(item, (*path, "[]")) for item in place.elements())
-                return Sequence(items, place.node.mark)
+                return Sequence(items, place.node.mark, place.node.tag)
             case Mapping():
-                return Mapping({name: enter(name, child, path) for name, child in place.entries()}, place.node.mark)
+                entries = {name: enter(name, child, path) for name, child in place.entries()}
+                return Mapping(entries, place.node.mark, place.node.tag)
 
     def enter(name: str, child: Place, path: Path) -> Entry:
         is_left_alone = name.startswith("x-") and name != "x-skerry" and not _is_free_text(path)
@@ -84,7 +88,7 @@ def interpolate(top: Place, variables: Variables[str, str], findings: Findings) 
             code = "E-LIMIT" if isinstance(error, _TooMuchError) else "E-INTERPOLATION"
             findings.complain(place, code, str(error))
             return msgspec.structs.replace(scalar, sound=False)
-        return Scalar(text, text, scalar.mark)
+        return Scalar(text, text, scalar.mark, tag=scalar.tag)
 
     return msgspec.structs.replace(top, node=walk(top, ()))
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from skerry.manifest.canonical import assemble_revision, find_excess
+from skerry.manifest.combine import Combiner
 from skerry.manifest.fields import walk_fields
 from skerry.manifest.findings import Findings
 from skerry.manifest.interpolate import interpolate
@@ -19,7 +20,7 @@ from skerry.manifest.nodes import Sequence as ListNode
 from skerry.manifest.reading import Reading
 from skerry.manifest.schema import check_schema
 from skerry.manifest.tree import read_documents
-from skerry.manifest.values import FileRead, Manifest, Options, ReadFile, Rejected, read_nothing
+from skerry.manifest.values import Manifest, Options, ReadFile, Rejected, read_nothing
 from skerry.manifest.wishes import gather_wishes
 from skerry.model import limits
 from skerry.model.errors import Problem
@@ -27,9 +28,9 @@ from skerry.model.ids import TenantName, digest_of
 
 
 class _Texts(msgspec.Struct):
-    """The documents of the files given: one Compose text, and perhaps an overlay of it."""
+    """The documents of the files given: Compose texts in their order, and perhaps an overlay of them."""
 
-    compose: Place | None = None
+    compose: list[Place]
     overlay: Place | None = None
 
 
@@ -51,11 +52,14 @@ def load_manifest(
         detail = f"all files together have at most {limits.MANIFEST_BYTES_MAX} bytes"
         return Rejected((Problem(code="E-LIMIT", detail=detail, file=files[0][0], line=1, column=1),))
     texts = _sort_files(files, findings)
+    combiner = Combiner(findings, read_file, variables)
     if texts.overlay is not None:
-        _find_compose(texts, contents, read_file, findings)
-    if texts.compose is None:
+        _find_compose(texts, combiner, findings)
+    if not texts.compose:
         return Rejected(findings.problems, findings.notes)
-    manifest = _understand(texts.compose, texts.overlay, Reading(findings, variables, read_file), options)
+    top = combiner.combine(texts.compose)
+    contents += combiner.contents
+    manifest = _understand(top, texts.overlay, Reading(findings, variables, read_file), options)
     manifest = msgspec.structs.replace(manifest, source=digest_of(b"\0".join(contents)), report=findings.notes)
     if not findings.problems:
         excess = find_excess(assemble_revision(manifest, TenantName(""), 1, {}))
@@ -66,7 +70,6 @@ def load_manifest(
 
 def _understand(top: Place, overlay: Place | None, reading: Reading, options: Options) -> Manifest:
     findings = reading.findings
-    top = interpolate(top, reading.variables, findings)
     if overlay is not None:
         overlay = interpolate(overlay, reading.variables, findings)
     check_schema(top, findings)
@@ -82,7 +85,7 @@ def _understand(top: Place, overlay: Place | None, reading: Reading, options: Op
 
 def _sort_files(files: Sequence[tuple[str, bytes]], findings: Findings) -> _Texts:
     """Read every file and tell by its words at the top what it is."""
-    texts = _Texts()
+    texts = _Texts([])
     for name, content in files:
         for place in _read_tops(name, content, findings):
             _sort_document(place, texts, findings)
@@ -96,10 +99,7 @@ def _sort_document(place: Place, texts: _Texts, findings: Findings) -> None:
     if kind is not None:
         findings.not_yet(kind, "a document of a kind other than an app")
     elif place.find("app") is None:
-        if texts.compose is not None:
-            findings.not_yet(place, "an app made of several Compose files")
-        else:
-            texts.compose = place
+        texts.compose.append(place)
     elif texts.overlay is not None:
         findings.not_yet(place, "a second overlay")
     else:
@@ -126,39 +126,33 @@ def _read_tops(name: str, content: bytes, findings: Findings) -> list[Place]:
     return [top for top in tops if isinstance(top.node, Mapping)]
 
 
-def _find_compose(texts: _Texts, contents: list[bytes], read_file: ReadFile, findings: Findings) -> None:
-    """Find the Compose text of an overlay: beside it, inside it, or in the file that it names."""
+def _find_compose(texts: _Texts, combiner: Combiner, findings: Findings) -> None:
+    """Find the Compose text of an overlay: beside it, inside it, or in the files that it names."""
     overlay = texts.overlay
     place = overlay.find("compose") if overlay is not None else None
     if overlay is None or place is None:
-        if texts.compose is None and overlay is not None and overlay.find("helm") is None:
+        if not texts.compose and overlay is not None and overlay.find("helm") is None:
             findings.complain(overlay, "E-TYPE", '"compose" must be given at the top')
         return
     texts.overlay = _without_compose(overlay)
-    if texts.compose is not None:
+    if texts.compose:
         findings.note(place, "translated", "the Compose file that was given beside it")
     elif isinstance(place.node, Mapping):
-        texts.compose = place
+        texts.compose = [place]
     else:
-        paths = list(place.elements()) if isinstance(place.node, ListNode) else [place]
-        if len(paths) > 1:
-            findings.not_yet(place, "an app made of several Compose files")
-        for path in paths[:1]:
-            texts.compose = _read_named(path, contents, read_file, findings)
+        for path in list(place.elements()) if isinstance(place.node, ListNode) else [place]:
+            found = _read_named(path, combiner, findings)
+            if found is not None:
+                texts.compose.append(found)
 
 
-def _read_named(place: Place, contents: list[bytes], read_file: ReadFile, findings: Findings) -> Place | None:
+def _read_named(place: Place, combiner: Combiner, findings: Findings) -> Place | None:
     path = place.node.text if isinstance(place.node, Scalar) else ""
     if not path or "$" in path:
         findings.complain(place, "E-TYPE", f"{describe_node(place.node)} is not the path of a Compose file")
         return None
-    read = read_file(path)
-    if not isinstance(read, FileRead):
-        findings.complain(place, "E-REFERENCE", f"{path} {read.reason}")
-        return None
-    contents.append(read.content)
-    found = _read_tops(path, read.content, findings)
-    return found[0] if found else None
+    node = combiner.read(place, path)
+    return Place(node) if node is not None else None
 
 
 def _without_compose(overlay: Place) -> Place:

@@ -5,11 +5,14 @@ so whoever finds a fault can say where it is in both senses.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 Value = None | bool | int | float | str
+
+#: Compose's own tags: what a later file says of the same field in an earlier one.
+Tag = Literal["", "reset", "override"]
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class Scalar(msgspec.Struct, frozen=True):
     plain: bool = False
     #: False when its variables could not be put in: nothing more is to be said about it.
     sound: bool = True
+    tag: Tag = ""
 
 
 class Sequence(msgspec.Struct, frozen=True):
@@ -37,6 +41,7 @@ class Sequence(msgspec.Struct, frozen=True):
 
     items: "tuple[Node, ...]"
     mark: Mark
+    tag: Tag = ""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -51,6 +56,7 @@ class Mapping(msgspec.Struct, frozen=True):
 
     entries: dict[str, Entry]
     mark: Mark
+    tag: Tag = ""
 
 
 Node = Scalar | Sequence | Mapping

@@ -1,19 +1,21 @@
 """From the bytes of a file to nodes, with every limit checked before a node is built.
 
 Rules: an alias is the node of its anchor and counts with everything below it, so a small file cannot stand for a big
-tree; what contains itself is refused; only the core schema's tags exist. Neighbours: ``events.py`` reads the text,
-``nodes.py`` has the shapes.
+tree; what contains itself is refused; only the core schema's tags exist, and Compose's ``!reset`` and ``!override``.
+Neighbours: ``events.py`` reads the text, ``nodes.py`` has the shapes.
 """
 
 import msgspec
 
 from skerry.manifest.events import Event, RefusedError, read_events
-from skerry.manifest.nodes import Entry, Mapping, Mark, Node, Scalar, Sequence, Value
+from skerry.manifest.nodes import Entry, Mapping, Mark, Node, Scalar, Sequence, Tag, Value
 from skerry.manifest.scalars import resolve_plain
 from skerry.model import limits
 from skerry.model.errors import Problem
 
 _CORE = "tag:yaml.org,2002:"
+#: Compose's tags for files that are merged (``merge.py``).
+_OWN_TAGS: dict[str, Tag] = {"!reset": "reset", "!override": "override"}
 _SCALAR_TAGS: dict[str, type] = {"null": type(None), "bool": bool, "int": int, "float": float, "str": str}
 #: Complaints about YAML itself, after which the rest is not read: one habit makes them all.
 _COMPLAINTS_MAX = 100
@@ -26,6 +28,7 @@ class _Frame:
         self.mark = event.mark
         self.is_mapping = event.kind == "mapping"
         self.anchor = event.anchor
+        self.tag: Tag = _OWN_TAGS.get(event.tag, "")
         #: Counts of the reader before this began.
         self.nodes = nodes
         self.size = size
@@ -40,12 +43,12 @@ class _Frame:
     def finish(self) -> Node:
         """Return the node; what stands in the mapping itself wins over what is merged in, and the first merge wins."""
         if not self.is_mapping:
-            return Sequence(tuple(self.items), self.mark)
+            return Sequence(tuple(self.items), self.mark, self.tag)
         entries: dict[str, Entry] = {}
         for mapping in reversed(self.merged):
             entries.update(mapping.entries)
         entries.update(self.entries)
-        return Mapping(entries, self.mark)
+        return Mapping(entries, self.mark, self.tag)
 
 
 class _Anchored(msgspec.Struct, frozen=True):
@@ -128,7 +131,7 @@ class _Reader:
     def _begin(self, event: Event) -> None:
         self._refuse_as_key(event.mark)
         self._check_depth(1, event.mark)
-        if event.tag not in ("", "!", _CORE + ("map" if event.kind == "mapping" else "seq")):
+        if event.tag not in ("", "!", *_OWN_TAGS, _CORE + ("map" if event.kind == "mapping" else "seq")):
             self._complain("E-YAML", f"the tag {event.tag} is not one of YAML's own", event.mark)
         if event.anchor:
             self._anchors[event.anchor] = None
@@ -146,7 +149,7 @@ class _Reader:
     def _take_scalar(self, event: Event) -> None:
         size = _check_text(event)
         self._count(1, size, event.mark)
-        scalar = Scalar(event.text, self._resolve(event), event.mark, event.plain)
+        scalar = Scalar(event.text, self._resolve(event), event.mark, event.plain, tag=_OWN_TAGS.get(event.tag, ""))
         if event.anchor:
             self._anchors[event.anchor] = _Anchored(scalar, 1, size, 0)
         if self._stack and self._stack[-1].is_mapping and self._stack[-1].key is None:
@@ -155,7 +158,7 @@ class _Reader:
             self._place(scalar, 0, event.mark)
 
     def _resolve(self, event: Event) -> Value:
-        if not event.tag:
+        if not event.tag or event.tag in _OWN_TAGS:
             return resolve_plain(event.text) if event.plain else event.text
         if event.tag in ("!", _CORE + "str"):
             return event.text

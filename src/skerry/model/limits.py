@@ -84,6 +84,14 @@ MANIFEST_DEPTH_MAX = 32
 MANIFEST_NODES_MAX = 20_000
 #: Alias references in one file: a hundred services with two shared blocks each.
 MANIFEST_ALIASES_MAX = 200
+#: Values made by laying files and extended services over each other: five times what one file may hold.
+MANIFEST_MERGED_MAX = 100_000
+#: Files that one manifest may be made of, included and extended ones counted: the largest known project has 30.
+MANIFEST_FILES_MAX = 64
+#: Services that extend each other, and files that include each other, one inside the other.
+MANIFEST_CHAIN_MAX = 16
+#: Files of folders that are taken into a manifest: each is a key of the signed form.
+FOLDER_FILES_MAX = 500
 #: Bytes of one mapping key.
 MANIFEST_KEY_BYTES_MAX = 256
 #: Variables resolved in one manifest: ten for each of a hundred services.
