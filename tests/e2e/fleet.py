@@ -130,17 +130,22 @@ class Fleet:
         """The agent's socket as the site sees it; it is gone with the power."""
         return Path("/run/skerry/agent.sock")
 
-    def start_agent(self, name: str) -> int:
-        """Start a site's agent and wait until its socket answers; its process id."""
+    def spawn_agent(self, name: str) -> int:
+        """Start a site's agent and do not wait for it; its process id."""
         site = self.lab.sites[name]
         command = [
             *(sys.executable, "-m", "skerry", "agent"),
             *("--state", site.agent_folder, "--run", "/run/skerry"),
             *("--podman-socket", site.podman_socket),
         ]
-        log = site.log_folder / "agent.log"
-        process = site.popen(command, log, site.env)
+        process = site.popen(command, site.log_folder / "agent.log", site.env)
         self._agents[name] = process
+        return process.pid
+
+    def start_agent(self, name: str) -> int:
+        """Start a site's agent and wait until its socket answers; its process id."""
+        self.spawn_agent(name)
+        process, log = self._agents[name], self.lab.sites[name].log_folder / "agent.log"
 
         def answers() -> bool:
             if process.poll() is not None:

@@ -62,10 +62,24 @@ RUNS = (
         20,
     ),
     LongRun(
+        "guest",
+        "the shipped units under a real systemd, in an emulated Debian guest that reboots and loses its power",
+        "tests.guest.units",
+        ("--json", JSON),
+        40,
+    ),
+    LongRun(
         "bench-spine",
         "memory, bytes and ratios of the first milestone",
         "bench.spine",
         ("--json", JSON),
         30,
+    ),
+    LongRun(
+        "agent-kills",
+        "10,000 SIGKILLs of an agent at any moment of its life: no container may be another one afterwards",
+        "tests.e2e.kill_loop",
+        ("--kills", "10000", "--seed", "1", "--json", JSON),
+        120,
     ),
 )
