@@ -14,7 +14,7 @@ from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef, Restart
-from skerry.model.ids import Digest, NodeName
+from skerry.model.ids import Digest, InstanceId, NodeName
 from skerry.model.observed import InstanceFact, NodeSeen, decode_fact
 from skerry.plan.history import History
 from skerry.plan.site_plan import HeldSite
@@ -304,13 +304,54 @@ async def test_a_planner_that_breaks_on_no_single_unit_leaves_the_agent_up(site:
 
 
 @virtually
-async def test_a_new_process_does_not_tell_again_what_was_told(site: Site):
+async def test_a_new_process_tells_nothing_of_what_it_adopts(site: Site):
+    site.wish(web=site.shelf.add_image("web:1"), db=site.shelf.add_image("db:1"))
+    await site.settle()
+    told = site.events()
+    assert told.count("instance.ready") == 2
+    for _ in range(3):
+        await site.kill_and_restart()
+        await site.settle()
+    assert site.events() == told
+
+
+@virtually
+async def test_a_new_process_tells_of_what_ended_while_there_was_none(site: Site):
+    site.wish(web=site.shelf.add_image("web:1"), db=site.shelf.add_image("db:1"))
+    await site.settle()
+    told = site.events()
+    await site.tasks.stop()
+    site.machine.crash(InstanceId("default/shop/web/0"), 1)
+    await site.kill_and_restart()
+    await site.settle()
+    assert site.events()[len(told) :] == ["instance.restarting", "instance.starting", "instance.ready"]
+
+
+@virtually
+async def test_what_was_adopted_is_told_of_when_it_changes(site: Site):
+    site.wish(web=site.shelf.add_image("web:1"))
+    await site.settle()
+    await site.kill_and_restart()
+    await site.settle()
+    told = site.events()
+    site.machine.crash(InstanceId("default/shop/web/0"), 1)
+    await site.settle()
+    fresh = site.events()[len(told) :]
+    assert "instance.restarting" in fresh
+    assert fresh[-1] == "instance.ready"
+
+
+@virtually
+async def test_a_runtime_that_cannot_be_read_at_first_makes_no_news_of_what_runs(site: Site):
     site.wish(web=site.shelf.add_image("web:1"))
     await site.settle()
     told = site.events()
+    site.machine.faults.unavailable = True
     await site.kill_and_restart()
+    await site.clock.sleep_until(site.clock.boot_us() + 30 * SECOND_US)
+    site.machine.faults.unavailable = False
     await site.settle()
-    assert [kind for kind in site.events()[len(told) :] if kind == "volume.seen"] == []
+    assert site.events() == told
 
 
 def test_free_space_that_swings_around_a_step_is_told_once():

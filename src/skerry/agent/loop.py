@@ -41,6 +41,7 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
     failed,
+    instance_lane,
     lane,
 )
 from skerry.plan.history import Ended, History, Started, forget_runs, note_observed, note_outcome
@@ -64,9 +65,8 @@ FREE_STEP_BYTES = 256 * 1024 * 1024
 UNTOLD_MAX = 500
 #: A planner that breaks on no single unit is tried again after this.
 BROKEN_US = 60_000_000
-
-
-_NO_NEWS = ("volume.seen", "instance.ready", "instance.done")
+#: Where an instance ends up when all is well: one that a new process finds there is no news.
+_AT_REST = ("ready", "held", "done", "stopped")
 
 
 class Trust(Protocol):
@@ -105,6 +105,9 @@ class Reconciler:
         self._busy: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._untold: list[journal.Draft] = []
         self._crashes: dict[UnitId, int] = {}
+        #: Keys of the facts whose changes are news: this process acted on what they tell of, or has seen it at rest or
+        #: in trouble. What is missing here is being adopted, and told of by nobody: it was told when it came.
+        self._followed: set[str] = set()
         self.history = history
         #: The last plan, for ``skerry agent status``.
         self.plan = SitePlan()
@@ -149,6 +152,7 @@ class Reconciler:
         now = Now(self._clock.boot_us(), self._trust.trust_us())
         self.history = note_observed(self.history, observed, now.boot_us, busy)
         plan = self._plan(held, observed, now, busy)
+        self._follow(plan)
         try:
             await self._record_plan(held, plan, observed)
         except StoreFull:
@@ -156,6 +160,7 @@ class Reconciler:
             plan = msgspec.structs.replace(plan, actions=(), wake_us=now.boot_us + 5_000_000)
         self.plan = plan
         await self._report(held, plan, observed)
+        self._followed &= self.facts.keys() | busy | {lane(action) for action in plan.actions}
         for action in plan.actions:
             name = lane(action)
             kind = _kind(action)
@@ -346,15 +351,30 @@ class Reconciler:
         drafts = [
             draft
             for fact in facts
-            if previous.get(fact_key(fact)) != self.facts[fact_key(fact)]
+            if previous.get(fact_key(fact)) != self.facts[fact_key(fact)] and self._is_news(fact, observed)
             for draft in _describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
         ]
-        if not previous:
-            # A new process does not know what was told before: what is as it should be is no news.
-            drafts = [draft for draft in drafts if draft.type not in _NO_NEWS]
         await self.tell(*drafts)
         if previous != self.facts:
             self._on_changed()
+
+    def _follow(self, plan: SitePlan) -> None:
+        """From now on tell of what this plan changes; lanes of instances and volumes are the keys of their facts."""
+        self._followed |= {lane(action) for action in plan.actions}
+        ended = self.history.kept.ended
+        self._followed |= {instance_lane(name) for name, end in plan.ended.items() if ended.get(name) != end}
+
+    def _is_news(self, fact: Fact, observed: Observation) -> bool:
+        """Say whether a change of this fact is to be told: adopting what is as it should be is silent."""
+        key = fact_key(fact)
+        if key in self._followed:
+            return True
+        if not isinstance(fact, InstanceFact) or observed.unavailable:
+            return False  # nothing was seen of it yet
+        if fact.phase == "starting":
+            return False  # it runs, and this process has not checked its health yet
+        self._followed.add(key)
+        return fact.phase not in _AT_REST
 
     def _keep_unseen(self, facts: list[Fact]) -> list[Fact]:
         """While the runtime cannot be read, what was seen last stays reported: not seen is not gone."""
