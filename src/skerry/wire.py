@@ -112,6 +112,9 @@ class Welcome(_Message, frozen=True, tag="we"):
     #: Newest site record when it is newer than what the child may hold.
     site_record: Envelope | None = None
     time_s: int = 0
+    #: Mark of the event that the parent holds as ``event_acknowledged`` (``sync.outbox.mark_event``), given where the
+    #: child may have another one of that number; empty when there is nothing to compare.
+    event_mark: bytes = b""
 
 
 class Busy(_Message, frozen=True, tag="bu"):

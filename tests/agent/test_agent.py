@@ -7,6 +7,7 @@ from skerry.model.document import ImageHold, digest_bodies
 from skerry.model.ids import CallId
 from skerry.model.signed import Call
 from skerry.sync.documents import make_patch
+from skerry.sync.outbox import mark_event
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply
 
 INSTANCE = "alpha/shop/web/0"
@@ -245,6 +246,22 @@ async def test_an_event_reaches_the_outbox_once_and_leaves_it_when_acknowledged(
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     await site.agent.trim_outbox(events[-1].sequence)
     assert await site.agent.read_outbox(events[-1].sequence, 100) == ((), 0)
+
+
+@virtually
+async def test_an_outbox_is_trimmed_only_where_it_says_what_the_parent_has(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    written, _ = await site.agent.read_outbox(0, 100)
+    assert len(written) > 2
+    await site.agent.trim_outbox(1, mark_event(written[0]))
+    assert (await site.agent.read_outbox(0, 100))[0] == written[1:]
+    await site.agent.trim_outbox(2, b"of another line")
+    renumbered, _ = await site.agent.read_outbox(2, 100)
+    assert [event.message for event in renumbered[:-1]] == [event.message for event in written[1:]]
+    assert renumbered[0].sequence > written[-1].sequence
+    assert renumbered[-1].type == "site.set-back"
 
 
 @virtually

@@ -20,6 +20,7 @@ from skerry.store import apps, events, facts
 from skerry.store.events import EventFilter
 from skerry.store.scope import Scope
 from skerry.sync.facts import digest_facts
+from skerry.sync.outbox import mark_event
 from skerry.trust import join
 from skerry.trust.held import AcceptedDocument, Held
 from skerry.trust.keys import device_message
@@ -165,6 +166,20 @@ async def test_an_older_or_equal_session_is_refused_and_told_the_newest(rig):
     refused = await site.connect(session_epoch=1)
     assert isinstance(refused, SessionRefusal)
     assert (refused.code, refused.floor) == ("E-SESSION-OLD", 1)
+
+
+async def test_a_site_that_may_know_numbers_otherwise_gets_the_mark_of_the_last_event(rig):
+    site = await rig.add_site("oslo")
+    await site.send(1, 2, 3)
+    scope = Scope(platform=True)
+    last = (await rig.core.db.read(lambda c: events.list_events(c, scope, 0, 10, EventFilter(site="oslo"))))[-1].event
+    grant = await site.connect(event_acknowledged=1, event_last=5)
+    assert isinstance(grant, SessionGrant)
+    assert (grant.event_acknowledged, grant.event_mark) == (3, mark_event(last))
+    for acknowledged, newest in ((3, 5), (1, 2)):
+        grant = await site.connect(event_acknowledged=acknowledged, event_last=newest)
+        assert isinstance(grant, SessionGrant)
+        assert grant.event_mark == b""
 
 
 async def test_strange_and_removed_sites_are_refused(rig):

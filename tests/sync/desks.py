@@ -68,7 +68,7 @@ class AgentDisk:
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
         return tuple(event for event in self.disk.outbox if event.sequence > after)[:limit], 0
 
-    async def trim_outbox(self, through: int) -> None:
+    async def trim_outbox(self, through: int, mark: bytes = b"") -> None:
         self.disk.trim(through)
 
     async def raise_outbox(self, floor: int) -> None:

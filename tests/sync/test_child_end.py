@@ -1,5 +1,6 @@
 """The child's end as a table: (state, event) -> commands, and what an evil or broken parent gets."""
 
+import msgspec
 import pytest
 from tests.golden.wire_messages import SAMPLES
 from tests.sync.world import SECOND, SiteDisk, make_object
@@ -106,6 +107,14 @@ def test_after_a_set_back_everything_unsent_is_numbered_afresh():
     assert closes(receive(end, wire.Rejected("E-SESSION-OLD", "", True, 40))) == "E-SESSION-OLD"
     link(end, disk)
     assert cp.RaiseOutbox(60) in receive(end, welcome(60))
+
+
+def test_where_numbers_may_mean_two_things_the_parents_last_event_is_compared():
+    """P8: the restored site went past the parent's number by itself, so its numbers alone do not show it."""
+    disk = SiteDisk()
+    disk.acknowledged, disk.last = 5, 90
+    _, commands = up(disk, msgspec.structs.replace(welcome(60), event_mark=b"mark"))
+    assert cp.TrimOutbox(60, b"mark") in commands
 
 
 def test_a_parent_that_claims_the_impossible_is_left():

@@ -4,7 +4,7 @@ import pytest
 
 from skerry.model.event import Event
 from skerry.model.limits import EVENT_BATCH_BYTES, EVENT_BYTES_MAX, EVENTS_PER_BATCH_MAX
-from skerry.sync.outbox import OutboxCursor, check_batch, fit_event
+from skerry.sync.outbox import OutboxCursor, check_batch, fit_event, mark_event
 from skerry.wire import Events, encode
 
 
@@ -108,3 +108,12 @@ def test_nothing_is_read_while_nothing_changed():
 )
 def test_a_parent_checks_what_a_child_may_send(batch: Events, good: bool):
     assert (check_batch(batch) == "") is good
+
+
+def test_a_mark_tells_two_events_of_one_number_apart_and_knows_a_cut_one_again():
+    (one,) = events(7, message="here")
+    (other,) = events(7, message="there")
+    assert mark_event(one) == mark_event(one)
+    assert mark_event(one) != mark_event(other)
+    (large,) = events(7, message="x" * 2 * EVENT_BYTES_MAX)
+    assert mark_event(large) == mark_event(fit_event(large)[0])

@@ -27,6 +27,7 @@ from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection
 from skerry.sync.facts import digest_facts
+from skerry.sync.outbox import mark_event
 from skerry.trust import seal
 from skerry.trust.keys import SigningKey
 from skerry.trust.proof import sign_proof
@@ -339,19 +340,31 @@ class Agent:
         lost = 0 if not events else (events[-1].sequence - after) - len(events)
         return events, lost
 
-    async def trim_outbox(self, through: int) -> None:
-        """The parent has committed these."""
-        await self._db.run(lambda connection: journal.trim_outbox(connection, through))
+    async def trim_outbox(self, through: int, mark: bytes = b"") -> None:
+        """The parent has committed these; if its last one, named by ``mark``, is another than ours, raise instead."""
+        notice = self._set_back_notice(through)
+
+        def job(connection: Connection) -> None:
+            ours = journal.read_outbox(connection, through - 1, 1) if mark else ()
+            if ours and ours[0].sequence == through and mark_event(ours[0]) != mark:
+                journal.raise_outbox(connection, through, notice)
+            else:
+                journal.trim_outbox(connection, through)
+
+        await self._db.run(job)
 
     async def raise_outbox(self, floor: int) -> None:
         """Number what is unsent above what the parent holds: this disk was set back."""
-        notice = journal.Draft(
+        notice = self._set_back_notice(floor)
+        await self._db.run(lambda connection: journal.raise_outbox(connection, floor, notice), soon=True)
+
+    def _set_back_notice(self, floor: int) -> journal.Draft:
+        return journal.Draft(
             time_us=self._clock.wall_us(),
             type="site.set-back",
             klass="security",
-            message=f"the parent holds events up to {floor}, more than was ever written here: an old disk was restored",
+            message=f"the parent holds events up to {floor} that were not written here: an old disk was restored",
         )
-        await self._db.run(lambda connection: journal.raise_outbox(connection, floor, notice), soon=True)
 
     async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
         """Answer the parent; input of commands is not built yet and is not read."""

@@ -64,8 +64,11 @@ class AgentDesk(Protocol):
         """Return the next events above ``after`` in order, and how many between were lost to the outbox's limit."""
         ...
 
-    async def trim_outbox(self, through: int) -> None:
-        """The parent has committed every event up to ``through``."""
+    async def trim_outbox(self, through: int, mark: bytes = b"") -> None:
+        """The parent has committed every event up to ``through``, the last of which has this ``mark`` if one is given.
+
+        An event of that number with another mark means that an old disk was set back, as in ``raise_outbox``.
+        """
         ...
 
     async def raise_outbox(self, floor: int) -> None:

@@ -241,7 +241,7 @@ class LinkSession:
                 events, _ = await self._desk.read_outbox(command.after, command.limit)
                 self._feed(child_ports.OutboxRead(command.after, events))
             case child_ports.TrimOutbox():
-                await self._desk.trim_outbox(command.through)
+                await self._desk.trim_outbox(command.through, command.mark)
             case child_ports.RaiseOutbox():
                 await self._desk.raise_outbox(command.floor)
                 self._feed(child_ports.Changed())

@@ -26,6 +26,8 @@ class SessionGrant(msgspec.Struct, frozen=True):
 
     event_acknowledged: int
     facts_digest: bytes
+    #: Mark of that last event, where the site may have written another one under its number; else empty.
+    event_mark: bytes = b""
 
 
 class SessionRefusal(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from skerry.store import Connection, access, documents, events, facts, fleet, jo
 from skerry.store.joining import JoinRequestRow
 from skerry.store.scope import PLATFORM
 from skerry.sync.facts import FactsMismatch, apply_facts
+from skerry.sync.outbox import mark_event
 from skerry.trust.join import CoreToken, Session, admit_join
 from skerry.trust.verdict import Denied
 from skerry.wire import DocumentPatch, FactsPatch, HelloClaim, JoinAnswer, JoinRequest
@@ -245,7 +246,12 @@ def _open_session(connection: Connection, claim: HelloClaim, now_us: int) -> Ses
         _tell(connection, "events.dropped", claim.site, now_us, f"{lost} events were acknowledged by a core now lost.")
     sites.change_state(connection, claim.site, **changes)
     _tell(connection, "site.connected", claim.site, now_us, f"Session {claim.session_epoch}, agent {claim.agent[:64]}.")
-    return SessionGrant(acknowledged, state.facts_digest)
+    mark = b""
+    if claim.event_acknowledged < acknowledged <= claim.event_last:
+        # The site may know these numbers for other events: its disk was set back and it went on alone (faults.md P8).
+        last = events.find_site_event(connection, claim.site, acknowledged)
+        mark = b"" if last is None else mark_event(last)
+    return SessionGrant(acknowledged, state.facts_digest, mark)
 
 
 def _draw_patch(connection: Connection, site: SiteName, base_epoch: int, base_generation: int) -> DocumentPatch | None:

@@ -134,7 +134,7 @@ class SiteSession:
         """Serve the site until its connection is over."""
         self._desk.hear(self._site)
         try:
-            self.feed(parent_ports.Admitted(self.claim, grant.event_acknowledged, grant.facts_digest))
+            self.feed(parent_ports.Admitted(self.claim, grant.event_acknowledged, grant.facts_digest, grant.event_mark))
             while self._closing is None:
                 message = await self._pump.receive()
                 self._desk.hear(self._site)

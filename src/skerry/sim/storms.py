@@ -252,7 +252,18 @@ class Storm:
                 await weather.flood(site, 200)
             case _:
                 weather.image_disk(site)
-                self._later(length, lambda: weather.set_back(site))
+                self._later(length, lambda: self._set_back(site, alone=dice.chance(0.6)))
+
+    async def _set_back(self, site: str, *, alone: bool) -> None:
+        """Put the old disk in; ``alone``: the site writes events of its own before it hears of what it had written."""
+        if alone:
+            self.weather.cut(site)
+        await self.weather.set_back(site)
+        if alone:
+            for _ in range(self.dice.below(8)):
+                await self.weather.advance(20)
+                self.weather.crash(site, self.dice.unit())
+            self._later(60 * self.dice.unit(), lambda: _now(lambda: self.weather.mend(site)))
 
     def _jump(self) -> int:
         return self.dice.pick((-365 * 86_400, -3600, 3600, 10 * 365 * 86_400))

@@ -78,6 +78,12 @@ def append_site_event(connection: Connection, site: SiteName, event: Event, tena
     return connection.execute(insert(EVENTS).values(**values).returning(EVENTS.c.id)).scalar_one()
 
 
+def find_site_event(connection: Connection, site: SiteName, sequence: int) -> Event | None:
+    """Return a site's event by its number; None when it was dropped, forgotten or never there."""
+    row = connection.execute(select(EVENTS).where(EVENTS.c.site == site, EVENTS.c.sequence == sequence)).one_or_none()
+    return None if row is None else _read(row).event
+
+
 def append_core_event(
     connection: Connection,
     type_: str,

@@ -150,7 +150,7 @@ class ChildEnd:
             # An old disk was put back: numbers that the parent knows must not be used for other events.
             out.append(child_ports.RaiseOutbox(acknowledged))
         elif acknowledged > claim.event_acknowledged:
-            out.append(child_ports.TrimOutbox(acknowledged))
+            out.append(child_ports.TrimOutbox(acknowledged, message.event_mark))
         self._is_set_back = False
         if message.site_record is not None:
             out.append(child_ports.KeepSiteRecord(message.site_record))

@@ -112,9 +112,14 @@ class ReadOutbox(Value, frozen=True):
 
 
 class TrimOutbox(Value, frozen=True):
-    """The parent holds every event up to ``through``."""
+    """The parent holds every event up to ``through``.
+
+    With a ``mark`` only if the event of that number here has it: with another one this disk was set back (faults.md
+    P8), and what is unsent is numbered above ``through`` as by ``RaiseOutbox``.
+    """
 
     through: int
+    mark: bytes = b""
 
 
 class RaiseOutbox(Value, frozen=True):

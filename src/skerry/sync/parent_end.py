@@ -239,6 +239,7 @@ class ParentEnd:
             document=patch,
             site_record=record,
             time_s=self._time_s,
+            event_mark=admitted.event_mark,
         )
 
     def _answer_document(self, message: wire.DocumentAnswer, now: int, out: list[ParentCommand]) -> None:

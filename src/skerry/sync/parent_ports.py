@@ -17,6 +17,7 @@ class Admitted(Value, frozen=True):
     claim: HelloClaim
     event_acknowledged: int
     facts_digest: bytes
+    event_mark: bytes = b""
 
 
 class PatchDrawn(Value, frozen=True):
