@@ -66,6 +66,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     #: Field path of the result that is the object's number and therefore its ETag.
     etag: str = ""
     body_bytes_max: int = BODY_BYTES_MAX
+    #: The answer is packed for clients that take gzip: for the few that are large and asked for over slow lines.
+    zipped: bool = False
     built: bool = True
 
     @property
@@ -118,6 +120,9 @@ _APPS = (
     _make("plan_app", "POST /v1/apps/{app}:plan", "read", "tenant", "Say what applying an unsigned payload would do.",
           body=AppRevision, style="raw", result=answers.AppPlan, etag="number",
           body_bytes_max=limits.PAYLOAD_BYTES_MAX),
+    _make("plan_manifest", "POST /v1/manifests:plan", "deploy", "tenant",
+          "Say what applying a manifest's text would do; the plan holds for the same text in a file.",
+          body=asks.PlanManifest, result=answers.ManifestPlan, body_bytes_max=asks.MANIFEST_TEXT_MAX * 4),
     _make("list_revisions", "GET /v1/apps/{app}/revisions", "read", "tenant", "List an app's revisions, newest first.",
           query=asks.PageQuery, result=answers.Page[answers.RevisionSummary]),
     _make("read_revision", "GET /v1/apps/{app}/revisions/{number}", "read", "tenant",
@@ -178,6 +183,8 @@ _SITES = (
           query=asks.SiteQuery, result=answers.Page[answers.SiteSummary]),
     _make("show_site", "GET /v1/sites/{site}", "read", "either", "Show a site: facts, conditions, events, link bytes.",
           result=answers.SiteDetail, etag="summary.number"),
+    _make("map_sites", "GET /v1/sites:map", "read", "either", "Return all sites as points.",
+          result=answers.SiteMap, zipped=True),
     _make("list_site_records", "GET /v1/site-records", "read", "either",
           "Return signed site records, whose sealing keys a client seals secrets to.",
           query=asks.SiteQuery, result=answers.Page[Envelope]),
@@ -209,6 +216,8 @@ _SITES = (
 )
 
 _ACCESS = (
+    _make("show_session", "GET /v1/session", "read", "either", "Say who asks: tenant and roles of the credential.",
+          result=answers.SessionView),
     _make("list_tokens", "GET /v1/tokens", "admin", "either", "List API tokens: the tenant's, or operators' own.",
           query=asks.PageQuery, result=answers.Page[answers.TokenView]),
     _make("create_token", "POST /v1/tokens", "admin", "either", "Make an API token; it is shown once.",
@@ -241,8 +250,8 @@ _PLATFORM = (
     _make("check_ready", "GET /readyz", "public", "public", "Say whether the core can do its work.",
           result=answers.Health),
     _make("read_metrics", "GET /metrics", "public", "public", "Metrics as OpenMetrics text.", built=False),
-    _make("watch", "GET /v1/watch", "read", "either", "Stream the newest state per object, for screens.", built=False),
-    _make("map_sites", "GET /v1/sites:map", "read", "either", "Return all sites as points.", built=False),
+    _make("watch", "GET /v1/watch", "read", "either", "Stream the newest state per object, for screens.",
+          query=asks.WatchQuery, result=answers.WatchDelta, style="events"),
     _make("list_machines", "GET /v1/machines", "read", "operator", "List bare-metal machines.", built=False),
     _make("list_networks", "GET /v1/networks", "read", "tenant", "List networks.", built=False),
     _make("list_leases", "GET /v1/leases", "read", "tenant", "List leases.", built=False),

@@ -31,6 +31,10 @@ _ETAG = re.compile(r'"([0-9]{1,15})"', re.ASCII)
 _PLAN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 
+class _Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+
+
 class Slow(Refused):
     """The body did not arrive in time."""
 
@@ -95,6 +99,14 @@ def read_json(operation: Operation, content: bytes) -> object:
         return envelope
     try:
         return msgspec.json.decode(content, type=operation.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise malformed("body", error) from error
+
+
+def read_login(content: bytes) -> str:
+    """Read the token that a person typed into the console."""
+    try:
+        return msgspec.json.decode(content, type=_Login).token
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed("body", error) from error
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from skerry.core.platform import EventItem
+from skerry.core.platform import EventItem, WatchItem
 from skerry.model.answers import LogLine
 from skerry.model.errors import SkerryError
 
@@ -12,7 +12,7 @@ EVENTS_TYPE = "text/event-stream"
 LINES_TYPE = "application/jsonl"
 
 
-def encode_event(item: EventItem) -> bytes:
+def encode_event(item: EventItem | WatchItem) -> bytes:
     """Write one step of the event stream; ``msgspec`` leaves no line break inside JSON, so a frame cannot be forged."""
     match item.kind:
         case "alive":
@@ -23,9 +23,11 @@ def encode_event(item: EventItem) -> bytes:
             assert item.event is not None
             data = msgspec.json.encode(item.event)
             return b"id: %s\nevent: cloudevent\ndata: %s\n\n" % (item.event.id.encode(), data)
+        case "delta":
+            return b"event: delta\ndata: %s\n\n" % msgspec.json.encode(item.delta)
 
 
-async def stream_events(items: AsyncIterator[EventItem]) -> AsyncIterator[bytes]:
+async def stream_events(items: AsyncIterator[EventItem] | AsyncIterator[WatchItem]) -> AsyncIterator[bytes]:
     """Write events as they come; the first bytes go out at once, so that a client knows that it is connected."""
     yield b": connected\n\n"
     try:

@@ -14,10 +14,12 @@ from skerry.model.answers import (
     Condition,
     DocumentView,
     LinkBytes,
+    MapPoint,
     NodeView,
     Page,
     Recorded,
     SiteDetail,
+    SiteMap,
     SiteSummary,
 )
 from skerry.model.asks import SiteQuery
@@ -71,6 +73,7 @@ class EnrolmentPart(Part):
             return _recorded(connection, site, record.number, stamp)
 
         done = await self._core.change(caller, "put_site", f"site/{site} {digest}", job, chain="")
+        self._core.changes.touch(SiteName(site))
         self._core.wishes.ring()
         self._core.records.ring()
         if self._core.sites is not None:
@@ -94,6 +97,7 @@ class EnrolmentPart(Part):
 
         done = await self._core.change(caller, "remove_site", f"site/{site}", job, chain="")
         self._core.forget(SiteName(site))
+        self._core.changes.touch(SiteName(site))
         self._core.wishes.ring()
         if self._core.sites is not None:
             self._core.sites.nudge(SiteName(site))
@@ -114,6 +118,7 @@ class EnrolmentPart(Part):
             return _recorded(connection, site, row.number, stamp)
 
         done = await self._core.change(caller, "adopt_site", f"site/{site}", job, chain="")
+        self._core.changes.touch(SiteName(site))
         self._core.wishes.ring()
         return done
 
@@ -123,6 +128,28 @@ class EnrolmentPart(Part):
         def job(connection: Connection) -> Page[SiteSummary]:
             rows, token = _page(connection, caller, query)
             return Page(items=summarise_sites(self._core, connection, caller, rows), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def map_sites(self, caller: Caller) -> SiteMap:
+        """Return all sites as points, by name."""
+
+        def job(connection: Connection) -> SiteMap:
+            states = sites.read_states(connection)
+            told = facts.read_site_facts(connection)
+            points: list[MapPoint] = []
+            for row in sites.list_sites(connection, caller.scope):
+                state, fact = states[row.site], told.get(row.site, ([], None))[1]
+                points.append(
+                    MapPoint(
+                        site=row.site,
+                        longitude_udeg=row.record.longitude_udeg,
+                        latitude_udeg=row.record.latitude_udeg,
+                        state=views.site_state(self._core, state),
+                        well=_is_settled(state, fact) and not _list_conditions(state, fact),
+                    )
+                )
+            return SiteMap(points=tuple(points))
 
         return await self._core.db.read(job)
 
@@ -211,10 +238,15 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
                 ready=sum(each.ready for each in here),
                 conditions=_list_conditions(state, fact),
                 heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
-                settled=state.acknowledged and fact is not None and fact.settled,
+                settled=_is_settled(state, fact),
             )
         )
     return tuple(found)
+
+
+def _is_settled(state: SiteState, fact: SiteFact | None) -> bool:
+    nothing_wished = not state.generation and not state.pending
+    return (state.acknowledged or nothing_wished) and fact is not None and fact.settled
 
 
 def _list_conditions(state: SiteState, fact: SiteFact | None) -> tuple[Condition, ...]:

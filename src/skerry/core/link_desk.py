@@ -12,7 +12,7 @@ from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
 from skerry.core.state import Core
 from skerry.model import limits
 from skerry.model.event import Event
-from skerry.model.ids import Digest, NodeName, SiteName
+from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName
 from skerry.model.observed import Fact, InstanceFact
 from skerry.model.signed import Envelope
 from skerry.store import Connection, access, documents, events, facts, fleet, joining, objects, sites, things
@@ -61,6 +61,7 @@ class StoreDesk:
         if isinstance(answer, SessionGrant):
             self._core.link_classes[claim.site] = claim.link_class
             self.hear(claim.site)
+            self._core.changes.touch(claim.site)
             self._core.events.ring()
             if learning:
                 self._core.wishes.ring()
@@ -76,6 +77,7 @@ class StoreDesk:
                 _tell(connection, "site.disconnected", site, now_us, reason)
 
         await self._core.db.run(job)
+        self._core.changes.touch(site)
         self._core.events.ring()
 
     async def count_bytes(self, site: SiteName, sent: dict[str, int], received: dict[str, int]) -> None:
@@ -148,6 +150,7 @@ class StoreDesk:
             )
 
         await self._core.db.run(job)
+        self._core.changes.touch(site)
         self._core.events.ring()
         self._core.wishes.ring()
 
@@ -164,6 +167,7 @@ class StoreDesk:
         """See ``LinkDesk``."""
         now_us = self._core.clock.wall_us()
         stored, matters = await self._core.db.run(lambda connection: _ingest_facts(connection, site, patch, now_us))
+        self._core.changes.touch(site, *_list_apps(patch))
         if matters:
             self._core.wishes.ring()
         return stored
@@ -307,6 +311,12 @@ def _ingest_facts(connection: Connection, site: SiteName, patch: FactsPatch, now
         _raise_evidence(connection, (found.fact for found in labelled.values()), now_us)
     kinds = {label.kind for label in labels.values()} | {key.partition("/")[0] for key in patch.removed}
     return True, state.learning or bool(kinds & {"node", "volume"}) or bool(patch.removed)
+
+
+def _list_apps(patch: FactsPatch) -> set[tuple[TenantName, AppName]]:
+    """Name the apps that a patch speaks of; a name that is none of ours is looked up in vain later."""
+    parts = [key.split("/") for key in (*patch.changed, *patch.removed)]
+    return {(TenantName(each[1]), AppName(each[2])) for each in parts if each[0] == "instance" and len(each) > 2}
 
 
 def _raise_known_evidence(connection: Connection, site: SiteName, now_us: int) -> None:

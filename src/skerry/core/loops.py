@@ -46,8 +46,10 @@ class Planner:
                 return fleet.load_snapshot(connection, silent)
 
             plan = plan_fleet(await self._core.db.read(load))
+            touched = [(report.tenant, report.app) for report in (*self._reports, *plan.reports)]
             if not plan.documents and not plan.understood and plan.reports == self._reports:
                 self._core.planned = plan.version
+                self._core.changes.touch(*touched)
                 return
             changed = await self._record(plan)
             if changed is None:
@@ -55,6 +57,7 @@ class Planner:
             self._core.planned = plan.version
             self._reports = plan.reports
             self._core.events.ring()
+            self._core.changes.touch(*changed, *touched)
             self._publish(changed)
             if not plan.understood:
                 return
@@ -105,6 +108,7 @@ class Watcher:
 
         await self._core.db.run(record)
         self._silent = silent
+        self._core.changes.touch(*(site for site, _ in changed))
         self._core.events.ring()
         self._core.wishes.ring()
 

@@ -12,6 +12,7 @@ from skerry.model.answers import (
     CoreIdentity,
     Page,
     Recorded,
+    SessionView,
     TenantMade,
     TenantView,
     TokenMade,
@@ -82,6 +83,16 @@ class MembersPart(Part):
             return True
 
         return text if await self._core.db.run(job, soon=True) else None
+
+    async def show_session(self, caller: Caller) -> SessionView:
+        """Say who asks."""
+        return SessionView(
+            token_id=caller.token_id,
+            tenant=caller.tenant or "",
+            tenant_role=caller.tenant_role,
+            operator_role=caller.operator_role,
+            version=__version__,
+        )
 
     async def list_tokens(self, caller: Caller, *, query: PageQuery) -> Page[TokenView]:
         """List tokens by id."""

@@ -11,21 +11,45 @@ from skerry.core.references import find_problems
 from skerry.core.refusals import denied, unlike
 from skerry.core.state import Part
 from skerry.core.views import list_unplaced
-from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
-from skerry.model.app import AppRevision
+from skerry.manifest.canonical import build_revision
+from skerry.manifest.images import choose_images
+from skerry.manifest.load import load_manifest
+from skerry.manifest.values import Manifest, Options, Rejected
+from skerry.model.answers import AppPlan, ManifestPlan, PlannedChange, SiteBytes
+from skerry.model.app import AppRevision, ImageRef
+from skerry.model.asks import PlanManifest
 from skerry.model.document import ImageHold, Unit
 from skerry.model.errors import Problem
 from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.snapshot import AppWish, FleetSnapshot
-from skerry.store import Connection, apps, fleet
+from skerry.store import Connection, apps, fleet, things
 from skerry.store.apps import AppRow
+from skerry.store.scope import Scope
+from skerry.trust.envelope import encode_payload
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied
 
+#: How located problems name a text that came without a file: as the command line would most often find it.
+_TEXT_NAME = "compose.yaml"
+#: Images of one tenant that are looked through for a name.
+_IMAGES_MAX = 10_000
+
 
 class PlanningPart(Part):
-    """The operation ``plan_app``."""
+    """The operations ``plan_app`` and ``plan_manifest``."""
+
+    async def plan_manifest(self, caller: Caller, *, body: PlanManifest) -> ManifestPlan:
+        """Say what applying a text would do: read as ``skerry apply`` reads a file without variables and neighbours."""
+        tenant = caller.owner()
+        manifest = _read_text(body)
+        if isinstance(manifest, Rejected):
+            return ManifestPlan(app=body.name, problems=manifest.problems)
+        built = await self._core.db.read(lambda connection: _build(connection, tenant, manifest))
+        if isinstance(built, Rejected):
+            return ManifestPlan(app=manifest.app, problems=built.problems)
+        plan = await self.plan_app(caller, app=manifest.app, body=encode_payload(built))
+        return ManifestPlan(app=manifest.app, problems=plan.problems, plan=plan)
 
     async def plan_app(self, caller: Caller, *, app: str, body: bytes) -> AppPlan:
         """Say what applying the payload ``body`` would do now."""
@@ -68,6 +92,26 @@ class PlanningPart(Part):
             notes=plan.notes,
             problems=problems,
         )
+
+
+def _read_text(body: PlanManifest) -> Manifest | Rejected:
+    options = Options(project=body.name or None)
+    return load_manifest(((_TEXT_NAME, body.text.encode()),), {}, options=options)
+
+
+def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> AppRevision | Rejected:
+    """Make the revision that a client would sign for this manifest now."""
+    row = apps.find_app(connection, tenant, manifest.app)
+    rows = things.list_images(connection, Scope(tenant=tenant), ("", ""), _IMAGES_MAX)
+    known = (
+        (
+            each.registered_us,
+            ImageRef(name=each.name, digest=each.digest, config=each.config, size_bytes=each.size_bytes),
+        )
+        for each in rows
+    )
+    images = choose_images(manifest.images, known)
+    return build_revision(manifest, tenant=tenant, number=1 if row is None else row.number + 1, images=images)
 
 
 def _with_wish(snapshot: FleetSnapshot, row: AppRow, revision: AppRevision, body: bytes) -> FleetSnapshot:

@@ -1,6 +1,6 @@
 """What concerns everybody: the stream of events, one screen of status, version and health."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 import msgspec
@@ -9,19 +9,36 @@ from skerry import __version__
 from skerry.clock import SECOND_US, ClockTimeout
 from skerry.core import views
 from skerry.core.auth import Caller
+from skerry.core.changes import Changed
+from skerry.core.enrolment import summarise_sites
 from skerry.core.members import MembersPart
-from skerry.core.reading import read_summaries
-from skerry.model.answers import CloudEvent, Condition, Health, SiteCounts, Status, Version
-from skerry.model.asks import EventQuery
+from skerry.core.reading import read_summaries, summarise_app_named
+from skerry.core.state import Core
+from skerry.model.answers import CloudEvent, Condition, Health, SiteCounts, Status, Version, WatchDelta
+from skerry.model.asks import EventQuery, WatchQuery
+from skerry.model.ids import SiteName
 from skerry.store import Connection, events, sites
 from skerry.store.events import EventFilter
 from skerry.wire import FORMAT
 
 #: Events read at a time: one slow reader holds the store no longer than that.
 _BATCH = 500
+#: Changes are gathered for so long before a screen hears of them.
+_WATCH_US = 250_000
+#: Pause between two deltas of one kind: an app is summed up over all of its sites, which is not free.
+_PACE_US = {"site": 250_000, "app": 2 * SECOND_US}
+#: Objects that changed at once and are told one by one; above it listing again is cheaper for both ends.
+_WATCHED_MAX = 500
 #: Proxies cut connections that say nothing (interfaces.md §2).
 _COMMENT_US = 15 * SECOND_US
 _WARNINGS_SHOWN = 5
+
+
+class WatchItem(msgspec.Struct, frozen=True):
+    """One step of a watch: ``reset`` says that everything must be listed (it comes first, and after a flood)."""
+
+    kind: Literal["delta", "reset", "alive"]
+    delta: WatchDelta | None = None
 
 
 class EventItem(msgspec.Struct, frozen=True):
@@ -41,6 +58,8 @@ class PlatformPart(MembersPart):
     async def _follow(self, caller: Caller, query: EventQuery) -> AsyncIterator[EventItem]:
         chosen = EventFilter(site=query.site, app=query.app, kind=query.kind, cause=query.cause)
         after = query.after
+        if query.tail:
+            after = await self._core.db.read(lambda c: events.find_tail(c, caller.scope, query.tail, chosen))
         oldest = await self._core.db.read(events.oldest_event_id)
         if after and oldest > after + 1:
             yield EventItem("reset")
@@ -66,6 +85,40 @@ class PlatformPart(MembersPart):
                 except TimeoutError:
                     yield EventItem("alive")
             await self.recheck(caller)
+
+    async def watch(self, caller: Caller, *, query: WatchQuery) -> AsyncIterator[WatchItem]:
+        """Return the newest state of whatever changes; an ended token ends it as it ends the stream of events."""
+        return self._watch(caller, query.kinds.split(","))
+
+    async def _watch(self, caller: Caller, kinds: list[str]) -> AsyncIterator[WatchItem]:
+        changes, clock = self._core.changes, self._core.clock
+        seen = {"site": changes.number, "app": changes.number}
+        due_us = dict.fromkeys(seen, 0)
+        yield WatchItem("reset")
+        while True:
+            rings = changes.bell.rings
+            waiting = [kind for kind in kinds if _pick(changes.since(seen[kind]), kind)]
+            if not waiting:
+                try:
+                    async with ClockTimeout(clock, self._core.tasks, _COMMENT_US):
+                        await changes.bell.wait(rings)
+                except TimeoutError:
+                    yield WatchItem("alive")
+                    await self.recheck(caller)
+                continue
+            await clock.sleep_until(max(min(due_us[kind] for kind in waiting), clock.boot_us() + _WATCH_US))
+            await self.recheck(caller)
+            for kind in waiting:
+                if due_us[kind] > clock.boot_us():
+                    continue
+                names = _pick(changes.since(seen[kind]), kind)
+                seen[kind] = changes.number
+                due_us[kind] = clock.boot_us() + _PACE_US[kind]
+                if len(names) > _WATCHED_MAX:
+                    yield WatchItem("reset")
+                    continue
+                for delta in await self._core.db.read(_reader(self._core, caller, kind, names)):
+                    yield WatchItem("delta", delta)
 
     async def show_status(self, caller: Caller) -> Status:
         """Sum everything up that the caller may see."""
@@ -118,3 +171,28 @@ class PlatformPart(MembersPart):
         loops = "failed" if self._core.tasks.failed else "ok"
         checks = {"store": store, "root": root, "loops": loops}
         return Health(ok=set(checks.values()) == {"ok"}, checks=checks)
+
+
+def _pick(changed: list[Changed], kind: str) -> list[Changed]:
+    return [each for each in changed if isinstance(each, tuple) == (kind == "app")]
+
+
+def _reader(core: Core, caller: Caller, kind: str, names: list[Changed]) -> Callable[[Connection], list[WatchDelta]]:
+    """Return the job that reads the newest state of what is named, as far as the caller may see it."""
+
+    def read_sites(connection: Connection) -> list[WatchDelta]:
+        wanted = [SiteName(each) for each in names if not isinstance(each, tuple)]
+        rows = sites.list_named(connection, caller.scope, wanted)
+        found = {each.site: each for each in summarise_sites(core, connection, caller, rows)}
+        # To a tenant a foreign site and a removed one are the same: not there, and not named.
+        told = [name for name in reversed(wanted) if name in found or caller.scope.platform]
+        return [WatchDelta(kind="site", name=name, site=found.get(name)) for name in told]
+
+    def read_apps(connection: Connection) -> list[WatchDelta]:
+        mine = [
+            each[1] for each in names if isinstance(each, tuple) and caller.tenant_role and each[0] == caller.tenant
+        ]
+        found = [summarise_app_named(core, connection, caller, app) for app in reversed(mine)]
+        return [WatchDelta(kind="app", name=each.app, app=each) for each in found if each is not None]
+
+    return read_apps if kind == "app" else read_sites

@@ -193,6 +193,12 @@ def read_summaries(core: Core, connection: Connection, caller: Caller) -> list[A
     return _summarise(core, connection, caller, apps.list_apps(connection, caller.scope))
 
 
+def summarise_app_named(core: Core, connection: Connection, caller: Caller, app: AppName) -> AppSummary | None:
+    """Sum one of the caller's apps up; None when there is none of that name."""
+    row = apps.find_app(connection, caller.owner(), app)
+    return None if row is None else _summarise(core, connection, caller, [row])[0]
+
+
 def _summarise(core: Core, connection: Connection, caller: Caller, rows: list[apps.AppRow]) -> list[AppSummary]:
     if not rows:
         return []

@@ -11,6 +11,7 @@ import msgspec
 from skerry.clock import Clock, Mint, Tasks, make_ulid
 from skerry.core.auth import Caller
 from skerry.core.bell import Bell
+from skerry.core.changes import Changes
 from skerry.core.delivery import Delivery
 from skerry.core.refusals import Clash, Stale, no_root
 from skerry.model.errors import NotFound, Refused, Unavailable
@@ -95,6 +96,8 @@ class Core:
         self.events = Bell()
         self.wishes = Bell()
         self.records = Bell()
+        #: What screens that follow should look at again.
+        self.changes = Changes()
         #: Version of the wishes that the newest plan stands on; 0 until this core has planned once.
         self.planned = 0
         self.sites: Sites | None = None

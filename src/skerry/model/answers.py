@@ -193,6 +193,15 @@ class AppPlan(Answer, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
 
 
+class ManifestPlan(Answer, frozen=True, kw_only=True):
+    """What a manifest's text means here and now; ``plan`` is None while ``problems`` keep it from being planned."""
+
+    #: Empty when the text does not even name an app.
+    app: str
+    problems: tuple[Problem, ...]
+    plan: AppPlan | None = None
+
+
 class PlaceView(Answer, frozen=True, kw_only=True):
     """Where an instance is and what its score was; lower is better."""
 
@@ -313,6 +322,23 @@ class DocumentView(Answer, frozen=True, kw_only=True):
     pending: bool
     refused_code: str = ""
     refused_reason: str = ""
+
+
+class MapPoint(msgspec.Struct, frozen=True, array_like=True):
+    """A site as a point on a map; an array, because there are thousands. Micro-degrees, None when unknown."""
+
+    site: SiteName
+    longitude_udeg: int | None
+    latitude_udeg: int | None
+    state: SiteState
+    #: It holds what is wished of it, all of that runs, and it reports no condition.
+    well: bool
+
+
+class SiteMap(Answer, frozen=True, kw_only=True):
+    """All sites as points, by name."""
+
+    points: tuple[MapPoint, ...]
 
 
 class LinkBytes(Answer, frozen=True, kw_only=True):
@@ -445,6 +471,16 @@ class TokenView(Answer, frozen=True, kw_only=True):
     state: Literal["live", "revoked", "ended"]
 
 
+class SessionView(Answer, frozen=True, kw_only=True):
+    """Who asks, as the credential says: what a screen shows of it and hides by it."""
+
+    token_id: TokenId
+    tenant: str
+    tenant_role: TenantRole
+    operator_role: OperatorRole
+    version: str
+
+
 class TokenMade(Answer, frozen=True, kw_only=True):
     """A new token; ``token`` is shown this once and kept nowhere."""
 
@@ -503,6 +539,15 @@ class Status(Answer, frozen=True, kw_only=True):
     not_as_wanted: int
     warnings: tuple[CloudEvent, ...]
     conditions: tuple[Condition, ...]
+
+
+class WatchDelta(Answer, frozen=True, kw_only=True):
+    """The newest state of one object that changed; without ``site`` and ``app`` it is gone."""
+
+    kind: Literal["site", "app"]
+    name: str
+    site: SiteSummary | None = None
+    app: AppSummary | None = None
 
 
 class CoreIdentity(Answer, frozen=True, kw_only=True):

@@ -19,6 +19,9 @@ PAGE_SIZE_MAX = 1_000
 #: Lines of old output that one log request may ask for per instance.
 LOG_TAIL_MAX = 10_000
 
+#: Characters of a manifest that the core itself reads: its loop waits for the reading, some 0.3 s for the largest.
+MANIFEST_TEXT_MAX = 64 * 1024
+
 #: RFC 1123 label; the same words as ``model.ids.NAME_PATTERN``.
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
 #: A name, or nothing.
@@ -78,6 +81,14 @@ class EventQuery(Ask, frozen=True, kw_only=True):
     #: Beginning of the event's kind, for example ``instance.``.
     kind: Annotated[str, Meta(max_length=128)] = ""
     cause: Annotated[str, Meta(max_length=64)] = ""
+    #: Begin with so many of the newest events instead of at ``after``.
+    tail: Annotated[int, Meta(ge=0, le=PAGE_SIZE_MAX)] = 0
+
+
+class WatchQuery(Ask, frozen=True, kw_only=True):
+    """Which kinds of objects to watch, comma-separated."""
+
+    kinds: Annotated[str, Meta(pattern=r"^(?:site|app)(?:,(?:site|app))?$")] = "site,app"
 
 
 class LogQuery(Ask, frozen=True, kw_only=True):
@@ -119,6 +130,14 @@ class RootQuery(Ask, frozen=True, kw_only=True):
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+class PlanManifest(Ask, frozen=True, kw_only=True):
+    """The text of a manifest that stands alone: no variables, no files beside it."""
+
+    text: Annotated[str, Meta(max_length=MANIFEST_TEXT_MAX)]
+    #: What the app is called where the text does not say it.
+    name: MaybeName = ""
 
 
 class RestartApp(Ask, frozen=True, kw_only=True):

@@ -141,6 +141,12 @@ def last_events(connection: Connection, scope: Scope, count: int, chosen: EventF
     return [_read(row) for row in reversed(list(rows))]
 
 
+def find_tail(connection: Connection, scope: Scope, count: int, chosen: EventFilter) -> int:
+    """Return the id after which the newest ``count`` visible events come."""
+    rows = last_events(connection, scope, count, chosen)
+    return rows[0].id - 1 if rows else newest_event_id(connection)
+
+
 def trim_events(connection: Connection, keep: int) -> int:
     """Forget the oldest events of class ``event`` beyond the newest ``keep``; return how many went."""
     edge = connection.execute(select(EVENTS.c.id).order_by(EVENTS.c.id.desc()).offset(keep).limit(1)).scalar()

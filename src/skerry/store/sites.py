@@ -109,6 +109,12 @@ def list_sites(connection: Connection, scope: Scope, after: str = "", limit: int
     return [_read(row) for row in connection.execute(query.order_by(SITES.c.site).limit(limit))]
 
 
+def list_named(connection: Connection, scope: Scope, names: Collection[SiteName]) -> list[SiteRow]:
+    """Return those of ``names`` that are visible sites, in the order of their names."""
+    query = visible_sites(select(SITES), SITES.c.site, scope).where(SITES.c.site.in_(sorted(names)))
+    return [_read(row) for row in connection.execute(query.order_by(SITES.c.site))]
+
+
 def list_admitting(connection: Connection, tenant: TenantName) -> frozenset[SiteName]:
     """Return the names of the standing sites that admit a tenant."""
     scope = Scope(tenant=tenant)
