@@ -5,8 +5,9 @@ import sys
 
 PROBE = """
 import sys
+before = set(sys.modules)  # the machine's own start-up files among them
 import skerry.trust.verify, skerry.trust.seal, skerry.trust.proof, skerry.trust.join
-roots = {name.partition(".")[0] for name in sys.modules}
+roots = {name.partition(".")[0] for name in set(sys.modules) - before}
 # msgspec takes typing_extensions along where it is installed.
 known = set(sys.stdlib_module_names) | {"skerry", "nacl", "_cffi_backend", "msgspec", "typing_extensions"}
 print(sorted(root for root in roots if root not in known and not root.startswith("_")))
