@@ -123,6 +123,7 @@ def make_marked(name: str, root: bool) -> Callable[[list[str]], list[Step]]:
 SECTIONS = [
     Section("check", 120, list_check),
     Section("unit", 240, list_unit),
+    Section("postgres", 60, make_marked("postgres", root=False)),
     Section("sim", 300, list_sim),
     Section("powercut", 120, make_marked("powercut", root=False)),
     Section("e2e", 540, make_marked("e2e", root=True)),

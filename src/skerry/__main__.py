@@ -37,6 +37,7 @@ def run_program(name: str, arguments: list[str]) -> int:
         flags |= settings.read_supervisor()
         match name:
             case "core":
+                flags = settings.read_database() | flags
                 return app.run_core(settings.load(app.CoreSettings, file, flags, prefix=prefix))
             case "agent":
                 return app.run_agent(settings.load(app.AgentSettings, file, flags, prefix=prefix))

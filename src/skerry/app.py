@@ -41,8 +41,10 @@ class _Supervised(msgspec.Struct, frozen=True, kw_only=True):
 class CoreSettings(_Supervised, frozen=True, kw_only=True):
     """A core on one machine."""
 
-    #: Database, blobs and the delivery key.
+    #: Blobs and the delivery key, and the database unless ``database_url`` says otherwise.
     data: Path
+    #: ``postgresql://USER@HOST/NAME``, or the path of a SQLite file. Also read from ``SKERRY_DATABASE_URL``.
+    database_url: str = ""
     #: Where people, CI and the console are served; plain HTTP, so loopback or behind a proxy that speaks TLS.
     api_host: str = "127.0.0.1"
     api_port: int = 7710
@@ -160,6 +162,7 @@ async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
         endpoints=tuple(text.strip() for text in settings.endpoints.split(",") if text.strip())
         or (f"127.0.0.1:{settings.link_port}",),
         replica=settings.replica,
+        database=settings.database_url,
     )
     host = CoreHost(config, SystemClock(), SystemMint())
     await host.start()

@@ -80,6 +80,13 @@ def read_supervisor(environment: Mapping[str, str] | None = None) -> dict[str, A
     return {key: value for key, value in found.items() if value}
 
 
+def read_database(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return where the core's database is, by the one variable that the core and its commands share."""
+    environment = os.environ if environment is None else environment
+    address = environment.get("SKERRY_DATABASE_URL", "")
+    return {"database_url": address} if address else {}
+
+
 def split_flags(arguments: Sequence[str]) -> tuple[Path | None, dict[str, Any]]:
     """Read ``--settings FILE`` and ``--NAME VALUE`` of a program; raises ``Invalid``."""
     file: Path | None = None

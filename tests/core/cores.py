@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from tests.clocks import ManualClock
-from tests.store.stores import memory_db
+from tests.store.stores import fresh_db
 
 from skerry.clock import SeededMint, Tasks
 from skerry.core.auth import Caller
@@ -66,7 +66,7 @@ class Rig:
         self.tasks = Tasks()
         self.disk = disk or MemoryDisk()
         self.core = Core(
-            db=db or memory_db(),
+            db=db or fresh_db(),
             blobs=BlobStore(BlobDirectory(self.disk.root), inline=True),
             clock=self.clock,
             mint=SeededMint(seed),

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Connection, delete, update
 from tests.store.chains import find_break
-from tests.store.stores import memory_db
+from tests.store.stores import fresh_db
 
 from skerry.model.ids import CauseId
 from skerry.safe.db import Db
@@ -12,7 +12,7 @@ from skerry.store.schema import AUDIT
 
 
 async def chain(count: int) -> Db[Connection]:
-    db = memory_db()
+    db = fresh_db()
 
     def fill(connection: Connection) -> None:
         for number in range(count):

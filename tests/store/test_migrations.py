@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from skerry.model.errors import SkerryError
 from skerry.safe.paths import RealDirectory
 from skerry.safe.sqlite import Connection, Options, open_memory, open_sqlite
-from skerry.store.migrations import CORE_OPTIONS, MIGRATIONS
+from skerry.store.migrations import CORE_OPTIONS
 from skerry.store.schema import METADATA
 
 
@@ -45,11 +45,11 @@ def test_a_step_that_fails_half_way_leaves_the_number_and_the_tables_and_can_be_
     directory = RealDirectory.open_root(tmp_path)  # type: ignore[arg-type]
     open_sqlite(directory, "core.db", CORE_OPTIONS).close()
     with pytest.raises((RuntimeError, SkerryError)):
-        open_sqlite(directory, "core.db", Options(migrations=(*MIGRATIONS, broken)))
+        open_sqlite(directory, "core.db", Options(migrations=(*CORE_OPTIONS.migrations, broken)))
     file = open_sqlite(directory, "core.db", CORE_OPTIONS)
     assert "half" not in _tables(file.connection)
     file.close()
-    file = open_sqlite(directory, "core.db", Options(migrations=(*MIGRATIONS, whole)))
+    file = open_sqlite(directory, "core.db", Options(migrations=(*CORE_OPTIONS.migrations, whole)))
     assert "half" in _tables(file.connection)
     file.close()
     with pytest.raises(SkerryError) as refused:

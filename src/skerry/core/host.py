@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import datetime
 from pathlib import Path
 
@@ -21,13 +22,11 @@ from skerry.keys.file import make_seed, read_seed
 from skerry.link.server import LinkListener
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import CORE_GROUP_S, Db
-from skerry.safe.errors import StoreFailed
+from skerry.safe.errors import StoreAway, StoreFailed, StoreFull
 from skerry.safe.files import Reserve, settle
 from skerry.safe.paths import RealDirectory
-from skerry.safe.sqlite import open_sqlite
-from skerry.store.apsw_dialect import core_connection
 from skerry.store.blobs import BlobStore
-from skerry.store.migrations import CORE_OPTIONS
+from skerry.store.databases import find_place, keep_connection, open_backing
 from skerry.trust.keys import trust_domain
 from skerry.trust.x509 import ServerNames, make_server_certificate
 
@@ -46,6 +45,8 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     link_port: int
     endpoints: tuple[str, ...]
     replica: str
+    #: Where the database is; empty for a SQLite file in ``data`` (store/databases.py).
+    database: str = ""
 
 
 class CoreHost:
@@ -64,8 +65,8 @@ class CoreHost:
         reserve.hold()
         self._data = data
         self._db = Db(
-            open_sqlite(data, "core.db", CORE_OPTIONS),
-            core_connection,
+            open_backing(find_place(config.database, config.data), clock),
+            keep_connection,
             group_s=CORE_GROUP_S,
             make_room=reserve.release,
             on_failed=self._note_failure,
@@ -156,7 +157,9 @@ class CoreHost:
             await self._listener.stop()
         await self.tasks.stop()
         if self._db.failure is None:
-            await flush_bytes(self.core)
+            with contextlib.suppress(StoreAway, StoreFull):
+                # A minute of counts is lost when the database is away; stopping must not wait for it.
+                await flush_bytes(self.core)
             await self._db.close()
         self.core.blobs.close()
 

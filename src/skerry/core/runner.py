@@ -14,7 +14,7 @@ from skerry.core import loops
 from skerry.core.bell import Bell
 from skerry.core.state import Core
 from skerry.model.errors import SkerryError
-from skerry.safe.errors import StoreFailed
+from skerry.safe.errors import StoreAway, StoreFailed
 
 #: First and longest pause after a turn that failed.
 _PAUSE_US_MIN = SECOND_US
@@ -50,6 +50,10 @@ class Runner:
                 await turn()
             except StoreFailed:
                 raise
+            except StoreAway as away:
+                # The store itself limits how often it is tried; when it is back, work must go on at once.
+                _log.warning("loop waits", loop=name, code=away.code, detail=away.detail)
+                failed, pause_us = True, _PAUSE_US_MIN
             except SkerryError as error:
                 _log.warning("loop failed", loop=name, code=error.code, detail=error.detail)
                 failed = True

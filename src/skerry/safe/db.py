@@ -1,19 +1,19 @@
-"""``Db``: runs synchronous store functions against one open file, acknowledging only what is durable (faults.md §3.2).
+"""``Db``: runs synchronous store functions against one open store, acknowledging only what is durable (faults.md §3.2).
 
 Rules: (1) writes that arrive within ``group_s`` share one transaction, each in a savepoint of its own; (2) a result is
 handed out after the commit; (3) a failed write or sync ends the store: every caller now and later gets
 ``StoreFailed``, and ``on_failed`` ends the process. In the product one thread does the work; with ``inline`` the event
-loop does it itself.
+loop does it itself. Below is a ``Backing``: a SQLite file (``sqlite.py``) or PostgreSQL (``store/postgres.py``).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from skerry.model.errors import Broken
-from skerry.safe.errors import StoreFailed, StoreFull
-from skerry.safe.sqlite import Connection, Outcome, SqliteFile
+from skerry.safe.errors import StoreAway, StoreFailed, StoreFull
+from skerry.safe.sqlite import Connection, Origin, Outcome
 
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
@@ -28,6 +28,49 @@ GROUP_JOBS_MAX = 1_000
 WAITING_JOBS_MAX = 10_000
 
 
+class Backing(Protocol):
+    """An open, checked store with one connection, used by one thread at a time."""
+
+    @property
+    def name(self) -> str:
+        """What the store is called in messages."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """Where its content comes from."""
+        ...
+
+    @property
+    def connection(self) -> Any:
+        """The connection of now, for ``wrap``; another one after a server was away."""
+        ...
+
+    def write_group(self, jobs: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """Run jobs in one transaction, durable on return; raises ``StoreFull``, ``StoreAway`` or ``StoreFailed``."""
+        ...
+
+    def read(self, job: Callable[[], Any]) -> Any:
+        """Run a job that only reads; raises ``StoreAway`` or ``StoreFailed`` besides the job's own errors."""
+        ...
+
+    def checkpoint_when_due(self) -> None:
+        """Do what is due after a commit; raises ``StoreFailed``."""
+        ...
+
+    def snapshot_steps(self) -> Generator[None]:
+        """Make a checked snapshot in steps, where the store keeps its own."""
+        ...
+
+    def close(self) -> None:
+        """Close in order."""
+        ...
+
+    def abandon(self) -> None:
+        """End as a killed process does."""
+        ...
+
+
 class _Waiting(NamedTuple):
     job: Callable[[], Any]
     answer: asyncio.Future[Any]
@@ -39,12 +82,12 @@ def plain(connection: Connection) -> Connection:
 
 
 class Db(Generic[C_co]):
-    """One file and its jobs. All methods belong to one event loop."""
+    """One store and its jobs. All methods belong to one event loop."""
 
     def __init__(
         self,
-        file: SqliteFile,
-        wrap: Callable[[Connection], C_co],
+        file: Backing,
+        wrap: Callable[[Any], C_co],
         *,
         group_s: float,
         inline: bool = False,
@@ -58,7 +101,9 @@ class Db(Generic[C_co]):
         state of their own. ``on_failed`` is called once.
         """
         self._file = file
-        self._connection = wrap(file.connection)
+        self._wrap = wrap
+        self._raw: Any = None
+        self._wrapped: C_co | None = None
         self._group_s = group_s
         self._worker = None if inline else ThreadPoolExecutor(1, thread_name_prefix=f"db-{file.name}")
         self._make_room = make_room
@@ -72,8 +117,8 @@ class Db(Generic[C_co]):
         self._closed = False
 
     @property
-    def file(self) -> SqliteFile:
-        """The file, for its name and origin; its connection belongs to the jobs."""
+    def file(self) -> Backing:
+        """The store below, for its name and origin; its connection belongs to the jobs."""
         return self._file
 
     @property
@@ -85,14 +130,14 @@ class Db(Generic[C_co]):
         """Run ``job(connection)`` as a write and return its result once that is durable.
 
         ``soon`` closes the group at once, for a caller that something outside waits for. An exception of ``job`` undoes
-        ``job`` alone and is raised here. Raises ``StoreFull`` (undone, may be tried again) or ``StoreFailed``. A caller
-        that is cancelled does not know whether its job was done.
+        ``job`` alone and is raised here. Raises ``StoreFull`` (undone, may be tried again), ``StoreAway`` or
+        ``StoreFailed``. A caller that is cancelled does not know whether its job was done.
         """
         async with self._room:
             self._refuse_when_over()
             loop = asyncio.get_running_loop()
             answer: asyncio.Future[Any] = loop.create_future()
-            self._waiting.append(_Waiting(lambda: job(self._connection), answer))
+            self._waiting.append(_Waiting(lambda: job(self._connect()), answer))
             if soon or len(self._waiting) >= GROUP_JOBS_MAX:
                 self._hurry(loop)
             elif self._due is None:
@@ -104,7 +149,7 @@ class Db(Generic[C_co]):
     async def read(self, job: Callable[[C_co], T]) -> T:
         """Run ``job(connection)``, which only reads, between two groups: it sees what is durable and nothing else."""
         self._refuse_when_over()
-        return cast("T", await self._work(lambda: self._file.read(lambda: job(self._connection))))
+        return cast("T", await self._work(lambda: self._file.read(lambda: job(self._connect()))))
 
     async def snapshot(self) -> None:
         """Make a checked snapshot; writes go on between its steps. Raises ``StoreFull`` or ``StoreFailed``."""
@@ -132,6 +177,13 @@ class Db(Generic[C_co]):
         if self._due is not None:
             self._due.cancel()
         self._file.abandon()
+
+    def _connect(self) -> C_co:
+        """Return what jobs get, made anew when the store has another connection. Runs in the worker."""
+        raw = self._file.connection
+        if raw is not self._raw or self._wrapped is None:
+            self._raw, self._wrapped = raw, self._wrap(raw)
+        return self._wrapped
 
     def _refuse_when_over(self) -> None:
         if self._failure is not None:
@@ -175,8 +227,8 @@ class Db(Generic[C_co]):
                 if not self._make_room():
                     raise
                 outcomes = self._file.write_group(jobs)
-        except StoreFull as full:
-            return [Outcome(None, full) for _ in jobs], None
+        except (StoreFull, StoreAway) as trouble:
+            return [Outcome(None, trouble) for _ in jobs], None
         except StoreFailed as failure:
             return [Outcome(None, failure) for _ in jobs], failure
         # Those jobs are durable whatever becomes of the log now.

@@ -3,6 +3,7 @@
 Unavailable
 ├── StoreFailed   a write or sync failed: nothing more is acknowledged, the process ends with EXIT_STORE_FAILED
 ├── StoreFull     no room: undone as a whole, may be tried again
+├── StoreAway     the database server does not answer now: may be tried again
 └── StoreLocked   another process holds the file
 Refused
 ├── UnsafeName    a name from outside that may not reach a file system
@@ -31,6 +32,13 @@ class StoreFull(Unavailable):
 
     def __init__(self, what: str) -> None:
         super().__init__("E-DISK-FULL", what, hint="Remove unused images, or give the disk more room.")
+
+
+class StoreAway(Unavailable):
+    """The database server does not answer, or cannot serve this now; what was asked was undone unless it says more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("E-STORE-AWAY", what, hint="Try again in a moment; sites go on meanwhile.")
 
 
 class StoreLocked(Unavailable):

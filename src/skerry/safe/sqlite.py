@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 import apsw
 import msgspec
 
-from skerry.model.errors import Broken
+from skerry.model.errors import Broken, Refused
 from skerry.safe import sqlite_raw
 from skerry.safe.errors import SchemaTooNew, StoreFailed, StoreFull
 from skerry.safe.files import disk_errors, settle
@@ -83,6 +83,8 @@ class Options(msgspec.Struct, frozen=True):
     """How one file is kept."""
 
     migrations: tuple[Migration, ...]
+    #: What undoes each of them, None where that is not promised; may be shorter.
+    reversals: tuple[Migration | None, ...] = ()
     #: NORMAL loses acknowledged rows at a power cut: for files that can be rebuilt only.
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     #: Looks at the records of a file with the newest schema; says what is wrong with them, or nothing.
@@ -118,8 +120,7 @@ class SqliteFile:
     """One open, checked file. Used by one thread at a time: ``Db`` sees to that."""
 
     def __init__(self, raw: apsw.Connection, options: Options, origin: Origin, place: Place | None) -> None:
-        self.origin = origin
-        self.name = place.name if place is not None else ":memory:"
+        self._origin = origin
         self._raw = raw
         self._options = options
         self._place = place
@@ -127,6 +128,21 @@ class SqliteFile:
         self._failed = False
         # Takes the place of SQLite's own checkpoint, which keeps a failed sync to itself.
         raw.set_wal_hook(self._note_wal)
+
+    @property
+    def name(self) -> str:
+        """The file's name in its directory."""
+        return self._place.name if self._place is not None else ":memory:"
+
+    @property
+    def origin(self) -> Origin:
+        """Where its content comes from."""
+        return self._origin
+
+    @property
+    def schema_number(self) -> int:
+        """How many steps of the schema it has seen."""
+        return _schema_number(self._raw)
 
     @property
     def connection(self) -> Connection:
@@ -234,16 +250,38 @@ class SqliteFile:
             for _ in self.snapshot_steps():
                 pass
         for number in range(found, known):
+            self._step(self._options.migrations[number], number + 1)
 
-            def step(number: int = number) -> None:
-                self._options.migrations[number](self.connection)
-                self._raw.pragma("user_version", number + 1)
+    def migrate_back(self, wanted: int) -> None:
+        """Go back to an older schema, each step in a transaction of its own, a snapshot first.
 
-            (outcome,) = self.write_group([step])
-            if outcome.error is not None:
-                raise Broken("E-MIGRATION", f"Step {number + 1} of the schema of {self.name}: {outcome.error}") from (
-                    outcome.error
-                )
+        Raises ``Refused`` before anything is done when a step on the way has no promised way back.
+        """
+        found = _schema_number(self._raw)
+        reversals = self._options.reversals[wanted:found]
+        if wanted > found or len(reversals) < found - wanted or None in reversals:
+            raise Refused(
+                "E-SCHEMA-BACK",
+                f"{self.name} has schema {found}; there is no promised way back to {wanted}.",
+                hint="Restore the backup made before the upgrade.",
+            )
+        for _ in self.snapshot_steps():
+            pass
+        for number in range(found, wanted, -1):
+            reversal = self._options.reversals[number - 1]
+            assert reversal is not None
+            self._step(reversal, number - 1)
+
+    def _step(self, migration: Migration, number: int) -> None:
+        def step() -> None:
+            migration(self.connection)
+            self._raw.pragma("user_version", number)
+
+        (outcome,) = self.write_group([step])
+        if outcome.error is not None:
+            raise Broken("E-MIGRATION", f"The step of {self.name} to schema {number}: {outcome.error}") from (
+                outcome.error
+            )
 
     def close(self) -> None:
         """Close the file. After a failure nothing more is written to it, not even its log into it."""

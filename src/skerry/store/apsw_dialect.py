@@ -13,12 +13,10 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import apsw
-from sqlalchemy import Connection, create_engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.pool import StaticPool
 
-from skerry.model.errors import Broken
+from skerry.store.connections import CoreConnection, wrap_connection
 
 Value = int | float | str | bytes | None
 
@@ -187,24 +185,6 @@ class ApswDialect(SQLiteDialect):
 registry.register("sqlite.apsw", __name__, "ApswDialect")
 
 
-class CoreConnection(Connection):
-    """What store functions get: all of SQLAlchemy Core but the end of a transaction, which would be everybody's."""
-
-    def commit(self) -> NoReturn:
-        """Refuse: others share the transaction."""
-        raise Broken("E-TRANSACTION", "Transactions belong to Db; a store function undoes its work by raising.")
-
-    def rollback(self) -> NoReturn:
-        """Refuse; what a part of a function may undo stands in ``begin_nested``."""
-        self.commit()
-
-
 def core_connection(raw: Any) -> CoreConnection:
     """Return the one SQLAlchemy connection over the plain one, as the ``wrap`` of ``Db``."""
-    engine = create_engine(
-        "sqlite+apsw://", creator=lambda: ApswConnection(raw), poolclass=StaticPool, pool_reset_on_return=None
-    )
-    connection = CoreConnection(engine)
-    # Once for all, so that a second one is an error where it is written.
-    connection.begin()
-    return connection
+    return wrap_connection("sqlite+apsw://", lambda: ApswConnection(raw))

@@ -1,13 +1,25 @@
-"""Steps that bring a file of any older schema number to the present one, in order; steps are only ever appended.
+"""Steps that bring a store of any older schema number to the present one, in order; steps are only ever appended.
 
 Each runs in a transaction of its own that also raises the number, so an interrupted one has simply not happened
-(faults.md U4). A file with a higher number than there are steps is refused by ``safe/sqlite.py``.
+(faults.md U4). A store with a higher number than there are steps is refused by whoever opens it. One step serves both
+databases (``step.py``).
 """
 
-from skerry.safe.sqlite import Migration, Options
+from skerry.safe.sqlite import Options
 from skerry.store.migrations import m0001_spine
+from skerry.store.migrations.step import Step
 
-MIGRATIONS: tuple[Migration, ...] = (m0001_spine.migrate,)
+STEPS: tuple[Step, ...] = (m0001_spine.STEP,)
 
-#: How ``core.db`` is kept: everything in it may have been acknowledged to somebody.
-CORE_OPTIONS = Options(migrations=MIGRATIONS, synchronous="FULL")
+
+def core_options(steps: tuple[Step, ...]) -> Options:
+    """Say how a core's SQLite file with these steps is kept: everything in it may have been acknowledged."""
+    return Options(
+        migrations=tuple(step.migration() for step in steps),
+        reversals=tuple(step.reversal() for step in steps),
+        synchronous="FULL",
+    )
+
+
+#: How ``core.db`` is kept.
+CORE_OPTIONS = core_options(STEPS)

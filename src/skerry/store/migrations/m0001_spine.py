@@ -1,6 +1,6 @@
 """Schema 1: everything the spine needs. Frozen: a file with this number exists somewhere."""
 
-from skerry.safe.sqlite import Connection
+from skerry.store.migrations.step import Step
 
 _STATEMENTS = """
 CREATE TABLE apps (
@@ -256,7 +256,5 @@ CREATE TABLE units (
 CREATE INDEX units_by_app ON units (tenant, app);
 """
 
-
-def migrate(connection: Connection) -> None:
-    """Make the tables in an empty file."""
-    connection.execute(_STATEMENTS)
+#: There is nothing before it to go back to.
+STEP = Step(up=_STATEMENTS)
