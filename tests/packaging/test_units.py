@@ -5,10 +5,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from tests.e2e.lab_site import Site
 from tests.tidy.sources import ROOT
+
+from skerry import app, settings
+from skerry.cli import founding
 
 FOLDER = ROOT / "packaging" / "systemd"
 UNITS = sorted(path.name for path in FOLDER.iterdir())
@@ -96,6 +100,34 @@ def test_every_user_and_group_of_a_unit_is_made():
         settings = read_settings(name)
         assert {("u", user) for user in settings.get("User", [])} <= set(made)
         assert {("g", group) for group in settings.get("Group", [])} <= set(made)
+
+
+@pytest.mark.parametrize("name", ["core", "signer", "agent"])
+def test_the_shipped_settings_are_read_and_lie_where_the_unit_may_write(name):
+    kind = {"core": app.CoreSettings, "signer": app.SignerSettings, "agent": app.AgentSettings}[name]
+    file = ROOT / "packaging" / "settings" / f"{name}.toml"
+    given = settings.load(kind, file, environment={})
+    unit = read_settings(f"skerry-{name}.service")
+    assert unit["ExecStart"][0].endswith(f" --settings /etc/skerry/{name}.toml")
+    folders = [f"/var/lib/{unit['StateDirectory'][0]}", *(f"/run/{each}" for each in unit.get("RuntimeDirectory", []))]
+    places = [getattr(given, field) for field in kind.__struct_fields__ if isinstance(getattr(given, field), Path)]
+    assert places
+    assert all(any(place.is_relative_to(folder) for folder in folders) for place in places)
+
+
+@pytest.mark.parametrize("name", ["core", "signer", "agent"])
+def test_settings_that_are_commented_out_exist(name):
+    kind = {"core": app.CoreSettings, "signer": app.SignerSettings, "agent": app.AgentSettings}[name]
+    text = (ROOT / "packaging" / "settings" / f"{name}.toml").read_text()
+    shown = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE))
+    assert shown <= set(kind.__struct_fields__)
+
+
+def test_the_command_that_founds_a_core_looks_where_the_settings_put_things():
+    signer = settings.load(app.SignerSettings, ROOT / "packaging" / "settings" / "signer.toml", environment={})
+    core = settings.load(app.CoreSettings, ROOT / "packaging" / "settings" / "core.toml", environment={})
+    assert (core.data, signer.socket) == (Path(founding.CORE_DATA), Path(founding.SIGNER_SOCKET))
+    assert signer.core == Path(founding.SIGNER_CORE)
 
 
 def test_the_agent_waits_for_no_network():

@@ -11,6 +11,7 @@ FREE_FOLDERS: Mapping[str, str] = {
     "tests/contract/": "one suite per interface, run against every implementation",
     "tests/docs/": "types what the pages tell people to type",
     "tests/e2e/": "real processes, namespaces and containers",
+    "tests/guest/": "an emulated machine, and what systemd does there",
     "tests/images/": "builds the stand-in images that end-to-end tests run",
     "tests/long/": "the runner of long runs",
     "tests/powercut/": "cuts of every store, whichever room it is in",

@@ -7,30 +7,26 @@ on after ``down``, as it does whenever an agent is not there.
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from skerry.cli import agent as local_agent
+from skerry.cli.founding import CONTEXT, Ground, found
 from skerry.cli.options import pass_session
 from skerry.cli.output import tell
 from skerry.cli.processes import Program, skerry_command
 from skerry.cli.session import Session
 from skerry.cli.sites import make_site
 from skerry.cli.watching import pause
-from skerry.model.errors import NotAllowed, NotFound, Refused, SkerryError
-from skerry.model.ids import SiteName, TenantName
+from skerry.model.errors import Refused, SkerryError
+from skerry.model.ids import SiteName
 from skerry.model.signing import SignSite
-from skerry.sdk import contexts
-from skerry.sdk.client import Client
 from skerry.sdk.contexts import Context
-from skerry.sdk.founding import found_core, make_signer_token
 from skerry.sdk.signing import SignerClient
 from skerry.settings import Places
 
 API_PORT, LINK_PORT = 7710, 7711
-CONTEXT = "local"
 SITE = SiteName("local")
 _PODMAN_SOCKET = Path("/run/podman/podman.sock")
 #: How often a box asks to join while the core's listener comes up, and the wait between.
@@ -55,11 +51,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def data(self) -> Path:
         """Where the core keeps everything."""
         return self.places.state / "core"
-
-    @property
-    def bootstrap(self) -> Path:
-        """Where a new core leaves the token of its first visitor."""
-        return self.data / "bootstrap.token"
 
     @property
     def signer_socket(self) -> Path:
@@ -201,52 +192,19 @@ def _keep_ports(plan: Plan) -> Plan:
 
 
 def _found(plan: Plan) -> Context:
-    """Return the context of this core; a new core is founded first. Goes on where it was interrupted."""
-    config = plan.places.config
-    context = _found_new(plan) or _read_known(plan)
-    contexts.write_context(config, CONTEXT, context)
-    contexts.use_context(config, CONTEXT)
-    if not plan.signer_core.exists():
-        with context.open_client() as client:
-            _write_private(plan.signer_core, {"url": plan.url, "token": make_signer_token(client)})
-        tell(f"keys are in {config / 'keyring'}; context {CONTEXT} is used from now on")
-    # Ended by the first operator's token; a left-over file would only mislead.
-    plan.bootstrap.unlink(missing_ok=True)
+    """Return the context of this core; a new core is founded first."""
+    ground = Ground(
+        url=plan.url,
+        data=plan.data,
+        signer_socket=plan.signer_socket,
+        signer_core=plan.signer_core,
+        config=plan.places.config,
+    )
+    is_new = not plan.signer_core.exists()
+    context = found(ground)
+    if is_new:
+        tell(f"keys are in {plan.places.config / 'keyring'}; context {CONTEXT} is used from now on")
     return context
-
-
-def _found_new(plan: Plan) -> Context | None:
-    """Found a core that has nobody yet; None for one that has."""
-    try:
-        bootstrap = plan.bootstrap.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return None
-    tenant = TenantName("default")
-    with SignerClient(plan.signer_socket) as signer, Client(plan.url, bootstrap) as client:
-        try:
-            token = found_core(client, signer, tenant)
-        except NotAllowed:
-            # The first operator's token was used, which ends this one; the core removes the file at its next start.
-            return None
-    return Context(url=plan.url, token=token, tenant=tenant, signer=str(plan.signer_socket))
-
-
-def _read_known(plan: Plan) -> Context:
-    try:
-        known = contexts.read_context(plan.places.config, CONTEXT)
-    except NotFound:
-        detail = f"The core in {plan.data} has an operator already, and there is no context {CONTEXT!r}."
-        raise Refused("E-CONTEXT", detail, hint=f"skerry context set {CONTEXT} --url {plan.url}") from None
-    return msgspec.structs.replace(known, url=plan.url, signer=str(plan.signer_socket))
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
-        sink.write(msgspec.json.encode(content) + b"\n")
-    fresh.replace(path)
 
 
 def _has_podman() -> bool:

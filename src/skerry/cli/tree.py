@@ -126,8 +126,11 @@ NOUNS: tuple[Noun, ...] = (
     Noun("user", "People.", _later("list", "show", "create")),
     Noun("role", "What people may do.", _later("list", "show", "create")),
     Noun("operation", "Long work.", _later("list", "show", "cancel")),
-    Noun("core", "The shared control plane.", _later("install", "status", "doctor", "backup", "restore",
-                                                     "migrate")),
+    Noun("core", "The shared control plane.", (
+        Verb("install", "Give the core that systemd runs here its keys, first tenant and context.",
+             "skerry.cli.founding:install"),
+        *_later("status", "doctor", "backup", "restore", "migrate"),
+    )),
     Noun("agent", "The agent of this box, over its own socket; needs no core.", (
         Verb("join", "Join this box to a site with a join token.", "skerry.cli.agent:join"),
         Verb("status", "Show how this site is, by its own agent.", "skerry.cli.agent:status"),
