@@ -57,6 +57,11 @@ def test_every_package_that_a_word_needs_has_a_reason(dev):
             assert dev.DEBIAN[name]
 
 
+def test_only_long_runs_need_an_emulator(dev):
+    needing = {word for word, packages in dev.NEEDS.items() if "qemu-system-x86" in packages}
+    assert needing == {"long", "setup"}
+
+
 def test_the_stamp_changes_with_the_dependencies_and_with_nothing_else(dev):
     text = (ROOT / "pyproject.toml").read_text()
     before, development = dev.read_stamp(text)
