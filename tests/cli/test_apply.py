@@ -100,13 +100,14 @@ def test_two_applies_at_once_one_is_6_and_nothing_is_lost(town, write):
 
     session = Session(town.environment)
     client = session.client
-    put = client.apps.put
+    send = client.send
 
-    def late(*arguments, **words):
-        town.ok("apply", "-f", write(SHOP + "        hostname: theirs\n", "race"))
-        return put(*arguments, **words)
+    def late(request):
+        if request.operation.name == "apply_app":
+            town.ok("apply", "-f", write(SHOP + "        hostname: theirs\n", "race"))
+        return send(request)
 
-    client.apps.put = late
+    client.send = late
     code = run(["apply", "-f", str(write(SHOP + "        hostname: ours\n", "race"))], session)
     assert code == 6
     assert show(town, "race")["summary"]["number"] == 2

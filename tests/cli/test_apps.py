@@ -153,6 +153,7 @@ def test_an_old_revision_that_the_core_has_changed_is_not_signed_again(town):
     from skerry.cli.session import Session
 
     session = Session(town.environment)
-    session.client.apps.read_revision = lambda app, number: forged
+    send = session.client.send
+    session.client.send = lambda asked: forged if asked.operation.name == "read_revision" else send(asked)
     assert run(["app", "rollback", "swapped", "--yes"], session) == 1
     assert show(town, "swapped")["summary"]["number"] == 2

@@ -52,9 +52,3 @@ def test_a_broken_file_is_said_and_left_alone(tmp_path, text):
     with pytest.raises(Invalid, match="cannot be read"):
         contexts.read_context(tmp_path, "here")
     assert file.read_text() == text
-
-
-def test_a_client_is_opened_for_the_context():
-    with HERE.open_client() as client:
-        assert client.url == HERE.url
-    assert HERE.open_async_client().url == HERE.url

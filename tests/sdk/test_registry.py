@@ -6,8 +6,9 @@ import pytest
 from tests.sdk.image_bytes import OCI, Image, digest
 
 from skerry.model.errors import Invalid, NotFound, Refused, Unavailable
+from skerry.model.reference import Reference, parse_reference
 from skerry.sdk import oci
-from skerry.sdk.registry import Reference, Registry, parse_reference
+from skerry.sdk.registry import Registry
 
 AMD64 = oci.Platform("amd64")
 SHOP = Reference("127.0.0.1:5000", "team/shop", "1")

@@ -43,42 +43,27 @@ RENAMED = {
     "reject_join": ("join-requests", "reject"),
 }
 
+#: Nouns whose methods by hand, of several requests each, stand in ``sdk/acts.py``.
+ACTS = {
+    "apps": "AppActs",
+    "operations": "OperationActs",
+    "secrets": "SecretActs",
+    "sites": "SiteActs",
+}
+
 HEAD = '''"""One method per operation, for both clients. Made by ``./dev gen`` from ``operations.py``, never by hand.
 
-A listing gives its items one by one and fetches further pages as they are asked for.
+A listing gives its items one by one and fetches further pages as they are asked for. What takes several requests and
+a signature is inherited from ``acts.py``.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 from skerry.model import answers, asks, signed
+from skerry.sdk import acts
 from skerry.sdk.requests import Request, make_request
-
-T = TypeVar("T")
-
-
-class Sender(Protocol):
-    """What the methods for a plain program stand on."""
-
-    def send(self, request: Request[T]) -> T:
-        """Send one request and return its answer."""
-        ...
-
-    def pages(self, request: Request[answers.Page[T]]) -> Iterator[T]:
-        """Return the items of a listing, page after page."""
-        ...
-
-
-class AsyncSender(Protocol):
-    """What the methods for an asynchronous program stand on."""
-
-    async def send(self, request: Request[T]) -> T:
-        """Send one request and return its answer."""
-        ...
-
-    def pages(self, request: Request[answers.Page[T]]) -> AsyncIterator[T]:
-        """Return the items of a listing, page after page."""
-        ...
+from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Sender
 
 '''
 
@@ -179,10 +164,8 @@ def write_faces(operations: tuple[Operation, ...] = OPERATIONS) -> str:
             names.append((attribute, name))
             methods = [write_method(operation, is_async=is_async) for operation in members]
             what = "the core itself" if noun == "core" else noun.replace("-", " ")
-            start = f"    def __init__(self, client: {sender}) -> None:\n        self._client = client"
-            parts.append(
-                f'class {name}:\n    """Operations on {what}."""\n\n' + "\n\n".join([start, *methods]) + "\n\n"
-            )
+            base = f"acts.{prefix}{ACTS[noun]}" if noun in ACTS else f"{prefix}Noun"
+            parts.append(f'class {name}({base}):\n    """Operations on {what}."""\n\n' + "\n\n".join(methods) + "\n\n")
         rows = "\n".join(f"        self.{attribute} = {name}(client)" for attribute, name in names)
         parts.append(
             f'class {prefix}Faces:\n    """All operations, by noun."""\n\n'

@@ -20,20 +20,11 @@ from skerry.cli.views import UNPLACED
 from skerry.cli.watching import wait_for_operation
 from skerry.manifest.report import format_report
 from skerry.manifest.values import Manifest, Options
-from skerry.model.answers import Applied, AppPlan, PlannedChange, SiteBytes
+from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
 from skerry.model.app import AppRevision
-from skerry.model.errors import Conflict, Invalid, NotFound, Problem
-from skerry.sdk.manifests import (
-    ManifestRefused,
-    is_same_content,
-    make_revision,
-    read_manifest,
-    resolve_images,
-)
-from skerry.sdk.publishing import put_revision, read_number
-from skerry.sdk.sealing import Sealer
-from skerry.sdk.verifying import read_revision
-from skerry.trust.envelope import encode_payload
+from skerry.model.errors import Invalid
+from skerry.sdk.manifests import ManifestRefused, read_manifest
+from skerry.sdk.publishing import Draft
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -111,13 +102,11 @@ def validate(session: Session, output: str, **chosen: object) -> int:
 @pass_session
 def plan(session: Session, output: str, **chosen: object) -> int:
     """Say what applying would do: changes, placement, bytes to fetch. Exit code 2 when there are changes."""
-    manifest = msgspec.convert(chosen, Files).read(session)
-    revision = _make(session, manifest)
-    current = _read_current(session, manifest.app)
-    if current is not None and is_same_content(revision, current):
-        tell(f"app {manifest.app} is so already, at revision {current.number}")
+    draft = _draft(session, chosen)
+    if draft.current is not None and not draft.is_new:
+        tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
         return 0
-    found = _forgive_secrets(session.client.apps.plan(manifest.app, encode_payload(revision)), manifest)
+    found = _plan(session, draft)
     show_value(found, output, found.plan, lambda: _draw_plan(found))
     if found.problems:
         raise Invalid("E-PLAN", f"App {found.app} cannot be applied so.", problems=found.problems)
@@ -125,8 +114,13 @@ def plan(session: Session, output: str, **chosen: object) -> int:
     return _CHANGES if changes or found.unplaced else 0
 
 
-def _forgive_secrets(found: AppPlan, manifest: Manifest) -> AppPlan:
-    """Take out that secrets are missing which apply is going to seal."""
+def _draft(session: Session, chosen: dict[str, object]) -> Draft:
+    return session.client.apps.draft(msgspec.convert(chosen, Files).read(session))
+
+
+def _plan(session: Session, draft: Draft) -> AppPlan:
+    """Ask the core what a draft would do, and take out that secrets are missing which apply is going to seal."""
+    found, manifest = session.client.apps.plan(draft.revision.app, draft.payload), draft.manifest
     brought = {need.name for need in manifest.secrets_needed if need.value is not None}
     forgiven = {f"/secrets/{alias}" for alias, use in manifest.secrets.items() if use.name in brought}
     problems = tuple(each for each in found.problems if each.pointer not in forgiven)
@@ -151,9 +145,8 @@ def _draw_plan(found: AppPlan) -> None:
 @pass_session
 def diff(session: Session, **chosen: object) -> int:
     """Show how a manifest differs from what is applied, in its signed form. Exit code 2 when it does."""
-    manifest = msgspec.convert(chosen, Files).read(session)
-    revision = _make(session, manifest)
-    current = _read_current(session, manifest.app)
+    draft = _draft(session, chosen)
+    current, revision = draft.current, draft.revision
     before = [] if current is None else _write_lines(msgspec.structs.replace(current, source=revision.source))
     name = "nothing" if current is None else f"revision {current.number}"
     lines = list(difflib.unified_diff(before, _write_lines(revision), name, "manifest", lineterm=""))
@@ -187,49 +180,23 @@ def apply(
     **chosen: object,
 ) -> None:
     """Make it so: sign the next revision of the app and hand it to the core. Repeating it changes nothing."""
-    manifest = msgspec.convert(chosen, Files).read(session)
-    revision = _make(session, manifest)
-    current = _read_current(session, manifest.app)
-    if current is not None and is_same_content(revision, current) and not plan_id and not reseal:
-        sealed = [] if dry_run else _sealer(session).seal(manifest)
-        tell(f"app {manifest.app} is so already, at revision {current.number}{_tell_sealed(sealed)}")
-        return
+    draft = _draft(session, chosen)
     if dry_run:
-        _draw_plan(_forgive_secrets(session.client.apps.plan(manifest.app, encode_payload(revision)), manifest))
+        if draft.current is not None and not draft.is_new:
+            tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
+        else:
+            _draw_plan(_plan(session, draft))
         return
-    _confirm_removal(session, current, revision, yes=yes)
-    sealed = _sealer(session).seal(manifest, again=reseal)
-    applied = _put(session, manifest, revision, plan_id)
-    tell(f"app {applied.app}: revision {applied.number} is recorded{_tell_sealed(sealed)}")
-    show_value(applied, output if output != "table" else "name", f"app/{applied.app}", lambda: None)
+    _confirm_removal(session, draft.current, draft.revision, yes=yes)
+    done = session.client.apps.apply(draft, plan=plan_id, reseal=reseal)
+    sealed = f"; sealed: {', '.join(done.sealed)}" if done.sealed else ""
+    if done.applied is None:
+        tell(f"app {done.app} is so already, at revision {done.number}{sealed}")
+        return
+    tell(f"app {done.app}: revision {done.number} is recorded{sealed}")
+    show_value(done.applied, output if output != "table" else "name", f"app/{done.app}", lambda: None)
     if wait_s:
-        wait_for_operation(session.client, applied.operation, wait_s)
-
-
-def _put(session: Session, manifest: Manifest, revision: AppRevision, plan_id: str) -> Applied:
-    try:
-        return put_revision(session.client, session.signer, revision, plan_id)
-    except Invalid as error:
-        if plan_id and error.code == "E-SUBJECT":
-            # The next revision is no longer the planned one, because another came before it or the files changed.
-            detail = f"Plan {plan_id} is not about what would be signed now."
-            raise Conflict("E-STALE", detail, hint="Plan again, then apply that plan.") from error
-        raise _locate(error, manifest) from error
-
-
-def _locate(error: Invalid, manifest: Manifest) -> Invalid:
-    """Add lines of the manifest to problems that the core found in the signed form, where an image is meant."""
-    uses = {f"/services/{use.service}/image": use for use in manifest.images}
-
-    def place(problem: Problem) -> Problem:
-        use = uses.get(problem.pointer)
-        if use is None:
-            return problem
-        return msgspec.structs.replace(problem, file=use.file, line=use.line, column=use.column)
-
-    located = Invalid(error.code, error.detail, hint=error.hint, problems=tuple(map(place, error.problems)))
-    located.cause = error.cause
-    return located
+        wait_for_operation(session.client, done.operation, wait_s)
 
 
 def _confirm_removal(session: Session, current: AppRevision | None, revision: AppRevision, *, yes: bool) -> None:
@@ -237,33 +204,6 @@ def _confirm_removal(session: Session, current: AppRevision | None, revision: Ap
     gone = sorted(set(current.services) - set(revision.services)) if current is not None else []
     if gone:
         confirm(session, f"Stop {len(gone)} services of {revision.app} ({', '.join(gone)}) at all sites?", yes=yes)
-
-
-def _sealer(session: Session) -> Sealer:
-    return Sealer(session.client, session.signer, session.context.tenant, session.places.state / "client")
-
-
-def _tell_sealed(sealed: list[str]) -> str:
-    return f"; sealed: {', '.join(sealed)}" if sealed else ""
-
-
-def _make(session: Session, manifest: Manifest) -> AppRevision:
-    """Return the next revision of a manifest's app, its images looked up at the core."""
-    number = read_number(session.client, manifest.app)
-    images = resolve_images(session.client, manifest)
-    return make_revision(manifest, session.context.tenant, number + 1, images)
-
-
-def _read_current(session: Session, app: str) -> AppRevision | None:
-    """Return the app's current revision, checked; None when it has none."""
-    try:
-        summary = session.client.apps.show(app).summary
-    except NotFound:
-        return None
-    if not summary.revision:
-        return None
-    envelope = session.client.apps.read_revision(app, str(summary.revision))
-    return read_revision(envelope, session.signer.read_status(), session.context.tenant)
 
 
 def read_app_name(session: Session, files: tuple[str, ...]) -> str:

@@ -1,7 +1,6 @@
 """``skerry app``: what a tenant runs. Rollback signs the old content again, as a higher revision."""
 
 import click
-import msgspec
 
 from skerry.cli.asking import confirm
 from skerry.cli.options import pass_session, split_service, with_dry_run, with_wait, with_watch, with_yes
@@ -20,9 +19,7 @@ from skerry.cli.session import Session
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, UNPLACED
 from skerry.cli.watching import show_again, wait_for_operation
 from skerry.model.answers import AppChanged, AppDetail, AppSummary, RevisionSummary
-from skerry.model.errors import NotFound
-from skerry.sdk.publishing import put_revision
-from skerry.sdk.verifying import read_revision
+from skerry.sdk.publishing import choose_revision
 
 COLUMNS: tuple[Column[AppSummary], ...] = (
     Column("app", lambda app: app.app),
@@ -113,31 +110,15 @@ def history(session: Session, app: str, output: str) -> None:
 def rollback(session: Session, app: str, number: int | None, yes: bool, dry_run: bool, wait_s: int) -> None:
     """Sign an old revision again, as a higher one."""
     summary = session.client.apps.show(app).summary
-    chosen = _choose_revision(session, app, number)
-    envelope = session.client.apps.read_revision(app, str(chosen))
-    old = read_revision(envelope, session.signer.read_status(), session.context.tenant)
-    revision = msgspec.structs.replace(old, number=summary.number + 1)
+    chosen = session.client.perform(choose_revision(app, number or 0))
     if dry_run:
-        tell(f"would sign the content of revision {chosen} of {app} as revision {revision.number}")
+        tell(f"would sign the content of revision {chosen} of {app} as revision {summary.number + 1}")
         return
     confirm(session, f"Bring the {summary.wanted} instances of {app} back to revision {chosen}?", yes=yes)
-    applied = put_revision(session.client, session.signer, revision)
-    tell(f"app {app} is at revision {applied.number}, with the content of {chosen}")
+    done = session.client.apps.rollback(app, chosen)
+    tell(f"app {app} is at revision {done.number}, with the content of {chosen}")
     if wait_s:
-        wait_for_operation(session.client, applied.operation, wait_s)
-
-
-def _choose_revision(session: Session, app: str, number: int | None) -> int:
-    rows: list[RevisionSummary] = list(session.client.apps.list_revisions(app, page_size=1_000))
-    revisions = [row for row in rows if row.kind == "revision"]
-    if number is None:
-        older = [row.number for row in revisions if not row.current]
-        if not older:
-            raise NotFound("E-REVISION", f"App {app} has no older revision.", hint=f"skerry app history {app}")
-        return older[0]
-    if number not in {row.number for row in revisions}:
-        raise NotFound("E-REVISION", f"App {app} has no revision {number}.", hint=f"skerry app history {app}")
-    return number
+        wait_for_operation(session.client, done.operation, wait_s)
 
 
 @click.command()

@@ -7,11 +7,8 @@ from skerry.cli.options import DURATION, pass_session, split_noun, with_dry_run,
 from skerry.cli.output import format_bytes, tell
 from skerry.cli.session import Session
 from skerry.cli.watching import wait_for_operation
-from skerry.clock import SECOND_US
 from skerry.model.answers import VolumeView
 from skerry.model.errors import Refused
-from skerry.model.ids import VolumeName
-from skerry.sdk.publishing import put_tombstone
 
 
 @click.command()
@@ -47,18 +44,11 @@ def delete(
         tell(f"would end app {app}: {count}")
         return
     confirm(session, f"End app {app}? {count}.", yes=yes)
-    applied = put_tombstone(
-        session.client,
-        session.signer,
-        summary,
-        session.context.tenant,
-        ends_app=True,
-        volumes=tuple(sorted({VolumeName(volume.volume) for volume in volumes})) if with_volumes else (),
-        grace_us=grace * SECOND_US,
-    )
-    tell(f"app {app} ends with number {applied.number}: {count}")
+    gone = [volume.volume for volume in volumes] if with_volumes else []
+    done = session.client.apps.delete(app, volumes=gone, grace_s=grace)
+    tell(f"app {app} ends with number {done.number}: {count}")
     if wait_s:
-        wait_for_operation(session.client, applied.operation, wait_s)
+        wait_for_operation(session.client, done.operation, wait_s)
 
 
 def _choose_app(session: Session, what: str | None, files: tuple[str, ...]) -> str:

@@ -77,7 +77,7 @@ def found(ground: Ground) -> Context:
     contexts.write_context(ground.config, CONTEXT, context)
     contexts.use_context(ground.config, CONTEXT)
     if not ground.signer_core.exists():
-        with Client(context.url, context.token, ca_pem=context.ca, insecure=context.insecure) as client:
+        with Client.from_context(context) as client:
             _write_private(ground.signer_core, {"url": ground.url, "token": make_signer_token(client)})
     # Ended by the first operator's token; a left-over file would only mislead.
     ground.bootstrap.unlink(missing_ok=True)

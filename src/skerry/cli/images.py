@@ -11,9 +11,10 @@ from skerry.cli.output import Column, Progress, format_bytes, format_time, short
 from skerry.cli.session import Session
 from skerry.model.answers import ImageView
 from skerry.model.errors import Refused
+from skerry.model.reference import parse_reference
 from skerry.sdk import oci
 from skerry.sdk.images import ImageSource, open_image, push_image
-from skerry.sdk.registry import Registry, parse_reference
+from skerry.sdk.registry import Registry
 
 COLUMNS: tuple[Column[ImageView], ...] = (
     Column("name", lambda image: image.name),

@@ -17,13 +17,11 @@ from skerry.cli.options import pass_session
 from skerry.cli.output import tell
 from skerry.cli.processes import Program, skerry_command
 from skerry.cli.session import Session
-from skerry.cli.sites import make_site
 from skerry.cli.watching import pause
 from skerry.model.errors import Refused, SkerryError
 from skerry.model.ids import SiteName
-from skerry.model.signing import SignSite
+from skerry.sdk.client import Client
 from skerry.sdk.contexts import Context
-from skerry.sdk.signing import SignerClient
 from skerry.settings import Places
 
 API_PORT, LINK_PORT = 7710, 7711
@@ -219,9 +217,8 @@ def _start_site(plan: Plan, context: Context) -> list[Program]:
     program = plan.agent(_PODMAN_SOCKET)
     started = [program] if program.start() else []
     if not local_agent.ask_at(plan.site_run / "agent.sock", "GET", "/status")["joined"]:
-        with context.open_client() as client, SignerClient(plan.signer_socket) as signer:
-            token = make_site(client, signer, SignSite(site=SITE, number=1, labels={"tier": "local"}), 3_600)
-        _join(plan, token)
+        with Client.from_context(context) as client:
+            _join(plan, client.sites.add(SITE, labels={"tier": "local"}).token)
     tell(f"site {SITE} runs")
     return started
 

@@ -64,19 +64,9 @@ class Session:
     def context(self) -> "Context":
         """Which core, as whom: flags, then ``SKERRY_URL``, then ``SKERRY_CONTEXT``, then the current context."""
         if self._context is None:
-            from skerry.model.ids import TenantName
-            from skerry.sdk import contexts
+            from skerry.sdk.surroundings import find_context
 
-            given = self.settings
-            if given.url and not self._context_name:
-                self._context = contexts.Context(
-                    url=given.url,
-                    token=given.token,
-                    tenant=TenantName(given.tenant or "default"),
-                    signer=given.signer,
-                )
-            else:
-                self._context = contexts.read_context(self.places.config, self._context_name or given.context)
+            self._context = find_context(self._context_name, self.environment)
         return self._context
 
     @property
@@ -84,10 +74,14 @@ class Session:
         """The core."""
         if self._client is None:
             from skerry.sdk import policy
+            from skerry.sdk.client import Client
 
             policy.keep_quiet()
             context = self.context
-            self._client = self._open_client(context) if self._open_client else context.open_client()
+            if self._open_client is not None:
+                self._client = self._open_client(context)
+            else:
+                self._client = Client.from_context(context, environment=self.environment)
         return self._client
 
     @property

@@ -1,5 +1,7 @@
 """``skerry site``: places where apps run. Records are signed by the operator's signer, the core only keeps them."""
 
+import math
+
 import click
 
 from skerry.cli.asking import confirm
@@ -26,13 +28,7 @@ from skerry.cli.session import Session
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES
 from skerry.cli.watching import show_again
 from skerry.model.answers import LinkBytes, NodeView, SiteDetail, SiteSummary
-from skerry.model.errors import Conflict, Refused
-from skerry.model.ids import SiteName, is_name
-from skerry.model.signed import Envelope, SiteRecord
-from skerry.model.signing import SignSite
-from skerry.sdk.client import Client
-from skerry.sdk.signing import SignerClient
-from skerry.sdk.verifying import read_record
+from skerry.sdk.siting import Joining, change_labels, read_site
 
 COLUMNS: tuple[Column[SiteSummary], ...] = (
     Column("site", lambda site: site.site),
@@ -141,22 +137,16 @@ def add(
     output: str,
 ) -> None:
     """Make a site and print the one line to paste on its box."""
-    latitude, longitude = _read_position(position)
-    wanted = SignSite(
-        site=_read_name(site),
-        number=1,
-        labels=dict(map(split_pair, labels)),
-        region=region,
-        country=country,
-        latitude_udeg=latitude,
-        longitude_udeg=longitude,
-    )
+    where = _read_position(position)
+    given = dict(map(split_pair, labels))
     if dry_run:
         tell(f"would make site {site} and a join token good for {lifetime} s")
         return
-    token = make_site(session.client, session.signer, wanted, lifetime)
+    joining = session.client.sites.add(
+        site, labels=given, region=region, country=country, position=where, lifetime_s=lifetime
+    )
     tell(f"site {site} is made")
-    _show_line(session, wanted.site, token, lifetime, output)
+    _show_line(joining, lifetime, output)
 
 
 @click.command("join-token")
@@ -167,32 +157,16 @@ def add(
 def join_token(session: Session, site: str, lifetime: int, output: str) -> None:
     """Mint another join token for a site: for one box, once."""
     session.client.sites.show(site)
-    token = mint_token(session.client, session.signer, SiteName(site), lifetime)
-    _show_line(session, SiteName(site), token, lifetime, output)
+    _show_line(session.client.sites.make_join_token(site, lifetime), lifetime, output)
 
 
-def make_site(client: Client, signer: SignerClient, wanted: SignSite, lifetime_s: int) -> str:
-    """Make a site and return a join token for its first box."""
-    _put(client, signer, wanted, expect=0)
-    return mint_token(client, signer, wanted.site, lifetime_s)
-
-
-def mint_token(client: Client, signer: SignerClient, site: SiteName, lifetime_s: int) -> str:
-    """Mint a join token and let the core admit it."""
-    minted = signer.mint_token(site, lifetime_s)
-    client.join_tokens.create(token_id=minted.token_id, site=site, core_key=minted.core_key, lifetime_s=lifetime_s)
-    return minted.token
-
-
-def _show_line(session: Session, site: SiteName, token: str, lifetime_s: int, output: str) -> None:
+def _show_line(joining: Joining, lifetime_s: int, output: str) -> None:
     """Print the one line for the box."""
-    endpoints = ",".join(session.client.core.show_core().endpoints)
-    line = f"skerry agent join {token} --core {endpoints} --site {site}"
     if output in ("json", "yaml"):
-        write_value({"site": site, "token": token, "core": endpoints, "command": line}, output)
+        write_value(joining, output)
         return
     tell(f"paste this on the box, within {lifetime_s // 60} minutes:")
-    click.echo(line)
+    click.echo(joining.command)
 
 
 @click.command()
@@ -202,27 +176,19 @@ def _show_line(session: Session, site: SiteName, token: str, lifetime_s: int, ou
 @pass_session
 def label(session: Session, site: str, changes: tuple[str, ...], dry_run: bool) -> None:
     """Set or remove labels of a site: KEY=VALUE sets, KEY- removes."""
-    record, envelope = _read(session, site)
-    labels = dict(record.labels)
+    wanted: dict[str, str | None] = {}
     for change in changes:
         if change.endswith("-") and "=" not in change:
-            labels.pop(change[:-1], None)
+            wanted[change[:-1]] = None
         else:
             key, value = split_pair(change)
-            labels[key] = value
-    if labels == record.labels:
-        tell(f"site {site} has these labels already")
-        return
+            wanted[key] = value
     if dry_run:
-        tell(f"would give site {site} the labels {labels}")
+        record, _ = session.client.perform(read_site(site))
+        tell(f"would give site {site} the labels {change_labels(record, wanted)}")
         return
-    _put(
-        session.client,
-        session.signer,
-        SignSite(site=record.site, number=record.number + 1, base=envelope, labels=labels),
-        expect=record.number,
-    )
-    tell(f"site {site} is labelled")
+    is_changed = session.client.sites.label(site, wanted)
+    tell(f"site {site} is labelled" if is_changed else f"site {site} has these labels already")
 
 
 @click.command()
@@ -243,32 +209,13 @@ def remove(session: Session, site: str, yes: bool, dry_run: bool) -> None:
     tell(f"site {site} is forgotten")
 
 
-def _put(client: Client, signer: SignerClient, ask: SignSite, expect: int) -> None:
-    """Sign a record and hand it in."""
-    try:
-        client.sites.put(ask.site, signer.sign_site(ask), expect=expect)
-    except Conflict as error:
-        raise type(error)(
-            error.code, f"Site {ask.site} has been changed meanwhile, or is there already.", hint="skerry site list"
-        ) from error
-
-
-def _read(session: Session, site: str) -> tuple[SiteRecord, Envelope]:
-    envelope = session.client.sites.read_record(site)
-    return read_record(envelope, session.signer.read_status().root), envelope
-
-
-def _read_name(site: str) -> SiteName:
-    if not is_name(site):
-        raise Refused("E-NAME", f"{site!r} is no name for a site: use a-z, 0-9 and -, at most 63.")
-    return SiteName(site)
-
-
-def _read_position(text: str) -> tuple[int | None, int | None]:
+def _read_position(text: str) -> tuple[float, float] | None:
     if not text:
-        return None, None
+        return None
     try:
-        latitude, longitude = (round(float(part) * 1_000_000) for part in text.split(","))
-    except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is no position: write it like 59.91,10.75.") from None
+        latitude, longitude = map(float, text.split(","))
+    except ValueError:
+        latitude = longitude = math.nan
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        raise click.BadParameter(f"{text!r} is no position: write it like 59.91,10.75.")
     return latitude, longitude

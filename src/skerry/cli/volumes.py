@@ -6,11 +6,8 @@ from skerry.cli.asking import confirm
 from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
 from skerry.cli.session import Session
-from skerry.clock import SECOND_US
 from skerry.model.answers import VolumeView
 from skerry.model.errors import NotFound
-from skerry.model.ids import VolumeName
-from skerry.sdk.publishing import put_tombstone
 
 COLUMNS: tuple[Column[VolumeView], ...] = (
     Column("volume", lambda volume: f"{volume.app}/{volume.volume}"),
@@ -64,17 +61,7 @@ def remove(session: Session, volume: str, sites: tuple[str, ...], grace: int, ye
         tell(f"would delete {what}")
         return
     confirm(session, f"Delete {what} for good?", yes=yes)
-    summary = session.client.apps.show(found[0].app).summary
-    put_tombstone(
-        session.client,
-        session.signer,
-        summary,
-        session.context.tenant,
-        ends_app=False,
-        volumes=(VolumeName(found[0].volume),),
-        sites=sites,
-        grace_us=grace * SECOND_US,
-    )
+    session.client.apps.delete_volumes(found[0].app, [found[0].volume], sites=sites, grace_s=grace)
     tell(f"the sites may delete {what}")
 
 

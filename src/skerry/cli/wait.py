@@ -12,6 +12,7 @@ from skerry.cli.watching import wait_for_operation, wait_until
 from skerry.model.answers import AppSummary, OperationView, SiteSummary
 from skerry.model.errors import NotFound
 from skerry.sdk.client import Client
+from skerry.sdk.waiting import describe_unready_app, describe_unready_site
 
 Found = AppSummary | SiteSummary | OperationView
 
@@ -64,17 +65,9 @@ def describe_unready(found: Found) -> str:
     """Say what is missing; empty when all is as wanted."""
     match found:
         case AppSummary():
-            if found.state in ("ended", "lost"):
-                return f"app {found.app} is {found.state}"
-            if found.refused:
-                return f"app {found.app}: {found.ready} of {found.wanted} ready, {found.refused} without a place"
-            if found.wanted and found.ready >= found.wanted:
-                return ""
-            return f"app {found.app}: {found.ready} of {found.wanted} ready"
+            return describe_unready_app(found)
         case SiteSummary():
-            if found.state == "online" and found.settled:
-                return ""
-            return f"site {found.site} is {found.state}{'' if found.settled else ', not settled'}"
+            return describe_unready_site(found)
         case OperationView():
             done = found.state != "running"
             return "" if done else f"{found.kind} {found.app}: {found.ready} of {found.wanted} ready"

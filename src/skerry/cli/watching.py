@@ -10,8 +10,6 @@ import msgspec
 
 from skerry.cli.output import Column, Progress, is_drawn, show_list, tell, write_table
 from skerry.clock import SECOND_US, SystemClock
-from skerry.model.answers import OperationView
-from skerry.model.errors import Refused
 from skerry.sdk.client import Client
 from skerry.sdk.errors import Timeout
 
@@ -44,28 +42,12 @@ def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:
 
 
 def wait_for_operation(client: Client, operation: str, limit_s: int) -> None:
-    """Wait until sites have done long work. Silent sites hold nothing up: they follow when they come back.
-
-    Raises ``Timeout``, and ``Refused`` when instances have no place or something newer took over.
-    """
-    seen: list[OperationView] = []
-
-    def look() -> str:
-        view = client.operations.show(operation)
-        seen.append(view)
-        # Those without a place never get ready by waiting; everybody else is waited for first.
-        stuck = view.refused and view.ready + view.silent >= view.wanted
-        if view.state != "running" or stuck:
-            return ""
-        return f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready"
-
-    wait_until(look, limit_s, f"operation {operation}")
-    view = seen[-1]
-    if view.state == "superseded":
-        raise Refused("E-SUPERSEDED", f"Something newer took over from {view.kind} {view.app} {view.number}.")
-    if view.refused:
-        detail = f"{view.refused} of {view.wanted} instances of {view.app} have no place or are refused."
-        raise Refused("E-PLACEMENT", detail, hint=f"skerry why {view.app}")
+    """Wait until sites have done long work, with progress; raises ``Timeout`` or ``Refused``."""
+    progress = Progress()
+    try:
+        view = client.operations.wait(operation, limit_s, progress.line)
+    finally:
+        progress.end()
     rest = f", {view.silent} at silent sites follow when these are heard again" if view.silent else ""
     tell(f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready{rest}")
 

@@ -1,31 +1,35 @@
 """The client for asynchronous programs: the same requests, limits and retries as ``client.py``, awaited."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from skerry.clock import Mint, SystemMint
+from skerry.clock import SECOND_US, Clock, Mint, SystemClock, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, LogQuery
-from skerry.model.errors import Conflict, NotFound, Unavailable
+from skerry.model.errors import Conflict, NotFound, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
-from skerry.sdk.client import count_bytes, read_event, read_id, refusal_of
+from skerry.sdk.client import ask_signer, count_bytes, read_event, read_id, refusal_of
 from skerry.sdk.faces import AsyncFaces
 from skerry.sdk.requests import Request, make_request
+from skerry.sdk.steps import Pause, Person, Step, Steps
 
 if TYPE_CHECKING:
     import httpx2
     import stamina
 
+    from skerry.sdk.contexts import Context
+
 T = TypeVar("T")
 
 
 class AsyncClient(AsyncFaces):
-    """``AsyncClient(url, token)``, or a context's (``contexts.py``). Close it, or use it in ``async with``."""
+    """``AsyncClient.from_context()``, or ``AsyncClient(url, token)``. Close it, or use it in ``async with``."""
 
     def __init__(
         self,
@@ -34,16 +38,37 @@ class AsyncClient(AsyncFaces):
         *,
         ca_pem: str = "",
         insecure: bool = False,
+        person: Person | None = None,
         transport: "httpx2.AsyncBaseTransport | None" = None,
         mint: Mint | None = None,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__(self)
         self.url = policy.check_address(url, insecure=insecure)
+        self.person = person or Person()
         self._token = token
         self._ca_pem = ca_pem
         self._transport = transport
         self._mint = mint or SystemMint()
+        self._clock = clock or SystemClock()
         self._opened: httpx2.AsyncClient | None = None
+
+    @classmethod
+    def from_context(
+        cls, context: "str | Context" = "", *, environment: Mapping[str, str] | None = None, mint: Mint | None = None
+    ) -> "AsyncClient":
+        """Return a client of a context; see ``Client.from_context``."""
+        from skerry.sdk import surroundings
+
+        found = surroundings.find_context(context, environment) if isinstance(context, str) else context
+        return cls(
+            found.url,
+            found.token,
+            ca_pem=found.ca,
+            insecure=found.insecure,
+            person=surroundings.find_person(found, environment),
+            mint=mint,
+        )
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -77,11 +102,35 @@ class AsyncClient(AsyncFaces):
                 return
             request = requests.next_page(request, page.next_page_token)
 
-    async def events(self, query: EventQuery | None = None) -> AsyncIterator[CloudEvent]:
+    async def perform(self, steps: Steps[T]) -> T:
+        """Take the steps of an act and return what it ends with; see ``Client.perform``."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = await self._take(step)
+                except SkerryError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    async def _take(self, step: Step) -> object:
+        match step:
+            case Request():
+                return await self.send(step)
+            case Pause():
+                return await self._clock.sleep_until(self._clock.boot_us() + int(step.seconds * SECOND_US))
+            case _:
+                # The signer's client blocks, mostly for a millisecond; its disk may be slow.
+                return await asyncio.to_thread(ask_signer, self.person, step)
+
+    async def events(self, query: EventQuery | None = None, *, after: int = 0) -> AsyncIterator[CloudEvent]:
         """Follow events in order; see ``Client.events``."""
         import httpx2
 
-        query = query or EventQuery()
+        query = query or EventQuery(after=after)
         fruitless = 0
         while True:
             request: Request[CloudEvent] = make_request("follow_events", query=query)

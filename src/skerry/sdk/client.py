@@ -5,7 +5,9 @@ programs is ``async_client.py``; what is sent and read is decided once, in ``req
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,12 +16,14 @@ import msgspec
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
 from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, LogQuery
-from skerry.model.errors import Conflict, NotFound, SkerryError, Unavailable
+from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
+from skerry.model.signing import Answer, Ask
 from skerry.sdk import policy, requests
 from skerry.sdk.errors import read_problem
 from skerry.sdk.faces import Faces
 from skerry.sdk.requests import Request, make_request
+from skerry.sdk.steps import Pause, Person, Step, Steps
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
 
     from skerry.model.signed import Envelope
     from skerry.sdk.commands import Command, Nonce
+    from skerry.sdk.contexts import Context
 
 T = TypeVar("T")
 
 
 class Client(Faces):
-    """``Client(url, token)``, or a context's (``contexts.py``). Close it, or use it in ``with``."""
+    """``Client.from_context()``, or ``Client(url, token)``. Close it, or use it in ``with``.
+
+    What is signed is signed by the signer that ``person`` names; without one a client only reads.
+    """
 
     def __init__(
         self,
@@ -41,16 +49,40 @@ class Client(Faces):
         *,
         ca_pem: str = "",
         insecure: bool = False,
+        person: Person | None = None,
         transport: "httpx2.BaseTransport | None" = None,
         mint: Mint | None = None,
+        rest: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(self)
         self.url = policy.check_address(url, insecure=insecure)
+        self.person = person or Person()
         self._token = token
         self._ca_pem = ca_pem
         self._transport = transport
         self._mint = mint or SystemMint()
+        self._rest = rest or _rest
         self._opened: httpx2.Client | None = None
+
+    @classmethod
+    def from_context(
+        cls, context: "str | Context" = "", *, environment: Mapping[str, str] | None = None, mint: Mint | None = None
+    ) -> "Client":
+        """Return a client of a context, by default that of the surroundings, as the command line chooses it.
+
+        ``environment`` stands for the process's own variables. Raises ``Refused`` where there is no context.
+        """
+        from skerry.sdk import surroundings
+
+        found = surroundings.find_context(context, environment) if isinstance(context, str) else context
+        return cls(
+            found.url,
+            found.token,
+            ca_pem=found.ca,
+            insecure=found.insecure,
+            person=surroundings.find_person(found, environment),
+            mint=mint,
+        )
 
     def __enter__(self) -> "Client":
         return self
@@ -82,14 +114,37 @@ class Client(Faces):
                 return
             request = requests.next_page(request, page.next_page_token)
 
-    def events(self, query: EventQuery | None = None) -> Iterator[CloudEvent]:
+    def perform(self, steps: Steps[T]) -> T:
+        """Take the steps of an act and return what it ends with; raises what a step or the act itself raises."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = self._take(step)
+                except SkerryError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    def _take(self, step: Step) -> object:
+        match step:
+            case Request():
+                return self.send(step)
+            case Pause():
+                return self._rest(step.seconds)
+            case _:
+                return ask_signer(self.person, step)
+
+    def events(self, query: EventQuery | None = None, *, after: int = 0) -> Iterator[CloudEvent]:
         """Follow events in order; a lost connection is resumed after the last event that was given out.
 
         An event of kind ``reset`` says that older ones than its id are no longer kept: list again.
         """
         import httpx2
 
-        query = query or EventQuery()
+        query = query or EventQuery(after=after)
         fruitless = 0
         while True:
             request: Request[CloudEvent] = make_request("follow_events", query=query)
@@ -230,6 +285,21 @@ class Client(Faces):
 
         backoff = policy.Backoff(request, self._mint)
         return stamina.retry_context(on=backoff, attempts=attempts, timeout=s_max)
+
+
+def ask_signer(person: Person, ask: Ask) -> Answer:
+    """Ask a person's signer one thing; a fresh connection each time, because a signer lets idle ones go."""
+    from skerry.sdk.signing import SignerClient
+
+    if not person.signer:
+        raise Refused("E-SIGNER", "This context names no signer.", hint="skerry context set NAME --signer PATH")
+    with SignerClient(Path(person.signer)) as signer:
+        return signer.ask(ask)
+
+
+def _rest(seconds: float) -> None:
+    # A wait for what never comes: the clock's own sleep would need an event loop, and the caller may have one.
+    threading.Event().wait(seconds)
 
 
 def refusal_of(request: Request[Any], response: "httpx2.Response", content: bytes) -> SkerryError:

@@ -12,8 +12,6 @@ import msgspec
 from skerry.model.errors import Invalid, NotFound, Refused
 from skerry.model.ids import TenantName, is_name
 from skerry.safe.paths import Directory, RealDirectory
-from skerry.sdk.async_client import AsyncClient
-from skerry.sdk.client import Client
 
 #: A certificate authority of a few certificates is the longest part.
 _CONTEXT_BYTES_MAX = 256 * 1024
@@ -34,14 +32,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca: str = ""
     #: The network to the core may be trusted although it is neither this machine nor TLS.
     insecure: bool = False
-
-    def open_client(self) -> Client:
-        """Return a client of this context's core."""
-        return Client(self.url, self.token, ca_pem=self.ca, insecure=self.insecure)
-
-    def open_async_client(self) -> AsyncClient:
-        """Return a client of this context's core for asynchronous programs."""
-        return AsyncClient(self.url, self.token, ca_pem=self.ca, insecure=self.insecure)
 
     def __repr__(self) -> str:
         """Name the core without the token."""

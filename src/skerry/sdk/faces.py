@@ -1,46 +1,20 @@
 """One method per operation, for both clients. Made by ``./dev gen`` from ``operations.py``, never by hand.
 
-A listing gives its items one by one and fetches further pages as they are asked for.
+A listing gives its items one by one and fetches further pages as they are asked for. What takes several requests and
+a signature is inherited from ``acts.py``.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Literal, Protocol, TypeVar
+from typing import Literal
 
 from skerry.model import answers, asks, signed
+from skerry.sdk import acts
 from skerry.sdk.requests import Request, make_request
-
-T = TypeVar("T")
-
-
-class Sender(Protocol):
-    """What the methods for a plain program stand on."""
-
-    def send(self, request: Request[T]) -> T:
-        """Send one request and return its answer."""
-        ...
-
-    def pages(self, request: Request[answers.Page[T]]) -> Iterator[T]:
-        """Return the items of a listing, page after page."""
-        ...
+from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Sender
 
 
-class AsyncSender(Protocol):
-    """What the methods for an asynchronous program stand on."""
-
-    async def send(self, request: Request[T]) -> T:
-        """Send one request and return its answer."""
-        ...
-
-    def pages(self, request: Request[answers.Page[T]]) -> AsyncIterator[T]:
-        """Return the items of a listing, page after page."""
-        ...
-
-
-class Apps:
+class Apps(acts.AppActs):
     """Operations on apps."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
 
     def list(self, *, page_size: int = 50) -> Iterator[answers.AppSummary]:
         """List apps."""
@@ -106,260 +80,20 @@ class Apps:
         return self._client.send(asked)
 
 
-class Instances:
-    """Operations on instances."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.InstanceView]:
-        """List instances: what is wanted beside what is."""
-        return self._client.pages(
-            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
-        )
-
-
-class Operations:
-    """Operations on operations."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.OperationView]:
-        """List long work, newest first."""
-        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
-
-    def show(self, operation: str) -> answers.OperationView:
-        """Show how far long work has come."""
-        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
-        return self._client.send(asked)
-
-
-class Images:
-    """Operations on images."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.ImageView]:
-        """List registered images."""
-        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
-
-    def show(self, digest: str) -> answers.ImageView:
-        """Show a registered image."""
-        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
-        return self._client.send(asked)
-
-    def register(self, *, name: str, digest: str) -> answers.ImageView:
-        """Name an image whose blobs were uploaded."""
-        asked: Request[answers.ImageView] = make_request(
-            "register_image", body=asks.RegisterImage(name=name, digest=digest)
-        )
-        return self._client.send(asked)
-
-
-class Blobs:
-    """Operations on blobs."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def show(self, digest: str) -> answers.BlobState:
-        """Say how much of a blob is here; HEAD works too."""
-        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
-        return self._client.send(asked)
-
-
-class Volumes:
-    """Operations on volumes."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.VolumeView]:
-        """List volumes, as their sites report them."""
-        return self._client.pages(
-            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
-        )
-
-
-class Secrets:
-    """Operations on secrets."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.SecretView]:
-        """List sealed secrets, without their values."""
-        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
-
-    def show(self, secret: str) -> answers.SecretView:
-        """Show who a secret is sealed for."""
-        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
-        return self._client.send(asked)
-
-    def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
-        """Record the next sealed version of a secret."""
-        asked: Request[answers.Recorded] = make_request(
-            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
-        )
-        return self._client.send(asked)
-
-    def remove(self, secret: str, *, expect: int) -> answers.Recorded:
-        """Forget a secret that no app uses."""
-        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
-        return self._client.send(asked)
-
-
-class Sites:
-    """Operations on sites."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[answers.SiteSummary]:
-        """List sites with their state."""
-        return self._client.pages(
-            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
-        )
-
-    def show(self, site: str) -> answers.SiteDetail:
-        """Show a site: facts, conditions, events, link bytes."""
-        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
-        return self._client.send(asked)
-
-    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[signed.Envelope]:
-        """Return signed site records, whose sealing keys a client seals secrets to."""
-        return self._client.pages(
-            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
-        )
-
-    def read_record(self, site: str) -> signed.Envelope:
-        """Return a site's signed record."""
-        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
-        return self._client.send(asked)
-
-    def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
-        """Record the next signed record of a site."""
-        asked: Request[answers.Recorded] = make_request(
-            "put_site", parameters={"site": site}, body=envelope, expect=expect
-        )
-        return self._client.send(asked)
-
-    def remove(self, site: str, *, expect: int) -> answers.Recorded:
-        """Forget a site: its link is refused from now on. What runs there goes on."""
-        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
-        return self._client.send(asked)
-
-    def adopt(self, site: str) -> answers.Recorded:
-        """End a site's learning state: publish to it although it holds what the core does not know."""
-        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
-        return self._client.send(asked)
-
-
-class JoinTokens:
-    """Operations on join tokens."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def create(self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600) -> answers.JoinTokenView:
-        """Let one box join one site once; the signer has minted the token."""
-        asked: Request[answers.JoinTokenView] = make_request(
-            "create_join_token",
-            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
-        )
-        return self._client.send(asked)
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinTokenView]:
-        """List join tokens."""
-        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
-
-    def revoke(self, token: str) -> answers.JoinTokenView:
-        """End a join token."""
-        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
-        return self._client.send(asked)
-
-
-class JoinRequests:
-    """Operations on join requests."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinRequestView]:
-        """List boxes that wait for the signer's word."""
-        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
-
-    def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
-        """Turn a box away."""
-        asked: Request[answers.JoinRequestView] = make_request(
-            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
-        )
-        return self._client.send(asked)
-
-
-class Tokens:
-    """Operations on tokens."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.TokenView]:
-        """List API tokens: the tenant's, or operators' own."""
-        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
-
-    def create(
-        self,
-        *,
-        name: str,
-        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
-        operator_role: Literal["", "viewer", "operator"] = "",
-        lifetime_s: int = 0,
-    ) -> answers.TokenMade:
-        """Make an API token; it is shown once."""
-        asked: Request[answers.TokenMade] = make_request(
-            "create_token",
-            body=asks.CreateToken(
-                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
-            ),
-        )
-        return self._client.send(asked)
-
-    def revoke(self, token: str) -> answers.TokenView:
-        """End an API token at once."""
-        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
-        return self._client.send(asked)
-
-
-class Tenants:
-    """Operations on tenants."""
-
-    def __init__(self, client: Sender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> Iterator[answers.TenantView]:
-        """List tenants."""
-        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
-
-    def create(
-        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
-    ) -> answers.TenantMade:
-        """Make a tenant and its first token."""
-        asked: Request[answers.TenantMade] = make_request(
-            "create_tenant",
-            body=asks.CreateTenant(
-                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
-            ),
-        )
-        return self._client.send(asked)
-
-
-class Core:
+class Core(Noun):
     """Operations on the core itself."""
 
-    def __init__(self, client: Sender) -> None:
-        self._client = client
+    def plan_manifest(self, *, text: str, name: str = "") -> answers.ManifestPlan:
+        """Say what applying a manifest's text would do; the plan holds for the same text in a file."""
+        asked: Request[answers.ManifestPlan] = make_request(
+            "plan_manifest", body=asks.PlanManifest(text=text, name=name)
+        )
+        return self._client.send(asked)
+
+    def show_session(self) -> answers.SessionView:
+        """Say who asks: tenant and roles of the credential."""
+        asked: Request[answers.SessionView] = make_request("show_session")
+        return self._client.send(asked)
 
     def list_audit(
         self, *, page_size: int = 50, chain: Literal["", "tenant", "operator"] = ""
@@ -403,11 +137,233 @@ class Core:
         return self._client.send(asked)
 
 
+class Instances(Noun):
+    """Operations on instances."""
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.InstanceView]:
+        """List instances: what is wanted beside what is."""
+        return self._client.pages(
+            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class Operations(acts.OperationActs):
+    """Operations on operations."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.OperationView]:
+        """List long work, newest first."""
+        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, operation: str) -> answers.OperationView:
+        """Show how far long work has come."""
+        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
+        return self._client.send(asked)
+
+
+class Images(Noun):
+    """Operations on images."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.ImageView]:
+        """List registered images."""
+        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, digest: str) -> answers.ImageView:
+        """Show a registered image."""
+        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
+        return self._client.send(asked)
+
+    def register(self, *, name: str, digest: str) -> answers.ImageView:
+        """Name an image whose blobs were uploaded."""
+        asked: Request[answers.ImageView] = make_request(
+            "register_image", body=asks.RegisterImage(name=name, digest=digest)
+        )
+        return self._client.send(asked)
+
+
+class Blobs(Noun):
+    """Operations on blobs."""
+
+    def show(self, digest: str) -> answers.BlobState:
+        """Say how much of a blob is here; HEAD works too."""
+        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
+        return self._client.send(asked)
+
+
+class Volumes(Noun):
+    """Operations on volumes."""
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.VolumeView]:
+        """List volumes, as their sites report them."""
+        return self._client.pages(
+            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class Secrets(acts.SecretActs):
+    """Operations on secrets."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.SecretView]:
+        """List sealed secrets, without their values."""
+        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, secret: str) -> answers.SecretView:
+        """Show who a secret is sealed for."""
+        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
+        return self._client.send(asked)
+
+    def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next sealed version of a secret."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, secret: str, *, expect: int) -> answers.Recorded:
+        """Forget a secret that no app uses."""
+        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return self._client.send(asked)
+
+
+class Sites(acts.SiteActs):
+    """Operations on sites."""
+
+    def list(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[answers.SiteSummary]:
+        """List sites with their state."""
+        return self._client.pages(
+            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    def show(self, site: str) -> answers.SiteDetail:
+        """Show a site: facts, conditions, events, link bytes."""
+        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
+        return self._client.send(asked)
+
+    def map(self) -> answers.SiteMap:
+        """Return all sites as points."""
+        asked: Request[answers.SiteMap] = make_request("map_sites")
+        return self._client.send(asked)
+
+    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> Iterator[signed.Envelope]:
+        """Return signed site records, whose sealing keys a client seals secrets to."""
+        return self._client.pages(
+            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    def read_record(self, site: str) -> signed.Envelope:
+        """Return a site's signed record."""
+        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
+        return self._client.send(asked)
+
+    def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed record of a site."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_site", parameters={"site": site}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, site: str, *, expect: int) -> answers.Recorded:
+        """Forget a site: its link is refused from now on. What runs there goes on."""
+        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
+        return self._client.send(asked)
+
+    def adopt(self, site: str) -> answers.Recorded:
+        """End a site's learning state: publish to it although it holds what the core does not know."""
+        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return self._client.send(asked)
+
+
+class JoinTokens(Noun):
+    """Operations on join tokens."""
+
+    def create(self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600) -> answers.JoinTokenView:
+        """Let one box join one site once; the signer has minted the token."""
+        asked: Request[answers.JoinTokenView] = make_request(
+            "create_join_token",
+            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
+        )
+        return self._client.send(asked)
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinTokenView]:
+        """List join tokens."""
+        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    def revoke(self, token: str) -> answers.JoinTokenView:
+        """End a join token."""
+        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
+        return self._client.send(asked)
+
+
+class JoinRequests(Noun):
+    """Operations on join requests."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.JoinRequestView]:
+        """List boxes that wait for the signer's word."""
+        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
+
+    def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
+        """Turn a box away."""
+        asked: Request[answers.JoinRequestView] = make_request(
+            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
+        )
+        return self._client.send(asked)
+
+
+class Tokens(Noun):
+    """Operations on tokens."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.TokenView]:
+        """List API tokens: the tenant's, or operators' own."""
+        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.TokenMade:
+        """Make an API token; it is shown once."""
+        asked: Request[answers.TokenMade] = make_request(
+            "create_token",
+            body=asks.CreateToken(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return self._client.send(asked)
+
+    def revoke(self, token: str) -> answers.TokenView:
+        """End an API token at once."""
+        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return self._client.send(asked)
+
+
+class Tenants(Noun):
+    """Operations on tenants."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.TenantView]:
+        """List tenants."""
+        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
+
+    def create(
+        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
+    ) -> answers.TenantMade:
+        """Make a tenant and its first token."""
+        asked: Request[answers.TenantMade] = make_request(
+            "create_tenant",
+            body=asks.CreateTenant(
+                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
+            ),
+        )
+        return self._client.send(asked)
+
+
 class Faces:
     """All operations, by noun."""
 
     def __init__(self, client: Sender) -> None:
         self.apps = Apps(client)
+        self.core = Core(client)
         self.instances = Instances(client)
         self.operations = Operations(client)
         self.images = Images(client)
@@ -419,14 +375,10 @@ class Faces:
         self.join_requests = JoinRequests(client)
         self.tokens = Tokens(client)
         self.tenants = Tenants(client)
-        self.core = Core(client)
 
 
-class AsyncApps:
+class AsyncApps(acts.AsyncAppActs):
     """Operations on apps."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
 
     def list(self, *, page_size: int = 50) -> AsyncIterator[answers.AppSummary]:
         """List apps."""
@@ -492,262 +444,20 @@ class AsyncApps:
         return await self._client.send(asked)
 
 
-class AsyncInstances:
-    """Operations on instances."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.InstanceView]:
-        """List instances: what is wanted beside what is."""
-        return self._client.pages(
-            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
-        )
-
-
-class AsyncOperations:
-    """Operations on operations."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.OperationView]:
-        """List long work, newest first."""
-        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
-
-    async def show(self, operation: str) -> answers.OperationView:
-        """Show how far long work has come."""
-        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
-        return await self._client.send(asked)
-
-
-class AsyncImages:
-    """Operations on images."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.ImageView]:
-        """List registered images."""
-        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
-
-    async def show(self, digest: str) -> answers.ImageView:
-        """Show a registered image."""
-        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
-        return await self._client.send(asked)
-
-    async def register(self, *, name: str, digest: str) -> answers.ImageView:
-        """Name an image whose blobs were uploaded."""
-        asked: Request[answers.ImageView] = make_request(
-            "register_image", body=asks.RegisterImage(name=name, digest=digest)
-        )
-        return await self._client.send(asked)
-
-
-class AsyncBlobs:
-    """Operations on blobs."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    async def show(self, digest: str) -> answers.BlobState:
-        """Say how much of a blob is here; HEAD works too."""
-        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
-        return await self._client.send(asked)
-
-
-class AsyncVolumes:
-    """Operations on volumes."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.VolumeView]:
-        """List volumes, as their sites report them."""
-        return self._client.pages(
-            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
-        )
-
-
-class AsyncSecrets:
-    """Operations on secrets."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.SecretView]:
-        """List sealed secrets, without their values."""
-        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
-
-    async def show(self, secret: str) -> answers.SecretView:
-        """Show who a secret is sealed for."""
-        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
-        return await self._client.send(asked)
-
-    async def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
-        """Record the next sealed version of a secret."""
-        asked: Request[answers.Recorded] = make_request(
-            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
-        )
-        return await self._client.send(asked)
-
-    async def remove(self, secret: str, *, expect: int) -> answers.Recorded:
-        """Forget a secret that no app uses."""
-        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
-        return await self._client.send(asked)
-
-
-class AsyncSites:
-    """Operations on sites."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[answers.SiteSummary]:
-        """List sites with their state."""
-        return self._client.pages(
-            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
-        )
-
-    async def show(self, site: str) -> answers.SiteDetail:
-        """Show a site: facts, conditions, events, link bytes."""
-        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
-        return await self._client.send(asked)
-
-    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[signed.Envelope]:
-        """Return signed site records, whose sealing keys a client seals secrets to."""
-        return self._client.pages(
-            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
-        )
-
-    async def read_record(self, site: str) -> signed.Envelope:
-        """Return a site's signed record."""
-        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
-        return await self._client.send(asked)
-
-    async def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
-        """Record the next signed record of a site."""
-        asked: Request[answers.Recorded] = make_request(
-            "put_site", parameters={"site": site}, body=envelope, expect=expect
-        )
-        return await self._client.send(asked)
-
-    async def remove(self, site: str, *, expect: int) -> answers.Recorded:
-        """Forget a site: its link is refused from now on. What runs there goes on."""
-        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
-        return await self._client.send(asked)
-
-    async def adopt(self, site: str) -> answers.Recorded:
-        """End a site's learning state: publish to it although it holds what the core does not know."""
-        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
-        return await self._client.send(asked)
-
-
-class AsyncJoinTokens:
-    """Operations on join tokens."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    async def create(
-        self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600
-    ) -> answers.JoinTokenView:
-        """Let one box join one site once; the signer has minted the token."""
-        asked: Request[answers.JoinTokenView] = make_request(
-            "create_join_token",
-            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
-        )
-        return await self._client.send(asked)
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinTokenView]:
-        """List join tokens."""
-        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
-
-    async def revoke(self, token: str) -> answers.JoinTokenView:
-        """End a join token."""
-        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
-        return await self._client.send(asked)
-
-
-class AsyncJoinRequests:
-    """Operations on join requests."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinRequestView]:
-        """List boxes that wait for the signer's word."""
-        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
-
-    async def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
-        """Turn a box away."""
-        asked: Request[answers.JoinRequestView] = make_request(
-            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
-        )
-        return await self._client.send(asked)
-
-
-class AsyncTokens:
-    """Operations on tokens."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TokenView]:
-        """List API tokens: the tenant's, or operators' own."""
-        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
-
-    async def create(
-        self,
-        *,
-        name: str,
-        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
-        operator_role: Literal["", "viewer", "operator"] = "",
-        lifetime_s: int = 0,
-    ) -> answers.TokenMade:
-        """Make an API token; it is shown once."""
-        asked: Request[answers.TokenMade] = make_request(
-            "create_token",
-            body=asks.CreateToken(
-                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
-            ),
-        )
-        return await self._client.send(asked)
-
-    async def revoke(self, token: str) -> answers.TokenView:
-        """End an API token at once."""
-        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
-        return await self._client.send(asked)
-
-
-class AsyncTenants:
-    """Operations on tenants."""
-
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
-
-    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TenantView]:
-        """List tenants."""
-        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
-
-    async def create(
-        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
-    ) -> answers.TenantMade:
-        """Make a tenant and its first token."""
-        asked: Request[answers.TenantMade] = make_request(
-            "create_tenant",
-            body=asks.CreateTenant(
-                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
-            ),
-        )
-        return await self._client.send(asked)
-
-
-class AsyncCore:
+class AsyncCore(AsyncNoun):
     """Operations on the core itself."""
 
-    def __init__(self, client: AsyncSender) -> None:
-        self._client = client
+    async def plan_manifest(self, *, text: str, name: str = "") -> answers.ManifestPlan:
+        """Say what applying a manifest's text would do; the plan holds for the same text in a file."""
+        asked: Request[answers.ManifestPlan] = make_request(
+            "plan_manifest", body=asks.PlanManifest(text=text, name=name)
+        )
+        return await self._client.send(asked)
+
+    async def show_session(self) -> answers.SessionView:
+        """Say who asks: tenant and roles of the credential."""
+        asked: Request[answers.SessionView] = make_request("show_session")
+        return await self._client.send(asked)
 
     def list_audit(
         self, *, page_size: int = 50, chain: Literal["", "tenant", "operator"] = ""
@@ -791,11 +501,235 @@ class AsyncCore:
         return await self._client.send(asked)
 
 
+class AsyncInstances(AsyncNoun):
+    """Operations on instances."""
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.InstanceView]:
+        """List instances: what is wanted beside what is."""
+        return self._client.pages(
+            make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class AsyncOperations(acts.AsyncOperationActs):
+    """Operations on operations."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.OperationView]:
+        """List long work, newest first."""
+        return self._client.pages(make_request("list_operations", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, operation: str) -> answers.OperationView:
+        """Show how far long work has come."""
+        asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
+        return await self._client.send(asked)
+
+
+class AsyncImages(AsyncNoun):
+    """Operations on images."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.ImageView]:
+        """List registered images."""
+        return self._client.pages(make_request("list_images", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, digest: str) -> answers.ImageView:
+        """Show a registered image."""
+        asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+    async def register(self, *, name: str, digest: str) -> answers.ImageView:
+        """Name an image whose blobs were uploaded."""
+        asked: Request[answers.ImageView] = make_request(
+            "register_image", body=asks.RegisterImage(name=name, digest=digest)
+        )
+        return await self._client.send(asked)
+
+
+class AsyncBlobs(AsyncNoun):
+    """Operations on blobs."""
+
+    async def show(self, digest: str) -> answers.BlobState:
+        """Say how much of a blob is here; HEAD works too."""
+        asked: Request[answers.BlobState] = make_request("show_blob", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+
+class AsyncVolumes(AsyncNoun):
+    """Operations on volumes."""
+
+    def list(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.VolumeView]:
+        """List volumes, as their sites report them."""
+        return self._client.pages(
+            make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
+        )
+
+
+class AsyncSecrets(acts.AsyncSecretActs):
+    """Operations on secrets."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.SecretView]:
+        """List sealed secrets, without their values."""
+        return self._client.pages(make_request("list_secrets", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, secret: str) -> answers.SecretView:
+        """Show who a secret is sealed for."""
+        asked: Request[answers.SecretView] = make_request("show_secret", parameters={"secret": secret})
+        return await self._client.send(asked)
+
+    async def put(self, secret: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next sealed version of a secret."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_secret", parameters={"secret": secret}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, secret: str, *, expect: int) -> answers.Recorded:
+        """Forget a secret that no app uses."""
+        asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return await self._client.send(asked)
+
+
+class AsyncSites(acts.AsyncSiteActs):
+    """Operations on sites."""
+
+    def list(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[answers.SiteSummary]:
+        """List sites with their state."""
+        return self._client.pages(
+            make_request("list_sites", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    async def show(self, site: str) -> answers.SiteDetail:
+        """Show a site: facts, conditions, events, link bytes."""
+        asked: Request[answers.SiteDetail] = make_request("show_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def map(self) -> answers.SiteMap:
+        """Return all sites as points."""
+        asked: Request[answers.SiteMap] = make_request("map_sites")
+        return await self._client.send(asked)
+
+    def list_records(self, *, page_size: int = 50, label_selector: str = "") -> AsyncIterator[signed.Envelope]:
+        """Return signed site records, whose sealing keys a client seals secrets to."""
+        return self._client.pages(
+            make_request("list_site_records", query=asks.SiteQuery(page_size=page_size, label_selector=label_selector))
+        )
+
+    async def read_record(self, site: str) -> signed.Envelope:
+        """Return a site's signed record."""
+        asked: Request[signed.Envelope] = make_request("read_site_record", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def put(self, site: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed record of a site."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_site", parameters={"site": site}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, site: str, *, expect: int) -> answers.Recorded:
+        """Forget a site: its link is refused from now on. What runs there goes on."""
+        asked: Request[answers.Recorded] = make_request("remove_site", parameters={"site": site}, expect=expect)
+        return await self._client.send(asked)
+
+    async def adopt(self, site: str) -> answers.Recorded:
+        """End a site's learning state: publish to it although it holds what the core does not know."""
+        asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+
+class AsyncJoinTokens(AsyncNoun):
+    """Operations on join tokens."""
+
+    async def create(
+        self, *, token_id: str, site: str, core_key: bytes, lifetime_s: int = 3600
+    ) -> answers.JoinTokenView:
+        """Let one box join one site once; the signer has minted the token."""
+        asked: Request[answers.JoinTokenView] = make_request(
+            "create_join_token",
+            body=asks.CreateJoinToken(token_id=token_id, site=site, core_key=core_key, lifetime_s=lifetime_s),
+        )
+        return await self._client.send(asked)
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinTokenView]:
+        """List join tokens."""
+        return self._client.pages(make_request("list_join_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    async def revoke(self, token: str) -> answers.JoinTokenView:
+        """End a join token."""
+        asked: Request[answers.JoinTokenView] = make_request("revoke_join_token", parameters={"token": token})
+        return await self._client.send(asked)
+
+
+class AsyncJoinRequests(AsyncNoun):
+    """Operations on join requests."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.JoinRequestView]:
+        """List boxes that wait for the signer's word."""
+        return self._client.pages(make_request("list_join_requests", query=asks.PageQuery(page_size=page_size)))
+
+    async def reject(self, request: str, *, reason: str = "") -> answers.JoinRequestView:
+        """Turn a box away."""
+        asked: Request[answers.JoinRequestView] = make_request(
+            "reject_join", parameters={"request": request}, body=asks.RejectJoin(reason=reason)
+        )
+        return await self._client.send(asked)
+
+
+class AsyncTokens(AsyncNoun):
+    """Operations on tokens."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TokenView]:
+        """List API tokens: the tenant's, or operators' own."""
+        return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
+
+    async def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.TokenMade:
+        """Make an API token; it is shown once."""
+        asked: Request[answers.TokenMade] = make_request(
+            "create_token",
+            body=asks.CreateToken(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return await self._client.send(asked)
+
+    async def revoke(self, token: str) -> answers.TokenView:
+        """End an API token at once."""
+        asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return await self._client.send(asked)
+
+
+class AsyncTenants(AsyncNoun):
+    """Operations on tenants."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.TenantView]:
+        """List tenants."""
+        return self._client.pages(make_request("list_tenants", query=asks.PageQuery(page_size=page_size)))
+
+    async def create(
+        self, *, tenant: str, deploy_keys: signed.RoleKeys, token_name: str = "first", with_operator_role: bool = False
+    ) -> answers.TenantMade:
+        """Make a tenant and its first token."""
+        asked: Request[answers.TenantMade] = make_request(
+            "create_tenant",
+            body=asks.CreateTenant(
+                tenant=tenant, deploy_keys=deploy_keys, token_name=token_name, with_operator_role=with_operator_role
+            ),
+        )
+        return await self._client.send(asked)
+
+
 class AsyncFaces:
     """All operations, by noun."""
 
     def __init__(self, client: AsyncSender) -> None:
         self.apps = AsyncApps(client)
+        self.core = AsyncCore(client)
         self.instances = AsyncInstances(client)
         self.operations = AsyncOperations(client)
         self.images = AsyncImages(client)
@@ -807,4 +741,3 @@ class AsyncFaces:
         self.join_requests = AsyncJoinRequests(client)
         self.tokens = AsyncTokens(client)
         self.tenants = AsyncTenants(client)
-        self.core = AsyncCore(client)

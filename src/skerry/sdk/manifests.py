@@ -6,7 +6,7 @@ own folder, so that somebody else's Compose file cannot carry a key of ours to t
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,14 +14,14 @@ import msgspec
 from skerry.manifest.canonical import build_revision
 from skerry.manifest.dotenv import DotenvError, parse_dotenv
 from skerry.manifest.findings import FieldNote
+from skerry.manifest.images import choose_images
 from skerry.manifest.load import load_manifest
 from skerry.manifest.values import FileRead, Manifest, Options, ReadFile, Rejected, Unreadable
 from skerry.model import limits
+from skerry.model.answers import ImageView
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import TenantName
-from skerry.sdk.client import Client
-from skerry.sdk.registry import parse_reference
 
 #: Names under which a manifest is looked for where none is named, as Compose has them.
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -67,18 +67,16 @@ def read_manifest(
     return found
 
 
-def resolve_images(client: Client, manifest: Manifest) -> dict[str, ImageRef]:
+def find_images(manifest: Manifest, views: Iterable[ImageView]) -> dict[str, ImageRef]:
     """Look up every image of a manifest among those that the core has; what is missing is left out."""
-    newest: dict[str, ImageRef] = {}
-    latest: dict[str, int] = {}
-    for view in client.images.list(page_size=1_000):
-        if view.registered_us >= latest.get(view.name, -1):
-            latest[view.name] = view.registered_us
-            newest[view.name] = ImageRef(
-                name=view.name, digest=view.digest, config=view.config, size_bytes=view.size_bytes
-            )
-    found = {use.name: newest.get(_full_name(use.name)) or newest.get(use.name) for use in manifest.images}
-    return {name: image for name, image in found.items() if image is not None}
+    known = (
+        (
+            view.registered_us,
+            ImageRef(name=view.name, digest=view.digest, config=view.config, size_bytes=view.size_bytes),
+        )
+        for view in views
+    )
+    return choose_images(manifest.images, known)
 
 
 def make_revision(manifest: Manifest, tenant: TenantName, number: int, images: Mapping[str, ImageRef]) -> AppRevision:
@@ -144,10 +142,3 @@ def _find_default() -> str:
         if Path(name).is_file():
             return name
     raise Invalid("E-FILE", "There is no compose.yaml here.", hint="Name a manifest with -f.")
-
-
-def _full_name(name: str) -> str:
-    try:
-        return str(parse_reference(name))
-    except Invalid:
-        return name

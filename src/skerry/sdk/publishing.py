@@ -1,62 +1,207 @@
-"""Signing and handing in: revisions and tombstones, each on top of the number that was read.
+"""Signing and handing in, as steps: revisions and tombstones, each on top of the number that was read.
 
 The client picks the next number, the signer signs, the core confirms; a number that moved meanwhile is a ``Conflict``
-and nothing has changed (interfaces.md §1.1).
+and nothing has changed (interfaces.md §1.1). What a manifest brings the values of is sealed first.
 """
 
-from skerry.model.answers import Applied, AppSummary
+from collections.abc import Mapping
+
+import msgspec
+
+from skerry.manifest.values import Manifest
+from skerry.model.answers import AppDetail, Applied, AppSummary, ImageView, Page, RevisionSummary
 from skerry.model.app import AppRevision, Sites
-from skerry.model.errors import Conflict, NotFound
-from skerry.model.ids import AppName, TenantName, VolumeName
-from skerry.model.signed import Tombstone
-from skerry.sdk.client import Client
-from skerry.sdk.signing import SignerClient
+from skerry.model.asks import PageQuery
+from skerry.model.errors import Conflict, Invalid, NotFound, Problem
+from skerry.model.ids import AppName, OperationId, TenantName, VolumeName
+from skerry.model.signed import Envelope, Tombstone
+from skerry.model.signing import ReadStatus, SignerStatus, SignRevision, SignTombstone
+from skerry.sdk.manifests import find_images, is_same_content, make_revision
+from skerry.sdk.requests import Request, make_request
+from skerry.sdk.sealing import seal_manifest
+from skerry.sdk.steps import Person, Steps, ask_signer, collect, find_tenant, send, sign
+from skerry.sdk.verifying import read_revision
 from skerry.trust.envelope import encode_payload
 
 
-def read_number(client: Client, app: str) -> int:
-    """Return the newest number of an app's line; 0 for an app that never was."""
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be signed for a manifest now, and what stands."""
+
+    manifest: Manifest
+    revision: AppRevision
+    #: The app's current revision, verified; None when it has none.
+    current: AppRevision | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it wishes anything that is not wished already."""
+        return self.current is None or not is_same_content(self.revision, self.current)
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that would be signed."""
+        return encode_payload(self.revision)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the core recorded; nothing where all was so already."""
+
+    app: AppName
+    number: int
+    #: Newest event before it: read events after this one.
+    event_id: int
+    operation: OperationId = OperationId("")
+    #: Secrets that got a new version.
+    sealed: tuple[str, ...] = ()
+    applied: Applied | None = None
+
+
+def draft(person: Person, manifest: Manifest) -> Steps[Draft]:
+    """Return what would be signed for a manifest; raises ``ManifestRefused`` for images that are not at the core."""
+    tenant = yield from find_tenant(person)
+    summary = yield from _find_app(manifest.app)
+    listing: Request[Page[ImageView]] = make_request("list_images", query=PageQuery(page_size=1_000))
+    images = find_images(manifest, (yield from collect(listing)))
+    revision = make_revision(manifest, tenant, 1 if summary is None else summary.number + 1, images)
+    current = None
+    if summary is not None and summary.revision:
+        current = yield from _read_revision(summary.app, summary.revision, tenant)
+    return Draft(manifest=manifest, revision=revision, current=current)
+
+
+def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bool = False) -> Steps[Outcome]:
+    """Make it so: seal what is to be sealed, then sign and hand in the revision unless all is so already.
+
+    With ``plan`` the core is held to that plan: it refuses with ``Conflict`` when the plan no longer stands.
+    """
+    tenant = yield from find_tenant(person)
+    sealed = yield from seal_manifest(person, tenant, url, made.manifest, again=reseal)
+    if not made.is_new and not plan and not reseal:
+        request: Request[AppDetail] = make_request("show_app", parameters={"app": made.revision.app})
+        detail = yield from send(request)
+        newest = max((int(event.id or 0) for event in detail.events), default=0)
+        number = detail.summary.number
+        return Outcome(app=made.revision.app, number=number, event_id=newest, sealed=tuple(sealed))
     try:
-        return client.apps.show(app).summary.number
-    except NotFound:
-        return 0
+        applied = yield from put_revision(made.revision, plan)
+    except Invalid as error:
+        if plan and error.code == "E-SUBJECT":
+            # The next revision is no longer the planned one, because another came before it or the files changed.
+            detail = f"Plan {plan} is not about what would be signed now."
+            raise Conflict("E-STALE", detail, hint="Plan again, then apply that plan.") from error
+        raise _locate(error, made.manifest) from error
+    return _conclude(applied, tuple(sealed))
 
 
-def put_revision(client: Client, signer: SignerClient, revision: AppRevision, plan: str = "") -> Applied:
-    """Sign a revision and hand it in on top of the number before it; raises ``Conflict`` when that one moved."""
-    envelope = signer.sign_revision(encode_payload(revision))
-    try:
-        return client.apps.put(revision.app, envelope, expect=revision.number - 1, plan=plan)
-    except Conflict as error:
-        raise _explain(error, f"App {revision.app} has changed since it was read.") from error
+def roll_back(person: Person, app: str, number: int = 0) -> Steps[Outcome]:
+    """Sign an old revision again as a higher one; 0 is the one before the current."""
+    tenant = yield from find_tenant(person)
+    request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
+    summary = (yield from send(request)).summary
+    chosen = yield from choose_revision(app, number)
+    old = yield from _read_revision(app, chosen, tenant)
+    applied = yield from put_revision(msgspec.structs.replace(old, number=summary.number + 1))
+    return _conclude(applied)
 
 
-def put_tombstone(
-    client: Client,
-    signer: SignerClient,
-    app: AppSummary,
-    tenant: TenantName,
+def choose_revision(app: str, number: int = 0) -> Steps[int]:
+    """Return the number of the revision that is meant; raises ``NotFound``."""
+    listing: Request[Page[RevisionSummary]] = make_request(
+        "list_revisions", parameters={"app": app}, query=PageQuery(page_size=1_000)
+    )
+    rows = [row for row in (yield from collect(listing)) if row.kind == "revision"]
+    if number:
+        if number not in {row.number for row in rows}:
+            raise NotFound("E-REVISION", f"App {app} has no revision {number}.", hint=f"skerry app history {app}")
+        return number
+    older = [row.number for row in rows if not row.current]
+    if not older:
+        raise NotFound("E-REVISION", f"App {app} has no older revision.", hint=f"skerry app history {app}")
+    return older[0]
+
+
+def bury(
+    person: Person,
+    app: str,
     *,
     ends_app: bool,
-    volumes: tuple[VolumeName, ...],
+    volumes: tuple[VolumeName, ...] = (),
     sites: tuple[str, ...] = (),
     grace_us: int = 0,
-) -> Applied:
+) -> Steps[Outcome]:
     """Sign a tombstone and hand it in: it ends the app, or permits the deletion of volumes, or both."""
+    tenant = yield from find_tenant(person)
+    request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
+    number = (yield from send(request)).summary.number
     stone = Tombstone(
         tenant=tenant,
-        app=AppName(app.app),
-        number=app.number + 1,
+        app=AppName(app),
+        number=number + 1,
         ends_app=ends_app,
         volumes=volumes,
         sites=Sites(names=sites),
         grace_us=grace_us,
     )
-    envelope = signer.sign_tombstone(encode_payload(stone))
+    envelope = yield from sign(SignTombstone(payload=encode_payload(stone)))
+    return _conclude((yield from _put("delete_app", app, number, envelope)))
+
+
+def put_revision(revision: AppRevision, plan: str = "") -> Steps[Applied]:
+    """Sign a revision and hand it in on top of the number before it; raises ``Conflict`` when that one moved."""
+    envelope = yield from sign(SignRevision(payload=encode_payload(revision)))
+    return (yield from _put("apply_app", revision.app, revision.number - 1, envelope, plan))
+
+
+def _put(operation: str, app: str, number: int, envelope: Envelope, plan: str = "") -> Steps[Applied]:
+    request: Request[Applied] = make_request(
+        operation, parameters={"app": app}, body=envelope, expect=number, **({"plan": plan} if plan else {})
+    )
     try:
-        return client.apps.put_tombstone(app.app, envelope, expect=app.number)
+        return (yield from send(request))
     except Conflict as error:
-        raise _explain(error, f"App {app.app} has changed since it was read.") from error
+        raise _explain(error, f"App {app} has changed since it was read.") from error
+
+
+def _conclude(applied: Applied, sealed: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(
+        app=applied.app,
+        number=applied.number,
+        event_id=applied.event_id,
+        operation=applied.operation,
+        sealed=sealed,
+        applied=applied,
+    )
+
+
+def _find_app(app: str) -> Steps[AppSummary | None]:
+    request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
+    try:
+        return (yield from send(request)).summary
+    except NotFound:
+        return None
+
+
+def _read_revision(app: str, number: int, tenant: TenantName) -> Steps[AppRevision]:
+    """Return a revision that the tenant's own key has signed."""
+    names: Mapping[str, str] = {"app": app, "number": str(number)}
+    request: Request[Envelope] = make_request("read_revision", parameters=names)
+    envelope = yield from send(request)
+    return read_revision(envelope, (yield from ask_signer(ReadStatus(), SignerStatus)), tenant)
+
+
+def _locate(error: Invalid, manifest: Manifest) -> Invalid:
+    """Add lines of the manifest to problems that the core found in the signed form, where an image is meant."""
+    uses = {f"/services/{use.service}/image": use for use in manifest.images}
+
+    def place(problem: Problem) -> Problem:
+        use = uses.get(problem.pointer)
+        if use is None:
+            return problem
+        return msgspec.structs.replace(problem, file=use.file, line=use.line, column=use.column)
+
+    located = Invalid(error.code, error.detail, hint=error.hint, problems=tuple(map(place, error.problems)))
+    located.cause = error.cause
+    return located
 
 
 def _explain(error: Conflict, what: str) -> Conflict:

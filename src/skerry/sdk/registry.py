@@ -18,6 +18,7 @@ import msgspec
 from skerry.model.errors import Invalid, NotFound, Refused, Unavailable
 from skerry.model.ids import digest_of, is_digest
 from skerry.model.limits import ARCHIVE_BYTES_MAX
+from skerry.model.reference import DEFAULT_REGISTRY, Reference
 from skerry.safe.paths import Source
 from skerry.sdk import oci, policy
 from skerry.sdk.images import Progress, no_progress
@@ -25,41 +26,10 @@ from skerry.sdk.images import Progress, no_progress
 if TYPE_CHECKING:
     import httpx2
 
-_DEFAULT_HOST = "docker.io"
 _DEFAULT_ENDPOINT = "registry-1.docker.io"
 #: Tries of one download, each from its beginning: a registry that cuts three times in a row is reported.
 _TRIES = 3
-_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?:(?P<host>localhost|[A-Za-z0-9.-]+\.[A-Za-z0-9-]+|[A-Za-z0-9.-]+(?=:\d)|\[[0-9a-f:]+\])(?P<port>:\d{{1,5}})?/)?"
-    rf"(?P<path>{_PATH}(?:/{_PATH})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?",
-    re.ASCII,
-)
 _CHALLENGE = re.compile(r'(\w+)="([^"\\]*)"')
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """A name of an image as people write it, taken apart; ``registry`` is ``host[:port]``."""
-
-    registry: str
-    repository: str
-    #: A tag, or a digest.
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.registry}/{self.repository}{'@' if is_digest(self.version) else ':'}{self.version}"
-
-
-def parse_reference(text: str) -> Reference:
-    """Read ``[host[:port]/]path[:tag][@digest]`` as engines do; raises ``Invalid``."""
-    found = _REFERENCE.fullmatch(text) if len(text) <= 512 else None
-    if found is None:
-        raise Invalid("E-IMAGE", f"{text[:120]!r} is no name of an image.", hint="docker.io/library/nginx:1.27 is one")
-    registry = (found["host"] or _DEFAULT_HOST) + (found["port"] or "")
-    path = found["path"]
-    if registry == _DEFAULT_HOST and "/" not in path:
-        path = f"library/{path}"
-    return Reference(registry, path, found["digest"] or found["tag"] or "latest")
 
 
 class Registry:
@@ -74,7 +44,7 @@ class Registry:
         insecure: bool = False,
         transport: "httpx2.BaseTransport | None" = None,
     ) -> None:
-        endpoint = _DEFAULT_ENDPOINT if host == _DEFAULT_HOST else host
+        endpoint = _DEFAULT_ENDPOINT if host == DEFAULT_REGISTRY else host
         is_local = policy.is_loopback(f"http://{endpoint}")
         self.url = f"{'http' if is_local or insecure else 'https'}://{endpoint}"
         self._insecure = insecure

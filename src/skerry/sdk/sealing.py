@@ -1,4 +1,4 @@
-"""Sealing an app's secrets on the client: to the nodes that may run it, and to the signer, who seals for later ones.
+"""Sealing secrets on the client, as steps: to the nodes that may run what uses them, and to the signer for later ones.
 
 A sealed value cannot be compared with a new one by anybody else, so the client remembers a keyed digest of what it
 sealed last. Without that every apply would make a new version, and every version restarts the instances that use it.
@@ -12,17 +12,19 @@ from pathlib import Path
 import msgspec
 
 from skerry.clock import Mint, SystemMint
-from skerry.manifest.values import Manifest, SecretNeed
+from skerry.manifest.values import Manifest
+from skerry.model.answers import Page, Recorded, SecretView
 from skerry.model.app import Sites
+from skerry.model.asks import SiteQuery
 from skerry.model.errors import Conflict, NotFound
 from skerry.model.ids import SecretName, TenantName
-from skerry.model.signed import PublicKey, SiteRecord
-from skerry.model.signing import SignerStatus
+from skerry.model.signed import Envelope, PublicKey, SiteRecord
+from skerry.model.signing import ReadStatus, SignerStatus, SignSecret
 from skerry.model.site_match import site_unmet
 from skerry.safe.files import read_durable, write_durable
 from skerry.safe.paths import RealDirectory
-from skerry.sdk.client import Client
-from skerry.sdk.signing import SignerClient
+from skerry.sdk.requests import Request, make_request
+from skerry.sdk.steps import Person, Steps, ask_signer, collect, send, sign
 from skerry.sdk.verifying import read_record
 from skerry.trust.envelope import encode_payload
 from skerry.trust.keys import key_id
@@ -33,119 +35,125 @@ _FILE = "sealed"
 _FILE_BYTES_MAX = 1024 * 1024
 
 
-class _Memory(msgspec.Struct, frozen=True):
+class _Kept(msgspec.Struct, frozen=True):
     """What was sealed: ``core tenant/name`` to the keyed digest of the value."""
 
     key: bytes
     values: dict[str, bytes] = {}
 
 
-class Sealer:
-    """Seals for one core and tenant; ``state`` is where the client keeps its memory."""
+class Memory:
+    """What one client sealed for one tenant at one core; without a folder it remembers nothing."""
 
-    def __init__(
-        self,
-        client: Client,
-        signer: SignerClient,
-        tenant: TenantName,
-        state: Path,
-        mint: Mint | None = None,
-    ) -> None:
-        self._client = client
-        self._signer = signer
-        self._tenant = tenant
-        self._state = state
+    def __init__(self, folder: Path | None, url: str, tenant: TenantName, mint: Mint | None = None) -> None:
+        self._folder = folder
+        self._place = f"{url} {tenant}"
         self._mint = mint or SystemMint()
 
-    def seal(self, manifest: Manifest, *, again: bool = False) -> list[str]:
-        """Seal what the manifest brings the values of; return the names that got a new version.
-
-        ``again`` seals also what is as it was. Raises as ``Client`` and ``SignerClient`` do.
-        """
-        needs = [need for need in manifest.secrets_needed if need.value is not None]
-        if not needs:
-            return []
-        status = self._signer.read_status()
-        records = [read_record(envelope, status.root) for envelope in self._client.sites.list_records(page_size=1_000)]
-        sealed = [need.name for need in needs if self._seal_one(need, manifest, status, records, again=again)]
-        return [str(name) for name in sealed]
-
-    def _seal_one(
-        self,
-        need: SecretNeed,
-        manifest: Manifest,
-        status: SignerStatus,
-        records: Iterable[SiteRecord],
-        *,
-        again: bool,
-    ) -> bool:
-        assert need.value is not None, "only secrets with a value are sealed"
-        wanted = find_sites(manifest, need.name)
-        recipients = [*list_recipients(records, wanted, self._tenant), status.sealing]
-        number, sealed_for = self._read_present(need.name)
-        covered = {key_id(key) for key in recipients} <= sealed_for
-        if number and covered and not again and self._remembers(need.name, need.value):
-            return False
-        try:
-            self._put(need, wanted, number, recipients)
-        except Conflict as error:
-            # A removed secret keeps its number line; the core says where that stands.
-            if error.number is None or error.number == number:
-                raise
-            self._put(need, wanted, error.number, recipients)
-        self._remember(need.name, need.value)
-        return True
-
-    def _read_present(self, name: SecretName) -> tuple[int, set[str]]:
-        try:
-            view = self._client.secrets.show(name)
-        except NotFound:
-            return 0, set()
-        return view.number, set(view.sealed_for)
-
-    def _put(self, need: SecretNeed, wanted: tuple[Sites, ...], number: int, recipients: list[PublicKey]) -> None:
-        assert need.value is not None, "only secrets with a value are sealed"
-        secret = seal_secret(
-            need.value,
-            tenant=self._tenant,
-            name=need.name,
-            number=number + 1,
-            recipients=recipients,
-            mint=self._mint,
-        )
-        # Services of one app may have sites of their own; the signer then seals for every site of the tenant.
-        sites = wanted[0] if len(wanted) == 1 else Sites()
-        envelope = self._signer.sign_secret(encode_payload(secret), sites)
-        self._client.secrets.put(need.name, envelope, expect=number)
-
-    def _remembers(self, name: SecretName, value: bytes) -> bool:
-        memory = self._read_memory()
-        kept = memory.values.get(self._line(name), b"")
+    def holds(self, name: SecretName, value: bytes) -> bool:
+        """Say whether this value was the last one sealed under this name."""
+        memory = self._read()
+        kept = memory.values.get(f"{self._place}/{name}", b"")
         return hmac.compare_digest(kept, _digest(memory, value))
 
-    def _remember(self, name: SecretName, value: bytes) -> None:
-        memory = self._read_memory()
-        values = memory.values | {self._line(name): _digest(memory, value)}
-        directory = RealDirectory.open_root(self._state)
+    def keep(self, name: SecretName, value: bytes) -> None:
+        """Remember a value that was sealed."""
+        if self._folder is None:
+            return
+        memory = self._read()
+        values = memory.values | {f"{self._place}/{name}": _digest(memory, value)}
+        directory = RealDirectory.open_root(self._folder)
         try:
             write_durable(directory, _FILE, msgspec.json.encode(msgspec.structs.replace(memory, values=values)))
         finally:
             directory.close()
 
-    def _read_memory(self) -> _Memory:
+    def _read(self) -> _Kept:
         """Return what was sealed before; a lost memory costs one more version of each secret and nothing else."""
-        directory = RealDirectory.open_root(self._state)
+        if self._folder is None:
+            return _Kept(self._mint.draw(32))
+        directory = RealDirectory.open_root(self._folder)
         try:
             found = read_durable(directory, _FILE, limit=_FILE_BYTES_MAX)
         finally:
             directory.close()
         try:
-            return msgspec.json.decode(found.content if found else b"", type=_Memory)
+            return msgspec.json.decode(found.content if found else b"", type=_Kept)
         except msgspec.DecodeError:
-            return _Memory(self._mint.draw(32))
+            return _Kept(self._mint.draw(32))
 
-    def _line(self, name: SecretName) -> str:
-        return f"{self._client.url} {self._tenant}/{name}"
+
+def seal_manifest(
+    person: Person, tenant: TenantName, url: str, manifest: Manifest, *, again: bool = False
+) -> Steps[list[str]]:
+    """Seal what the manifest brings the values of; return the names that got a new version.
+
+    ``again`` seals also what is as it was.
+    """
+    sealed: list[str] = []
+    for need in manifest.secrets_needed:
+        if need.value is not None:
+            sites = find_sites(manifest, need.name)
+            if (yield from seal_value(person, tenant, url, need.name, need.value, sites, again=again)):
+                sealed.append(str(need.name))
+    return sealed
+
+
+def seal_value(
+    person: Person,
+    tenant: TenantName,
+    url: str,
+    name: SecretName,
+    value: bytes,
+    wanted: tuple[Sites, ...],
+    *,
+    again: bool = False,
+) -> Steps[int]:
+    """Seal a value for the nodes at ``wanted``; return the number of its new version, 0 when it is so already."""
+    status = yield from ask_signer(ReadStatus(), SignerStatus)
+    listing: Request[Page[Envelope]] = make_request("list_site_records", query=SiteQuery(page_size=1_000))
+    records = [read_record(envelope, status.root) for envelope in (yield from collect(listing))]
+    recipients = [*list_recipients(records, wanted, tenant), status.sealing]
+    number, sealed_for = yield from _read_present(name)
+    memory = Memory(person.state, url, tenant)
+    covered = {key_id(key) for key in recipients} <= sealed_for
+    if number and covered and not again and memory.holds(name, value):
+        return 0
+    try:
+        yield from _put(tenant, name, value, wanted, number, recipients)
+    except Conflict as error:
+        # A removed secret keeps its number line; the core says where that stands.
+        if error.number is None or error.number == number:
+            raise
+        number = error.number
+        yield from _put(tenant, name, value, wanted, number, recipients)
+    memory.keep(name, value)
+    return number + 1
+
+
+def _read_present(name: SecretName) -> Steps[tuple[int, set[str]]]:
+    request: Request[SecretView] = make_request("show_secret", parameters={"secret": name})
+    try:
+        view = yield from send(request)
+    except NotFound:
+        return 0, set()
+    return view.number, set(view.sealed_for)
+
+
+def _put(
+    tenant: TenantName,
+    name: SecretName,
+    value: bytes,
+    wanted: tuple[Sites, ...],
+    number: int,
+    recipients: list[PublicKey],
+) -> Steps[Recorded]:
+    secret = seal_secret(value, tenant=tenant, name=name, number=number + 1, recipients=recipients, mint=SystemMint())
+    # Services of one app may have sites of their own; the signer then seals for every site of the tenant.
+    sites = wanted[0] if len(wanted) == 1 else Sites()
+    envelope = yield from sign(SignSecret(payload=encode_payload(secret), sites=sites))
+    request: Request[Recorded] = make_request("put_secret", parameters={"secret": name}, body=envelope, expect=number)
+    return (yield from send(request))
 
 
 def find_sites(manifest: Manifest, name: SecretName) -> tuple[Sites, ...]:
@@ -165,5 +173,5 @@ def list_recipients(records: Iterable[SiteRecord], wanted: tuple[Sites, ...], te
     ]
 
 
-def _digest(memory: _Memory, value: bytes) -> bytes:
+def _digest(memory: _Kept, value: bytes) -> bytes:
     return hmac.digest(memory.key, value, hashlib.sha256)
