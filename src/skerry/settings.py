@@ -1,24 +1,26 @@
 """The only reader of environment and settings files: struct ← TOML ← ``SKERRY_*`` ← flags (interfaces.md §5).
 
 What stands below is handed values. An unknown key is an error, because a misspelt setting must not be obeyed by half.
+Rule: what the command line needs of this file imports the standard library alone, or every command waits for it.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import msgspec
+if TYPE_CHECKING:
+    import msgspec
 
-from skerry.model.errors import Invalid
+    from skerry.model.errors import Invalid
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound="msgspec.Struct")
 
 #: A settings file of every setting with a comment on each is under 20 KiB.
 SETTINGS_BYTES_MAX = 256 * 1024
 
 
-class Places(msgspec.Struct, frozen=True, kw_only=True):
+class Places(NamedTuple):
     """Where a person's, or as root the machine's, files are."""
 
     #: Contexts, keyring, settings.
@@ -29,7 +31,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     run: Path
 
 
-class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ClientSettings(NamedTuple):
     """What the command line takes from its surroundings."""
 
     context: str = ""
@@ -68,7 +70,8 @@ def find_places(environment: Mapping[str, str] | None = None) -> Places:
 
 def read_client(environment: Mapping[str, str] | None = None) -> ClientSettings:
     """Return the command line's settings: they come from the environment alone, contexts have files of their own."""
-    return load(ClientSettings, environment=environment)
+    environment = os.environ if environment is None else environment
+    return ClientSettings(*(environment.get(f"SKERRY_{name.upper()}", "") for name in ClientSettings._fields))
 
 
 def read_supervisor(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[Path | None, dict[str, Any]]:
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if not name.startswith("--") or (not equals and not left):
-            raise Invalid("E-SETTINGS", f"{word!r} is no setting: write --NAME VALUE.")
+            raise _refuse(f"{word!r} is no setting: write --NAME VALUE.")
         value = value if equals else left.pop(0)
         if name == "--settings":
             file = Path(value)
@@ -117,12 +120,14 @@ def load(
 
     Raises ``Invalid`` that says which file or variable is wrong.
     """
+    import msgspec
+
     environment = os.environ if environment is None else environment
     found: dict[str, Any] = {} if file is None else _read_file(file)
     fields = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     for source, names in ((str(file), found.keys() - fields.values()), ("a flag", (flags or {}).keys() - fields)):
         if names:
-            raise Invalid("E-SETTINGS", f"{source} has an unknown setting {min(names)!r}.")
+            raise _refuse(f"{source} has an unknown setting {min(names)!r}.")
     for name, key in fields.items():
         text = environment.get(prefix + name.upper(), "")
         if text:
@@ -133,7 +138,13 @@ def load(
         return msgspec.convert(found, kind, strict=False, dec_hook=_read_path)
     except msgspec.ValidationError as error:
         source = f"{file}, {prefix}* or the flags" if file else f"{prefix}* or the flags"
-        raise Invalid("E-SETTINGS", f"A setting in {source} is wrong: {error}.") from error
+        raise _refuse(f"A setting in {source} is wrong: {error}.") from error
+
+
+def _refuse(detail: str) -> "Invalid":
+    from skerry.model.errors import Invalid
+
+    return Invalid("E-SETTINGS", detail)
 
 
 def _read_path(kind: type[Any], value: Any) -> Any:
@@ -151,10 +162,10 @@ def _read_file(file: Path) -> dict[str, Any]:
         with file.open("rb") as source:
             content = source.read(SETTINGS_BYTES_MAX + 1)
     except OSError as error:
-        raise Invalid("E-SETTINGS", f"{file} cannot be read: {error.strerror}.") from error
+        raise _refuse(f"{file} cannot be read: {error.strerror}.") from error
     if len(content) > SETTINGS_BYTES_MAX:
-        raise Invalid("E-SETTINGS", f"{file} has more than {SETTINGS_BYTES_MAX} bytes.")
+        raise _refuse(f"{file} has more than {SETTINGS_BYTES_MAX} bytes.")
     try:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid("E-SETTINGS", f"{file} is no TOML: {error}.") from error
+        raise _refuse(f"{file} is no TOML: {error}.") from error

@@ -1,6 +1,7 @@
 """``skerry agent``: this box, asked over its agent's own socket; works cut off, without a core and without a token.
 
-Answers are shown as the agent gives them: one small HTTP request, the standard library alone.
+Answers are shown as the agent gives them: one small HTTP request, the standard library alone. A person at a small box
+waits for every import, so errors are imported where one is raised.
 """
 
 import json
@@ -129,8 +130,6 @@ def ask_at(
     place: str | Path, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
 ) -> dict[str, Any]:
     """Ask the agent at a socket; raises ``Unavailable`` when none answers, ``Refused`` with the agent's words."""
-    from skerry.model.errors import Refused, Unavailable
-
     body = json.dumps(given or {}).encode() if method == "POST" else b""
     target = path if method == "POST" or not given else f"{path}?{urlencode(given)}"
     request = f"{method} {target} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
@@ -139,11 +138,17 @@ def ask_at(
         head, _, rest = content.partition(b"\r\n\r\n")
         status, found = int(head.split(b" ", 2)[1]), json.loads(rest)
     except OSError as error:
+        from skerry.model.errors import Unavailable
+
         detail = f"No agent answers at {place}: {error.strerror or error}."
         raise Unavailable("E-AGENT", detail, hint="systemctl status skerry-agent") from error
     except (ValueError, IndexError) as error:
+        from skerry.model.errors import Unavailable
+
         raise Unavailable("E-AGENT", f"What answers at {place} is no agent.") from error
     if status != 200:
+        from skerry.model.errors import Refused
+
         raise Refused(found.get("code", "E-AGENT"), found.get("detail", ""), hint=found.get("hint", ""))
     return found
 

@@ -1,14 +1,15 @@
 """Groups that import a command only when it is run, know aliases, and guess what a mistyped name was meant to be."""
 
-import difflib
 import importlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from skerry.cli.tree import ALIASES, Noun, Verb
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -70,6 +71,8 @@ class LazyGroup(click.Group):
         command = self.get_command(ctx, args[0])
         if command is not None:
             return command.name, command, args[1:]
+        import difflib
+
         near = difflib.get_close_matches(args[0], [*self._members, *ALIASES], n=1)
         guess = f' Did you mean "{ctx.command_path} {near[0]}"?' if near else f" See {ctx.command_path} --help."
         raise click.UsageError(f'There is no command "{ctx.command_path} {args[0]}".{guess}', ctx)
@@ -84,8 +87,10 @@ class LazyGroup(click.Group):
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Complete names from the table, so that completion imports no command either."""
+        from click.shell_completion import CompletionItem
+
         found = [
             CompletionItem(member.name, help=member.line)
             for member in self._members.values()

@@ -1,7 +1,7 @@
 """How answers are shown: tables for people, JSON, YAML, JSON lines and names for programs.
 
 JSON has the shape of the API and is stable; table columns may change. ``rich`` is imported at the first draw on a
-terminal; a pipe gets plain columns.
+terminal, ``msgspec`` at the first JSON; a pipe gets plain columns.
 """
 
 import json
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import click
-import msgspec
 
 T = TypeVar("T")
 
@@ -41,6 +40,12 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def _encode(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(value)
+
+
 def show_list(items: Iterable[T], columns: Sequence[Column[T]], output: str, name: Callable[[T], str]) -> None:
     """Show a listing; JSON lines and names are written as they come."""
     match output:
@@ -48,7 +53,7 @@ def show_list(items: Iterable[T], columns: Sequence[Column[T]], output: str, nam
             write_value({"items": list(items)}, output)
         case "jsonl":
             for item in items:
-                click.echo(msgspec.json.encode(item).decode())
+                click.echo(_encode(item).decode())
         case "name":
             for item in items:
                 click.echo(name(item))
@@ -62,7 +67,7 @@ def show_value(value: Any, output: str, name: str, draw: Callable[[], None]) -> 
         case "json" | "yaml":
             write_value(value, output)
         case "jsonl":
-            click.echo(msgspec.json.encode(value).decode())
+            click.echo(_encode(value).decode())
         case "name":
             click.echo(name)
         case _:
@@ -71,8 +76,10 @@ def show_value(value: Any, output: str, name: str, draw: Callable[[], None]) -> 
 
 def write_value(value: Any, output: str) -> None:
     """Write a value as JSON or YAML."""
-    encoded = msgspec.json.encode(value)
+    encoded = _encode(value)
     if output == "json":
+        import msgspec
+
         click.echo(msgspec.json.format(encoded, indent=2).decode())
     else:
         click.echo("\n".join(write_yaml(json.loads(encoded))))
