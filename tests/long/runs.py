@@ -72,7 +72,7 @@ RUNS = (
         "bench-spine",
         "memory, bytes and ratios of the first milestone",
         "bench.spine",
-        ("--json", JSON),
+        ("--page", "docs/results/bench-spine.md", "--json", JSON),
         30,
     ),
     LongRun(
