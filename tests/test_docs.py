@@ -30,8 +30,8 @@ PARTS = {
     "VariableError": "what is wrong with a `${NAME}`",
 }
 
-#: Files of the model whose classes are shapes of the API and of the signer's socket, or errors, and no nouns.
-SHAPES = tuple(f"src/skerry/model/{name}.py" for name in ("answers", "asks", "errors", "signing"))
+#: Files of the model whose classes are shapes of the API, of the signer's socket or of OCI, or errors, and no nouns.
+SHAPES = tuple(f"src/skerry/model/{name}.py" for name in ("answers", "asks", "errors", "image", "signing"))
 
 
 def expect_none(complaints: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from skerry.drivers.images import BlobUnavailable
 from skerry.model.app import ImageRef
 from skerry.model.ids import Digest, digest_of
+from skerry.model.image import CONFIG_TYPE, LAYER_TYPE
 
 
 class Shelf:
@@ -28,8 +29,8 @@ class Shelf:
         layer = self.add(name.encode() * 1000)
         manifest = {
             "schemaVersion": 2,
-            "config": {"digest": config, "size": len(self.blobs[config])},
-            "layers": [{"digest": layer, "size": len(self.blobs[layer])}],
+            "config": {"mediaType": CONFIG_TYPE, "digest": config, "size": len(self.blobs[config])},
+            "layers": [{"mediaType": LAYER_TYPE, "digest": layer, "size": len(self.blobs[layer])}],
         }
         digest = self.add(json.dumps(manifest).encode())
         return ImageRef(name=name, digest=digest, config=config, size_bytes=len(self.blobs[layer]))

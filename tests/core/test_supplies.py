@@ -4,7 +4,6 @@ import msgspec
 import pytest
 from tests.core.cores import Rig, key, sealing, sign
 
-from skerry.core.manifests import read_manifest
 from skerry.core.refusals import Clash, Missing, Stale
 from skerry.core.wishes import Expected
 from skerry.model.app import FileMount, SecretUse
@@ -45,25 +44,6 @@ def _manifest(**words) -> dict:
     layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest_of(b"l"), "size": 1}
     kind = "application/vnd.oci.image.manifest.v1+json"
     return {"schemaVersion": 2, "mediaType": kind, "config": part, "layers": [layer]} | words
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        {"schemaVersion": 1},
-        {"mediaType": "application/vnd.oci.image.index.v1+json"},
-        {"layers": []},
-        {"layers": [_manifest()["layers"][0]] * 200},
-        {"layers": [_manifest()["layers"][0] | {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}]},
-        {"layers": [_manifest()["layers"][0] | {"digest": "sha256:../../etc"}]},
-        {"layers": [_manifest()["layers"][0] | {"size": -1}]},
-        {"config": "x"},
-    ],
-)
-def test_a_manifest_that_is_not_ours_is_refused(words):
-    with pytest.raises(Invalid):
-        read_manifest(msgspec.json.encode(_manifest(**words)))
-    assert read_manifest(msgspec.json.encode(_manifest())).layer_bytes() == 1
 
 
 async def test_an_image_with_missing_or_foreign_parts_is_not_registered(rig):

@@ -8,10 +8,11 @@ import stamina
 from tests.sdk.image_bytes import Image, digest, layout, tar, write
 
 from skerry.model.errors import Invalid
+from skerry.model.image import Descriptor, Platform, make_manifest
 from skerry.sdk import images, oci
 from skerry.sdk.client import Client
 
-AMD64 = oci.Platform("amd64")
+AMD64 = Platform("amd64")
 
 
 class FakeBlobs:
@@ -70,7 +71,7 @@ def test_an_image_arrives_the_same_from_every_packing(tmp_path, client, core, fo
     with images.open_image(packed(tmp_path, image, form), AMD64) as source:
         assert source.name == "shop:1"
         images.push_image(client, source, "shop:1")
-    manifest = oci.make_manifest(image.config, tuple((digest(each), len(each)) for each in image.layers))
+    manifest = make_manifest(image.config, tuple((digest(each), len(each)) for each in image.layers))
     assert core.registered == {"name": "shop:1", "digest": digest(manifest)}
     assert set(core.blobs) == {digest(each) for each in (*image.layers, image.config, manifest)}
 
@@ -115,7 +116,7 @@ def test_what_is_missing_is_named(tmp_path, client, gone, words):
 
 def test_a_layer_bomb_is_refused(monkeypatch):
     bomb = gzip.compress(bytes(64 * 1024 * 1024), mtime=0)
-    layer = oci.Layer(oci.Descriptor("x", digest(bomb), len(bomb)), digest(b""), "gzip")
+    layer = oci.Layer(Descriptor("x", digest(bomb), len(bomb)), digest(b""), "gzip")
     with pytest.raises(Invalid, match="cannot be unpacked"):
         images.unpack_layer(io.BytesIO(bomb), layer, io.BytesIO())
 

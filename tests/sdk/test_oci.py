@@ -3,30 +3,15 @@ import json
 import pytest
 from tests.sdk.image_bytes import OCI, Image, digest
 
-from skerry.core.manifests import read_manifest as read_at_the_core
 from skerry.model.errors import Invalid
+from skerry.model.image import DOCUMENT_BYTES_MAX, ImageConfig, Platform
 from skerry.sdk import oci
 
-AMD64 = oci.Platform("amd64")
+AMD64 = Platform("amd64")
 
 
 def index_of(*entries):
     return oci.read_index(json.dumps({"manifests": entries}).encode())
-
-
-def test_our_manifest_is_what_the_core_reads_and_never_changes():
-    image = Image()
-    parts = tuple((digest(layer), len(layer)) for layer in image.layers)
-    made = oci.make_manifest(image.config, parts)
-    assert read_at_the_core(made).layer_bytes() == sum(map(len, image.layers))
-    frozen = oci.make_manifest(b"{}", ((digest(b"a"), 1),))
-    assert frozen == (
-        b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":'
-        b'{"mediaType":"application/vnd.oci.image.config.v1+json","digest":'
-        b'"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":'
-        b'[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":'
-        b'"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size":1}]}'
-    )
 
 
 def test_layers_are_paired_with_what_they_are_unpacked():
@@ -58,7 +43,7 @@ def test_manifest_and_configuration_must_fit():
     with pytest.raises(Invalid, match="not the one that the configuration names"):
         oci.pair_layers(manifest, oci.read_config(other.config, digest(other.config)))
     with pytest.raises(Invalid, match="same number"):
-        oci.pair_layers(manifest, oci.Config())
+        oci.pair_layers(manifest, ImageConfig())
     with pytest.raises(Invalid, match="not what its digest says"):
         oci.read_config(image.config, digest(other.config))
 
@@ -77,9 +62,9 @@ def test_the_platform_chooses_and_provenance_is_passed_over():
     provenance = Image(salt=b"p").entry() | {"platform": {"os": "unknown", "architecture": "unknown"}}
     index = index_of(amd64.entry(), arm64.entry(), provenance)
     assert oci.choose_manifest(index, AMD64).digest == digest(amd64.manifest)
-    assert oci.choose_manifest(index, oci.Platform("arm64", variant="v8")).digest == digest(arm64.manifest)
+    assert oci.choose_manifest(index, Platform("arm64", variant="v8")).digest == digest(arm64.manifest)
     with pytest.raises(Invalid, match="nothing for linux/riscv64 here, but linux/amd64, linux/arm64"):
-        oci.choose_manifest(index, oci.Platform("riscv64"))
+        oci.choose_manifest(index, Platform("riscv64"))
 
 
 def test_a_name_chooses_among_several():
@@ -102,7 +87,7 @@ def test_platforms_are_written_as_they_are_read():
     assert str(oci.parse_platform("linux/amd64")) == "linux/amd64"
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"[" * 100_000, b"\xff", b" " * (oci.DOCUMENT_BYTES_MAX + 1)])
+@pytest.mark.parametrize("content", [b"", b"[]", b"[" * 100_000, b"\xff", b" " * (DOCUMENT_BYTES_MAX + 1)])
 def test_garbage_is_refused(content):
     for read in (oci.read_index, oci.read_manifest):
         with pytest.raises(Invalid):

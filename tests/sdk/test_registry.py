@@ -6,11 +6,11 @@ import pytest
 from tests.sdk.image_bytes import OCI, Image, digest
 
 from skerry.model.errors import Invalid, NotFound, Refused, Unavailable
+from skerry.model.image import Platform
 from skerry.model.reference import Reference, parse_reference
-from skerry.sdk import oci
 from skerry.sdk.registry import Registry
 
-AMD64 = oci.Platform("amd64")
+AMD64 = Platform("amd64")
 SHOP = Reference("127.0.0.1:5000", "team/shop", "1")
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from skerry.core.auth import Caller
-from skerry.core.manifests import read_manifest
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Part, Stamp
 from skerry.core.wishes import Expected
@@ -16,6 +15,7 @@ from skerry.model.answers import BlobState, ImageView, Page, Recorded, SecretVie
 from skerry.model.asks import BlobQuery, PageQuery, RegisterImage, VolumeQuery
 from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, VolumeName, digest_of
+from skerry.model.image import DOCUMENT_BYTES_MAX, check_own, read_manifest
 from skerry.model.signed import Envelope
 from skerry.operations import BLOB_BYTES_MAX
 from skerry.store import Connection, access, apps, events, facts, fleet, objects, things
@@ -26,9 +26,6 @@ from skerry.trust.floors import Floor
 from skerry.trust.held import hold_tenants
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
-
-#: Bytes of a manifest or configuration: a hundred layers with long histories fit ten times.
-MANIFEST_BYTES_MAX = 1024 * 1024
 
 
 class SuppliesPart(Part):
@@ -74,17 +71,18 @@ class SuppliesPart(Part):
         tenant, digest = caller.owner(), Digest(body.digest)
         manifest = read_manifest(await self._read_part(tenant, digest))
         config = await self._read_part(tenant, manifest.config.digest)
-        architecture = manifest.read_architecture(config)
-        parts = manifest.parts()
+        architecture = check_own(manifest, config).architecture
 
         def job(connection: Connection, stamp: Stamp) -> ImageView:
             problems: list[Problem] = []
-            for place, (part, size_bytes) in enumerate(parts):
-                have = things.find_blob(connection, tenant, part)
+            for place, part in enumerate(manifest.blobs):
+                have = things.find_blob(connection, tenant, part.digest)
                 if have is None or have == UNFINISHED:
-                    problems.append(Problem(code="E-BLOB", detail=f"{part} was not uploaded", pointer=f"/{place}"))
-                elif have != size_bytes:
-                    detail = f"{part} has {have} bytes, the manifest says {size_bytes}"
+                    problems.append(
+                        Problem(code="E-BLOB", detail=f"{part.digest} was not uploaded", pointer=f"/{place}")
+                    )
+                elif have != part.size:
+                    detail = f"{part.digest} has {have} bytes, the manifest says {part.size}"
                     problems.append(Problem(code="E-BLOB", detail=detail, pointer=f"/{place}"))
             if problems:
                 raise Invalid("E-BLOB", "Parts of the image are missing.", problems=tuple(problems))
@@ -93,11 +91,11 @@ class SuppliesPart(Part):
                 digest=digest,
                 name=body.name,
                 config=manifest.config.digest,
-                size_bytes=manifest.layer_bytes(),
+                size_bytes=manifest.layer_bytes,
                 architecture=architecture,
                 registered_us=stamp.now_us,
             )
-            things.record_image(connection, row, (digest, *(part for part, _ in parts)))
+            things.record_image(connection, row, (digest, *(part.digest for part in manifest.blobs)))
             return view_image(connection, row)
 
         return await self._core.change(caller, "register_image", f"image/{body.name} {digest}", job, chain=tenant)
@@ -107,8 +105,8 @@ class SuppliesPart(Part):
         size = await self._core.db.read(lambda connection: things.find_blob(connection, tenant, digest))
         if size is None or size == UNFINISHED:
             raise Invalid("E-BLOB", f"{digest} was not uploaded.", hint="Upload manifest, configuration and layers.")
-        if size > MANIFEST_BYTES_MAX:
-            raise Invalid("E-IMAGE", f"A manifest or configuration has at most {MANIFEST_BYTES_MAX} bytes.")
+        if size > DOCUMENT_BYTES_MAX:
+            raise Invalid("E-IMAGE", f"A manifest or configuration has at most {DOCUMENT_BYTES_MAX} bytes.")
         content = await self._core.blobs.read(digest, 0, size)
         if content is None or len(content) != size:
             raise Invalid("E-BLOB", f"{digest} is no longer here.", hint="Upload it again.")

@@ -13,18 +13,16 @@ from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import Protocol
 
-import msgspec
-
 from skerry.drivers.base import Offload, run_inline
+from skerry.model.errors import Invalid
 from skerry.model.ids import Digest
+from skerry.model.image import DOCUMENT_BYTES_MAX, MANIFEST_TYPE, Manifest, read_manifest
 from skerry.model.observed import ImageSeen, Observation
 from skerry.plan.actions import DONE, Action, DropBlobs, FetchImage, Outcome, RemoveImage, failed
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.errors import StoreFailed, StoreFull, TooLarge
 from skerry.safe.paths import Directory
 
-#: A manifest names some dozens of layers at 200 bytes each.
-MANIFEST_BYTES_MAX = 256 * 1024
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -38,28 +36,6 @@ class BlobSource(Protocol):
     def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
         """Give the bytes of ``blob`` from ``offset`` on, over cuts if need be; raise ``BlobUnavailable``."""
         ...
-
-
-class Descriptor(msgspec.Struct, frozen=True):
-    """What a manifest says of one blob."""
-
-    digest: Digest
-    size: int
-    mediaType: str = ""  # noqa: N815 - OCI's name
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """As much of an OCI manifest as is needed to fetch and load an image."""
-
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
-    schemaVersion: int = 2  # noqa: N815 - OCI's name
-    mediaType: str = ""  # noqa: N815 - OCI's name
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """Everything the manifest names, each once."""
-        return tuple({blob.digest: blob for blob in (self.config, *self.layers)}.values())
 
 
 class ImagesDriver:
@@ -123,7 +99,7 @@ class ImagesDriver:
             "schemaVersion": 2,
             "manifests": [
                 {
-                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "mediaType": MANIFEST_TYPE,
                     "digest": image,
                     "size": len(raw),
                     "annotations": {"org.opencontainers.image.ref.name": archive_name(image)},
@@ -166,7 +142,7 @@ class ImagesDriver:
     async def _fetch_image(self, action: FetchImage) -> Outcome:
         try:
             if self._manifests.size(action.image) is None:
-                problem = await self._fetch_blob(self._manifests, action.image, MANIFEST_BYTES_MAX, action.image)
+                problem = await self._fetch_blob(self._manifests, action.image, DOCUMENT_BYTES_MAX, action.image)
                 if problem is not None:
                     return problem
             manifest = self._read_manifest(action.image)
@@ -243,8 +219,8 @@ class ImagesDriver:
         if raw is None:
             return None
         try:
-            return msgspec.json.decode(raw, type=Manifest)
-        except msgspec.DecodeError:
+            return read_manifest(raw)
+        except Invalid:
             return None
 
     def _read_small(self, store: BlobDirectory, blob: Digest) -> bytes | None:
@@ -252,7 +228,7 @@ class ImagesDriver:
         if source is None:
             return None
         try:
-            return source.read(MANIFEST_BYTES_MAX)
+            return source.read(DOCUMENT_BYTES_MAX)
         finally:
             source.close()
 

@@ -16,7 +16,8 @@ import msgspec
 
 from skerry.model.answers import BlobState, ImageView
 from skerry.model.errors import Invalid, NotFound
-from skerry.model.ids import Digest, digest_of
+from skerry.model.ids import Digest, digest_of, is_digest
+from skerry.model.image import DOCUMENT_BYTES_MAX, LAYER_TYPE, Descriptor, Platform, make_manifest
 from skerry.model.limits import ARCHIVE_BYTES_MAX
 from skerry.safe.archives import Inflated, read_archive
 from skerry.safe.errors import UnsafeArchive
@@ -126,7 +127,7 @@ class _Member:
 
 
 @contextlib.contextmanager
-def open_image(path: Path, wanted: oci.Platform, name: str = "") -> Generator[ImageSource]:
+def open_image(path: Path, wanted: Platform, name: str = "") -> Generator[ImageSource]:
     """Open the image in a layout or archive; ``name`` chooses where there are several. Raises ``Invalid``."""
     if path.is_dir():
         yield _read_layout(DirectoryPack(path), wanted, name)
@@ -153,7 +154,7 @@ def push_image(client: Client, image: ImageSource, name: str, progress: Progress
     Repeating it costs one question per part.
     """
     sizes = [(layer.diff_id, _push_layer(client, image, layer, progress)) for layer in image.layers]
-    manifest = oci.make_manifest(image.config, tuple(sizes))
+    manifest = make_manifest(image.config, tuple(sizes))
     for document in (image.config, manifest):
         client.upload_blob(digest_of(document), len(document), _reader_of(document))
     return client.images.register(name=name, digest=digest_of(manifest))
@@ -236,20 +237,20 @@ def read_document(pack: Pack, name: str, what: str) -> bytes:
         raise Invalid("E-IMAGE", f"There is no {what} here ({name}).", hint="An OCI layout or archive is needed.")
     content = bytearray()
     with contextlib.closing(source):
-        while len(content) <= oci.DOCUMENT_BYTES_MAX and (part := source.read(_CHUNK_BYTES)):
+        while len(content) <= DOCUMENT_BYTES_MAX and (part := source.read(_CHUNK_BYTES)):
             content += part
-    if len(content) > oci.DOCUMENT_BYTES_MAX:
-        raise Invalid("E-IMAGE", f"The {what} has more than {oci.DOCUMENT_BYTES_MAX} bytes.")
+    if len(content) > DOCUMENT_BYTES_MAX:
+        raise Invalid("E-IMAGE", f"The {what} has more than {DOCUMENT_BYTES_MAX} bytes.")
     return bytes(content)
 
 
 def _blob_name(digest: Digest) -> str:
-    if not oci.is_digest(digest):
+    if not is_digest(digest):
         raise Invalid("E-IMAGE", f"{digest[:80]!r} is no digest that is understood.")
     return "blobs/" + digest.replace(":", "/")
 
 
-def _read_layout(pack: Pack, wanted: oci.Platform, name: str) -> ImageSource:
+def _read_layout(pack: Pack, wanted: Platform, name: str) -> ImageSource:
     index = oci.read_index(read_document(pack, "index.json", "index"))
     chosen = oci.choose_manifest(index, wanted, name)
     label = oci.ref_name(chosen)
@@ -289,7 +290,7 @@ def _read_saved(pack: Pack, name: str) -> ImageSource:
     diff_ids = oci.read_config(config, digest_of(config)).rootfs.diff_ids
     if len(diff_ids) != len(saved.layers) or not diff_ids:
         raise Invalid("E-IMAGE", "The archive and its configuration do not name the same number of layers.")
-    layers = tuple(oci.Layer(oci.Descriptor(oci.LAYER_TYPE, diff_id, 0), diff_id, "plain") for diff_id in diff_ids)
+    layers = tuple(oci.Layer(Descriptor(LAYER_TYPE, diff_id, 0), diff_id, "plain") for diff_id in diff_ids)
     return StoredImage(pack, (saved.repo_tags or ("",))[0], config, layers, list(saved.layers))
 
 

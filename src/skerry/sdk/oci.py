@@ -1,25 +1,32 @@
-"""OCI images as values: indexes, manifests and configurations read; Skerry's own manifest made (distribution.md §2).
+"""Images as other people pack them: indexes over platforms, compressed layers, engines' own media types.
 
-Pure: bytes in, values or ``Invalid`` out; where bytes come from is for ``images.py`` and ``registry.py``. Rule: a
-digest is checked before what it names is believed, and a length is compared with its limit before anything is read.
+Pure: bytes in, values or ``Invalid`` out; where bytes come from is for ``images.py`` and ``registry.py``, and Skerry's
+own manifest is ``model/image.py``. Rule: a digest is checked before what it names is believed, and a length is compared
+with its limit before anything is read.
 """
 
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
+from skerry.model import image
 from skerry.model.errors import Invalid
 from skerry.model.ids import Digest, digest_of, is_digest
+from skerry.model.image import (
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Descriptor,
+    ImageConfig,
+    Manifest,
+    Platform,
+    decode_document,
+)
 
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
-T = TypeVar("T", bound=msgspec.Struct)
 
 #: How a layer's bytes are packed, by its media type.
 Packing = Literal["plain", "gzip"]
@@ -33,63 +40,14 @@ LAYER_PACKING: dict[str, Packing] = {
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
 }
 
-#: Bytes of an index, a manifest or a configuration: the core takes no more either.
-DOCUMENT_BYTES_MAX = 1024 * 1024
-#: Layers of one image; engines themselves stop at 127.
-LAYERS_MAX = 127
 #: Indexes inside indexes: builders nest once.
 INDEX_DEPTH_MAX = 3
-
-
-class Platform(msgspec.Struct, frozen=True):
-    """What an image runs on."""
-
-    architecture: str = ""
-    os: str = "linux"
-    variant: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
-
-
-class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a document says of one blob."""
-
-    media_type: str
-    digest: Digest
-    size: int
-    platform: Platform | None = None
-    annotations: dict[str, str] = {}
 
 
 class Index(msgspec.Struct, frozen=True, rename="camel"):
     """Several manifests, one for each platform."""
 
     manifests: tuple[Descriptor, ...]
-
-
-class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """One image: its configuration and its layers. The order of fields is that of the bytes we write: it is frozen."""
-
-    schema_version: int = 2
-    media_type: str = ""
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
-
-
-class Rootfs(msgspec.Struct, frozen=True):
-    """The uncompressed layers."""
-
-    diff_ids: tuple[Digest, ...] = ()
-
-
-class Config(msgspec.Struct, frozen=True):
-    """As much of a configuration as concerns us."""
-
-    architecture: str = ""
-    os: str = "linux"
-    variant: str = ""
-    rootfs: Rootfs = Rootfs()
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -110,29 +68,23 @@ def parse_platform(text: str) -> Platform:
 
 def read_index(content: bytes) -> Index:
     """Read an index; raises ``Invalid``."""
-    return _decode(content, Index, "index")
+    return decode_document(content, Index, "index")
 
 
 def read_manifest(content: bytes, digest: str = "") -> Manifest:
     """Read a manifest; with ``digest`` the bytes are checked first. Raises ``Invalid``."""
     if digest:
         check_digest(content, digest, "manifest")
-    manifest = _decode(content, Manifest, "manifest")
-    if not 1 <= len(manifest.layers) <= LAYERS_MAX:
-        raise Invalid("E-IMAGE", f"An image has 1 to {LAYERS_MAX} layers, this has {len(manifest.layers)}.")
-    for part in (manifest.config, *manifest.layers):
-        if not is_digest(part.digest) or part.size < 0:
-            raise Invalid("E-IMAGE", f"The manifest names a part without a sound digest or size: {part.digest[:80]!r}.")
-    return manifest
+    return image.read_manifest(content)
 
 
-def read_config(content: bytes, digest: str) -> Config:
+def read_config(content: bytes, digest: str) -> ImageConfig:
     """Check and read a configuration; raises ``Invalid``."""
     check_digest(content, digest, "configuration")
-    return _decode(content, Config, "configuration")
+    return decode_document(content, ImageConfig, "configuration")
 
 
-def pair_layers(manifest: Manifest, config: Config) -> tuple[Layer, ...]:
+def pair_layers(manifest: Manifest, config: ImageConfig) -> tuple[Layer, ...]:
     """Say of each layer what it is unpacked; raises ``Invalid`` where manifest and configuration do not fit."""
     if len(manifest.layers) != len(config.rootfs.diff_ids):
         raise Invalid("E-IMAGE", "The manifest and its configuration do not name the same number of layers.")
@@ -179,20 +131,6 @@ def ref_name(descriptor: Descriptor) -> str:
     )
 
 
-def make_manifest(config: bytes, layers: tuple[tuple[Digest, int], ...]) -> bytes:
-    """Make Skerry's own manifest: the configuration as it is, the layers uncompressed. Its digest is the image.
-
-    ``layers`` are diff id and size of each. The same image gives the same bytes on every machine and release.
-    """
-    return msgspec.json.encode(
-        Manifest(
-            media_type=MANIFEST_TYPE,
-            config=Descriptor(CONFIG_TYPE, digest_of(config), len(config)),
-            layers=tuple(Descriptor(LAYER_TYPE, digest, size) for digest, size in layers),
-        )
-    )
-
-
 def check_digest(content: bytes, digest: str, what: str) -> None:
     """Raise ``Invalid`` unless ``content`` is what ``digest`` names."""
     found = digest_of(content)
@@ -205,12 +143,3 @@ def _fits(platform: Platform, wanted: Platform) -> bool:
         return False
     # 64-bit ARM has one variant in practice, and builders write it or leave it out.
     return not wanted.variant or not platform.variant or platform.variant == wanted.variant
-
-
-def _decode(content: bytes, kind: type[T], what: str) -> T:
-    if len(content) > DOCUMENT_BYTES_MAX:
-        raise Invalid("E-IMAGE", f"The image's {what} has more than {DOCUMENT_BYTES_MAX} bytes.")
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid("E-IMAGE", f"The image's {what} cannot be read: {error}.") from error

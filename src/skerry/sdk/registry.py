@@ -17,6 +17,7 @@ import msgspec
 
 from skerry.model.errors import Invalid, NotFound, Refused, Unavailable
 from skerry.model.ids import digest_of, is_digest
+from skerry.model.image import DOCUMENT_BYTES_MAX, Descriptor, Platform
 from skerry.model.limits import ARCHIVE_BYTES_MAX
 from skerry.model.reference import DEFAULT_REGISTRY, Reference
 from skerry.safe.paths import Source
@@ -62,7 +63,7 @@ class Registry:
         if self._opened is not None:
             self._opened.close()
 
-    def find_image(self, reference: Reference, wanted: oci.Platform, progress: Progress = no_progress) -> "FoundImage":
+    def find_image(self, reference: Reference, wanted: Platform, progress: Progress = no_progress) -> "FoundImage":
         """Return the image for a platform, its layers still where they are. Raises ``NotFound``, ``Invalid``."""
         version = reference.version
         for _ in range(oci.INDEX_DEPTH_MAX):
@@ -77,12 +78,12 @@ class Registry:
         layers = oci.pair_layers(manifest, oci.read_config(config, manifest.config.digest))
         return FoundImage(self, reference, config, layers, progress)
 
-    def read_blob(self, reference: Reference, blob: oci.Descriptor) -> bytes:
+    def read_blob(self, reference: Reference, blob: Descriptor) -> bytes:
         """Return a small blob whole."""
         with self._get(f"/v2/{reference.repository}/blobs/{blob.digest}") as response:
-            return b"".join(_limit(response.iter_bytes(), oci.DOCUMENT_BYTES_MAX))
+            return b"".join(_limit(response.iter_bytes(), DOCUMENT_BYTES_MAX))
 
-    def spool_blob(self, reference: Reference, blob: oci.Descriptor, progress: Progress) -> Source:
+    def spool_blob(self, reference: Reference, blob: Descriptor, progress: Progress) -> Source:
         """Fetch a blob into a nameless file and return that, at its beginning; whoever reads it checks the digest."""
         if blob.size > ARCHIVE_BYTES_MAX:
             raise Invalid("E-IMAGE", f"A layer has more than {ARCHIVE_BYTES_MAX} bytes.")
@@ -105,7 +106,7 @@ class Registry:
     def _read_manifest(self, reference: Reference, version: str) -> tuple[str, bytes]:
         accept = ", ".join((*oci.MANIFEST_TYPES, *oci.INDEX_TYPES))
         with self._get(f"/v2/{reference.repository}/manifests/{version}", {"Accept": accept}) as response:
-            content = b"".join(_limit(response.iter_bytes(), oci.DOCUMENT_BYTES_MAX))
+            content = b"".join(_limit(response.iter_bytes(), DOCUMENT_BYTES_MAX))
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
         if is_digest(version) and digest_of(content) != version:
             raise Invalid("E-DIGEST", f"{self.url} gave another manifest than {version[:19]}….")
