@@ -5,7 +5,7 @@ spare one beside them is ended or removed by force before some of the kills, so 
 Most lives end in the first moments, where an agent opens its journal, adopts what runs and dials: that is where
 something could go wrong, and it makes thousands of kills short. Kill number n is the same under the same seed, so a run
 that was interrupted goes on where it was.
-Run as ``python -m tests.e2e.kill_loop --kills N --seed S --json F``, by ``./dev long agent-kills``, by
+Run as ``python -m tests.e2e.kill_loop --kills N --seed S --json F --progress P``, by ``./dev long agent-kills``, by
 ``bench/spine.py``, and with 100 kills in CI.
 """
 
@@ -75,6 +75,8 @@ class Result:
     #: Median seconds from an agent's start to its first answer, measured in this run.
     answer_s: float = 0.0
     problems: list[str] = field(default_factory=list[str])
+    #: How often this run was begun or taken up again.
+    parts: int = 0
     #: Seconds of all parts of the run.
     seconds: float = 0.0
 
@@ -100,6 +102,8 @@ class KillLoop:
         fleet, site, result = self._fleet, self._site, self._result
         started, seconds = time.monotonic(), result.seconds
         wait_until(self._is_settled, "settling", SETTLE_S)
+        if result.kills >= kills:
+            return
         self._look_first()
         self._measure_starts()
         fleet.kill_agent(site)
@@ -227,7 +231,7 @@ def apply_app(fleet: Fleet, app: str, copies: int) -> None:
 
 
 def read_result(path: Path | None, seed: int) -> Result:
-    """What an interrupted run with this seed has left; a new result without one."""
+    """What an interrupted run with this seed has left; a new result where there is none."""
     if path is not None and path.exists():
         found = Result(**json.loads(path.read_text()))
         if found.seed == seed:
@@ -246,11 +250,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="kept each 100 kills; a run goes on from there")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--progress", type=Path, metavar="FILE", help="kept each 100 kills; a run goes on from there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    result = read_result(options.json, options.seed)
+    result = read_result(options.progress, options.seed)
+    result.parts += 1
 
     def note(now: Result) -> None:
         print(
@@ -258,8 +264,8 @@ def main() -> int:
             f"{now.spare_ended} times the spare one was ended, an agent answers after {now.answer_s} s",
             flush=True,
         )
-        if options.json:
-            write_result(options.json, now)
+        if options.progress:
+            write_result(options.progress, now)
 
     with Lab([SITE]) as lab, Fleet(lab) as fleet:
         fleet.start_site(SITE, "tier=kills")
@@ -271,6 +277,10 @@ def main() -> int:
         wait_until(lambda: fleet.agent_status(SITE)["outbox"] == 0, "an empty outbox", SETTLE_S)
     for problem in result.problems:
         print(problem)
+    if options.json:
+        write_result(options.json, result)
+    if options.progress:
+        options.progress.unlink(missing_ok=True)  # the next run is another one
     return 0 if result.holds else 1
 
 

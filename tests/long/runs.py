@@ -79,7 +79,7 @@ RUNS = (
         "agent-kills",
         "10,000 SIGKILLs of an agent at any moment of its life: no container may be another one afterwards",
         "tests.e2e.kill_loop",
-        ("--kills", "10000", "--seed", "1", "--json", JSON),
+        ("--kills", "10000", "--seed", "1", "--progress", ".cache/agent-kills.json", "--json", JSON),
         120,
     ),
 )
