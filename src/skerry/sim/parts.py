@@ -5,6 +5,7 @@ simulated network and fake machines. ``start`` is a boot of the process, ``kill`
 memory is gone, what was not committed is lost.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -24,8 +25,10 @@ from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.signed import SiteRecord
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import Db, plain
+from skerry.safe.errors import StoreFailed
 from skerry.safe.sqlite import Connection as JournalConnection
 from skerry.sim.disk import MemoryDisk
+from skerry.sim.disk_file import DiskFile, SlowDb, Trouble, cut_disk, draw_fates
 from skerry.sim.loop import SimClock, SimLoop
 from skerry.sim.machines import FakeDriver, FakeMachine
 from skerry.sim.memory import MemoryFile
@@ -113,7 +116,13 @@ class SimSite:
     """A site of one node, with its access link."""
 
     def __init__(
-        self, loop: SimLoop, mint: SeededMint, name: SiteName, find: Callable[[Endpoint], SimListener | None]
+        self,
+        loop: SimLoop,
+        mint: SeededMint,
+        name: SiteName,
+        find: Callable[[Endpoint], SimListener | None],
+        *,
+        on_disk: bool = False,
     ) -> None:
         self.name = name
         self.node = NodeName("n1")
@@ -125,8 +134,15 @@ class SimSite:
         self.device = SigningKey.from_seed(mint.split("device").draw(32))
         self.sealing_seed = mint.split("sealing").draw(32)
         self.sealing = sealing_public(self.sealing_seed)
-        self.file = MemoryFile(journal.OPTIONS)
+        self._loop = loop
+        self._fates = mint.split("fates")
+        self.trouble = Trouble()
+        self.file = DiskFile(journal.OPTIONS, self.trouble) if on_disk else MemoryFile(journal.OPTIONS)
         self.disk = MemoryDisk()
+        self.disk.before = self.trouble.meet
+        #: Times at which its process ended because the disk had failed it, in microseconds of the loop.
+        self.failures: list[int] = []
+        self._dying: asyncio.Task[None] | None = None
         self.starts = 0
         self.identity: journal.Identity | None = None
         self.tasks = Tasks()
@@ -147,7 +163,8 @@ class SimSite:
         return self.disk.bytes_held()
 
     async def start(self) -> None:
-        """Boot the agent's process."""
+        """Boot the agent's process; on a bad or full disk raises ``StoreFailed`` or ``StoreFull`` and stays down."""
+        await self.settle()
         self.starts += 1
         mint = self._mint.split(f"start {self.starts}")
         self.tasks = Tasks()
@@ -155,8 +172,7 @@ class SimSite:
         images = ImagesDriver(self.disk.root, source)
         self.machine.blob_bytes = self._measure_blobs
         driver = FakeDriver(self.machine, self.clock, lambda image: sum(map(len, images.read_archive(image))))
-        db = Db(self.file.open(), plain, group_s=0, inline=True)
-        self.db = db
+        self.db = db = self._open()
         self.agent = Agent(
             clock=self.clock,
             mint=mint,
@@ -168,10 +184,14 @@ class SimSite:
             sealing_seed=self.sealing_seed,
             boot=self.machine.boot,
         )
-        await self.agent.load()
-        if self.agent.holdings is None and self.identity is not None:
-            denied = await self.agent.adopt_identity(self.identity)
-            assert denied is None, denied
+        try:
+            await self.agent.load()
+            if self.agent.holdings is None and self.identity is not None:
+                denied = await self.agent.adopt_identity(self.identity)
+                assert denied is None, denied
+        except BaseException:
+            db.abandon()
+            raise
         self.agent.start()
         self.dialer = SimDialer(self.link, self._find)
         self.session = LinkSession(
@@ -187,6 +207,23 @@ class SimSite:
         self.tasks.start("link", self.session.run())
         self.running = True
 
+    def _open(self) -> Db[JournalConnection]:
+        if isinstance(self.file, MemoryFile):
+            return Db(self.file.open(), plain, group_s=0, inline=True)
+        return SlowDb(self.file.open(), self.clock, self.trouble, self._note_failure)
+
+    def _note_failure(self, failure: StoreFailed) -> None:
+        """The disk has failed the store: the process ends (faults.md §3.4), and its supervisor will start it again."""
+        self.failures.append(self._loop.now_us)
+        self.running = False
+        self._dying = self._loop.create_task(self.kill())
+
+    async def settle(self) -> None:
+        """Wait until a process whose disk has failed it is gone."""
+        if self._dying is not None:
+            await self._dying
+            self._dying = None
+
     async def kill(self, *, machine: bool = False) -> None:
         """SIGKILL the agent, or cut the power of its whole ``machine``."""
         self.running = False
@@ -194,5 +231,13 @@ class SimSite:
         await self.tasks.stop()
         self.db.abandon()
         if machine:
-            self.machine.reboot()
-            self.clock.reboot()
+            self.lose_power()
+
+    def lose_power(self) -> None:
+        """The machine goes off and on; of its files on a simulated disk only what was synced is certain."""
+        self.machine.reboot()
+        self.clock.reboot()
+        if isinstance(self.file, DiskFile):
+            choose = draw_fates(self._fates)
+            self.file.cut(choose)
+            self.disk = cut_disk(self.disk, choose, self.trouble)

@@ -50,10 +50,17 @@ KINDS = (
     "poison",
     "flood",
     "site-set-back",
+    "disk-error",
+    "disk-no-room",
+    "disk-slow",
 )
+#: Only where sites keep their files on simulated disks.
+DISK_KINDS = ("disk-error", "disk-no-room", "disk-slow")
+#: The share of worlds in which they do; those cost more.
+DISK_SHARE = 0.15
 #: At most once in a run: after it some promises no longer hold, or it makes a run slow.
 RARE = ("core-restored", "poison", "flood", "site-set-back")
-WISHES = ("apply", "apply", "apply", "rollback", "delete", "delete-volumes", "pause", "resume", "restart")
+WISHES = ("apply", "apply", "apply", "grow", "rollback", "delete", "delete-volumes", "pause", "resume", "restart")
 APPS = ("shop", "till", "wall", "hub")
 
 
@@ -108,6 +115,9 @@ class Storm:
         else:
             share = 0.15 + 0.35 * self.dice.unit()
             self.kinds = tuple(kind for kind in KINDS if self.dice.chance(share))
+        self.world.on_disk = self.dice.chance(DISK_SHARE)
+        if not self.world.on_disk:
+            self.kinds = tuple(kind for kind in self.kinds if kind not in DISK_KINDS)
         self.is_long = self.dice.chance(0.08)
         self.site_count = 1 if self.is_long else 1 + self.dice.below(4)
         self.tenants = 1 + self.dice.below(3)
@@ -122,7 +132,8 @@ class Storm:
     async def run(self) -> None:
         """Begin, storm, let sites be alone, heal, converge."""
         kinds = ", ".join(self.kinds) or "none"
-        self.world.tell(f"{self.site_count} sites, {self.tenants} tenants, {self.duration_s} s, faults: {kinds}")
+        disks = " on disks" if self.world.on_disk else ""
+        self.world.tell(f"{self.site_count} sites{disks}, {self.tenants} tenants, {self.duration_s} s, faults: {kinds}")
         await self.world.begin(self.site_count, self.tenants)
         await self._wish("apply")
         if "core-restored" in self.kinds:
@@ -172,6 +183,8 @@ class Storm:
                 await self.world.apply(
                     app, self._words(), tenant, size=500 + self.dice.below(self.dice.pick((10_000, 30_000, 150_000)))
                 )
+            case "grow":
+                await self._grow(tenant)
             case "rollback":
                 await self.world.rollback(app, 1 + self.dice.below(2), tenant)
             case "delete" | "delete-volumes":
@@ -179,6 +192,13 @@ class Storm:
                 await self.world.delete(app, tenant, volumes=wish == "delete-volumes", grace_s=grace_s)
             case _:
                 await self.world.switch(wish, app, tenant)
+
+    async def _grow(self, tenant: str) -> None:
+        """Ask for many large images that no site has: they want the link and the disk for a while."""
+        self.serial += 1
+        names = [f"part-{number}" for number in range(3 + self.dice.below(3))]
+        words = AppWords(services={name: f"fresh-{self.serial}-{name}" for name in names}, volume=False)
+        await self.world.apply("bulk", words, tenant, size=60_000 + self.dice.below(100_000))
 
     def _tenant(self) -> str:
         number = self.dice.below(self.tenants)
@@ -240,7 +260,9 @@ class Storm:
                 weather.trouble(site, unavailable=True)
                 self._later(length, lambda: _now(lambda: weather.trouble(site, unavailable=False)))
             case "disk-full":
-                weather.fill_disk(site, dice.below(100_000))
+                weather.fill_disk(site, dice.below(dice.pick((1, 20_000, 100_000))))
+                if dice.chance(0.5):
+                    await self._grow(self._tenant())
             case "clock":
                 weather.jump_clock(dice.pick((site, site, "core")), self._jump())
             case "core-restored":
@@ -250,6 +272,15 @@ class Storm:
                     weather.poison(*dice.pick(sorted(self.world.images)))
             case "flood":
                 await weather.flood(site, 200)
+            case "disk-error":
+                weather.trouble_disk(site, errors_after=dice.below(40), errors_last=dice.chance(0.3))
+                self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
+            case "disk-no-room":
+                weather.trouble_disk(site, room=dice.below(200_000))
+                self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
+            case "disk-slow":
+                weather.trouble_disk(site, slow_us=dice.below(3 * SECOND_US))
+                self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
             case _:
                 weather.image_disk(site)
                 self._later(length, lambda: self._set_back(site, alone=dice.chance(0.6)))
@@ -284,7 +315,17 @@ class Storm:
     # --- the calm ----------------------------------------------------------------------------------------------------
 
     async def _leave_alone(self) -> None:
-        """No WAN, machines that work, every one of them rebooted: what is here must run (I18, I20)."""
+        """No WAN, machines that work, every one of them rebooted: what is here must run (I18, I20).
+
+        Half of the time while the newest wish is on its way over thin links: what waits for the link must not hold up
+        what does not.
+        """
+        if self.dice.chance(0.5):
+            await self.weather.start_core()
+            for name in sorted(self.world.sites):
+                self.weather.slow(name, 50, 0, 16_000)
+            await self._grow(self._tenant())
+            await self._pass_time(4 + self.dice.below(8))
         for name in sorted(self.world.sites):
             self.weather.cut(name)
         await self.weather.heal_machines()

@@ -13,10 +13,14 @@ from skerry.clock import SECOND_US
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.site import derive_wanted
+from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.sim.machines import MachineFaults
 from skerry.sim.parts import SimSite
 from skerry.sim.world import Signed, World
 from skerry.store import facts, sites
+
+#: A supervisor starts a program that ended by itself after so long.
+RESTART_US = 2 * SECOND_US
 
 
 class Weather:
@@ -32,6 +36,9 @@ class Weather:
         #: Images of sites' disks, and the sites that were set back to theirs, in order.
         self.images: dict[SiteName, tuple[Any, Any]] = {}
         self.site_restores: list[SiteName] = []
+        #: Agents that somebody has stopped, and those that their disk keeps from starting.
+        self.stopped: set[SiteName] = set()
+        self.down_by_disk: set[SiteName] = set()
 
     def _count(self, kind: str, line: str) -> None:
         self.faults[kind] = self.faults.get(kind, 0) + 1
@@ -41,9 +48,18 @@ class Weather:
         return self.world.sites[SiteName(site)]
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; agents that end because of their disks are started again, as their supervisor would."""
         clock = self.world.core.clock
-        await clock.sleep_until(clock.boot_us() + int(seconds * SECOND_US))
+        end_us = clock.boot_us() + int(seconds * SECOND_US)
+        while self.world.on_disk and end_us - clock.boot_us() > RESTART_US:
+            await clock.sleep_until(clock.boot_us() + RESTART_US)
+            await self._supervise()
+        await clock.sleep_until(end_us)
+
+    async def _supervise(self) -> None:
+        for name, site in sorted(self.world.sites.items()):
+            if name in self.down_by_disk or (site.failures and not site.running and name not in self.stopped):
+                await self.start_agent(name)
 
     # --- links -------------------------------------------------------------------------------------------------------
 
@@ -67,17 +83,28 @@ class Weather:
     async def stop_agent(self, site: str, *, power: bool = False) -> None:
         """Kill an agent, or cut its machine's power."""
         here = self._site(site)
+        await here.settle()
         if here.running:
             await here.kill(machine=power)
         elif power:
-            here.machine.reboot()
-            here.clock.reboot()
+            here.lose_power()
+        self.stopped.add(here.name)
+        self.down_by_disk.discard(here.name)
         self._count("power-cut" if power else "agent-kill", f"{'power cut' if power else 'agent killed'} at {site}")
 
     async def start_agent(self, site: str) -> None:
         """Start an agent again."""
-        if not self._site(site).running:
-            await self._site(site).start()
+        here = self._site(site)
+        self.stopped.discard(here.name)
+        self.down_by_disk.discard(here.name)
+        if here.running:
+            return
+        try:
+            await here.start()
+        except (StoreFailed, StoreFull) as error:
+            self.down_by_disk.add(here.name)
+            self.world.tell(f"the disk keeps the agent of {site} from starting: {error.code}")
+        else:
             self.world.tell(f"agent started at {site}")
 
     async def stop_core(self) -> None:
@@ -123,7 +150,7 @@ class Weather:
         here.machine.put_back(machine)
         self.site_restores.append(here.name)
         self._count("site-set-back", f"the disk of {site} is an old one")
-        await here.start()
+        await self.start_agent(site)
 
     # --- machines ----------------------------------------------------------------------------------------------------
 
@@ -161,6 +188,20 @@ class Weather:
         machine.disk_bytes += DISK_RESERVE_BYTES + left - machine.free_bytes()
         self._count("disk-full", f"disk at {site}: {left} bytes above the reserve")
 
+    def trouble_disk(self, site: str, **trouble: int | bool | None) -> None:
+        """Make the disk under a site's files fail, fill up or be slow; see ``disk_file.Trouble``."""
+        here = self._site(site)
+        for name, value in trouble.items():
+            setattr(here.trouble, name, value)
+        self._count(
+            "disk-" + "-".join(sorted(trouble)), f"disk under the files of {site}: {dict(sorted(trouble.items()))}"
+        )
+
+    def mend_disk(self, site: str) -> None:
+        """Give the disk under a site's files room, speed and health."""
+        here = self._site(site).trouble
+        here.errors_after, here.errors_last, here.room, here.slow_us = -1, False, None, 0
+
     def jump_clock(self, site: str, seconds: int) -> None:
         """Set a wall clock wrong; ``core`` is the core's."""
         clock = self.world.core.clock if site == "core" else self._site(site).clock
@@ -197,6 +238,7 @@ class Weather:
             site.machine.faults = MachineFaults()
             site.machine.unhealthy.clear()
             site.machine.disk_bytes = 64 << 30
+            self.mend_disk(name)
             await self.start_agent(name)
         await self.start_core()
 

@@ -66,6 +66,8 @@ class World:
         self.mint = mint
         self.people = People(mint.split("people"))
         self.core = SimCore(loop, mint.split("core"))
+        #: Whether sites keep their files on simulated disks, which power cuts tear; else in memory.
+        self.on_disk = False
         self.sites: dict[SiteName, SimSite] = {}
         self.labels: dict[SiteName, dict[str, str]] = {}
         self.confirmed: dict[Key, Confirmed] = {}
@@ -136,7 +138,8 @@ class World:
 
     def place_site(self, name: str) -> SimSite:
         """Set up a site's machine and link; nothing runs there yet."""
-        site = SimSite(self.loop, self.mint.split(f"site {name}"), SiteName(name), self.find_listener)
+        mint = self.mint.split(f"site {name}")
+        site = SimSite(self.loop, mint, SiteName(name), self.find_listener, on_disk=self.on_disk)
         site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
         site.machine.witness = lambda action: self._note_action(site, action)
         return site
