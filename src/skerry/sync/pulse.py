@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. It does not know which end it serves, but for one bit: the end that ``leads`` speaks up when it said nothing for an
-   interval; the other one only answers. So an idle link carries one question and one answer per interval.
+   interval; the other one only answers. So an idle link carries one question and one answer per interval: three
+   packets, 220 bytes with all headers, 26.4 kB an hour at 30 s and 0.9 kB at 900 s (link/channel.py sees to three).
 2. Anything heard is a sign of life. Silence of two intervals ends a session at both ends (faults.md N7); while an
    answer is outstanding it is asked for sooner.
 3. An end that slept (paused, suspended, starved) judges nobody for the time it slept.
