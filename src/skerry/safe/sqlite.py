@@ -250,7 +250,7 @@ class SqliteFile:
             for _ in self.snapshot_steps():
                 pass
         for number in range(found, known):
-            self._step(self._options.migrations[number], number + 1)
+            self._step(self._options.migrations[number], number + 1, f"Step {number + 1}")
 
     def migrate_back(self, wanted: int) -> None:
         """Go back to an older schema, each step in a transaction of its own, a snapshot first.
@@ -270,18 +270,16 @@ class SqliteFile:
         for number in range(found, wanted, -1):
             reversal = self._options.reversals[number - 1]
             assert reversal is not None
-            self._step(reversal, number - 1)
+            self._step(reversal, number - 1, f"The way back from step {number}")
 
-    def _step(self, migration: Migration, number: int) -> None:
+    def _step(self, migration: Migration, number: int, what: str) -> None:
         def step() -> None:
             migration(self.connection)
             self._raw.pragma("user_version", number)
 
         (outcome,) = self.write_group([step])
         if outcome.error is not None:
-            raise Broken("E-MIGRATION", f"The step of {self.name} to schema {number}: {outcome.error}") from (
-                outcome.error
-            )
+            raise Broken("E-MIGRATION", f"{what} of the schema of {self.name}: {outcome.error}") from outcome.error
 
     def close(self) -> None:
         """Close the file. After a failure nothing more is written to it, not even its log into it."""

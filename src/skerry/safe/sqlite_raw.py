@@ -128,6 +128,15 @@ def connect_immutable(path: str, *, vfs: str | None) -> apsw.Connection:
     return raw
 
 
+def connect_fresh(path: str, *, vfs: str | None = None) -> apsw.Connection:
+    """Connect to a new file that is written once: synced by us when it is whole, thrown away when a cut comes first."""
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOFOLLOW
+    raw = apsw.Connection(path, flags=flags, vfs=vfs)
+    raw.pragma("journal_mode", "OFF")
+    raw.pragma("synchronous", "OFF")
+    return raw
+
+
 def close_untouched(raw: apsw.Connection) -> None:
     """Close without copying the WAL into the file: after a failure nothing more is written."""
     raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -189,16 +198,12 @@ def copy(
     Raises ``StoreFull`` or ``StoreFailed`` and leaves nothing behind.
     """
     fresh = f"{target}.new.1"
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOFOLLOW
     try:
         with disk_errors(fresh):
             directory.remove(fresh)
         with sqlite_errors(f"copying to {fresh}"):
-            into = apsw.Connection(directory.path_of(fresh), flags=flags, vfs=vfs)
+            into = connect_fresh(directory.path_of(fresh), vfs=vfs)
             try:
-                # The file is synced once, by us, and thrown away when a cut comes first.
-                into.pragma("journal_mode", "OFF")
-                into.pragma("synchronous", "OFF")
                 with into.backup("main", source, "main") as backup:
                     while not backup.done:
                         backup.step(SNAPSHOT_PAGES)

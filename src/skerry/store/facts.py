@@ -6,7 +6,17 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from skerry.model.ids import SiteName, is_name
-from skerry.model.observed import Fact, InstanceFact, NodeFact, SiteFact, UnitFact, VolumeFact, decode_fact, fact_key
+from skerry.model.observed import (
+    AppFact,
+    Fact,
+    InstanceFact,
+    NodeFact,
+    SiteFact,
+    UnitFact,
+    VolumeFact,
+    decode_fact,
+    fact_key,
+)
 from skerry.store.rows import put_row
 from skerry.store.schema import FACTS
 from skerry.store.scope import Scope, owned, visible_sites
@@ -56,6 +66,8 @@ def _owner_parts(fact: Fact) -> list[str] | None:
             return fact.instance.split("/")
         case VolumeFact():
             return fact.volume.split("/")
+        case AppFact():
+            return [fact.tenant, fact.app]
         case UnitFact():
             kind, _, rest = fact.unit.partition("/")
             parts = rest.split("/")

@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, SiteName, TenantName, UnitId
-from skerry.model.observed import Fact, InstanceFact, NodeFact, VolumeFact
+from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan
 from skerry.plan.placement.seats import assignment_of
+from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
-from skerry.store import apps, documents, events, facts, objects, sites, things
+from skerry.store import apps, documents, events, facts, objects, rollouts, sites, things
 from skerry.store.rows import count_up, read_counter
 from skerry.store.scope import PLATFORM
 from skerry.trust.keys import key_id
@@ -36,7 +37,7 @@ def read_version(connection: Connection) -> int:
     return read_counter(connection, "fleet")
 
 
-def load_snapshot(connection: Connection, silent: frozenset[SiteName]) -> FleetSnapshot:
+def load_snapshot(connection: Connection, silent: frozenset[SiteName], now_us: int) -> FleetSnapshot:
     """Read everything the planner looks at. ``silent`` is the core's present verdict on its sites."""
     units = documents.read_all_units(connection)
     reported = facts.read_all_facts(connection)
@@ -52,9 +53,14 @@ def load_snapshot(connection: Connection, silent: frozenset[SiteName]) -> FleetS
     secrets = things.list_all_secrets(connection)
     held = objects.read_objects(connection, named | stones | {row.digest for row in secrets})
     restarts = apps.read_all_restarts(connection)
+    progress = rollouts.read_all_progress(connection)
     return FleetSnapshot(
         version=read_version(connection),
-        apps=tuple(_wish(row, held, restarts.get((row.tenant, row.app), {})) for row in rows),
+        now_us=now_us,
+        apps=tuple(
+            _wish(row, held, restarts.get((row.tenant, row.app), {}), progress.get((row.tenant, row.app)))
+            for row in rows
+        ),
         sites=views,
         revisions={digest: _REVISION.decode(held[digest].payload) for digest in sorted(named) if digest in held},
         secrets=_secret_wishes(secrets, held),
@@ -69,6 +75,8 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
         adopt_evidence(connection, site)
     for document in plan.documents:
         documents.record_units(connection, document.site, document.units)
+    for progress in plan.rollouts:
+        _record_rollout(connection, progress, now_us)
     for report in plan.reports:
         before = apps.read_reports(connection, report.tenant, report.app).get(report.app)
         if before == report:
@@ -87,6 +95,25 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
                     f"{refused.reason}",
                 )
     return tuple(document.site for document in plan.documents)
+
+
+def _record_rollout(connection: Connection, progress: Progress, now_us: int) -> None:
+    """Keep how far a rollout has come; tell of it when it came to another stage or phase."""
+    before = rollouts.find_progress(connection, progress.tenant, progress.app)
+    rollouts.record_progress(connection, progress)
+    is_same = before is not None and before.revision == progress.revision
+    if is_same and before is not None and (before.phase, before.stage) == (progress.phase, progress.stage):
+        return
+    stage = "the canary" if progress.stage == 0 else f"wave {progress.stage}"
+    events.append_core_event(
+        connection,
+        f"rollout.{progress.phase}",
+        time_us=now_us,
+        subject=f"app/{progress.app}",
+        tenant=progress.tenant,
+        message=f"revision {progress.number} is {progress.phase} at {stage}, let in at {len(progress.admitted)} sites"
+        + (f": {progress.reason}" if progress.reason else ""),
+    )
 
 
 def adopt_evidence(connection: Connection, site: SiteName) -> None:
@@ -145,10 +172,13 @@ def _view(
         facts_current=state.facts_current,
         instances=tuple(fact for fact in known if isinstance(fact, InstanceFact)),
         volumes=tuple(fact for fact in known if isinstance(fact, VolumeFact)),
+        gates=tuple(fact for fact in known if isinstance(fact, AppFact)),
     )
 
 
-def _wish(row: apps.AppRow, held: dict[Digest, Envelope], restarts: dict[ServiceName, int]) -> AppWish:
+def _wish(
+    row: apps.AppRow, held: dict[Digest, Envelope], restarts: dict[ServiceName, int], progress: Progress | None
+) -> AppWish:
     stone = held.get(Digest(row.tombstone_digest)) if row.tombstone_digest else None
     return AppWish(
         tenant=row.tenant,
@@ -160,6 +190,7 @@ def _wish(row: apps.AppRow, held: dict[Digest, Envelope], restarts: dict[Service
         restarts=restarts,
         tombstone=None if stone is None else _TOMBSTONE.decode(stone.payload),
         tombstone_digest=None if stone is None else Digest(row.tombstone_digest),
+        rollout=progress,
     )
 
 

@@ -207,6 +207,8 @@ RESTARTS = Table(
     _whole("counter"),
 )
 
+ROLLOUTS = Table("rollouts", METADATA, _text("tenant", key=True), _text("app", key=True), _bytes("body"))
+#: The newest report of each app.
 REPORTS = Table("reports", METADATA, _text("tenant", key=True), _text("app", key=True), _bytes("body"))
 
 OPERATIONS = Table(

@@ -6,10 +6,10 @@ databases (``step.py``).
 """
 
 from skerry.safe.sqlite import Options
-from skerry.store.migrations import m0001_spine
+from skerry.store.migrations import m0001_spine, m0002_rollouts
 from skerry.store.migrations.step import Step
 
-STEPS: tuple[Step, ...] = (m0001_spine.STEP,)
+STEPS: tuple[Step, ...] = (m0001_spine.STEP, m0002_rollouts.STEP)
 
 
 def core_options(steps: tuple[Step, ...]) -> Options:
