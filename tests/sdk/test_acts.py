@@ -5,12 +5,14 @@ import textwrap
 
 import msgspec
 import pytest
+import sqlalchemy
 from tests.cli.town import Town
 from tests.sdk.image_bytes import Image, layout, tar
 
 from skerry.sdk import AsyncClient, Client, Conflict, NotFound, Refused, Timeout, contexts
 from skerry.sdk.manifests import ManifestRefused
 from skerry.sdk.steps import Person
+from skerry.store import apps
 
 SHOP = """
     services:
@@ -127,6 +129,60 @@ def test_back_to_an_old_revision_and_the_end(skerry, write):
     assert skerry.apps.delete_volumes("cycle", ["data"], sites=["oslo"], grace_s=5).number == 5
 
 
+def read_app(town, app):
+    return town.wait(town.rig.core.db.read(lambda connection: apps.find_app(connection, "default", app)))
+
+
+def set_back(town, row):
+    """The core is restored from a backup in which an app was at ``row``."""
+
+    def job(connection):
+        apps.record_app(connection, row)
+        words = {"app": row.app, "number": row.known_number}
+        connection.execute(sqlalchemy.text("DELETE FROM revisions WHERE app = :app AND number > :number"), words)
+
+    town.wait(town.rig.core.db.run(job))
+
+
+def test_a_restored_core_is_given_again_what_it_lost_before_anything_new_is_signed(town, skerry, write):
+    """Without it the new revision would take the tombstone's number, and sites would refuse the fork for good."""
+    file = write(SHOP, "restored")
+    skerry.apps.apply(file)
+    before = read_app(town, "restored")
+    skerry.apps.apply(file, variables={"WORD": "two"})
+    stone = skerry.apps.delete("restored")
+    set_back(town, before)
+    assert skerry.apps.show("restored").summary.number == 1
+    result = town.run("apply", "-f", file, "--set", "WORD=three")
+    assert "the core had lost 2, 3, as after a restore; handed in again first" in result.err, result
+    assert "revision 4 is recorded" in result.err
+    kept = town.wait(
+        town.rig.core.db.read(lambda connection: apps.find_revision(connection, "default", "restored", stone.number))
+    )
+    assert (kept.kind, kept.digest) == ("tombstone", stone.applied.digest)
+    # The same for a deletion, for a way back, and for an app that the backup does not know at all.
+    before = read_app(town, "restored")
+    skerry.apps.apply(file, variables={"WORD": "four"})
+    set_back(town, before)
+    assert skerry.apps.rollback("restored").handed_in == (5,)
+    set_back(town, before)
+    done = skerry.apps.delete("restored")
+    assert (done.handed_in, done.number) == ((5, 6), 7)
+
+
+def test_a_plan_made_on_a_restored_core_no_longer_stands(town, skerry, write):
+    file = write(SHOP, "replanned")
+    skerry.apps.apply(file)
+    before = read_app(town, "replanned")
+    skerry.apps.delete("replanned")
+    set_back(town, before)
+    draft = skerry.apps.draft(file, variables={"WORD": "two"})
+    plan = skerry.apps.plan("replanned", draft.payload)
+    with pytest.raises(Conflict, match="not about what would be signed"):
+        skerry.apps.apply(draft, plan=plan.plan)
+    assert skerry.apps.show("replanned").summary.number == 2
+
+
 def test_secrets_of_a_manifest_are_sealed_once(skerry, write):
     file = write(SEALED, "sealed")
     (file.parent / "password.txt").write_text("hush")
@@ -144,6 +200,8 @@ def test_a_secret_of_its_own(skerry):
     assert skerry.secrets.set("key", b"one") == 0
     assert skerry.secrets.set("key", b"one", again=True) == 2
     assert skerry.secrets.set("key", b"two", sites=["tier=store"]) == 3
+    skerry.secrets.remove("key", expect=3)
+    assert skerry.secrets.set("key", b"two") == 4
 
 
 def test_a_client_without_memory_seals_anew(town):

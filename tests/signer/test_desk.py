@@ -11,10 +11,13 @@ from skerry.model.ids import NodeName, SecretName, SiteName, TenantName
 from skerry.model.signed import Call, RoleKeys, Root, SiteRecord
 from skerry.model.signing import (
     Answer,
+    KeepAccepted,
+    LineState,
     MakeRoot,
     MakeTenant,
     Minted,
     MintToken,
+    ReadLine,
     ReadStatus,
     Refusal,
     SignCall,
@@ -270,3 +273,41 @@ def test_notes_are_the_newest_ones_and_do_not_repeat(desk: SignerDesk):
         desk.note(f"note {number}")
     assert len(desk.notes) == NOTES_MAX
     assert desk.notes[-1] == f"note {2 * NOTES_MAX - 1}"
+
+
+def test_an_accepted_number_is_not_signed_with_other_words(desk: SignerDesk, tmp_path: Path):
+    """What was signed and never accepted may be signed anew; what a core has accepted may be at sites."""
+    first = expect_signed(desk.answer(SignRevision(payload=revision(1))))
+    expect_signed(desk.answer(SignRevision(payload=revision(1, tag="other"))))
+    expect_signed(desk.answer(KeepAccepted(envelope=first)))
+    again = open_desk(tmp_path)
+    assert refused(again.answer(SignRevision(payload=revision(1, tag="other")))) == "E-FORK"
+    assert expect_signed(again.answer(SignRevision(payload=revision(1)))) == first
+    stone = people.make_tombstone(1, tenant=FIRST_TENANT)
+    assert refused(again.answer(SignTombstone(payload=encode_payload(stone)))) == "E-FORK"
+
+
+def test_a_line_says_what_was_signed_and_accepted(desk: SignerDesk):
+    app = people.make_revision(1).app
+    ask = ReadLine(tenant=FIRST_TENANT, app=app, number=2)
+    assert desk.answer(ask) == LineState(signed=0, accepted=0)
+    expect_signed(desk.answer(SignRevision(payload=revision(1))))
+    stone = encode_payload(people.make_tombstone(2, tenant=FIRST_TENANT))
+    end = expect_signed(desk.answer(SignTombstone(payload=stone)))
+    assert desk.answer(ask) == LineState(signed=2, accepted=0)
+    desk.answer(KeepAccepted(envelope=end))
+    assert desk.answer(ask) == LineState(signed=2, accepted=2, envelope=end)
+    assert desk.answer(ReadLine(tenant=FIRST_TENANT, app=app)) == LineState(signed=2, accepted=2)
+    assert desk.answer(ReadLine(tenant=FIRST_TENANT, secret=SecretName("x"))) == LineState(signed=0, accepted=0)
+    assert refused(desk.answer(ReadLine(tenant=FIRST_TENANT))) == "E-NAME"
+    assert refused(desk.answer(ReadLine(tenant=TenantName("../x"), app=app))) == "E-NAME"
+
+
+def test_only_what_this_signer_signed_is_kept_as_accepted(desk: SignerDesk):
+    ours = expect_signed(desk.answer(SignRevision(payload=revision(1))))
+    changed = msgspec.structs.replace(ours, payload=revision(1, tag="other"))
+    assert refused(desk.answer(KeepAccepted(envelope=changed))) == "E-KEY"
+    foreign = people.sign("revision", people.make_revision(1, tenant=people.ALPHA), people.key("deploy"))
+    assert refused(desk.answer(KeepAccepted(envelope=foreign))) == "E-KEY"
+    assert refused(desk.answer(KeepAccepted(envelope=desk.keyring.root_document))) == "E-KIND"
+    assert refused(desk.answer(KeepAccepted(envelope=msgspec.structs.replace(ours, payload=b"")))) == "E-PAYLOAD"

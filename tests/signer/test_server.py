@@ -187,6 +187,7 @@ async def test_nothing_is_signed_after_the_disk_failed(door: Door):
     class FailingLedger:
         def __init__(self) -> None:
             self.floors: dict[str, object] = {}
+            self.accepted = door.desk.ledger.accepted
 
         def raise_floors(self, raised: object) -> None:
             raise StoreFailed("the sync failed")

@@ -17,7 +17,7 @@ from skerry.cli.options import pass_session, split_pair, with_dry_run, with_wait
 from skerry.cli.output import Column, format_bytes, show_value, tell, with_output, write_section
 from skerry.cli.session import Session
 from skerry.cli.views import UNPLACED
-from skerry.cli.watching import wait_for_operation
+from skerry.cli.watching import tell_handed_in, wait_for_operation
 from skerry.manifest.report import format_report
 from skerry.manifest.values import Manifest, Options
 from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
@@ -189,6 +189,7 @@ def apply(
         return
     _confirm_removal(session, draft.current, draft.revision, yes=yes)
     done = session.client.apps.apply(draft, plan=plan_id, reseal=reseal)
+    tell_handed_in(done)
     sealed = f"; sealed: {', '.join(done.sealed)}" if done.sealed else ""
     if done.applied is None:
         tell(f"app {done.app} is so already, at revision {done.number}{sealed}")

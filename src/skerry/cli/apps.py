@@ -17,7 +17,7 @@ from skerry.cli.output import (
 )
 from skerry.cli.session import Session
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, UNPLACED
-from skerry.cli.watching import show_again, wait_for_operation
+from skerry.cli.watching import show_again, tell_handed_in, wait_for_operation
 from skerry.model.answers import AppChanged, AppDetail, AppSummary, RevisionSummary
 from skerry.sdk.publishing import choose_revision
 
@@ -116,6 +116,7 @@ def rollback(session: Session, app: str, number: int | None, yes: bool, dry_run:
         return
     confirm(session, f"Bring the {summary.wanted} instances of {app} back to revision {chosen}?", yes=yes)
     done = session.client.apps.rollback(app, chosen)
+    tell_handed_in(done)
     tell(f"app {app} is at revision {done.number}, with the content of {chosen}")
     if wait_s:
         wait_for_operation(session.client, done.operation, wait_s)

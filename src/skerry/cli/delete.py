@@ -6,7 +6,7 @@ from skerry.cli.asking import confirm
 from skerry.cli.options import DURATION, pass_session, split_noun, with_dry_run, with_wait, with_yes
 from skerry.cli.output import format_bytes, tell
 from skerry.cli.session import Session
-from skerry.cli.watching import wait_for_operation
+from skerry.cli.watching import tell_handed_in, wait_for_operation
 from skerry.model.answers import VolumeView
 from skerry.model.errors import Refused
 
@@ -46,6 +46,7 @@ def delete(
     confirm(session, f"End app {app}? {count}.", yes=yes)
     gone = [volume.volume for volume in volumes] if with_volumes else []
     done = session.client.apps.delete(app, volumes=gone, grace_s=grace)
+    tell_handed_in(done)
     tell(f"app {app} ends with number {done.number}: {count}")
     if wait_s:
         wait_for_operation(session.client, done.operation, wait_s)

@@ -6,6 +6,7 @@ from skerry.cli.asking import confirm
 from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
 from skerry.cli.session import Session
+from skerry.cli.watching import tell_handed_in
 from skerry.model.answers import VolumeView
 from skerry.model.errors import NotFound
 
@@ -61,7 +62,8 @@ def remove(session: Session, volume: str, sites: tuple[str, ...], grace: int, ye
         tell(f"would delete {what}")
         return
     confirm(session, f"Delete {what} for good?", yes=yes)
-    session.client.apps.delete_volumes(found[0].app, [found[0].volume], sites=sites, grace_s=grace)
+    done = session.client.apps.delete_volumes(found[0].app, [found[0].volume], sites=sites, grace_s=grace)
+    tell_handed_in(done)
     tell(f"the sites may delete {what}")
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.cli.output import Column, Progress, is_drawn, show_list, tell, write_table
 from skerry.clock import SECOND_US, SystemClock
+from skerry.sdk.acts import Published, Rollout
 from skerry.sdk.client import Client
 from skerry.sdk.errors import Timeout
 
@@ -50,6 +51,13 @@ def wait_for_operation(client: Client, operation: str, limit_s: int) -> None:
         progress.end()
     rest = f", {view.silent} at silent sites follow when these are heard again" if view.silent else ""
     tell(f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready{rest}")
+
+
+def tell_handed_in(done: Published[Rollout]) -> None:
+    """Say that a restored core was given again what it had lost."""
+    if done.handed_in:
+        numbers = ", ".join(map(str, done.handed_in))
+        tell(f"app {done.app}: the core had lost {numbers}, as after a restore; handed in again first")
 
 
 def show_again(

@@ -7,7 +7,7 @@ Closed structs, tagged by ``ask`` and ``answer``. Payloads travel as the exact b
 import msgspec
 
 from skerry.model.app import Sites
-from skerry.model.ids import NodeName, SiteName, TenantName, TokenId
+from skerry.model.ids import AppName, NodeName, SecretName, SiteName, TenantName, TokenId
 from skerry.model.limits import PAYLOAD_BYTES_MAX
 from skerry.model.signed import Envelope, PublicKey, RoleKeys
 
@@ -92,7 +92,35 @@ class MintToken(_Ask, frozen=True, kw_only=True, tag="token"):
     lifetime_s: int = 3_600
 
 
-Ask = ReadStatus | MakeRoot | MakeTenant | SignRevision | SignTombstone | SignSecret | SignCall | SignSite | MintToken
+class ReadLine(_Ask, frozen=True, kw_only=True, tag="line"):
+    """Say how far a number line is: of an app, or with ``secret`` of a secret."""
+
+    tenant: TenantName
+    app: AppName = AppName("")
+    secret: SecretName = SecretName("")
+    #: Return what was accepted of the app under this number.
+    number: int = 0
+
+
+class KeepAccepted(_Ask, frozen=True, kw_only=True, tag="accepted"):
+    """Remember that a core has accepted a revision or tombstone that this signer signed."""
+
+    envelope: Envelope
+
+
+Ask = (
+    ReadStatus
+    | MakeRoot
+    | MakeTenant
+    | SignRevision
+    | SignTombstone
+    | SignSecret
+    | SignCall
+    | SignSite
+    | MintToken
+    | ReadLine
+    | KeepAccepted
+)
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer"):
@@ -138,4 +166,15 @@ class Refusal(_Answer, frozen=True, kw_only=True, tag="refusal"):
     hint: str = ""
 
 
-Answer = Signed | Minted | SignerStatus | Refusal
+class LineState(_Answer, frozen=True, kw_only=True, tag="line"):
+    """How far a number line is."""
+
+    #: Highest number signed.
+    signed: int
+    #: Highest number that a core is known to have accepted; 0 for none and for secrets.
+    accepted: int
+    #: What was accepted under the number that was asked for, if it is still kept.
+    envelope: Envelope | None = None
+
+
+Answer = Signed | Minted | SignerStatus | LineState | Refusal

@@ -40,6 +40,8 @@ class Published(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     operation: OperationId
     #: Secrets that got a new version.
     sealed: tuple[str, ...]
+    #: Numbers that the core had lost, as one restored from a backup has, and that were handed in again first.
+    handed_in: tuple[int, ...]
     #: The core's answer; None when all was so already and nothing was signed.
     applied: Applied | None
     rollout: R
@@ -384,6 +386,7 @@ def _publish(found: "Outcome", rollout: R) -> Published[R]:
         event_id=found.event_id,
         operation=found.operation,
         sealed=found.sealed,
+        handed_in=found.handed_in,
         applied=found.applied,
         rollout=rollout,
     )

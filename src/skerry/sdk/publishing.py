@@ -4,6 +4,7 @@ The client picks the next number, the signer signs, the core confirms; a number 
 and nothing has changed (interfaces.md §1.1). What a manifest brings the values of is sealed first.
 """
 
+import contextlib
 from collections.abc import Mapping
 
 import msgspec
@@ -12,16 +13,24 @@ from skerry.manifest.values import Manifest
 from skerry.model.answers import AppDetail, Applied, AppSummary, ImageView, Page, RevisionSummary
 from skerry.model.app import AppRevision, Sites
 from skerry.model.asks import PageQuery
-from skerry.model.errors import Conflict, Invalid, NotFound, Problem
+from skerry.model.errors import Conflict, Invalid, NotFound, Problem, SkerryError
 from skerry.model.ids import AppName, OperationId, TenantName, VolumeName
 from skerry.model.signed import Envelope, Tombstone
-from skerry.model.signing import ReadStatus, SignerStatus, SignRevision, SignTombstone
+from skerry.model.signing import (
+    KeepAccepted,
+    LineState,
+    ReadLine,
+    ReadStatus,
+    SignerStatus,
+    SignRevision,
+    SignTombstone,
+)
 from skerry.sdk.manifests import find_images, is_same_content, make_revision
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.sealing import seal_manifest
 from skerry.sdk.steps import Person, Steps, ask_signer, collect, find_tenant, send, sign
 from skerry.sdk.verifying import read_revision
-from skerry.trust.envelope import encode_payload
+from skerry.trust.envelope import encode_payload, kind_of
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +62,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     operation: OperationId = OperationId("")
     #: Secrets that got a new version.
     sealed: tuple[str, ...] = ()
+    #: Numbers that the core had lost, as one restored from a backup has, and that were handed in again first.
+    handed_in: tuple[int, ...] = ()
     applied: Applied | None = None
 
 
@@ -75,13 +86,17 @@ def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bo
     With ``plan`` the core is held to that plan: it refuses with ``Conflict`` when the plan no longer stands.
     """
     tenant = yield from find_tenant(person)
+    number = made.revision.number - 1
+    lost = yield from hand_in_lost(tenant, made.revision.app, number)
+    if lost:
+        made = yield from draft(person, made.manifest)
     sealed = yield from seal_manifest(person, tenant, url, made.manifest, again=reseal)
     if not made.is_new and not plan and not reseal:
         request: Request[AppDetail] = make_request("show_app", parameters={"app": made.revision.app})
         detail = yield from send(request)
         newest = max((int(event.id or 0) for event in detail.events), default=0)
         number = detail.summary.number
-        return Outcome(app=made.revision.app, number=number, event_id=newest, sealed=tuple(sealed))
+        return Outcome(app=made.revision.app, number=number, event_id=newest, sealed=tuple(sealed), handed_in=lost)
     try:
         applied = yield from put_revision(made.revision, plan)
     except Invalid as error:
@@ -90,18 +105,19 @@ def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bo
             detail = f"Plan {plan} is not about what would be signed now."
             raise Conflict("E-STALE", detail, hint="Plan again, then apply that plan.") from error
         raise _locate(error, made.manifest) from error
-    return _conclude(applied, tuple(sealed))
+    return _conclude(applied, lost, tuple(sealed))
 
 
 def roll_back(person: Person, app: str, number: int = 0) -> Steps[Outcome]:
     """Sign an old revision again as a higher one; 0 is the one before the current."""
     tenant = yield from find_tenant(person)
     request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
-    summary = (yield from send(request)).summary
+    present = (yield from send(request)).summary.number
+    lost = yield from hand_in_lost(tenant, app, present)
     chosen = yield from choose_revision(app, number)
     old = yield from _read_revision(app, chosen, tenant)
-    applied = yield from put_revision(msgspec.structs.replace(old, number=summary.number + 1))
-    return _conclude(applied)
+    applied = yield from put_revision(msgspec.structs.replace(old, number=present + len(lost) + 1))
+    return _conclude(applied, lost)
 
 
 def choose_revision(app: str, number: int = 0) -> Steps[int]:
@@ -133,6 +149,8 @@ def bury(
     tenant = yield from find_tenant(person)
     request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
     number = (yield from send(request)).summary.number
+    lost = yield from hand_in_lost(tenant, AppName(app), number)
+    number += len(lost)
     stone = Tombstone(
         tenant=tenant,
         app=AppName(app),
@@ -143,7 +161,31 @@ def bury(
         grace_us=grace_us,
     )
     envelope = yield from sign(SignTombstone(payload=encode_payload(stone)))
-    return _conclude((yield from _put("delete_app", app, number, envelope)))
+    return _conclude((yield from _put("delete_app", app, number, envelope)), lost)
+
+
+def hand_in_lost(tenant: TenantName, app: str, number: int) -> Steps[tuple[int, ...]]:
+    """Hand in again what a core that was restored has lost of an app; return the numbers.
+
+    ``number`` is where the core is. The sites may still hold what the core has lost, a deletion above all; another
+    object under its number would be a fork that they refuse for good.
+    """
+    lost: list[int] = []
+    while True:
+        following = number + len(lost) + 1
+        line = yield from ask_signer(ReadLine(tenant=tenant, app=AppName(app), number=following), LineState)
+        if line.envelope is None:
+            # All is there, or it is so long ago that only the sites still know: the core learns from them.
+            return tuple(lost)
+        if not lost:
+            summary = yield from _find_app(app)
+            if (0 if summary is None else summary.number) != number:
+                # Nothing is lost: somebody was faster.
+                detail = f"App {app} has changed since it was read."
+                raise Conflict("E-STALE", detail, hint="Look at it again, then repeat.")
+        is_revision = kind_of(line.envelope) == "revision"
+        yield from _put("apply_app" if is_revision else "delete_app", app, following - 1, line.envelope)
+        lost.append(following)
 
 
 def put_revision(revision: AppRevision, plan: str = "") -> Steps[Applied]:
@@ -157,18 +199,23 @@ def _put(operation: str, app: str, number: int, envelope: Envelope, plan: str = 
         operation, parameters={"app": app}, body=envelope, expect=number, **({"plan": plan} if plan else {})
     )
     try:
-        return (yield from send(request))
+        applied = yield from send(request)
     except Conflict as error:
         raise _explain(error, f"App {app} has changed since it was read.") from error
+    with contextlib.suppress(SkerryError):
+        # It is recorded, whatever becomes of this: without it a restored core has to learn from its sites.
+        yield KeepAccepted(envelope=envelope)
+    return applied
 
 
-def _conclude(applied: Applied, sealed: tuple[str, ...] = ()) -> Outcome:
+def _conclude(applied: Applied, lost: tuple[int, ...], sealed: tuple[str, ...] = ()) -> Outcome:
     return Outcome(
         app=applied.app,
         number=applied.number,
         event_id=applied.event_id,
         operation=applied.operation,
         sealed=sealed,
+        handed_in=lost,
         applied=applied,
     )
 

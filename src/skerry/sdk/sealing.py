@@ -19,7 +19,7 @@ from skerry.model.asks import SiteQuery
 from skerry.model.errors import Conflict, NotFound
 from skerry.model.ids import SecretName, TenantName
 from skerry.model.signed import Envelope, PublicKey, SiteRecord
-from skerry.model.signing import ReadStatus, SignerStatus, SignSecret
+from skerry.model.signing import LineState, ReadLine, ReadStatus, SignerStatus, SignSecret
 from skerry.model.site_match import site_unmet
 from skerry.safe.files import read_durable, write_durable
 from skerry.safe.paths import RealDirectory
@@ -119,10 +119,13 @@ def seal_value(
     covered = {key_id(key) for key in recipients} <= sealed_for
     if number and covered and not again and memory.holds(name, value):
         return 0
+    if not number:
+        # A removed secret keeps its number line, and the core does not show where that stands.
+        number = (yield from ask_signer(ReadLine(tenant=tenant, secret=name), LineState)).signed
     try:
         yield from _put(tenant, name, value, wanted, number, recipients)
     except Conflict as error:
-        # A removed secret keeps its number line; the core says where that stands.
+        # Signed and never accepted, or set by another signer: the core says where the line stands.
         if error.number is None or error.number == number:
             raise
         number = error.number

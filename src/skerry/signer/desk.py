@@ -16,10 +16,13 @@ from skerry.model.signed import Call, Envelope, Kind, PublicKey, RoleKeys, Root,
 from skerry.model.signing import (
     Answer,
     Ask,
+    KeepAccepted,
+    LineState,
     MakeRoot,
     MakeTenant,
     Minted,
     MintToken,
+    ReadLine,
     ReadStatus,
     Refusal,
     SignCall,
@@ -31,7 +34,7 @@ from skerry.model.signing import (
     SignTombstone,
 )
 from skerry.signer.ledger import KeptSecret, Ledger, MintedToken
-from skerry.trust.envelope import encode_payload, sign_payload
+from skerry.trust.envelope import encode_payload, kind_of, sign_payload
 from skerry.trust.floors import floor_key, judge_floor, raised_floors
 from skerry.trust.held import Held
 from skerry.trust.join import TOKEN_LIFETIME_S_MAX, bind_key, core_key, mint_token, write_token
@@ -89,6 +92,10 @@ class SignerDesk:
                 return self._sign_site(ask)
             case MintToken():
                 return self._mint_token(ask)
+            case ReadLine():
+                return self._read_line(ask)
+            case KeepAccepted():
+                return self._keep_accepted(ask.envelope)
 
     def sign_record(self, record: SiteRecord) -> Envelope:
         """Sign a site record with the registrar's key and remember it first."""
@@ -159,7 +166,41 @@ class SignerDesk:
         # stay with what they saw first.
         if denied is not None and denied.code != "E-FORK":
             return _refuse(denied, "Has the core been restored from a backup? Its numbers are behind.")
+        if isinstance(read, AppRevision | Tombstone):
+            accepted = self.ledger.accepted.read(read.tenant, read.app, read.number)
+            if accepted is not None and accepted.payload != payload:
+                reason = f"number {read.number} of app {read.app} was accepted with other words; sites may hold them"
+                return Refusal(code="E-FORK", reason=reason, hint="Hand in what was accepted: skerry apply does so.")
         return read
+
+    def _read_line(self, ask: ReadLine) -> Answer:
+        if not is_name(ask.tenant) or not (is_name(ask.app) or is_name(ask.secret)):
+            return Refusal(code="E-NAME", reason="a line has the name of a tenant and of an app or secret")
+        kind, name = ("app", ask.app) if ask.app else ("secret", ask.secret)
+        floor = self.ledger.floors.get(f"{kind}/{ask.tenant}/{name}")
+        signed = 0 if floor is None else floor.number
+        if not ask.app:
+            return LineState(signed=signed, accepted=0)
+        accepted = self.ledger.accepted
+        return LineState(
+            signed=signed,
+            accepted=accepted.newest(ask.tenant, ask.app),
+            envelope=accepted.read(ask.tenant, ask.app, ask.number) if ask.number else None,
+        )
+
+    def _keep_accepted(self, envelope: Envelope) -> Answer:
+        """Remember what the core has accepted, if it is ours."""
+        kind = kind_of(envelope)
+        if isinstance(kind, Denied) or kind not in ("revision", "tombstone"):
+            return Refusal(code="E-KIND", reason="only revisions and tombstones are kept")
+        read = parse_payload(envelope.payload, AppRevision if kind == "revision" else Tombstone)
+        if isinstance(read, Denied):
+            return _refuse(read)
+        key = self.keyring.deploy.get(read.tenant)
+        if key is None or sign_payload(kind, envelope.payload, [key]) != envelope:
+            return Refusal(code="E-KEY", reason="this signer has not signed it")
+        self.ledger.accepted.keep(read.tenant, read.app, read.number, envelope)
+        return Signed(envelope=envelope)
 
     def _sign_secret(self, ask: SignSecret) -> Answer:
         answer = self._sign(ask.payload, "secret", Secret)

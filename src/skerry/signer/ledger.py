@@ -1,4 +1,5 @@
-"""What a signer has to remember: tokens it minted, numbers and site records it signed, secrets it may seal again.
+"""What a signer has to remember: tokens it minted, numbers and site records it signed, secrets it may seal again,
+and what a core has accepted (``accepted.py``).
 
 Durable, beside the keys. Rules: (1) what a signature depends on is durable before the signature leaves; (2) every
 change replaces one small file as a whole.
@@ -13,6 +14,7 @@ from skerry.model.ids import SiteName, TokenId
 from skerry.model.signed import Envelope, PublicKey, SiteRecord
 from skerry.safe.files import read_durable, settle, write_durable
 from skerry.safe.paths import Directory
+from skerry.signer.accepted import Accepted
 from skerry.trust.floors import Floor
 from skerry.trust.parse import parse_payload
 
@@ -60,6 +62,7 @@ class Ledger:
         self.version = 0
         self._sites = directory.enter("sites", create=True)
         self._secrets = directory.enter("secrets", create=True)
+        self.accepted = Accepted(directory.enter("accepted", create=True))
         settle(self._sites)
         book = _read(directory, "ledger", _Book) or _Book()
         self.tokens = dict(book.tokens)
