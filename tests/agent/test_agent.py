@@ -1,11 +1,15 @@
+import asyncio
+
 import msgspec
 from tests.agent.scene import SECRET_MOUNT, Site, make_app, revise, virtually
 from tests.trust import people
 
+from skerry.agent import journal
 from skerry.clock import SECOND_US
 from skerry.model.document import ImageHold, digest_bodies
 from skerry.model.ids import CallId
 from skerry.model.signed import Call
+from skerry.plan.actions import DeleteVolume
 from skerry.sync.documents import make_patch
 from skerry.sync.outbox import mark_event
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply
@@ -272,3 +276,159 @@ async def test_a_session_claims_what_is_held(site: Site):
     second = await site.agent.begin_session(above=40)
     assert (first.document_epoch, first.document_generation) == (1, 1)
     assert second.session_epoch == 41 > first.session_epoch
+
+
+async def two_documents(site: Site) -> None:
+    image, more = site.shelf.add_image("web:1"), site.shelf.add_image("web:2")
+    for number, ref in ((1, image), (2, more)):
+        revision = revise(make_app(ref, number))
+        await site.deliver([people.assign(revision)], revision)
+        await site.settle()
+    assert site.machine.running() == [INSTANCE]
+
+
+@virtually
+async def test_a_journal_whose_newest_document_is_damaged_follows_the_one_before_and_says_so(site: Site):
+    await two_documents(site)
+    await site.tasks.stop()
+    site.db.file.connection.execute("UPDATE document SET head = x'00' WHERE slot = 'current'")
+    await site.restart(reboot=True)
+    await site.settle()
+    assert site.machine.running() == [INSTANCE], "never nothing"
+    assert (site.agent.holdings.stored.epoch, site.agent.holdings.stored.generation) == (1, 1)
+    told = [
+        event for event in journal.read_outbox(site.db.file.connection, 0, 1000) if event.type.startswith("journal.")
+    ]
+    assert [event.type for event in told] == ["journal.mended", "journal.refused"]
+    assert all(event.klass == "security" for event in told)
+    assert "1.1, the one before it, is in force" in told[1].message
+    revision = revise(make_app(site.shelf.add_image("web:2"), 2))
+    assert (await site.deliver([people.assign(revision)], revision, generation=2)).state == "accepted"
+    await site.settle()
+    held = journal.read_all(site.db.file.connection)
+    assert (held.document.generation, held.previous.generation) == (2, 1)
+    assert site.agent.holdings.damage is None
+
+
+@virtually
+async def test_a_lost_object_is_asked_for_again_and_what_runs_is_left_alone(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    story = list(site.machine.story)
+    site.db.file.connection.execute("UPDATE object SET envelope = x'00'")
+    await site.restart()
+    await site.wait(60)
+    assert site.machine.story == story
+    claim = await site.agent.begin_session()
+    assert (claim.document_epoch, claim.document_generation) == (0, 0)
+    bodies = people.pack([people.assign(revision)])
+    again = make_patch(people.make_head(bodies, 1), bodies, None)
+    assert (await site.agent.accept_document(again, (revision,))).state == "accepted"
+    await site.settle()
+    assert site.machine.story == story
+    assert (await site.agent.begin_session()).document_generation == 1
+
+
+@virtually
+async def test_damage_is_told_once(site: Site):
+    await two_documents(site)
+    site.db.file.connection.execute("UPDATE note SET body = x'00' WHERE kind = 'floor'")
+    for _ in range(3):
+        await site.restart()
+        await site.settle()
+    lines = len(journal.read_all(site.db.file.connection).floors)
+    assert site.events().count("journal.mended") == lines > 0
+    assert site.events().count("journal.refused") == 0
+
+
+async def doomed(site: Site, grace_s: int = 0) -> None:
+    """A volume that no app uses any more, and its tombstone."""
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    await site.deliver([])
+    await site.settle()
+    stone = msgspec.structs.replace(people.make_tombstone(2), grace_us=grace_s * SECOND_US)
+    grave = people.sign("tombstone", stone, people.DEPLOY[people.ALPHA])
+    await site.deliver([people.notice(grave)], grave)
+
+
+@virtually
+async def test_a_deletion_is_told_once_although_the_agent_dies_right_after_it(site: Site):
+    def die(action: object) -> None:
+        if isinstance(action, DeleteVolume):
+            site.machine.witness = lambda _: None
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task() and task.get_name().startswith(("action", "reconcile")):
+                    task.cancel()
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+
+    site.machine.witness = die
+    await doomed(site)
+    await site.clock.sleep_until(site.clock.boot_us() + 60 * SECOND_US)
+    assert site.machine.volumes == {}
+    assert "volume.deleted" not in site.events()
+    for _ in range(3):
+        await site.restart()
+        await site.wait(60)
+    assert site.events().count("volume.deleted") == 1
+
+
+@virtually
+async def test_a_deletion_whose_answer_was_lost_is_told_once(site: Site):
+    await doomed(site, grace_s=30)
+    await site.wait(10)
+    site.machine.faults.half = 1.0
+    await site.wait(120)
+    site.machine.faults.half = 0.0
+    await site.restart()
+    await site.wait(60)
+    assert site.machine.volumes == {}
+    assert site.events().count("volume.deleted") == 1
+
+
+@virtually
+async def test_a_core_that_moves_the_time_in_its_documents_shortens_no_grace(site: Site):
+    await doomed(site, grace_s=3600)
+    for ahead_s in (86_400, 10 * 86_400, 80 * 86_400):
+        units = list(site.agent.holdings.document.units.values())
+        await site.deliver(units, time_s=site.agent.trust.trust_us() // SECOND_US + ahead_s)
+        await site.wait(300)
+        await site.restart()
+    assert list(site.machine.volumes) == ["alpha/shop/data"]
+    await site.wait(2600)
+    assert list(site.machine.volumes) == ["alpha/shop/data"]
+    await site.wait(200)
+    assert site.machine.volumes == {}
+
+
+@virtually
+async def test_restarts_and_reboots_do_not_make_a_grace_begin_anew(site: Site):
+    await doomed(site, grace_s=3600)
+    for _ in range(5):
+        await site.wait(650)
+        await site.restart(reboot=True)
+    assert list(site.machine.volumes) == ["alpha/shop/data"]
+    await site.wait(700)
+    assert site.machine.volumes == {}
+
+
+@virtually
+async def test_a_volume_that_is_gone_is_made_anew_only_when_its_loss_is_accepted(site: Site):
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    await site.settle()
+    site.machine.volumes.clear()
+    await site.restart(reboot=True)
+    await site.wait(120)
+    assert site.machine.running() == []
+    assert site.machine.volumes == {}
+    assert not await site.agent.reconciler.accept_loss("alpha/shop/other")
+    assert await site.agent.reconciler.accept_loss("alpha/shop/data")
+    await site.settle()
+    assert site.machine.running() == [INSTANCE]
+    assert site.events().count("volume.given-up") == 1
+    assert not await site.agent.reconciler.accept_loss("alpha/shop/data")

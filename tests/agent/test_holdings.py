@@ -7,7 +7,8 @@ from tests.trust import people
 from skerry.agent import journal
 from skerry.agent.desk import DocumentVerdict
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
-from skerry.model.ids import digest_of
+from skerry.model.document import Assignment
+from skerry.model.ids import AppName, digest_of
 from skerry.safe.sqlite import open_memory
 from skerry.sync.documents import make_patch
 from skerry.trust.verdict import Denied
@@ -91,7 +92,115 @@ def test_a_journal_that_was_altered_loses_wishes_and_invents_none(damage: str):
             stored = msgspec.structs.replace(stored, head=head)
     holdings, problem = restored(msgspec.structs.replace(remembered, document=stored))
     assert problem is not None
-    assert holdings.as_site() is None
+    site = holdings.as_site()
+    assert site is None or (site.units == {} and damage == "object")
+
+
+SECOND = people.revise(2)
+SIDE = people.revise(1, app=AppName("side"))
+
+
+def assign_side() -> Assignment:
+    return people.assign(SIDE, app=AppName("side"))
+
+
+def twice() -> journal.Remembered:
+    """A journal with two documents: shop runs at 1 and then at 2, and the second has one more app."""
+    connection = open_memory(journal.OPTIONS).connection
+    holdings = fresh()
+    journal.record_identity(connection, IDENTITY, {})
+    for generation, objects in ((1, (REVISION,)), (2, (SECOND, SIDE))):
+        bodies = people.pack([people.assign(objects[0]), *([assign_side()] if SIDE in objects else [])])
+        accepted = holdings.judge_document(make_patch(people.make_head(bodies, generation), bodies, None), objects)
+        assert isinstance(accepted, Accepted)
+        document = accepted.document
+        journal.record_document(
+            connection, accepted.stored, accepted.objects, document.floors, {}, document.time_floor_s, holdings.stored
+        )
+        holdings.take_document(accepted)
+    return journal.read_all(connection)
+
+
+def running(holdings: Holdings) -> set[tuple[str, int]]:
+    site = holdings.as_site()
+    assert site is not None
+    wanted = [unit.revision for name, unit in site.units.items() if name not in site.refused]
+    return {(str(site.revisions[digest].app), site.revisions[digest].number) for digest in wanted}
+
+
+def test_a_document_that_no_longer_verifies_gives_way_to_the_one_before_it():
+    remembered = twice()
+    assert remembered.document is not None
+    forged = people.make_head(remembered.document.bodies, 2, keys=(people.key("stranger"),))
+    bad = msgspec.structs.replace(remembered.document, head=forged)
+    for damaged in (
+        msgspec.structs.replace(remembered, document=bad),
+        msgspec.structs.replace(remembered, document=None),
+    ):
+        holdings, problem = restored(damaged)
+        assert problem is not None
+        assert "1.1, the one before it, is in force" in problem.reason
+        assert running(holdings) == {("shop", 1)}
+        assert holdings.claim() == (1, 1)
+        assert holdings.floors == remembered.floors, "no floor falls"
+
+
+def test_what_came_before_is_followed_until_the_newest_is_sent_again():
+    holdings, _ = restored(msgspec.structs.replace(twice(), document=None))
+    bodies = people.pack([people.assign(SECOND), assign_side()])
+    again = make_patch(people.make_head(bodies, 2), bodies, None)
+    accepted = holdings.judge_document(again, (SECOND, SIDE))
+    assert isinstance(accepted, Accepted)
+    holdings.take_document(accepted)
+    assert running(holdings) == {("shop", 2), ("side", 1)}
+    assert holdings.damage is None
+    other = people.pack([people.assign(SECOND)])
+    stale = holdings.judge_document(make_patch(people.make_head(other, 1), other, None), ())
+    assert isinstance(stale, Denied), "the floors still stand"
+
+
+def test_a_lost_object_costs_its_own_unit_only_and_its_former_version_stands_in():
+    remembered = twice()
+    objects = {name: each for name, each in remembered.objects.items() if name != people.name(SECOND)}
+    holdings, problem = restored(msgspec.structs.replace(remembered, objects=objects))
+    assert problem is not None
+    assert running(holdings) == {("shop", 1), ("side", 1)}
+    assert holdings.claim() == (0, 0), "the parent is asked for the whole"
+    bodies = people.pack([people.assign(SECOND), assign_side()])
+    accepted = holdings.judge_document(make_patch(people.make_head(bodies, 2), bodies, None), (SECOND,))
+    assert isinstance(accepted, Accepted)
+    holdings.take_document(accepted)
+    assert running(holdings) == {("shop", 2), ("side", 1)}
+    assert holdings.claim() == (1, 2)
+
+
+def test_an_app_that_its_tenant_has_ended_does_not_come_back_with_an_older_document():
+    connection = open_memory(journal.OPTIONS).connection
+    holdings = fresh()
+    journal.record_identity(connection, IDENTITY, {})
+    grave = people.bury(2)
+    for generation, units, objects in (
+        (1, [people.assign(REVISION), assign_side()], (REVISION, SIDE)),
+        (2, [assign_side(), people.notice(grave)], (grave,)),
+    ):
+        bodies = people.pack(units)
+        accepted = holdings.judge_document(make_patch(people.make_head(bodies, generation), bodies, None), objects)
+        assert isinstance(accepted, Accepted)
+        journal.record_document(
+            connection, accepted.stored, accepted.objects, accepted.document.floors, {}, 0, holdings.stored
+        )
+        holdings.take_document(accepted)
+    restored_holdings, _ = restored(msgspec.structs.replace(journal.read_all(connection), document=None))
+    assert running(restored_holdings) == {("side", 1)}
+
+
+def test_a_floor_whose_record_was_lost_stands_where_what_is_held_proves_it():
+    remembered = twice()
+    holdings, problem = restored(msgspec.structs.replace(remembered, floors={}))
+    assert problem is None
+    assert {line: floor.number for line, floor in holdings.floors.items()} == {
+        line: floor.number for line, floor in remembered.floors.items()
+    }
 
 
 def test_a_document_asks_for_what_it_names_and_changes_nothing_before():

@@ -5,9 +5,11 @@ from skerry.agent import journal
 from skerry.model import limits
 from skerry.model.ids import UnitId, digest_of
 from skerry.model.signed import Envelope, Signature
-from skerry.plan.history import Ended, Started
-from skerry.safe.sqlite import open_memory
+from skerry.plan.history import Deleting, Ended, Grace, Kept, Started
+from skerry.safe.sqlite import Options, open_memory
 from skerry.trust.floors import Floor
+
+EARLY, LATE = Grace(0, "boot-1", 5), Grace(0, "boot-1", 9)
 
 
 def envelope(text: str) -> Envelope:
@@ -43,12 +45,12 @@ def test_a_document_is_kept_with_its_predecessor(connection):
     one, two, three = document(1, a=b"1"), document(2, a=b"2", b=b"2"), document(3)
     revision = envelope("revision")
     digest = digest_of(revision.payload)
-    journal.record_document(connection, one, {digest: revision}, {"app/t/a": Floor(7, digest)}, {digest: 5}, 100)
-    journal.record_document(connection, two, {}, {}, {digest: 9}, 90)
+    journal.record_document(connection, one, {digest: revision}, {"app/t/a": Floor(7, digest)}, {digest: EARLY}, 100)
+    journal.record_document(connection, two, {}, {}, {digest: LATE}, 90)
     held = journal.read_all(connection)
     assert (held.document, held.previous) == (two, one)
     assert held.objects == {digest: revision}
-    assert held.kept.tombstones == {digest: 5}, "the first acceptance counts"
+    assert held.kept.tombstones == {digest: EARLY}, "the first acceptance counts"
     assert held.counters.time_floor_s == 100, "the time floor never falls"
     journal.record_document(connection, three, {}, {}, {}, 110)
     held = journal.read_all(connection)
@@ -94,14 +96,14 @@ def test_what_a_node_must_remember_is_kept(connection):
     spec = digest_of(b"spec")
     journal.record_uid_ranges(connection, {"default": 200_000})
     journal.record_started(connection, "default/a/b/0", Started(spec, "boot-1"))
-    journal.record_ended(connection, {"default/a/b/0": Ended(spec, 3)})
+    journal.record_changes(connection, journal.Changes(ended={"default/a/b/0": Ended(spec, 3)}))
     kept = journal.read_all(connection).kept
     assert kept.uid_ranges == {"default": 200_000}
     assert kept.started == {"default/a/b/0": Started(spec, "boot-1")}
     assert kept.ended == {"default/a/b/0": Ended(spec, 3)}
     journal.record_started(connection, "default/a/b/0", Started(spec, "boot-2"))
     assert journal.read_all(connection).kept.ended == {}, "a new start makes an earlier end void"
-    journal.forget_instances(connection, ())
+    journal.record_changes(connection, journal.Changes(gone=frozenset(("default/a/b/0",))))
     assert journal.read_all(connection).kept.started == {}
 
 
@@ -115,11 +117,74 @@ def test_session_epochs_grow(connection):
     assert [journal.begin_session(connection).session_epoch for _ in range(3)] == [1, 2, 3]
 
 
-def test_a_flipped_byte_is_found():
-    file = open_memory(journal.OPTIONS)
-    file.connection.execute("BEGIN")
-    journal.append_events(file.connection, [draft("one")])
-    file.connection.execute("UPDATE outbox SET event = ?", (msgspec.msgpack.encode("forged"),))
-    assert "outbox" in journal.OPTIONS.check_records(file.connection)
-    file.connection.execute("COMMIT")
+def test_changes_are_kept_as_they_are_applied_in_memory(connection):
+    spec, stone = digest_of(b"spec"), digest_of(b"stone")
+    before = journal.Changes(
+        uid_ranges={"default": 200_000},
+        ended={"a": Ended(spec, 3), "b": Ended(spec, 0)},
+        graces={stone: EARLY},
+        volumes={"default/a/data": 1, "default/a/gone": 2},
+    )
+    after = journal.Changes(gone=frozenset(("a",)), graces={stone: LATE}, forget_volumes=frozenset(("default/a/gone",)))
+    kept = Kept()
+    for changes in (before, after):
+        journal.record_changes(connection, changes)
+        kept = journal.apply_changes(kept, changes)
+    assert journal.read_all(connection).kept == kept
+    assert kept.volumes == {"default/a/data": 1}
+    assert kept.ended == {"b": Ended(spec, 0)}
+
+
+DELETING = Deleting(tenant="t", app="a", name="data", tombstone=digest_of(b"stone"))
+
+
+def test_a_deletion_is_told_once_with_the_note_that_it_was_begun(connection):
+    journal.record_changes(connection, journal.Changes(volumes={"t/a/data": 1}))
+    journal.begin_deletion(connection, "t/a/data", DELETING)
+    for _ in range(2):
+        journal.end_deletions(connection, {"t/a/data": draft("deleted", "security")})
+    assert [event.message for event in journal.read_outbox(connection, 0, 10)] == ["deleted"]
+    kept = journal.read_all(connection).kept
+    assert (kept.deleting, kept.volumes) == ({}, {})
+
+
+def test_a_deletion_that_is_given_up_is_told_by_nobody(connection):
+    journal.record_changes(connection, journal.Changes(volumes={"t/a/data": 1}))
+    journal.begin_deletion(connection, "t/a/data", DELETING)
+    journal.end_deletions(connection, {"t/a/data": None})
+    assert journal.count_outbox(connection) == 0
+    kept = journal.read_all(connection).kept
+    assert (kept.deleting, kept.volumes) == ({}, {"t/a/data": 1})
+
+
+def test_what_an_older_release_wrote_is_taken_over():
+    spec, digest = digest_of(b"spec"), digest_of(b"floor")
+    file = open_memory(Options(migrations=journal.OPTIONS.migrations[:1]))
+    old = file.connection
+    counters = msgspec.msgpack.encode(journal.Counters(session_epoch=4, event_last=9))
+    old.execute("INSERT INTO meta VALUES ('counters', ?, x'00')", (counters,))
+    old.execute("INSERT INTO floor VALUES ('app/t/a', 7, ?)", (digest,))
+    old.execute("INSERT INTO uid_range VALUES ('t', 200000)")
+    old.execute("INSERT INTO started VALUES ('t/a/b/0', ?, 'boot-1', 5)", (spec,))
+    old.execute("INSERT INTO ended VALUES ('t/a/c/0', ?, 3)", (spec,))
+    old.execute("INSERT INTO tombstone VALUES (?, 17)", (digest,))
+    journal.OPTIONS.migrations[1](old)
+    held = journal.read_all(old)
+    assert (held.counters.session_epoch, held.counters.event_last) == (4, 9)
+    assert held.floors == {"app/t/a": Floor(7, digest)}
+    assert held.kept == Kept(
+        uid_ranges={"t": 200_000},
+        started={"t/a/b/0": Started(spec, "boot-1", 5)},
+        ended={"t/a/c/0": Ended(spec, 3)},
+        tombstones={digest: Grace(0, "", 0)},
+    )
     file.close()
+
+
+def test_a_journal_that_does_not_know_whose_it_is_is_a_bad_one(connection):
+    journal.record_identity(connection, journal.Identity("oslo", "n1", envelope("root"), envelope("record")), {})
+    connection.execute("UPDATE note SET body = x'00'")
+    assert journal.OPTIONS.check_records(connection) == "", "the other copy says it"
+    connection.execute("UPDATE note SET spare = x'00'")
+    assert journal.OPTIONS.check_records(connection) != ""
+    connection.execute("DELETE FROM note")

@@ -55,7 +55,6 @@ class Site:
         kept = journal.read_all(self.db.file.connection).kept
         self.reconciler = Reconciler(
             clock=self.clock,
-            trust=self,
             db=self.db,
             performer=Performer((self.images, self.driver)),
             tasks=self.tasks,
@@ -64,9 +63,6 @@ class Site:
             agent_version="test",
         )
         self.tasks.start("reconcile", self.reconciler.run())
-
-    def trust_us(self) -> int:
-        return self.clock.wall_us()
 
     async def kill_and_restart(self) -> None:
         await self.tasks.stop()

@@ -37,7 +37,7 @@ from skerry.plan.actions import (
     StopContainer,
     UnpauseContainer,
 )
-from skerry.plan.history import History, Started, note_observed, note_outcome
+from skerry.plan.history import Deleting, History, Started, note_observed, note_outcome
 from skerry.plan.site import plan_site
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
 
@@ -121,7 +121,7 @@ class World:
         self.held = held
         self.history = History(boot=boot)
         self.observed = Observation(driver="world")
-        self.now = Now(boot_us=1000 * SECOND, trust_us=10**15)
+        self.now = Now(boot_us=1000 * SECOND)
         self.performed: list[Action] = []
         self.healthy = True
         self._serial = 0
@@ -135,6 +135,13 @@ class World:
             uid_ranges={**kept.uid_ranges, **plan.uid_ranges},
             started={name: start for name, start in kept.started.items() if name not in plan.forget_starts},
             ended={**kept.ended, **plan.ended},
+            tombstones={**kept.tombstones, **plan.graces},
+            volumes={
+                name: born
+                for name, born in {**kept.volumes, **plan.volumes}.items()
+                if name not in plan.forget_volumes | plan.deleted
+            },
+            deleting={name: each for name, each in kept.deleting.items() if name not in plan.deleted | plan.spared},
         )
         self.history = msgspec.structs.replace(self.history, kept=kept)
         return plan
@@ -155,8 +162,7 @@ class World:
         raise AssertionError(f"did not settle: {plan.actions} {plan.waits}")
 
     def advance(self, seconds: float) -> None:
-        step = int(seconds * SECOND)
-        self.now = Now(boot_us=self.now.boot_us + step, trust_us=self.now.trust_us + step)
+        self.now = Now(boot_us=self.now.boot_us + int(seconds * SECOND))
 
     def do(self, action: Action) -> None:
         self.performed.append(action)
@@ -188,6 +194,11 @@ class World:
                 )
                 seen = change(seen, volumes=(*seen.volumes, volume))
             case DeleteVolume():
+                deleting = Deleting(tenant=action.tenant, app=action.app, name=action.name, tombstone=action.tombstone)
+                kept = self.history.kept
+                self.history = change(
+                    self.history, kept=change(kept, deleting={**kept.deleting, action.volume: deleting})
+                )
                 seen = change(seen, volumes=tuple(item for item in seen.volumes if item.volume != action.volume))
             case CreateContainer():
                 self._serial += 1

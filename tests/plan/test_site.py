@@ -10,8 +10,8 @@ from skerry.model.ids import Digest, digest_of
 from skerry.model.observed import InstanceFact, NodeSeen, UnitFact, VolumeFact
 from skerry.model.signed import Tombstone
 from skerry.plan import images
-from skerry.plan.actions import CheckHealth, FetchImage, Outcome, StartContainer, StopContainer
-from skerry.plan.history import note_outcome
+from skerry.plan.actions import CheckHealth, DeleteVolume, FetchImage, Outcome, StartContainer, StopContainer
+from skerry.plan.history import Grace, note_outcome
 
 
 def web_and_db() -> World:
@@ -145,15 +145,19 @@ def test_a_tombstone_deletes_only_after_its_recorded_grace():
     world = web_and_db()
     world.settle()
     digest = tombstoned(world)
-    for _ in range(10):
+    while world.observed.containers:
         world.step()
-        world.advance(1)
-    assert world.observed.volumes, "an acceptance that was not recorded permits nothing"
-    kept = msgspec.structs.replace(world.history.kept, tombstones={digest: world.now.trust_us})
-    world.history = msgspec.structs.replace(world.history, kept=kept)
+    world.history = msgspec.structs.replace(
+        world.history, kept=msgspec.structs.replace(world.history.kept, tombstones={})
+    )
+    world.advance(3600)
+    plan = world.look()
+    assert plan.graces == {digest: Grace(0, "boot-1", world.now.boot_us)}
+    assert not any(isinstance(action, DeleteVolume) for action in plan.actions), "what is not recorded permits nothing"
+    world.advance(59)
     world.step()
     assert world.observed.volumes
-    world.advance(61)
+    world.advance(1)
     world.step()
     assert world.observed.volumes == ()
 
@@ -161,9 +165,7 @@ def test_a_tombstone_deletes_only_after_its_recorded_grace():
 def test_a_tombstone_does_not_reach_a_volume_born_after_it():
     world = web_and_db()
     world.settle()
-    digest = tombstoned(world, number=1, grace_s=0)
-    kept = msgspec.structs.replace(world.history.kept, tombstones={digest: 0})
-    world.history = msgspec.structs.replace(world.history, kept=kept)
+    tombstoned(world, number=1, grace_s=0)
     for _ in range(8):
         world.step()
         world.advance(10)

@@ -6,9 +6,19 @@ from collections.abc import Sequence
 from tests.powercut.reference import Job, StoreWorkload
 
 from skerry.agent import journal
-from skerry.model.ids import InstanceId, NodeName, SiteName, TenantName, UnitId, digest_of
+from skerry.model.ids import (
+    AppName,
+    InstanceId,
+    NodeName,
+    SiteName,
+    TenantName,
+    UnitId,
+    VolumeName,
+    digest_of,
+    volume_id,
+)
 from skerry.model.signed import Envelope, Signature
-from skerry.plan.history import Ended, Started
+from skerry.plan.history import Deleting, Ended, Grace, Started
 from skerry.trust.floors import Floor
 
 
@@ -24,7 +34,7 @@ def _make_document(dice: random.Random, generation: int) -> Job:
     document = journal.StoredDocument(1, generation, _envelope(dice, 300), bodies, {})
     objects = {digest_of(found.payload): found for found in (_envelope(dice, 2000) for _ in range(dice.randint(0, 3)))}
     floors = {f"app/t/{dice.randint(0, 3)}": Floor(generation, digest_of(b"%d" % generation))}
-    tombstones = {digest_of(b"tombstone %d" % generation): generation}
+    tombstones = {digest_of(b"tombstone %d" % generation): Grace(0, "boot", generation)}
     return lambda c: journal.record_document(c, document, objects, floors, tombstones, generation)
 
 
@@ -41,12 +51,17 @@ def _make_small(dice: random.Random) -> Job:
     spec = digest_of(instance.encode())
     tenant, start = TenantName(f"t{dice.randint(0, 20)}"), dice.randint(1, 10**6)
     through = dice.randint(0, 60)
+    volume = volume_id("t", "app", str(dice.randint(0, 3)))
+    deleting = Deleting(tenant=tenant, app=AppName("app"), name=VolumeName("data"), tombstone=spec)
+    gone = journal.Draft(time_us=start, type="volume.deleted", message=volume)
     return dice.choice(
         (
             lambda c: journal.begin_session(c),
             lambda c: journal.record_started(c, instance, Started(spec, "boot")),
-            lambda c: journal.record_ended(c, {instance: Ended(spec, 1)}),
-            lambda c: journal.forget_instances(c, [instance]),
+            lambda c: journal.record_changes(c, journal.Changes(ended={instance: Ended(spec, 1)}, volumes={volume: 3})),
+            lambda c: journal.record_changes(c, journal.Changes(gone=frozenset((instance,)))),
+            lambda c: journal.begin_deletion(c, volume, deleting),
+            lambda c: journal.end_deletions(c, {volume: gone}),
             # The second range of a tenant is refused: that job undoes itself, its neighbours stay.
             lambda c: journal.record_uid_ranges(c, {tenant: start}),
             lambda c: journal.trim_outbox(c, through),

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from skerry import __version__, wire
-from skerry.agent import journal
+from skerry.agent import journal, mending
 from skerry.agent.calls import CallDesk
 from skerry.agent.desk import CallAnswer, DocumentVerdict
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
@@ -22,10 +22,10 @@ from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Envelope
-from skerry.plan.history import History
+from skerry.plan.history import Grace, History
 from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db
-from skerry.safe.sqlite import Connection
+from skerry.safe.sqlite import Connection, Origin
 from skerry.sync.facts import digest_facts
 from skerry.sync.outbox import mark_event
 from skerry.trust import seal
@@ -93,6 +93,8 @@ class Agent:
         self._drivers = drivers
         self.holdings: Holdings | None = None
         self.counters = journal.Counters()
+        #: What the journal had lost when it was opened, a sentence each.
+        self.mended: tuple[str, ...] = ()
         self.trust = TrustClock(clock, 0)
         self.link = LinkState()
         self.joined = asyncio.Event()
@@ -101,7 +103,6 @@ class Agent:
         self.performer = Performer(drivers)
         self.reconciler = Reconciler(
             clock=clock,
-            trust=self.trust,
             db=db,
             performer=self.performer,
             tasks=tasks,
@@ -121,7 +122,17 @@ class Agent:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Read and verify the journal."""
+        """Mend, read and verify the journal; what was wrong with it is told."""
+        now_us = self._clock.wall_us()
+
+        def mend(connection: Connection) -> tuple[str, ...]:
+            found = mending.mend(connection)
+            if self._db.file.origin in (Origin.snapshot, Origin.snapshot_before):
+                found = ("a page was bad, and an older copy of it took its place", *found)
+            journal.append_events(connection, [_tell_damage(line, now_us) for line in found])
+            return found
+
+        self.mended = await self._db.run(mend, soon=True)
         remembered = await self._db.read(journal.read_all)
         self.counters = remembered.counters
         self._identity = remembered.identity
@@ -132,9 +143,12 @@ class Agent:
         if restored is None:
             return
         self.holdings, problem = restored
+        if self.mended:
+            floors = self.holdings.floors
+            await self._db.run(lambda connection: journal.raise_floors(connection, floors), soon=True)
         self.calls.node = self.holdings.node
         if problem is not None:
-            await self._note_security("journal.refused", f"the journaled document no longer verifies: {problem.reason}")
+            await self._note_security("journal.refused", f"the journal no longer says all it said: {problem.reason}")
         self.joined.set()
 
     def start(self) -> None:
@@ -174,6 +188,11 @@ class Agent:
         self.calls.node = holdings.node
         self.joined.set()
         return None
+
+    def read_durable(self) -> object:
+        """Return what nobody else could give back, to see whether it changed; None before this node has joined."""
+        stored = None if self.holdings is None else self.holdings.stored
+        return None if self._identity is None else (self._identity, stored, self.reconciler.history.kept)
 
     def root_envelope(self) -> Envelope:
         """The pinned root document as it was signed; only for a node that has joined."""
@@ -220,14 +239,14 @@ class Agent:
         holdings = self.holdings
         assert holdings is not None, "a session needs an identity"
         self.counters = await self._db.run(lambda connection: journal.begin_session(connection, above), soon=True)
-        stored = holdings.stored
+        epoch, generation = holdings.claim()
         return wire.HelloClaim(
             format=wire.FORMAT,
             site=holdings.site,
             node=holdings.node,
             session_epoch=self.counters.session_epoch,
-            document_epoch=0 if stored is None else stored.epoch,
-            document_generation=0 if stored is None else stored.generation,
+            document_epoch=epoch,
+            document_generation=generation,
             facts_digest=digest_facts(self.reconciler.facts),
             event_last=self.counters.event_last,
             event_acknowledged=self.counters.event_acknowledged,
@@ -281,10 +300,8 @@ class Agent:
 
     async def _keep_document(self, holdings: Holdings, accepted: Accepted) -> None:
         before = {} if holdings.stored is None else holdings.stored.bodies
-        # After a reboot the trust clock lags until a document comes: the grace of what that very document brings must
-        # not be over when the clock catches up.
-        now_us = max(self.trust.trust_us(), accepted.document.time_floor_s * SECOND_US)
-        tombstones = dict.fromkeys(accepted.document.tombstones, now_us)
+        begin = Grace(0, self.reconciler.history.boot, self._clock.boot_us())
+        tombstones = dict.fromkeys(accepted.document.tombstones, begin)
         needed = set(accepted.needed) | {digest for digest in holdings.objects if digest in holdings.named_now()}
         drafts = [
             journal.Draft(
@@ -314,6 +331,7 @@ class Agent:
                 accepted.document.floors,
                 tombstones,
                 accepted.document.time_floor_s,
+                holdings.stored,
             )
             journal.drop_objects(connection, needed)
             journal.append_events(connection, drafts)
@@ -380,3 +398,7 @@ class Agent:
         """Return when there is something new to report."""
         await self._changed.wait()
         self._changed.clear()
+
+
+def _tell_damage(line: str, now_us: int) -> journal.Draft:
+    return journal.Draft(time_us=now_us, type="journal.mended", klass="security", message=f"in the journal, {line}")

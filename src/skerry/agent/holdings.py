@@ -10,11 +10,12 @@ import msgspec
 
 from skerry.agent.desk import DocumentVerdict
 from skerry.agent.journal import Remembered, StoredDocument
-from skerry.model.document import Unit, decode_unit, encode_unit, named_objects
+from skerry.model.document import Assignment, Unit, decode_unit, encode_unit, named_objects
 from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
-from skerry.model.signed import Envelope, Root, SiteRecord
+from skerry.model.signed import DocumentHead, Envelope, Root, SiteRecord, Tombstone
 from skerry.plan.site_plan import HeldSite
 from skerry.sync.documents import PatchMismatch, apply_patch
+from skerry.trust.authority import reopen_envelope
 from skerry.trust.floors import Floor, raised_floors
 from skerry.trust.held import AcceptedDocument, Held, Missing
 from skerry.trust.parse import parse_payload
@@ -47,6 +48,8 @@ class Holdings:
         self.stored: StoredDocument | None = None
         self.document: AcceptedDocument | None = None
         self.objects: dict[Digest, Envelope] = {}
+        #: Why the newest document of the journal is not, or not whole, what is in force; until a new one comes.
+        self.damage: Denied | None = None
 
     def as_held(self) -> Held:
         """What the verifier needs to know."""
@@ -83,6 +86,12 @@ class Holdings:
             },
         )
 
+    def claim(self) -> tuple[int, int]:
+        """Return the epoch and generation to tell the parent: none while a part is lost, so that it sends the whole."""
+        if self.stored is None or (self.damage is not None and self.damage.code == "E-DIGEST"):
+            return 0, 0
+        return self.stored.epoch, self.stored.generation
+
     def judge_record(self, envelope: Envelope) -> SiteRecord | Denied:
         """Verify a site record for this site."""
         verified = verify_envelope(envelope, self.as_held(), expect="site", site=self.site)
@@ -96,7 +105,7 @@ class Holdings:
         if isinstance(head, Denied):
             return head
         base = None
-        if self.stored is not None:
+        if self.stored is not None and self.claim() != (0, 0):
             base = (self.stored.epoch, self.stored.generation, self.stored.bodies)
         bodies = apply_patch(base, patch, head.payload.units)
         if isinstance(bodies, PatchMismatch):
@@ -137,6 +146,7 @@ class Holdings:
         }
         self.stored = accepted.stored
         self.document = accepted.document
+        self.damage = None
         self.floors = {**self.floors, **accepted.document.floors}
         self.time_floor_s = max(self.time_floor_s, accepted.document.time_floor_s)
 
@@ -164,9 +174,10 @@ def _readable(bodies: Mapping[UnitId, bytes]) -> Iterator[Unit]:
 
 
 def restore_holdings(remembered: Remembered) -> tuple[Holdings, Denied | None] | None:
-    """Verify what the journal holds; None when the node has not joined. A document that no longer verifies is left out.
+    """Verify what the journal holds; None when the node has not joined. The problem is to be told to the owner.
 
-    Nothing is deleted for it: the parent is asked for the whole, and until then what runs is left alone.
+    Of a document of which objects are lost the rest is in force; one that no longer verifies gives way to the one
+    before it. Nothing is deleted for it: the parent is asked again, and what nothing speaks of any more is left alone.
     """
     identity = remembered.identity
     if identity is None:
@@ -182,24 +193,93 @@ def restore_holdings(remembered: Remembered) -> tuple[Holdings, Denied | None] |
         return holdings, record
     holdings.record = record
     holdings.floors = dict(remembered.floors)
-    problem: Denied | None = None
-    stored = remembered.document
-    if stored is not None:
-        problem = _restore_document(holdings, stored)
-    return holdings, problem
+    holdings.damage = _restore_document(holdings, remembered)
+    return holdings, holdings.damage
 
 
-def _restore_document(holdings: Holdings, stored: StoredDocument) -> Denied | None:
+def _restore_document(holdings: Holdings, remembered: Remembered) -> Denied | None:
+    """Put the best document of the journal in force; return what is wrong with the newest, None when nothing is."""
+    current, previous = remembered.document, remembered.previous
+    if current is None and previous is None:
+        return None
+    problem = Denied("E-JOURNAL", "the newest document in the journal was damaged")
+    if current is not None:
+        accepted = _verify_stored(holdings, current, {})
+        if isinstance(accepted, AcceptedDocument):
+            _take(holdings, current, accepted)
+            return None
+        problem = accepted
+        if accepted.code == "E-DIGEST":
+            # The head and the units are good: what they name is asked for, and what is here goes on.
+            former = {} if previous is None else _read_in_force(previous) or {}
+            accepted = _verify_stored(holdings, current, former, partly=True)
+            if isinstance(accepted, AcceptedDocument):
+                _take(holdings, current, accepted)
+                lost = sum(denied.code == "E-DIGEST" for denied in accepted.refused.values())
+                return Denied(problem.code, f"{problem.reason}; {lost} units wait until they are here again")
+    if previous is not None:
+        accepted = _verify_stored(holdings, previous, {}, partly=True)
+        if isinstance(accepted, AcceptedDocument):
+            _take(holdings, previous, _without_ended(holdings, accepted))
+            number = f"{previous.epoch}.{previous.generation}"
+            return Denied(
+                "E-JOURNAL", f"{problem.reason}; {number}, the one before it, is in force until it comes again"
+            )
+    return problem
+
+
+def _read_in_force(stored: StoredDocument) -> dict[UnitId, Unit] | None:
     try:
-        in_force = {name: decode_unit(body) for name, body in stored.in_force.items()}
-    except msgspec.DecodeError as error:
-        return Denied("E-UNIT", f"a journaled unit is not readable: {error}")
-    held = msgspec.structs.replace(holdings.as_held(), units=in_force)
-    accepted = verify_document(stored.head, stored.bodies, holdings.objects, held, holdings.site)
-    if isinstance(accepted, Denied):
-        return accepted
+        return {name: decode_unit(body) for name, body in stored.in_force.items()}
+    except msgspec.DecodeError:
+        return None
+
+
+def _verify_stored(
+    holdings: Holdings, stored: StoredDocument, former: Mapping[UnitId, Unit], *, partly: bool = False
+) -> AcceptedDocument | Denied:
+    """Verify a journaled document as what it was when it was accepted; ``former`` stands in for units that are lost."""
+    in_force = _read_in_force(stored)
+    if in_force is None:
+        return Denied("E-UNIT", "a journaled unit is not readable")
+    lost = {name for name, unit in in_force.items() if not holdings.objects.keys() >= set(named_objects(unit))}
+    in_force = {**in_force, **{name: former[name] for name in lost & former.keys()}}
+    head = parse_payload(stored.head.payload, DocumentHead)
+    if isinstance(head, Denied):
+        return head
+    # It was at its floors when it was accepted; one that is not the newest stands below them now.
+    floors = {**holdings.floors, **raised_floors({}, [(head, digest_of(stored.head.payload))])}
+    held = msgspec.structs.replace(holdings.as_held(), units=in_force, floors=floors)
+    accepted = verify_document(stored.head, stored.bodies, holdings.objects, held, holdings.site, partly=partly)
     if isinstance(accepted, Missing):
         return Denied("E-DIGEST", f"{len(accepted.digests)} signed objects of the journaled document are missing")
-    holdings.stored = stored
+    return accepted
+
+
+def _without_ended(holdings: Holdings, accepted: AcceptedDocument) -> AcceptedDocument:
+    """Leave out apps of an older document that their tenant has ended since, where the journal still knows it."""
+    ended: dict[UnitId, Denied] = {}
+    for name, unit in accepted.units.items():
+        floor = holdings.floors.get(f"app/{unit.tenant}/{unit.app}") if isinstance(unit, Assignment) else None
+        envelope = None if floor is None else holdings.objects.get(floor.digest)
+        if floor is None or envelope is None:
+            continue
+        stone = reopen_envelope(envelope, holdings.as_held(), "tombstone")
+        if isinstance(stone, Tombstone) and stone.ends_app:
+            ended[name] = Denied("E-ENDED", "the tenant has ended the app")
+    units = {name: unit for name, unit in accepted.units.items() if name not in ended}
+    return msgspec.structs.replace(accepted, units=units, refused={**accepted.refused, **ended})
+
+
+def _take(holdings: Holdings, stored: StoredDocument, accepted: AcceptedDocument) -> None:
+    # By the signed head: the numbers beside it in the journal are there to be looked at.
+    holdings.stored = msgspec.structs.replace(stored, epoch=accepted.head.epoch, generation=accepted.head.generation)
     holdings.document = accepted
-    return None
+    # A floor whose record was lost stands where what is held proves it to be; none falls.
+    rising = {
+        line: floor
+        for line, floor in {**accepted.floors, **raised_floors({}, [(accepted.head, accepted.digest)])}.items()
+        if line not in holdings.floors or floor.number > holdings.floors[line].number
+    }
+    holdings.floors = {**holdings.floors, **rising}
+    holdings.time_floor_s = max(holdings.time_floor_s, accepted.time_floor_s)

@@ -2,25 +2,28 @@
 
 One SQLite file at full durability (faults.md §3). Functions are synchronous, ``(connection, ...)``, and run through
 ``Db.run``; what returns from there is on the disk. Floors, epochs and counters are written in the same transaction as
-what they guard. Each record carries a checksum of its bytes. Signed bytes are kept as they came and verified again when
-the journal is read, so a damaged or altered file can lose wishes but not invent any.
+what they guard. Each record carries a checksum of its bytes, and small ones are written twice (``notes.py``).
+``mending.mend`` comes before ``read_all`` at each start. Signed bytes are kept as they came and verified again when the
+journal is read, so a damaged or altered file can lose wishes but not invent any.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
+from skerry.agent import notes
 from skerry.model import limits
 from skerry.model.event import Event, EventClass
-from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, digest_of
+from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
-from skerry.plan.history import Ended, Kept, Started
+from skerry.plan.history import Deleting, Ended, Grace, Kept, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
-_ENVELOPE = msgspec.msgpack.Decoder(Envelope)
-_EVENT = msgspec.msgpack.Decoder(Event)
-_VERDICT = msgspec.msgpack.Decoder(tuple[dict[UnitId, bytes], dict[UnitId, tuple[str, str]]])
+ENVELOPE = msgspec.msgpack.Decoder(Envelope)
+EVENT = msgspec.msgpack.Decoder(Event)
+VERDICT = msgspec.msgpack.Decoder(tuple[dict[UnitId, bytes], dict[UnitId, tuple[str, str]]])
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -89,24 +92,56 @@ def _first_schema(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _second_schema(connection: Connection) -> None:
+    """Small records get a checksum and a second copy."""
+    for statement in notes.TABLES:
+        connection.execute(statement)
+    for name, value in connection.execute("SELECT name, value FROM meta").fetchall():
+        of = NOTES[name]
+        notes.write(connection, name, "", msgspec.msgpack.decode(value, type=of))
+    for line, number, digest in connection.execute("SELECT line, number, digest FROM floor").fetchall():
+        notes.write(connection, "floor", line, Floor(number, Digest(digest)))
+    for tenant, start in connection.execute("SELECT tenant, start FROM uid_range").fetchall():
+        notes.write(connection, "uid-range", tenant, start)
+    for name, spec, boot, before in connection.execute(
+        "SELECT instance, spec, boot, before_us FROM started"
+    ).fetchall():
+        notes.write(connection, "started", name, Started(Digest(spec), boot, before))
+    for name, spec, code in connection.execute("SELECT instance, spec, exit_code FROM ended").fetchall():
+        notes.write(connection, "ended", name, Ended(Digest(spec), code))
+    for (digest,) in connection.execute("SELECT digest FROM tombstone").fetchall():
+        # When it was accepted was written by a clock that the core could move: its grace begins anew.
+        notes.write(connection, "tombstone", digest, Grace(0, "", 0))
+    for table in ("meta", "floor", "uid_range", "started", "ended", "tombstone"):
+        connection.execute(f"DROP TABLE {table}")
+
+
+#: What is kept twice: kind to type.
+NOTES: dict[str, Any] = {
+    "identity": Identity,
+    "counters": Counters,
+    "floor": Floor,
+    "uid-range": int,
+    "started": Started,
+    "ended": Ended,
+    "tombstone": Grace,
+    "volume": int,
+    "deleting": Deleting,
+}
+
+
 def _check_records(connection: Connection) -> str:
-    """Say which record is not what was written; empty when all are."""
-    for table, key, value in (
-        ("meta", "name", "value"),
-        ("unit", "slot || '/' || unit", "body"),
-        ("object", "digest", "envelope"),
-        ("outbox", "sequence", "event"),
+    """Say what makes the whole file a bad one: an identity that neither copy can give. ``mend`` sees to the rest."""
+    for _, *copies in connection.execute(
+        "SELECT name, body, checksum, spare, spare_checksum FROM note WHERE kind = 'identity'"
     ):
-        for name, content, checksum in connection.execute(f"SELECT {key}, {value}, checksum FROM {table}"):
-            if record_checksum(str(name).encode(), content) != checksum:
-                return f"record {name} of {table} does not match its checksum"
-    for slot, head, verdict, checksum in connection.execute("SELECT slot, head, verdict, checksum FROM document"):
-        if record_checksum(slot.encode(), head, verdict) != checksum:
-            return f"the {slot} document does not match its checksum"
+        pairs = ((copies[1], copies[0]), (copies[3], copies[2]))
+        if not any(notes.is_sound(checksum, b"identity", body) for checksum, body in pairs):
+            return "nothing says any more who this node is"
     return ""
 
 
-OPTIONS = Options(migrations=(_first_schema,), check_records=_check_records)
+OPTIONS = Options(migrations=(_first_schema, _second_schema), check_records=_check_records)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -114,31 +149,23 @@ OPTIONS = Options(migrations=(_first_schema,), check_records=_check_records)
 
 def read_all(connection: Connection) -> Remembered:
     """Read the whole journal."""
-    identity = _read_meta(connection, "identity")
-    counters = _read_meta(connection, "counters")
-    started = connection.execute("SELECT instance, spec, boot, before_us FROM started")
-    ended = connection.execute("SELECT instance, spec, exit_code FROM ended")
     return Remembered(
-        identity=None if identity is None else msgspec.msgpack.decode(identity, type=Identity),
-        counters=Counters() if counters is None else msgspec.msgpack.decode(counters, type=Counters),
+        identity=notes.find(connection, "identity", "", Identity),
+        counters=read_counters(connection),
         document=_read_document(connection, "current"),
         previous=_read_document(connection, "previous"),
         objects={
-            Digest(digest): _ENVELOPE.decode(envelope)
+            Digest(digest): ENVELOPE.decode(envelope)
             for digest, envelope in connection.execute("SELECT digest, envelope FROM object")
         },
-        floors={
-            line: Floor(number, Digest(digest))
-            for line, number, digest in connection.execute("SELECT line, number, digest FROM floor")
-        },
+        floors=notes.read(connection, "floor", Floor),
         kept=Kept(
-            uid_ranges={TenantName(t): start for t, start in connection.execute("SELECT tenant, start FROM uid_range")},
-            started={InstanceId(name): Started(Digest(spec), boot, before) for name, spec, boot, before in started},
-            ended={InstanceId(name): Ended(Digest(spec), code) for name, spec, code in ended},
-            tombstones={
-                Digest(digest): accepted
-                for digest, accepted in connection.execute("SELECT digest, accepted_us FROM tombstone")
-            },
+            uid_ranges={TenantName(name): start for name, start in notes.read(connection, "uid-range", int).items()},
+            started={InstanceId(name): start for name, start in notes.read(connection, "started", Started).items()},
+            ended={InstanceId(name): end for name, end in notes.read(connection, "ended", Ended).items()},
+            tombstones={Digest(name): grace for name, grace in notes.read(connection, "tombstone", Grace).items()},
+            volumes={VolumeId(name): born for name, born in notes.read(connection, "volume", int).items()},
+            deleting={VolumeId(name): each for name, each in notes.read(connection, "deleting", Deleting).items()},
         ),
     )
 
@@ -146,13 +173,13 @@ def read_all(connection: Connection) -> Remembered:
 def read_outbox(connection: Connection, after: int, limit: int) -> tuple[Event, ...]:
     """Return the next events above ``after``, oldest first."""
     rows = connection.execute("SELECT event FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, limit))
-    return tuple(_EVENT.decode(event) for (event,) in rows)
+    return tuple(EVENT.decode(event) for (event,) in rows)
 
 
 def read_newest(connection: Connection, limit: int) -> tuple[Event, ...]:
     """Return the newest events that wait for the parent, oldest first."""
     rows = connection.execute("SELECT event FROM outbox ORDER BY sequence DESC LIMIT ?", (limit,)).fetchall()
-    return tuple(_EVENT.decode(event) for (event,) in reversed(rows))
+    return tuple(EVENT.decode(event) for (event,) in reversed(rows))
 
 
 def count_outbox(connection: Connection) -> int:
@@ -166,8 +193,8 @@ def count_outbox(connection: Connection) -> int:
 
 def record_identity(connection: Connection, identity: Identity, floors: Mapping[str, Floor]) -> None:
     """Record who this node is, or its newer site record, with the floors that go with it."""
-    _write_meta(connection, "identity", msgspec.msgpack.encode(identity))
-    _raise_floors(connection, floors)
+    notes.write(connection, "identity", "", identity)
+    raise_floors(connection, floors)
 
 
 def record_document(
@@ -175,16 +202,18 @@ def record_document(
     document: StoredDocument,
     objects: Mapping[Digest, Envelope],
     floors: Mapping[str, Floor],
-    tombstones: Mapping[Digest, int],
+    tombstones: Mapping[Digest, Grace],
     time_floor_s: int,
+    before: StoredDocument | None = None,
 ) -> None:
     """Make ``document`` the current one and keep its predecessor; objects, floors and tombstones go with it.
 
-    ``tombstones`` are those accepted now for the first time: digest to trust time in microseconds.
+    ``tombstones`` are those that it names; one that was accepted before keeps what has passed of its grace. ``before``
+    is what was in force until now where that is not the journal's current document.
     """
+    before = before or _read_document(connection, "current")
     connection.execute("DELETE FROM document WHERE slot = 'previous'")
     connection.execute("DELETE FROM unit WHERE slot = 'previous'")
-    before = _read_document(connection, "current")
     if before is not None:
         _insert_document(connection, "previous", before)
     connection.execute("DELETE FROM document WHERE slot = 'current'")
@@ -196,10 +225,10 @@ def record_document(
             "INSERT OR IGNORE INTO object (digest, envelope, checksum) VALUES (?, ?, ?)",
             (digest, content, record_checksum(digest.encode(), content)),
         )
-    _raise_floors(connection, floors)
-    for digest, accepted_us in tombstones.items():
-        connection.execute("INSERT OR IGNORE INTO tombstone (digest, accepted_us) VALUES (?, ?)", (digest, accepted_us))
-    _change_counters(connection, time_floor_s=time_floor_s)
+    raise_floors(connection, floors)
+    known = notes.read(connection, "tombstone", Grace)
+    notes.write_all(connection, "tombstone", {name: grace for name, grace in tombstones.items() if name not in known})
+    change_counters(connection, time_floor_s=time_floor_s)
 
 
 def drop_objects(connection: Connection, needed: Iterable[Digest]) -> None:
@@ -212,46 +241,81 @@ def drop_objects(connection: Connection, needed: Iterable[Digest]) -> None:
 
 def begin_session(connection: Connection, above: int = 0) -> Counters:
     """Raise the session epoch by one, beyond ``above`` too, and return the counters with it."""
-    counters = _read_counters(connection)
-    return _change_counters(connection, session_epoch=max(counters.session_epoch, above) + 1)
+    counters = read_counters(connection)
+    return change_counters(connection, session_epoch=max(counters.session_epoch, above) + 1)
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan wants remembered before any of its actions is begun."""
+
+    uid_ranges: dict[TenantName, int] = {}
+    ended: dict[InstanceId, Ended] = {}
+    #: Starts of instances that are stopped by order: their end is not their own.
+    void_starts: frozenset[InstanceId] = frozenset()
+    #: Instances that are neither wanted nor seen any more.
+    gone: frozenset[InstanceId] = frozenset()
+    graces: dict[Digest, Grace] = {}
+    volumes: dict[VolumeId, int] = {}
+    #: Volumes whose loss is no matter any more.
+    forget_volumes: frozenset[VolumeId] = frozenset()
+
+
+def record_changes(connection: Connection, changes: Changes) -> None:
+    """Remember what a plan relies on. Raises ``ValueError`` for a range of uids that another tenant has."""
+    record_uid_ranges(connection, changes.uid_ranges)
+    notes.write_all(connection, "ended", changes.ended)
+    notes.forget(connection, "started", changes.void_starts | changes.gone)
+    notes.forget(connection, "ended", changes.gone)
+    notes.write_all(connection, "tombstone", changes.graces)
+    notes.write_all(connection, "volume", changes.volumes)
+    notes.forget(connection, "volume", changes.forget_volumes)
+
+
+def apply_changes(kept: Kept, changes: Changes) -> Kept:
+    """Return what is kept once ``changes`` are recorded."""
+    void = changes.void_starts | changes.gone
+    volumes = {**kept.volumes, **changes.volumes}
+    return msgspec.structs.replace(
+        kept,
+        uid_ranges={**kept.uid_ranges, **changes.uid_ranges},
+        started={name: start for name, start in kept.started.items() if name not in void},
+        ended={name: end for name, end in {**kept.ended, **changes.ended}.items() if name not in changes.gone},
+        tombstones={**kept.tombstones, **changes.graces},
+        volumes={name: born for name, born in volumes.items() if name not in changes.forget_volumes},
+    )
 
 
 def record_uid_ranges(connection: Connection, ranges: Mapping[TenantName, int]) -> None:
-    """Record ranges given to tenants now for the first time; a range is never given twice."""
+    """Record ranges given to tenants now for the first time; a range is never given twice, nor a tenant a second."""
+    known = notes.read(connection, "uid-range", int) if ranges else {}
     for tenant, start in ranges.items():
-        connection.execute("INSERT INTO uid_range (tenant, start) VALUES (?, ?)", (tenant, start))
+        if tenant in known or start in known.values():
+            raise ValueError(f"the range of uids from {start}, or tenant {tenant}, is taken: it is UNIQUE")
+        known[tenant] = start
+        notes.write(connection, "uid-range", tenant, start)
 
 
 def record_started(connection: Connection, instance: InstanceId, started: Started) -> None:
     """Record that an instance is about to be started in this boot; an earlier end is void."""
-    connection.execute(
-        "INSERT OR REPLACE INTO started (instance, spec, boot, before_us) VALUES (?, ?, ?, ?)",
-        (instance, started.spec, started.boot, started.before_us),
-    )
-    connection.execute("DELETE FROM ended WHERE instance = ?", (instance,))
+    notes.write(connection, "started", instance, started)
+    notes.forget(connection, "ended", (instance,))
 
 
-def record_ended(connection: Connection, ended: Mapping[InstanceId, Ended]) -> None:
-    """Record instances that ended by themselves and are not to be started again."""
-    for instance, end in ended.items():
-        connection.execute(
-            "INSERT OR REPLACE INTO ended (instance, spec, exit_code) VALUES (?, ?, ?)",
-            (instance, end.spec, end.exit_code),
-        )
+def begin_deletion(connection: Connection, volume: VolumeId, deleting: Deleting) -> None:
+    """Remember that a volume is about to be deleted: it will be told once, whatever happens to this process."""
+    notes.write(connection, "deleting", volume, deleting)
 
 
-def forget_starts(connection: Connection, instances: Iterable[InstanceId]) -> None:
-    """Forget the starts of instances that are stopped by order: their end is not their own."""
-    connection.executemany("DELETE FROM started WHERE instance = ?", [(instance,) for instance in sorted(instances)])
+def end_deletions(connection: Connection, ended: "Mapping[VolumeId, Draft | None]") -> None:
+    """Forget deletions that are done, each with what is to be told of it, or given up, with None.
 
-
-def forget_instances(connection: Connection, present: Iterable[InstanceId]) -> None:
-    """Forget starts and ends of instances that are neither wanted nor seen any more."""
-    keep = set(present)
-    for table in ("started", "ended"):
-        for (instance,) in connection.execute(f"SELECT instance FROM {table}").fetchall():
-            if instance not in keep:
-                connection.execute(f"DELETE FROM {table} WHERE instance = ?", (instance,))
+    One that is not remembered any more was told before.
+    """
+    known = notes.read(connection, "deleting", Deleting)
+    done = {volume: draft for volume, draft in ended.items() if draft is not None and volume in known}
+    append_events(connection, done.values())
+    notes.forget(connection, "deleting", ended)
+    notes.forget(connection, "volume", done)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,7 +333,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 def append_events(connection: Connection, drafts: Iterable[Draft]) -> int:
     """Put events into the outbox; return the highest sequence. Beyond the limit the oldest ordinary ones go."""
-    counters = _read_counters(connection)
+    counters = read_counters(connection)
     last, dropped = counters.event_last, counters.dropped
     for draft in drafts:
         last += 1
@@ -297,15 +361,15 @@ def append_events(connection: Connection, drafts: Iterable[Draft]) -> int:
             (excess,),
         )
         dropped += connection.changes()
-    _change_counters(connection, event_last=last, dropped=dropped)
+    change_counters(connection, event_last=last, dropped=dropped)
     return last
 
 
 def trim_outbox(connection: Connection, through: int) -> None:
     """The parent has committed every event up to ``through``: they need not be kept."""
-    counters = _read_counters(connection)
+    counters = read_counters(connection)
     if counters.event_acknowledged < through <= counters.event_last:
-        _change_counters(connection, event_acknowledged=through)
+        change_counters(connection, event_acknowledged=through)
         connection.execute("DELETE FROM outbox WHERE sequence <= ?", (through,))
 
 
@@ -316,7 +380,7 @@ def raise_outbox(connection: Connection, floor: int, notice: Draft) -> None:
     """
     waiting = read_outbox(connection, 0, limits.OUTBOX_EVENTS_MAX * 2)
     connection.execute("DELETE FROM outbox")
-    _change_counters(connection, event_last=floor, event_acknowledged=floor)
+    change_counters(connection, event_last=floor, event_acknowledged=floor)
     drafts = [
         Draft(
             time_us=event.time_us,
@@ -336,32 +400,20 @@ def raise_outbox(connection: Connection, floor: int, notice: Draft) -> None:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _read_meta(connection: Connection, name: str) -> bytes | None:
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
+def read_counters(connection: Connection) -> Counters:
+    """Return the counters."""
+    return notes.find(connection, "counters", "", Counters) or Counters()
 
 
-def _write_meta(connection: Connection, name: str, value: bytes) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO meta (name, value, checksum) VALUES (?, ?, ?)",
-        (name, value, record_checksum(name.encode(), value)),
-    )
-
-
-def _read_counters(connection: Connection) -> Counters:
-    value = _read_meta(connection, "counters")
-    return Counters() if value is None else msgspec.msgpack.decode(value, type=Counters)
-
-
-def _change_counters(connection: Connection, **changes: int) -> Counters:
+def change_counters(connection: Connection, **changes: int) -> Counters:
     """Write counters; the time floor and the numbers only rise."""
-    before = _read_counters(connection)
+    before = read_counters(connection)
     for name in ("session_epoch", "event_last", "event_acknowledged", "time_floor_s"):
         if name in changes:
             changes[name] = max(changes[name], getattr(before, name))
     after = msgspec.structs.replace(before, **changes)
     if after != before:
-        _write_meta(connection, "counters", msgspec.msgpack.encode(after))
+        notes.write(connection, "counters", "", after)
     return after
 
 
@@ -370,9 +422,9 @@ def _read_document(connection: Connection, slot: str) -> StoredDocument | None:
     if row is None:
         return None
     bodies = connection.execute("SELECT unit, body FROM unit WHERE slot = ?", (slot,))
-    in_force, refused = _VERDICT.decode(row[3])
+    in_force, refused = VERDICT.decode(row[3])
     return StoredDocument(
-        row[0], row[1], _ENVELOPE.decode(row[2]), {UnitId(name): body for name, body in bodies}, in_force, refused
+        row[0], row[1], ENVELOPE.decode(row[2]), {UnitId(name): body for name, body in bodies}, in_force, refused
     )
 
 
@@ -399,15 +451,9 @@ def _insert_document(connection: Connection, slot: str, document: StoredDocument
     )
 
 
-def _raise_floors(connection: Connection, floors: Mapping[str, Floor]) -> None:
+def raise_floors(connection: Connection, floors: Mapping[str, Floor]) -> None:
+    """Record floors where they are above what is recorded."""
+    known = notes.read(connection, "floor", Floor) if floors else {}
     for line, floor in floors.items():
-        connection.execute(
-            "INSERT INTO floor (line, number, digest) VALUES (?, ?, ?) ON CONFLICT (line) DO UPDATE"
-            " SET number = excluded.number, digest = excluded.digest WHERE excluded.number >= floor.number",
-            (line, floor.number, floor.digest),
-        )
-
-
-def object_digest(envelope: Envelope) -> Digest:
-    """Signed objects are named by the digest of their payload."""
-    return digest_of(envelope.payload)
+        if line not in known or floor.number >= known[line].number:
+            notes.write(connection, "floor", line, floor)

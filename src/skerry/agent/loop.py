@@ -6,8 +6,8 @@ document are the same pass.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from skerry.agent.perform import Performer
 from skerry.clock import Clock, Tasks
 from skerry.model import limits
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.ids import InstanceId, UnitId
+from skerry.model.ids import InstanceId, UnitId, VolumeId
 from skerry.model.observed import (
     Fact,
     ImageFact,
@@ -44,10 +44,11 @@ from skerry.plan.actions import (
     instance_lane,
     lane,
 )
-from skerry.plan.history import Ended, History, Started, forget_runs, note_observed, note_outcome
+from skerry.plan.history import Deleting, Ended, History, Kept, Started, forget_runs, note_observed, note_outcome
 from skerry.plan.report import Wait
 from skerry.plan.site import plan_site
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
+from skerry.plan.volumes import find_lost_volumes
 from skerry.safe.db import Db
 from skerry.safe.errors import StoreFull
 from skerry.safe.sqlite import Connection
@@ -69,14 +70,6 @@ BROKEN_US = 60_000_000
 _AT_REST = ("ready", "held", "done", "stopped")
 
 
-class Trust(Protocol):
-    """The node's trust clock."""
-
-    def trust_us(self) -> int:
-        """Microseconds since 1970 that only grow (trust.md §7)."""
-        ...
-
-
 class Reconciler:
     """Brings one node to what it holds. ``held`` is None until the node has joined and holds a document."""
 
@@ -84,7 +77,6 @@ class Reconciler:
         self,
         *,
         clock: Clock,
-        trust: Trust,
         db: Db[Connection],
         performer: Performer,
         tasks: Tasks,
@@ -94,7 +86,6 @@ class Reconciler:
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
-        self._trust = trust
         self._db = db
         self._performer = performer
         self._tasks = tasks
@@ -149,7 +140,7 @@ class Reconciler:
         observed = await self._performer.observe()
         if not observed.unavailable:
             self.observed = observed
-        now = Now(self._clock.boot_us(), self._trust.trust_us())
+        now = Now(self._clock.boot_us())
         self.history = note_observed(self.history, observed, now.boot_us, busy)
         plan = self._plan(held, observed, now, busy)
         self._follow(plan)
@@ -228,29 +219,63 @@ class Reconciler:
             name: end for name, end in plan.ended.items() if self.history.kept.ended.get(name) != end
         }
         present = wanted | self.history.runs.keys()
-        stale = (self.history.kept.started.keys() | self.history.kept.ended.keys()) - present
-        void = plan.forget_starts | stale
-        if not (fresh or plan.uid_ranges or void):
-            return
+        kept = self.history.kept
+        changes = journal.Changes(
+            uid_ranges=plan.uid_ranges,
+            ended=fresh,
+            void_starts=plan.forget_starts,
+            gone=frozenset((kept.started.keys() | kept.ended.keys()) - present),
+            graces=plan.graces,
+            volumes=plan.volumes,
+            forget_volumes=plan.forget_volumes,
+        )
+        if changes != journal.Changes():
+            await self._db.run(lambda connection: journal.record_changes(connection, changes), soon=True)
+            self._keep(journal.apply_changes(self.history.kept, changes))
+        done = {volume: self._tell_deleted(volume, kept.deleting[volume]) for volume in sorted(plan.deleted)}
+        if done or plan.spared:
+            await self._end_deletions({**done, **dict.fromkeys(sorted(plan.spared))})
+
+    def _keep(self, kept: Kept) -> None:
+        self.history = msgspec.structs.replace(self.history, kept=kept)
+
+    async def _end_deletions(self, ended: dict[VolumeId, journal.Draft | None]) -> None:
+        """Tell of deletions, or give them up, durably and once (journal.end_deletions)."""
+        await self._db.run(lambda connection: journal.end_deletions(connection, ended), soon=True)
+        kept = self.history.kept
+        gone = {volume for volume, draft in ended.items() if draft is not None}
+        self._keep(
+            msgspec.structs.replace(
+                kept,
+                deleting={name: each for name, each in kept.deleting.items() if name not in ended},
+                volumes={name: born for name, born in kept.volumes.items() if name not in gone},
+            )
+        )
+        self._on_changed()
+
+    async def accept_loss(self, volume: VolumeId) -> bool:
+        """Miss a lost volume no more: it is made anew, empty. False when no such volume is missed."""
+        if volume not in find_lost_volumes(self.observed, self.history):
+            return False
+        draft = journal.Draft(
+            time_us=self._clock.wall_us(),
+            type="volume.given-up",
+            klass="security",
+            subject=f"volume/{volume}",
+            tenant=volume.split("/")[0],
+            message=f"the loss of volume {volume} was accepted at the box: it is made anew, empty",
+        )
+        changes = journal.Changes(forget_volumes=frozenset((volume,)))
 
         def record(connection: Connection) -> None:
-            journal.record_uid_ranges(connection, plan.uid_ranges)
-            journal.record_ended(connection, fresh)
-            journal.forget_starts(connection, plan.forget_starts)
-            if stale:
-                journal.forget_instances(connection, present)
+            journal.record_changes(connection, changes)
+            journal.append_events(connection, [draft])
 
         await self._db.run(record, soon=True)
-        kept = self.history.kept
-        self.history = msgspec.structs.replace(
-            self.history,
-            kept=msgspec.structs.replace(
-                kept,
-                uid_ranges={**kept.uid_ranges, **plan.uid_ranges},
-                started={name: start for name, start in kept.started.items() if name not in void},
-                ended={name: end for name, end in {**kept.ended, **fresh}.items() if name not in stale},
-            ),
-        )
+        self._keep(journal.apply_changes(self.history.kept, changes))
+        self._on_changed()
+        self.nudge()
+        return True
 
     async def _do(self, name: str, action: Action) -> None:
         """Perform one action and take in what came of it."""
@@ -270,7 +295,20 @@ class Reconciler:
                 if action.spec.restart.policy not in ("always", "unless-stopped"):
                     return failed("E-DISK-FULL", f"its start could not be remembered: {full.detail}")
                 # Nothing is concluded from the start of one that is always started again: it need not wait for room.
+        if isinstance(action, DeleteVolume) and action.volume not in self.history.kept.deleting:
+            # Where there is no room to remember it, it is told from memory: the deletion itself makes room.
+            with contextlib.suppress(StoreFull):
+                await self._begin_deletion(action)
         return await self._performer.perform(action)
+
+    async def _begin_deletion(self, action: DeleteVolume) -> None:
+        """Remember the deletion before it happens, so that it is told once, whenever this process dies."""
+        deleting = Deleting(
+            tenant=action.tenant, app=action.app, name=action.name, tombstone=action.tombstone, cause=action.cause
+        )
+        await self._db.run(lambda connection: journal.begin_deletion(connection, action.volume, deleting), soon=True)
+        kept = self.history.kept
+        self._keep(msgspec.structs.replace(kept, deleting={**kept.deleting, action.volume: deleting}))
 
     async def _record_start(self, action: StartContainer) -> None:
         """Remember the start before it happens, so that an end in this boot is known as the instance's own."""
@@ -291,16 +329,13 @@ class Reconciler:
         """Put what a person may want to know later into the outbox."""
         draft: journal.Draft | None = None
         if isinstance(action, DeleteVolume) and outcome.ok:
-            draft = journal.Draft(
-                time_us=self._clock.wall_us(),
-                type="volume.deleted",
-                klass="security",
-                subject=f"volume/{action.volume}",
-                tenant=action.tenant,
-                cause=action.cause,
-                message=f"volume {action.name} of {action.app} was deleted by its tombstone",
-                data={"tombstone": action.tombstone},
-            )
+            deleting = self.history.kept.deleting.get(action.volume)
+            if deleting is not None:
+                # Without room it stays remembered, and the next look finds the volume gone.
+                with contextlib.suppress(StoreFull):
+                    await self._end_deletions({action.volume: self._tell_deleted(action.volume, deleting)})
+                return
+            draft = self._tell_deleted(action.volume, action)
         elif not outcome.ok and outcome.healthy is None:
             trouble = self.history.troubles.get(lane(action))
             if trouble is not None and trouble.count == 1:
@@ -314,6 +349,18 @@ class Reconciler:
                 )
         if draft is not None:
             await self.tell(draft)
+
+    def _tell_deleted(self, volume: VolumeId, deleting: Deleting | DeleteVolume) -> journal.Draft:
+        return journal.Draft(
+            time_us=self._clock.wall_us(),
+            type="volume.deleted",
+            klass="security",
+            subject=f"volume/{volume}",
+            tenant=deleting.tenant,
+            cause=deleting.cause,
+            message=f"volume {deleting.name} of {deleting.app} was deleted by its tombstone",
+            data={"tombstone": deleting.tombstone},
+        )
 
     async def tell(self, *drafts: journal.Draft) -> None:
         """Put events into the outbox; those for which the disk has no room wait in memory for the next call."""

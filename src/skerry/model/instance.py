@@ -5,6 +5,7 @@ with one ``spec_digest`` are the same thing to run, so a running container with 
 """
 
 import hashlib
+import re
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from skerry.model.ids import (
     SecretName,
     ServiceName,
     TenantName,
+    VolumeName,
     instance_id,
 )
 
@@ -87,6 +89,22 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> InstanceId:
         """The instance this is about."""
         return instance_id(self.tenant, self.app, self.service, self.ordinal)
+
+
+def implied_volume(spec: InstanceSpec, folder: str) -> VolumeName:
+    """Name the volume for a folder that only an instance's image declares; one of its own for each copy."""
+    mark = hashlib.sha256(f"{spec.service}/{spec.ordinal}/{folder}".encode()).hexdigest()[:10]
+    return VolumeName(_implied_prefix(spec.service) + mark)
+
+
+def is_implied_by(volume: VolumeName, service: ServiceName) -> bool:
+    """Say whether a volume is one that the image of this service declares."""
+    prefix = _implied_prefix(service)
+    return volume.startswith(prefix) and re.fullmatch("[0-9a-f]{10}", volume[len(prefix) :]) is not None
+
+
+def _implied_prefix(service: ServiceName) -> str:
+    return f"image-{service[:40].rstrip('-')}-"
 
 
 def spec_digest(spec: InstanceSpec) -> Digest:

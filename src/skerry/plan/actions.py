@@ -188,7 +188,7 @@ def lane(action: Action) -> str:
         case CreateNetwork() | RemoveNetwork():
             return f"network/{action.tenant}/{action.app}/{action.name}"
         case CreateVolume() | DeleteVolume():
-            return f"volume/{action.volume}"
+            return volume_lane(action.volume)
         case CreateContainer():
             return instance_lane(action.spec.id)
         case StartContainer() | StopContainer() | UnpauseContainer() | RemoveContainer():
@@ -202,6 +202,11 @@ def lane(action: Action) -> str:
 def instance_lane(instance: InstanceId) -> str:
     """Name the lane of everything done to the containers of one instance."""
     return f"instance/{instance}"
+
+
+def volume_lane(volume: VolumeId) -> str:
+    """Name the lane of everything done to one volume."""
+    return f"volume/{volume}"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

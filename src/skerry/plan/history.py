@@ -8,7 +8,7 @@ reboot and is journaled before any action that relies on it; the rest is boot-ti
 import msgspec
 
 from skerry.model import limits
-from skerry.model.ids import Digest, InstanceId, TenantName
+from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
 from skerry.model.observed import ContainerSeen, Health, Observation
 from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, instance_lane, lane
 from skerry.plan.pace import start_delay_us
@@ -33,6 +33,33 @@ class Ended(msgspec.Struct, frozen=True):
     exit_code: int
 
 
+class Grace(msgspec.Struct, frozen=True):
+    """How much of a tombstone's grace this node has lived through since it saw the tombstone.
+
+    Counted by the boot-time clock alone, which nobody else can move: the time in documents is the core's word. What
+    passes while the machine is off does not count, nor what passed since the last mark before it went off.
+    """
+
+    passed_us: int
+    #: The boot and its clock at which so much had passed.
+    boot: str
+    mark_us: int
+
+    def until(self, boot: str, now_us: int) -> int:
+        """Return the microseconds that have passed at ``now_us`` of ``boot``."""
+        return self.passed_us + (max(now_us - self.mark_us, 0) if boot == self.boot else 0)
+
+
+class Deleting(msgspec.Struct, frozen=True, kw_only=True):
+    """The deletion of a volume, remembered before it happens so that it is told exactly once."""
+
+    tenant: TenantName
+    app: AppName
+    name: VolumeName
+    tombstone: Digest
+    cause: CauseId = CauseId("")
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal keeps over reboots."""
 
@@ -40,8 +67,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     uid_ranges: dict[TenantName, int] = {}
     started: dict[InstanceId, Started] = {}
     ended: dict[InstanceId, Ended] = {}
-    #: Trust time in microseconds at which a tombstone was accepted here; its grace runs from then.
-    tombstones: dict[Digest, int] = {}
+    #: How much of each accepted tombstone's grace has passed here.
+    tombstones: dict[Digest, Grace] = {}
+    #: Volumes that were here, each with the number of the revision it was born with: one that is gone is not made anew.
+    volumes: dict[VolumeId, int] = {}
+    #: Deletions that were begun and of which nobody was told yet.
+    deleting: dict[VolumeId, Deleting] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ one starts, the old one goes. So whatever cannot be made ready leaves the old on
 import msgspec
 
 from skerry.model.document import Assignment
-from skerry.model.ids import Digest, InstanceId, NodeName, ServiceName, VolumeName, volume_id
-from skerry.model.instance import InstanceSpec
+from skerry.model.ids import Digest, InstanceId, NodeName, ServiceName, VolumeId, VolumeName, volume_id
+from skerry.model.instance import InstanceSpec, is_implied_by
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
 from skerry.plan.actions import (
     Action,
@@ -55,8 +55,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     images: frozenset[Digest]
     #: Networks that exist: (tenant, app, name).
     networks: frozenset[tuple[str, str, str]]
-    #: Ids of volumes that may be mounted.
+    #: Ids of volumes that may be mounted, and of those that were here and are gone.
     volumes: frozenset[str]
+    lost: frozenset[VolumeId] = frozenset()
     uid_start: int
     history: History
     now_us: int
@@ -227,11 +228,26 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
         if (spec.tenant, spec.app, name) not in scene.networks:
             return f"its network {name} is being made"
     for mount in spec.mounts:
-        if mount.kind == "volume" and volume_id(spec.tenant, spec.app, mount.source) not in scene.volumes:
+        name = volume_id(spec.tenant, spec.app, mount.source)
+        if mount.kind == "volume" and name in scene.lost:
+            return explain_loss(name)
+        if mount.kind == "volume" and name not in scene.volumes:
             return f"its volume {mount.source} is not usable yet"
+    for name in sorted(scene.lost):
+        tenant, app, volume = name.split("/")
+        if (tenant, app) == (spec.tenant, spec.app) and is_implied_by(VolumeName(volume), spec.service):
+            return explain_loss(name)
     if existing and spec.networks and not scene.guarded:
         return "the node's firewall is not in force yet"
     return ""
+
+
+def explain_loss(volume: VolumeId) -> str:
+    """Say why nothing is started over a volume that was here and is gone, and what to do."""
+    return (
+        f"volume {volume} was here with data and is gone: mount its disk,"
+        f" or accept the loss at the box: skerry agent accept-loss {volume}"
+    )
 
 
 def _unready_dependency(wanted: Wanted, scene: Scene) -> str:

@@ -22,7 +22,15 @@ from skerry.plan.history import Ended, History
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import plan_networks, plan_rules
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
-from skerry.plan.volumes import allocate_uids, plan_tombstones, plan_volumes, volume_facts
+from skerry.plan.volumes import (
+    allocate_uids,
+    find_lost_volumes,
+    find_new_volumes,
+    plan_tombstones,
+    plan_volumes,
+    settle_deletions,
+    volume_facts,
+)
 
 #: A runtime that does not answer is asked again this soon.
 UNAVAILABLE_US = 5_000_000
@@ -45,7 +53,8 @@ def plan_site(
     uids = {**history.kept.uid_ranges, **uid_ranges}
     have_images = plan_images(draft, held, wanted, observed)
     networks = plan_networks(draft, wanted, observed)
-    usable_volumes = plan_volumes(draft, wanted, observed, uids)
+    lost = find_lost_volumes(observed, history)
+    usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed)
     ended: dict[InstanceId, Ended] = {}
     forget_starts: set[InstanceId] = set()
@@ -57,6 +66,7 @@ def plan_site(
             images=have_images,
             networks=networks,
             volumes=usable_volumes,
+            lost=lost,
             uid_start=uids[wanted[instance].derived.spec.tenant],
             history=history,
             now_us=now.boot_us,
@@ -75,7 +85,8 @@ def plan_site(
         if step.forget_start:
             forget_starts.add(instance)
     _plan_withdrawn(draft, held, wanted, refused, observed)
-    plan_tombstones(draft, held, wanted, observed)
+    graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
+    deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)
     draft.facts.extend(_plan_refusals(held, refused))
     draft.facts.extend(volume_facts(held, wanted, observed))
@@ -86,6 +97,11 @@ def plan_site(
         uid_ranges=uid_ranges,
         ended=ended,
         forget_starts=frozenset(forget_starts),
+        graces=graces,
+        volumes=find_new_volumes(observed, history, busy),
+        forget_volumes=forget_volumes,
+        deleted=deleted,
+        spared=spared,
         wake_us=draft.wake_us,
     )
 

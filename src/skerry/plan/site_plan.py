@@ -8,11 +8,11 @@ import msgspec
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
-from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId
+from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.observed import Fact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, lane
-from skerry.plan.history import Ended, History
+from skerry.plan.history import Ended, Grace, History
 from skerry.plan.report import Wait
 
 #: Phases of an instance that is not yet where it is wanted.
@@ -20,10 +20,9 @@ ON_ITS_WAY = ("waiting", "starting", "restarting")
 
 
 class Now(msgspec.Struct, frozen=True):
-    """The two times a plan may depend on, in microseconds."""
+    """The time a plan may depend on, in microseconds: that of the node's own boot-time clock, which nobody can move."""
 
     boot_us: int
-    trust_us: int
 
 
 class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +55,15 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     ended: dict[InstanceId, Ended] = {}
     #: Instances whose remembered start is void, to be journaled: it is stopped now by order, not by its own end.
     forget_starts: frozenset[InstanceId] = frozenset()
+    #: How much of which tombstone's grace has passed: to be journaled.
+    graces: dict[Digest, Grace] = {}
+    #: Volumes that are here and were not known yet, with their births: to be journaled.
+    volumes: dict[VolumeId, int] = {}
+    #: Volumes that are gone and need not be missed any more: to be journaled.
+    forget_volumes: frozenset[VolumeId] = frozenset()
+    #: Deletions that are done although nobody saw their end, and those that are not wished any more.
+    deleted: frozenset[VolumeId] = frozenset()
+    spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0
 

@@ -1,20 +1,25 @@
 """Volumes of a node: whose uids own them, when one is made, when one may be mounted, and when one may go.
 
-A volume goes only by a tombstone whose grace has passed and while nothing uses it.
+Rules: (1) a volume goes only by a tombstone whose grace has passed and while nothing uses it; (2) the grace is counted
+by this node's own clock since it saw the tombstone, for the time in documents is the core's word; (3) a volume that was
+here and is gone is not made anew, empty, until its owner or who keeps the box has said so.
 """
 
-from skerry.model.document import TombstoneNotice, unit_id
-from skerry.model.ids import Digest, InstanceId, TenantName
+from skerry.model.document import TombstoneNotice
+from skerry.model.ids import Digest, InstanceId, TenantName, VolumeId
 from skerry.model.observed import Fact, Observation, VolumeFact, VolumeSeen
+from skerry.model.signed import Tombstone
 from skerry.model.site_match import site_unmet
-from skerry.plan.actions import CreateVolume, DeleteVolume
-from skerry.plan.history import History
-from skerry.plan.instances import Wanted, volume_action
+from skerry.plan.actions import CreateVolume, DeleteVolume, volume_lane
+from skerry.plan.history import Grace, History
+from skerry.plan.instances import Wanted, explain_loss, volume_action
 from skerry.plan.site_plan import HeldSite, PlanDraft
 
 #: Host uids of tenants start here and are handed out in ranges of this size: 65,536 is what images expect.
 UID_FIRST = 200_000
 UID_COUNT = 65_536
+#: What has passed of a grace is journaled this often: so much of it a power cut can make pass again.
+GRACE_MARK_US = 600_000_000
 
 
 def allocate_uids(wanted: dict[InstanceId, Wanted], observed: Observation, history: History) -> dict[TenantName, int]:
@@ -51,8 +56,12 @@ def plan_volumes(
     wanted: dict[InstanceId, Wanted],
     observed: Observation,
     uids: dict[TenantName, int],
+    lost: frozenset[VolumeId],
 ) -> frozenset[str]:
-    """Make missing volumes; return the ids that may be mounted: seen, with a sound identity, in the tenant's range."""
+    """Make missing volumes that never were here; return the ids that may be mounted.
+
+    Those are seen, with a sound identity, in the tenant's range.
+    """
     seen: dict[str, VolumeSeen] = {volume.volume: volume for volume in observed.volumes}
     needed: dict[str, CreateVolume] = {}
     for item in wanted.values():
@@ -66,7 +75,9 @@ def plan_volumes(
     usable: set[str] = set()
     for name in sorted(needed):
         volume = seen.get(name)
-        if volume is None:
+        if volume is None and needed[name].volume in lost:
+            draft.wait(f"volume/{name}", explain_loss(needed[name].volume))
+        elif volume is None:
             draft.add(needed[name])
         elif volume.strange or volume.uid_start != needed[name].uid_start:
             draft.wait(f"volume/{name}", "another disk or a damaged identity file is in its place; it is not mounted")
@@ -75,50 +86,91 @@ def plan_volumes(
     return frozenset(usable)
 
 
-def plan_tombstones(draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation) -> None:
-    """Delete volumes that a signed tombstone names, once its grace has passed and nothing uses them."""
-    for name, doom, until_us in _doomed_volumes(held, observed, draft.history):
-        tombstone = held.tombstones[doom]
-        volume = next(seen for seen in observed.volumes if seen.volume == name)
-        if _volume_in_use(volume, wanted, observed):
-            draft.wait(f"volume/{name}", "its tombstone waits until nothing uses the volume")
-        elif until_us is None:
-            draft.wait(f"volume/{name}", "its tombstone is being recorded", draft.now.boot_us + 1_000_000)
-        elif until_us > draft.now.trust_us:
-            draft.wait(
-                f"volume/{name}",
-                f"kept until its tombstone's grace of {tombstone.grace_us // 1_000_000} s has passed",
-                draft.now.boot_us + (until_us - draft.now.trust_us),
-            )
-        else:
-            draft.add(
-                DeleteVolume(
-                    volume=volume.volume, tenant=volume.tenant, app=volume.app, name=volume.name, tombstone=doom
-                )
-            )
+def find_lost_volumes(observed: Observation, history: History) -> frozenset[VolumeId]:
+    """Return volumes that were here, that nobody deleted, and that are gone."""
+    seen = {volume.volume for volume in observed.volumes}
+    return frozenset(history.kept.volumes.keys() - seen - history.kept.deleting.keys())
 
 
-def _doomed_volumes(held: HeldSite, observed: Observation, history: History) -> list[tuple[str, Digest, int | None]]:
-    """Volumes here that a held tombstone names: id, tombstone, trust time of deletion (None: not yet recorded)."""
-    doomed: list[tuple[str, Digest, int | None]] = []
-    for name in sorted(held.units):
-        unit = held.units[name]
-        if not isinstance(unit, TombstoneNotice) or name in held.refused:
-            continue
-        tombstone = held.tombstones.get(unit.digest)
-        if tombstone is None or site_unmet(tombstone.sites, held.record):
-            continue
-        accepted = history.kept.tombstones.get(unit.digest)
+def find_new_volumes(observed: Observation, history: History, busy: frozenset[str]) -> dict[VolumeId, int]:
+    """Return volumes that are to be missed from now on when they are gone; none that is being deleted."""
+    return {
+        volume.volume: volume.born
+        for volume in observed.volumes
+        if not volume.strange
+        and history.kept.volumes.get(volume.volume) != volume.born
+        and volume.volume not in history.kept.deleting
+        and volume_lane(volume.volume) not in busy
+    }
+
+
+def plan_tombstones(
+    draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation
+) -> tuple[dict[Digest, Grace], frozenset[VolumeId]]:
+    """Delete volumes that a signed tombstone names, once its grace has passed and nothing uses them.
+
+    Return what has passed of which grace, where that is to be journaled, and lost volumes that a tombstone has ended.
+    """
+    boot, now_us = draft.history.boot, draft.now.boot_us
+    lost = find_lost_volumes(observed, draft.history)
+    graces: dict[Digest, Grace] = {}
+    ended: set[VolumeId] = set()
+    for digest, tombstone in _list_tombstones(held).items():
+        grace = draft.history.kept.tombstones.get(digest, Grace(0, boot, now_us))
+        passed_us = grace.until(boot, now_us)
+        left_us = tombstone.grace_us - passed_us
+        due = now_us - grace.mark_us >= GRACE_MARK_US and left_us > 0
+        if digest not in draft.history.kept.tombstones or grace.boot != boot or due:
+            graces[digest] = Grace(passed_us, boot, now_us)
         for volume in observed.volumes:
-            if (
-                (volume.tenant, volume.app) == (tombstone.tenant, tombstone.app)
-                and volume.name in tombstone.volumes
-                and volume.born < tombstone.number
-                and not volume.strange
-            ):
-                until = None if accepted is None else accepted + tombstone.grace_us
-                doomed.append((volume.volume, unit.digest, until))
-    return doomed
+            if not _dooms(tombstone, volume.volume, volume.born) or volume.strange:
+                continue
+            name = f"volume/{volume.volume}"
+            if _volume_in_use(volume, wanted, observed):
+                draft.wait(name, "its tombstone waits until nothing uses the volume")
+            elif digest not in draft.history.kept.tombstones:
+                draft.wait(name, "its tombstone is being recorded", now_us + 1_000_000)
+            elif left_us > 0:
+                reason = f"kept until its tombstone's grace of {tombstone.grace_us // 1_000_000} s has passed"
+                draft.wait(name, reason, now_us + left_us)
+            else:
+                draft.add(
+                    DeleteVolume(
+                        volume=volume.volume, tenant=volume.tenant, app=volume.app, name=volume.name, tombstone=digest
+                    )
+                )
+        if digest in draft.history.kept.tombstones and left_us <= 0:
+            ended |= {name for name in lost if _dooms(tombstone, name, draft.history.kept.volumes[name])}
+    return graces, frozenset(ended)
+
+
+def settle_deletions(
+    held: HeldSite, observed: Observation, history: History, busy: frozenset[str]
+) -> tuple[frozenset[VolumeId], frozenset[VolumeId]]:
+    """Of the deletions that were begun, return those that are done and those that no tombstone wants any more."""
+    seen = {volume.volume: volume for volume in observed.volumes}
+    idle = {name for name in history.kept.deleting if volume_lane(name) not in busy}
+    stones = _list_tombstones(held).values()
+    spared = {name for name in idle & seen.keys() if not any(_dooms(stone, name, seen[name].born) for stone in stones)}
+    return frozenset(idle - seen.keys()), frozenset(spared)
+
+
+def _list_tombstones(held: HeldSite) -> dict[Digest, Tombstone]:
+    """Return the tombstones that the document names, that were not refused and that are meant for this site."""
+    notices = [held.units[name] for name in sorted(held.units) if name not in held.refused]
+    return {
+        unit.digest: held.tombstones[unit.digest]
+        for unit in notices
+        if isinstance(unit, TombstoneNotice)
+        and unit.digest in held.tombstones
+        and not site_unmet(held.tombstones[unit.digest].sites, held.record)
+    }
+
+
+def _dooms(tombstone: Tombstone, volume: VolumeId, born: int) -> bool:
+    """Say whether a tombstone names a volume that was born before it."""
+    tenant, app, name = volume.split("/")
+    return (tenant, app) == (tombstone.tenant, tombstone.app) and name in tombstone.volumes and born < tombstone.number
 
 
 def _volume_in_use(volume: VolumeSeen, wanted: dict[InstanceId, Wanted], observed: Observation) -> bool:
@@ -136,20 +188,11 @@ def _volume_in_use(volume: VolumeSeen, wanted: dict[InstanceId, Wanted], observe
 
 def volume_facts(held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation) -> list[Fact]:
     """Say of each volume here whether it is used, kept, doomed or not what it should be."""
-    doomed = {
-        unit.digest: held.tombstones[unit.digest]
-        for unit in held.units.values()
-        if isinstance(unit, TombstoneNotice) and unit.digest in held.tombstones and unit_id(unit) not in held.refused
-    }
+    stones = _list_tombstones(held).values()
     facts: list[Fact] = []
     for volume in sorted(observed.volumes, key=lambda volume: volume.volume):
         in_use = _volume_in_use(volume, wanted, observed)
-        dying = any(
-            (volume.tenant, volume.app) == (tombstone.tenant, tombstone.app)
-            and volume.name in tombstone.volumes
-            and volume.born < tombstone.number
-            for tombstone in doomed.values()
-        )
+        dying = any(_dooms(stone, volume.volume, volume.born) for stone in stones)
         facts.append(
             VolumeFact(
                 volume=volume.volume,

@@ -75,7 +75,7 @@ def check_i11_volumes_go_only_by_tombstone(run: Run, site: SimSite, action: Acti
     if seen is not None and seen.born >= stone.number:
         return f"{site.name} deletes {action.volume}, which is younger than its tombstone"
     passed_us = run.world.loop.now_us - signed.at_us
-    if passed_us < stone.grace_us - SECOND_US and not run.weather.time_was_wrong:
+    if passed_us < stone.grace_us - SECOND_US:
         grace_s = stone.grace_us // SECOND_US
         return f"{site.name} deletes {action.volume} {passed_us // SECOND_US} s after its tombstone, not {grace_s} s"
     for container in site.machine.containers.values():

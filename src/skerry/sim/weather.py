@@ -31,8 +31,6 @@ class Weather:
         self.faults: dict[str, int] = {}
         self.backups: list[tuple[Any, int]] = []
         self.restored = False
-        #: The core's wall clock, from which sites learn the time, was set ahead: no grace can be counted on any more.
-        self.time_was_wrong = False
         #: Images of sites' disks, and the sites that were set back to theirs, in order.
         self.images: dict[SiteName, tuple[Any, Any]] = {}
         self.site_restores: list[SiteName] = []
@@ -206,7 +204,6 @@ class Weather:
         """Set a wall clock wrong; ``core`` is the core's."""
         clock = self.world.core.clock if site == "core" else self._site(site).clock
         clock.wall_offset_us += seconds * SECOND_US
-        self.time_was_wrong = self.time_was_wrong or site == "core"
         self._count("clock-jump", f"wall clock of {site} jumps by {seconds} s")
 
     def poison(self, tenant: str, image: str) -> None:

@@ -112,11 +112,14 @@ def verify_document(
     objects: Mapping[Digest, Envelope],
     held: Held,
     site: SiteName,
+    *,
+    partly: bool = False,
 ) -> AcceptedDocument | Denied | Missing:
     """Verify a whole document: its head, the exact map of units it names, and every signed object that they name.
 
     ``objects`` are those at hand by the digest of their payload; where one is held already, pass the held one, for the
-    digest does not cover the signatures. ``Missing`` asks for more and is no refusal.
+    digest does not cover the signatures. ``Missing`` asks for more and is no refusal; with ``partly`` the units that
+    name what is missing are refused instead, for a site whose own journal has lost it.
     """
     verified = verify_envelope(head, held, expect="document", site=site)
     if isinstance(verified, Denied):
@@ -130,8 +133,13 @@ def verify_document(
     readings = {name: _read_unit(name, bodies[name]) for name in sorted(bodies)}
     named = {digest for unit in readings.values() if not isinstance(unit, Denied) for digest in named_objects(unit)}
     missing = named - objects.keys()
-    if missing:
+    if missing and not partly:
         return Missing(tuple(sorted(missing)))
+    lost = Denied("E-DIGEST", "the signed object that it names is not here any more")
+    readings = {
+        name: reading if isinstance(reading, Denied) or missing.isdisjoint(named_objects(reading)) else lost
+        for name, reading in readings.items()
+    }
     return _Weighing(held, objects, held.site_record).accept(verified, readings)
 
 

@@ -24,10 +24,10 @@ from skerry.drivers.podman.answers import (
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
-from skerry.drivers.podman.spec import LABEL, container_body, implied_volume, network_body, network_name, volume_name
+from skerry.drivers.podman.spec import LABEL, container_body, network_body, network_name, volume_name
 from skerry.model.app import Mount
 from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
-from skerry.model.instance import InstanceSpec
+from skerry.model.instance import InstanceSpec, implied_volume
 from skerry.model.observed import ContainerSeen, Observation
 from skerry.plan.actions import (
     DONE,

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from skerry.drivers.base import bridge_name
-from skerry.model.ids import Digest, NetworkName, VolumeName
+from skerry.model.ids import Digest, NetworkName
 from skerry.model.instance import InstanceSpec
 
 #: Labels by which our containers are found and told apart.
@@ -49,12 +49,6 @@ def network_name(tenant: str, app: str, name: str) -> str:
 def volume_name(tenant: str, app: str, name: str) -> str:
     """Name podman's handle on a volume of ours."""
     return f"skerry.{tenant}.{app}.{name}"
-
-
-def implied_volume(spec: InstanceSpec, folder: str) -> VolumeName:
-    """Name the volume for a folder that only an instance's image declares; one of its own for each copy."""
-    mark = hashlib.sha256(f"{spec.service}/{spec.ordinal}/{folder}".encode()).hexdigest()[:10]
-    return VolumeName(f"image-{spec.service[:40].rstrip('-')}-{mark}")
 
 
 def choose_subnet(tenant: str, app: str, name: NetworkName, taken: set[str]) -> str:
