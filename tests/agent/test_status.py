@@ -68,6 +68,35 @@ async def test_strange_volumes_and_short_disks_are_named(site: Site):
 
 
 @virtually
+async def test_a_volume_that_is_gone_is_named_and_its_loss_accepted(site: Site):
+    await bring_up(site)
+    site.machine.volumes.clear()
+    await site.restart(reboot=True)
+    await site.wait(30)
+    status = await desk(site).status({})
+    assert any("skerry agent accept-loss alpha/shop/data" in wait for wait in status.waits)
+    for bad in ("", "alpha/shop/other", "../../etc", "x" * 5000):
+        assert isinstance(await desk(site).accept_loss({"volume": bad}), LocalProblem)
+    assert not isinstance(await desk(site).accept_loss({"volume": "alpha/shop/data"}), LocalProblem)
+    await site.settle()
+    assert (await desk(site).status({})).settled
+
+
+@virtually
+async def test_damage_to_the_journal_is_shown_until_it_is_made_good(site: Site):
+    await bring_up(site)
+    site.db.file.connection.execute("UPDATE object SET envelope = x'00'")
+    await site.restart()
+    await site.wait(30)
+    assert (await verdicts(site))["journal"] == "bad"
+    await site.restart()
+    await site.wait(30)
+    assert (await verdicts(site))["journal"] == "bad", "the object is still missing"
+    await bring_up(site)
+    assert (await verdicts(site))["journal"] == "good"
+
+
+@virtually
 async def test_events_are_the_newest_and_bounded(site: Site):
     await bring_up(site)
     logs = await desk(site).logs({"tail": "2"})

@@ -16,6 +16,7 @@ from skerry.agent.agent import Agent
 from skerry.agent.join import JoinFailed, join_site
 from skerry.agent.local import LocalProblem, LocalServer
 from skerry.agent.session import LinkSession
+from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.host import HostDriver
@@ -156,6 +157,7 @@ class AgentHost:
                 "GET /status": status.status,
                 "GET /doctor": status.doctor,
                 "GET /logs": status.logs,
+                "POST /accept-loss": status.accept_loss,
                 "POST /join": self._join,
             },
         )
@@ -167,6 +169,7 @@ class AgentHost:
             self._tasks.start("link", self._link())
             self._tasks.start("sweep volumes", self._volumes.sweep())
             self._tasks.start("hold reserve", self._hold_reserve())
+            self._tasks.start("snapshots", keep_snapshots(self._db, self._clock, self.agent.read_durable))
             broken = self._tasks.start("watch tasks", self._tasks.wait_failed())
             failed = self._tasks.start("watch store", self._failed.wait())
             await asyncio.wait([broken, failed], return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ from skerry.agent.agent import Agent
 from skerry.agent.local import LocalProblem
 from skerry.clock import SECOND_US, Clock
 from skerry.model.event import Event
+from skerry.model.ids import VolumeId
 from skerry.model.observed import InstanceFact, decode_fact
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection
@@ -63,6 +64,12 @@ class DoctorAnswer(msgspec.Struct, frozen=True):
     checks: tuple[Check, ...]
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """Answer of ``/accept-loss``."""
+
+    volume: str
+
+
 class LogsAnswer(msgspec.Struct, frozen=True):
     """Answer of ``/logs``: the site's own events that wait for the core, and those it may already have."""
 
@@ -114,7 +121,7 @@ class StatusDesk:
             Check("runtime", "bad", seen.unavailable, "is the podman service running?")
             if seen.unavailable
             else Check("runtime", "good", f"{len(seen.containers)} containers, {len(seen.images)} images"),
-            Check("journal", "good", f"opened from {self._db.file.origin.value}"),
+            self._check_journal(),
             Check("disk", "good" if free > 2 << 30 else "warning", f"{free >> 20} MiB free"),
             Check("identity", "good", f"site {agent.holdings.site}, node {agent.holdings.node}")
             if agent.holdings is not None
@@ -125,6 +132,21 @@ class StatusDesk:
         if strange:
             checks.append(Check("volumes", "bad", f"no sound identity: {', '.join(strange)}"))
         return DoctorAnswer(tuple(checks))
+
+    def _check_journal(self) -> Check:
+        agent = self._agent
+        damage = None if agent.holdings is None else agent.holdings.damage
+        found = [*agent.mended, *([] if damage is None else [damage.reason])]
+        if found:
+            return Check("journal", "bad" if damage else "warning", "; ".join(found), "look at the disk")
+        return Check("journal", "good", f"opened from {self._db.file.origin.value}")
+
+    async def accept_loss(self, given: dict[str, str]) -> Accepted | LocalProblem:
+        """Miss a lost volume no more, so that its services start with an empty one."""
+        volume = given.get("volume", "")
+        if await self._agent.reconciler.accept_loss(VolumeId(volume)):
+            return Accepted(volume)
+        return LocalProblem("E-NOT-FOUND", f"no volume {volume[:200]!r} is missed here", "skerry agent status")
 
     async def logs(self, query: dict[str, str]) -> LogsAnswer | LocalProblem:
         """Give the newest events that are still here."""

@@ -117,6 +117,19 @@ def logs(session: Session, tail: int, output: str) -> None:
             write_table(found["events"], _EVENTS)
 
 
+@click.command("accept-loss")
+@click.argument("volume")
+@pass_session
+def accept_loss(session: Session, volume: str) -> None:
+    """Give up VOLUME (tenant/app/name), which was here with data and is gone: it is made anew, empty.
+
+    Look first whether its disk is only not mounted: once it is back, everything starts by itself.
+    """
+    ask(session, "POST", "/accept-loss", {"volume": volume})
+    tell(f"volume {volume} is missed no more; what waited for it starts with an empty one")
+    tell("Next: skerry agent status")
+
+
 def ask(
     session: Session, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
 ) -> dict[str, Any]:

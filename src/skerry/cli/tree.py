@@ -136,6 +136,7 @@ NOUNS: tuple[Noun, ...] = (
         Verb("status", "Show how this site is, by its own agent.", "skerry.cli.agent:status"),
         Verb("doctor", "Check what this site needs.", "skerry.cli.agent:doctor"),
         Verb("logs", "Show this site's own events.", "skerry.cli.agent:logs"),
+        Verb("accept-loss", "Start services anew whose volume is gone.", "skerry.cli.agent:accept_loss"),
         *_later("apply-bundle", "reset"),
     )),
     Noun("machine", "Bare metal.", _later("list", "show", "power", "console", "install", "inventory")),
