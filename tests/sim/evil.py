@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from tests.trust.evil_core import OTHER_SITE, Attempt, EvilCore, Loot
 
 from skerry.agent import journal
-from skerry.clock import SeededMint
+from skerry.clock import SECOND_US, SeededMint
 from skerry.model.app import Sites
-from skerry.model.document import SecretHold, Unit, digest_bodies, digest_units, encode_unit, unit_id
+from skerry.model.document import SecretHold, TombstoneNotice, Unit, digest_bodies, digest_units, encode_unit, unit_id
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
@@ -156,12 +156,48 @@ class Siege:
             secrets += len(taken)
             if self.done or taken:
                 found.append(f"{attempt.name}: {self.done} {sorted(taken)}")
+        found += await self._hurry(files, before)
         world.on_effect = watch
         return [
             f"{'at least 40' if len(attempts) >= 40 else len(attempts)} attempts",
             f"{starts} starts, {secrets} secrets, {deletions} volume deletions",
             *found,
         ]
+
+    async def _hurry(self, files: object, before: tuple[dict, ...]) -> list[str]:
+        """An hour's grace that the tenant has signed, and documents whose time runs months ahead."""
+        site, machine = self.site, self.site.machine
+        await site.kill()
+        site.file.restore(files)
+        machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+        await site.start()
+        self.done = []
+        assert site.agent.holdings is not None
+        assert site.agent.holdings.stored is not None
+        generation, time_s = site.agent.holdings.stored.generation, site.agent.holdings.time_floor_s
+        grave = Tombstone(
+            tenant=VICTIM,
+            app=SHOP,
+            number=max(self.script.world.confirmed[(VICTIM, SHOP)].numbers) + 1,
+            ends_app=True,
+            volumes=(VolumeName("data"),),
+            sites=Sites(),
+            grace_us=3600 * SECOND_US,
+        )
+        signed = self.script.world.people.sign_as(VICTIM, "tombstone", grave)
+        notice = TombstoneNotice(tenant=VICTIM, app=SHOP, digest=digest_of(signed.payload))
+        bodies = {unit_id(notice): encode_unit(notice)}
+        for step in range(1, 7):
+            head = self._head(bodies, 2, generation + step, time_s + step * 80 * 86_400)
+            given = await self.give(head, bodies, {digest_of(signed.payload): signed})
+            assert given == "accepted", "the tombstone is good: only its grace stands between the core and the volume"
+            await self.script.weather.advance(300)
+            await site.kill()
+            await site.start()
+        await site.kill()
+        machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+        early = [name for name in self.done if name == "DeleteVolume"]
+        return [f"a grace cut short by the time in documents: {early}"] if early else []
 
 
 async def _evil(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
