@@ -1,12 +1,12 @@
-"""``skerry`` and ``python -m skerry``: the command line, and the hidden entries of the three programs.
+"""``skerry`` and ``python -m skerry``: the command line, and the hidden entries of the programs.
 
-``python -m skerry core|agent|signer --settings FILE`` runs that program; any setting is also a flag (``--api-port 1``)
+``python -m skerry core|agent|signer|keeper --settings FILE`` runs that program; any setting is also a flag (``--api-port 1``)
 and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command loads no more than it needs.
 """
 
 import sys
 
-_PROGRAMS = ("core", "agent", "signer")
+_PROGRAMS = ("core", "agent", "signer", "keeper")
 
 
 def main() -> None:
@@ -39,6 +39,11 @@ def run_program(name: str, arguments: list[str]) -> int:
             case "core":
                 flags = settings.read_database() | flags
                 return app.run_core(settings.load(app.CoreSettings, file, flags, prefix=prefix))
+            case "keeper":
+                order = {name: flags.pop(name) for name in ("do", "file", "to", "overwrite") if name in flags}
+                flags = settings.read_database() | flags
+                core = settings.load(app.CoreSettings, file, flags, prefix="SKERRY_CORE_")
+                return app.run_keeper(core, settings.load(app.KeeperOrder, None, order, environment={}))
             case "agent":
                 return app.run_agent(settings.load(app.AgentSettings, file, flags, prefix=prefix))
             case _:
@@ -48,7 +53,7 @@ def run_program(name: str, arguments: list[str]) -> int:
         return 64
     except ModuleNotFoundError as error:
         # The bare package is the command line; each program has an extra of its own.
-        extra = "core" if name == "core" else "agent"
+        extra = "core" if name in ("core", "keeper") else "agent"
         sys.stderr.write(f"skerry {name}: {error.name} is not installed: pip install 'skerry[{extra}]'\n")
         return 1
 

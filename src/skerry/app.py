@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,6 +55,17 @@ class CoreSettings(_Supervised, frozen=True, kw_only=True):
     endpoints: str = ""
     #: Name of this replica, in its certificate.
     replica: str = "one"
+
+
+class KeeperOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with a core from outside its process (core/keeping.py)."""
+
+    do: Literal["backup", "restore", "migrate", "doctor"]
+    #: The backup to write or read.
+    file: Path | None = None
+    #: Where a core is moved to.
+    to: str = ""
+    overwrite: bool = False
 
 
 class AgentSettings(_Supervised, frozen=True, kw_only=True):
@@ -109,6 +120,31 @@ def run_core(settings: CoreSettings) -> int:
 
     # asyncio's own TLS keeps 256 KiB a connection; uvloop does not (decision 0012).
     return _run(settings, lambda ready: _core(settings, ready), uvloop.new_event_loop)
+
+
+def run_keeper(settings: CoreSettings, order: KeeperOrder) -> int:
+    """Do one thing with a core from outside, write the answer or the problem as JSON, and return the exit code."""
+    from skerry.core.keeping import Keeper
+
+    try:
+        keeper = Keeper(settings.data, settings.database_url, SystemClock())
+        match order.do:
+            case "backup" if order.file is not None:
+                answer = keeper.back_up(order.file)
+            case "restore" if order.file is not None:
+                answer = keeper.restore(order.file, overwrite=order.overwrite)
+            case "migrate" if order.to:
+                answer = keeper.move(order.to)
+            case "doctor":
+                answer = keeper.diagnose()
+            case _:
+                raise Invalid("E-SETTINGS", f"{order.do} needs to be told what with.")
+    except SkerryError as error:
+        problem = {"code": error.code, "detail": error.detail, "hint": error.hint}
+        sys.stdout.write(msgspec.json.encode({"problem": problem}).decode() + "\n")
+        return 1
+    sys.stdout.write(msgspec.json.encode({"answer": answer}).decode() + "\n")
+    return 0
 
 
 def run_agent(settings: AgentSettings) -> int:

@@ -129,7 +129,11 @@ NOUNS: tuple[Noun, ...] = (
     Noun("core", "The shared control plane.", (
         Verb("install", "Give the core that systemd runs here its keys, first tenant and context.",
              "skerry.cli.founding:install"),
-        *_later("status", "doctor", "backup", "restore", "migrate"),
+        Verb("doctor", "Check what this machine's core needs.", "skerry.cli.core:doctor"),
+        Verb("backup", "Write database and delivery key to one file.", "skerry.cli.core:backup"),
+        Verb("restore", "Put a backup in the place of the core's database.", "skerry.cli.core:restore"),
+        Verb("migrate", "Copy the core whole into another database.", "skerry.cli.core:migrate"),
+        *_later("status"),
     )),
     Noun("agent", "The agent of this box, over its own socket; needs no core.", (
         Verb("join", "Join this box to a site with a join token.", "skerry.cli.agent:join"),

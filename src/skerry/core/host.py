@@ -11,8 +11,11 @@ from pathlib import Path
 import msgspec
 
 from skerry.clock import Clock, Mint, Tasks
+from skerry.core import doctor
 from skerry.core.delivery import Delivery
+from skerry.core.keeping import Diagnosis, count_absent_blobs
 from skerry.core.link_desk import StoreDesk
+from skerry.core.local import SOCKET, LocalSocket
 from skerry.core.loops import flush_bytes
 from skerry.core.runner import Runner
 from skerry.core.service import Service
@@ -27,6 +30,7 @@ from skerry.safe.files import Reserve, settle
 from skerry.safe.paths import RealDirectory
 from skerry.store.blobs import BlobStore
 from skerry.store.databases import find_place, keep_connection, open_backing
+from skerry.store.migrations import STEPS
 from skerry.trust.keys import trust_domain
 from skerry.trust.x509 import ServerNames, make_server_certificate
 
@@ -86,6 +90,7 @@ class CoreHost:
         )
         self.service = Service(self.core)
         self._listener: LinkListener | None = None
+        self._local = LocalSocket(config.data / SOCKET, {"snapshot": self._snapshot, "doctor": self._diagnose})
 
     def _note_failure(self, failure: StoreFailed) -> None:
         self._failed.set()
@@ -103,6 +108,20 @@ class CoreHost:
         await self._leave_bootstrap()
         Runner(self.core).start()
         self.tasks.start("link listener", self._listen())
+        await self._local.start()
+
+    async def _snapshot(self) -> dict[str, str]:
+        """Make a snapshot of now, for whoever copies it (core/keeping.py)."""
+        await self._db.snapshot()
+        return {"store": self._db.file.name}
+
+    async def _diagnose(self) -> Diagnosis:
+        """Look at this core from inside."""
+        found = await self._db.read(doctor.read_findings)
+        absent = await self.core.blobs.work(lambda: count_absent_blobs(self._data, found.blobs))
+        checks = doctor.judge_findings(found, self.core.delivery, absent, self._clock.wall_us())
+        schema = doctor.judge_schema(self._db.file.schema_number, len(STEPS))
+        return Diagnosis([doctor.check_disk(self._config.data), schema, *checks])
 
     async def _leave_bootstrap(self) -> None:
         token = await self.service.make_bootstrap()
@@ -153,6 +172,7 @@ class CoreHost:
 
     async def stop(self) -> None:
         """Say goodbye to sites, end the loops, close the store."""
+        await self._local.stop()
         if self._listener is not None:
             await self._listener.stop()
         await self.tasks.stop()

@@ -76,5 +76,10 @@ def make_seed(directory: Directory, name: str, kind: str, mint: Mint) -> bytes:
     if directory.size(name) is not None:
         raise KeyDamaged(name)
     seed = mint.draw(KEY_BYTES)
-    write_durable(directory, name, msgspec.json.encode(_KeyFile(kind, seed)))
+    keep_seed(directory, name, kind, seed)
     return seed
+
+
+def keep_seed(directory: Directory, name: str, kind: str, seed: bytes) -> None:
+    """Write a key that is known, from a backup; the one before stays beside it."""
+    write_durable(directory, name, msgspec.json.encode(_KeyFile(kind, seed)))

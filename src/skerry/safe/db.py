@@ -42,6 +42,11 @@ class Backing(Protocol):
         ...
 
     @property
+    def schema_number(self) -> int:
+        """How many steps of its schema it has seen."""
+        ...
+
+    @property
     def connection(self) -> Any:
         """The connection of now, for ``wrap``; another one after a server was away."""
         ...

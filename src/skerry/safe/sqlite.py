@@ -142,7 +142,7 @@ class SqliteFile:
     @property
     def schema_number(self) -> int:
         """How many steps of the schema it has seen."""
-        return _schema_number(self._raw)
+        return sqlite_raw.read_schema_number(self._raw)
 
     @property
     def connection(self) -> Connection:
@@ -243,7 +243,7 @@ class SqliteFile:
 
         Raises ``SchemaTooNew``, ``StoreFull`` or ``StoreFailed``; the steps before the failing one stay done.
         """
-        found, known = _schema_number(self._raw), len(self._options.migrations)
+        found, known = sqlite_raw.read_schema_number(self._raw), len(self._options.migrations)
         if found > known:
             raise SchemaTooNew(self.name, found, known)
         if 0 < found < known:
@@ -257,7 +257,7 @@ class SqliteFile:
 
         Raises ``Refused`` before anything is done when a step on the way has no promised way back.
         """
-        found = _schema_number(self._raw)
+        found = sqlite_raw.read_schema_number(self._raw)
         reversals = self._options.reversals[wanted:found]
         if wanted > found or len(reversals) < found - wanted or None in reversals:
             raise Refused(
@@ -333,13 +333,9 @@ def open_memory(options: Options) -> SqliteFile:
     return file
 
 
-def _schema_number(raw: apsw.Connection) -> int:
-    return int(raw.pragma("user_version"))
-
-
 def _inspect(raw: apsw.Connection, options: Options) -> str:
     # Records of an older schema are looked at after their migration, at the next opening.
-    if _schema_number(raw) != len(options.migrations):
+    if sqlite_raw.read_schema_number(raw) != len(options.migrations):
         return ""
     return options.check_records(cast("Connection", raw))
 
@@ -364,7 +360,7 @@ def _open_best(directory: Directory, name: str, options: Options, vfs: str | Non
         raw = open_if_good()
         if raw is not None:
             # Schema 0: a power cut came between making the file and the first step of its schema.
-            return raw, Origin.current if _schema_number(raw) else Origin.new
+            return raw, Origin.current if sqlite_raw.read_schema_number(raw) else Origin.new
     for origin, generation in (
         (Origin.snapshot, f"{name}.snapshot"),
         (Origin.snapshot_before, f"{name}.snapshot.prev"),

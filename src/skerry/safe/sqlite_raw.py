@@ -137,6 +137,11 @@ def connect_fresh(path: str, *, vfs: str | None = None) -> apsw.Connection:
     return raw
 
 
+def read_schema_number(raw: apsw.Connection) -> int:
+    """Return how many steps of its schema a file has seen."""
+    return int(raw.pragma("user_version"))
+
+
 def close_untouched(raw: apsw.Connection) -> None:
     """Close without copying the WAL into the file: after a failure nothing more is written."""
     raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -86,6 +86,33 @@ def write_backup(source: Connection, directory: Directory, name: str, delivery_s
 
     Raises ``StoreFull``, ``StoreFailed`` or ``Broken`` and leaves nothing behind.
     """
+    with _fresh_file(directory, name) as (fresh, file):
+        about = fill_backup(source, file.connection, delivery_seed, made_us)
+    try:
+        with open_backup(directory, fresh) as written:
+            assert written.about == about
+        with disk_errors(name):
+            directory.rename(fresh, name)
+            directory.sync()
+    except BaseException:
+        _remove(directory, fresh)
+        raise
+    return about
+
+
+def write_core_file(backup: Backup, directory: Directory, name: str) -> str:
+    """Write the rows of a backup into a new core's file beside ``name``, complete and synced; return what it is called.
+
+    Raises ``StoreFull``, ``StoreFailed`` or ``Broken`` and leaves nothing behind.
+    """
+    with _fresh_file(directory, name) as (fresh, file):
+        copying.copy_tables(backup.connection, core_connection(file.connection))
+    return fresh
+
+
+@contextlib.contextmanager
+def _fresh_file(directory: Directory, name: str) -> Generator[tuple[str, SqliteFile]]:
+    """Make a new file with the schema, to be filled in one transaction; on leaving it is synced, or gone."""
     fresh = f"{name}.new.1"
     try:
         with disk_errors(fresh):
@@ -95,22 +122,21 @@ def write_backup(source: Connection, directory: Directory, name: str, delivery_s
             file = SqliteFile(sqlite_raw.connect_fresh(directory.path_of(fresh)), CORE_OPTIONS, Origin.new, None)
             try:
                 file.migrate()
-                with _transaction(file.connection):
-                    about = fill_backup(source, file.connection, delivery_seed, made_us)
+                file.connection.execute("BEGIN")
+                yield fresh, file
+                file.connection.execute("COMMIT")
             finally:
                 file.close()
         with disk_errors(fresh):
             directory.sync_file(fresh)
-        with open_backup(directory, fresh) as written:
-            assert written.about == about
-        with disk_errors(name):
-            directory.rename(fresh, name)
-            directory.sync()
     except BaseException:
-        with contextlib.suppress(OSError):
-            directory.remove(fresh)
+        _remove(directory, fresh)
         raise
-    return about
+
+
+def _remove(directory: Directory, fresh: str) -> None:
+    with contextlib.suppress(OSError):
+        directory.remove(fresh)
 
 
 @contextlib.contextmanager
@@ -189,13 +215,6 @@ def _bring_up_to_date(raw: apsw.Connection) -> apsw.Connection:
     raw.close(True)
     SqliteFile(memory, CORE_OPTIONS, Origin.current, None).migrate()
     return memory
-
-
-@contextlib.contextmanager
-def _transaction(connection: PlainConnection) -> Generator[None]:
-    connection.execute("BEGIN")
-    yield
-    connection.execute("COMMIT")
 
 
 def _damaged(name: str, why: str) -> Refused:

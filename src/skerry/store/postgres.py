@@ -7,7 +7,9 @@ start again; (4) a group is acknowledged after its commit, with a server that ke
 """
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
 
 from skerry.clock import SECOND_US, Clock
 from skerry.model.errors import Broken, Refused
@@ -18,6 +20,8 @@ from skerry.store.connections import CoreConnection
 from skerry.store.migrations import STEPS
 from skerry.store.migrations.step import Step
 from skerry.store.postgres_raw import Verdict
+
+T = TypeVar("T")
 
 #: Runs of one group that others spoil; one core writes alone, so more than two means that somebody else lives there.
 TRIES_MAX = 5
@@ -55,7 +59,7 @@ class PostgresStore:
         except BaseException:
             raw.close()
             raise
-        self._keep(raw)
+        self._keep(raw, len(steps))
 
     @property
     def name(self) -> str:
@@ -75,8 +79,8 @@ class PostgresStore:
 
     @property
     def schema_number(self) -> int:
-        """How many steps of the schema the database has seen."""
-        return _read_number(self._ensure())
+        """How many steps of the schema the database has seen, as it was when it was connected last."""
+        return self._number
 
     def write_group(self, jobs: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Run ``jobs`` in one transaction; on return all that succeeded is durable.
@@ -172,6 +176,7 @@ class PostgresStore:
             )
         for number in range(found, wanted, -1):
             _run_step(raw, steps[number - 1 - wanted], number - 1)
+            self._number = number - 1
 
     def close(self) -> None:
         """Let go of the lock and the connection."""
@@ -227,7 +232,7 @@ class PostgresStore:
         if found != len(self._steps):
             raw.close()
             raise self._fail(f"{self.name} came back with schema {found}, and this core knows {len(self._steps)}.")
-        self._keep(raw)
+        self._keep(raw, found)
         return raw
 
     def _take(self) -> tuple[Any, int]:
@@ -244,7 +249,8 @@ class PostgresStore:
                 raise StoreAway(f"PostgreSQL ({self.name}) went away: {error}") from error
             raise
 
-    def _keep(self, raw: Any) -> None:
+    def _keep(self, raw: Any, number: int) -> None:
+        self._number = number
         self._raw, self._connection = raw, postgres_raw.wrap(raw)
         self._away_since_us = None
 
@@ -263,6 +269,39 @@ class PostgresStore:
         except Exception:
             # Gone with its transaction; whoever comes next connects anew.
             self._drop()
+
+
+def read_moment(url: str, job: Callable[[Connection], T]) -> T:
+    """Run ``job`` on one moment of a database, beside the core that may be using it.
+
+    Raises ``StoreAway``, or ``Refused`` when its schema is not the one that is known here.
+    """
+    raw = postgres_raw.connect(url, role="keeper")
+    try:
+        raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = _read_number(raw)
+        if found != len(STEPS):
+            raise Refused(
+                "E-SCHEMA",
+                f"{postgres_raw.describe(url)} has schema {found}, this version of Skerry knows {len(STEPS)}.",
+                hint="Let this version's core start over it once, or use the version that fits.",
+            )
+        return job(postgres_raw.wrap(raw))
+    except Exception as error:
+        if postgres_raw.find_cause(error) is not None:
+            raise StoreAway(f"Reading {postgres_raw.describe(url)} failed: {error}") from error
+        raise
+    finally:
+        raw.close()
+
+
+def check_server(url: str) -> tuple[str, int]:
+    """Say what is wrong with a server's settings, or nothing, and the number of the schema; raises ``StoreAway``."""
+    raw = postgres_raw.connect(url, role="keeper")
+    try:
+        return postgres_raw.complain_about_settings(postgres_raw.read_settings(raw)), _read_number(raw)
+    finally:
+        raw.close()
 
 
 class _SpoiltError(Exception):
