@@ -41,12 +41,21 @@ def test_help_names_what_is_built_and_nothing_else(town):
 
 @pytest.mark.parametrize(
     ("wrong", "meant"),
-    [(("sit",), "skerry site"), (("site", "drian"), "skerry site drain"), (("aply",), "skerry apply")],
+    [(("sit",), "skerry site"), (("site", "labl"), "skerry site label"), (("aply",), "skerry apply")],
 )
 def test_a_mistyped_name_is_guessed(town, wrong, meant):
     result = town.run(*wrong)
     assert result.code == 64
     assert f'Did you mean "{meant}"?' in result.err
+
+
+@pytest.mark.parametrize("words", [("forwrd",), ("vmm",), ("site", "quarantin"), ("instanc", "list")])
+def test_what_is_not_built_is_never_suggested(town, words):
+    result = town.run(*words)
+    assert result.code == 64
+    assert "There is no command" in result.err
+    assert "forward" not in result.err.partition("There is")[2]
+    assert "quarantine" not in result.err
 
 
 @pytest.mark.parametrize(("alias", "verb"), [("ls", "list"), ("rm", "remove"), ("get", "show"), ("describe", "show")])

@@ -33,6 +33,14 @@ def test_versions_of_both_ends(town):
     }
 
 
+def test_without_a_core_the_release_of_this_program_is_told(town, tmp_path):
+    nowhere = town.run("version", "-o", "json", XDG_CONFIG_HOME=str(tmp_path))
+    assert (nowhere.code, json.loads(nowhere.out).keys(), nowhere.err) == (0, {"client"}, "")
+    away = town.run("version", "-o", "json", SKERRY_URL="http://127.0.0.1:1")
+    assert (away.code, json.loads(away.out).keys()) == (8, {"client"})
+    assert town.run("--context", "lost", "version").code == 5
+
+
 def test_help_of_commands_is_theirs(town):
     assert "Commands:" in town.run("help").out
     assert "Usage: skerry site add" in town.run("help", "site", "add").out

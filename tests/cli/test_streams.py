@@ -117,3 +117,10 @@ def test_events_are_told_in_order_and_chosen(town):
 def test_times_are_rfc_3339(town):
     line = json.loads(town.ok("events", "-o", "jsonl", "--tail", "1"))
     assert datetime.fromisoformat(line["time"])
+
+
+def test_logs_of_an_app_that_is_not_there_say_so(town):
+    result = town.run("logs", "nowhere")
+    assert (result.code, result.out) == (5, "")
+    assert "app nowhere" in result.err
+    assert "Hint: skerry app list" in result.err

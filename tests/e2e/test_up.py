@@ -37,8 +37,12 @@ class Machine:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def up(self):
-        self.ok("up", "--sites", "0", "-d", "--api-port", self.ports[0], "--link-port", self.ports[1])
+    def up(self, *words):
+        return self.run("up", "--sites", "0", "-d", "--api-port", self.ports[0], "--link-port", self.ports[1], *words)
+
+    def start(self):
+        done = self.up()
+        assert done.returncode == 0, done.stderr
 
     def pid(self, program):
         return int((self.folder / "run/skerry" / f"{program}.pid").read_text())
@@ -59,7 +63,7 @@ def is_running(pid):
 
 
 def test_up_makes_a_core_that_can_be_used_at_once_and_down_ends_it(machine):
-    machine.up()
+    machine.start()
     assert json.loads(machine.ok("status", "-o", "json"))["root"] is True
     given = json.loads(machine.ok("site", "add", "oslo", "-o", "json"))
     assert given["core"] == f"127.0.0.1:{machine.ports[1]}"
@@ -71,21 +75,21 @@ def test_up_makes_a_core_that_can_be_used_at_once_and_down_ends_it(machine):
 
 
 def test_up_again_goes_on_with_the_same_keys_and_state(machine):
-    machine.up()
+    machine.start()
     machine.ok("site", "add", "oslo")
     before = machine.pid("core")
-    machine.up()
+    machine.start()
     assert machine.pid("core") == before
     os.kill(before, signal.SIGKILL)
     os.kill(machine.pid("signer"), signal.SIGKILL)
-    machine.up()
+    machine.start()
     assert machine.pid("core") != before
     assert machine.ok("site", "list", "-o", "name").split() == ["site/oslo"]
     machine.ok("site", "label", "oslo", "tier=store")
 
 
 def test_up_with_other_ports_leaves_the_running_core_where_it_is(machine):
-    machine.up()
+    machine.start()
     done = machine.run("up", "--sites", "0", "-d")
     assert done.returncode == 0
     assert f"http://127.0.0.1:{machine.ports[0]}" in done.stderr
@@ -93,7 +97,7 @@ def test_up_with_other_ports_leaves_the_running_core_where_it_is(machine):
 
 
 def test_the_keys_are_the_persons_and_not_the_cores(machine):
-    machine.up()
+    machine.start()
     config, state = machine.folder / "config/skerry", machine.folder / "state/skerry"
     for path in (config / "keyring").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
@@ -104,15 +108,15 @@ def test_the_keys_are_the_persons_and_not_the_cores(machine):
 
 
 def test_an_interrupted_founding_is_finished_by_the_next_up(machine):
-    machine.up()
+    machine.start()
     # As if the process had ended after the context was written and before the signer was told.
     (machine.folder / "config/skerry/signer-core.json").unlink()
-    machine.up()
+    machine.start()
     assert (machine.folder / "config/skerry/signer-core.json").exists()
 
 
 def test_a_lost_context_is_told_and_nothing_is_made_anew(machine):
-    machine.up()
+    machine.start()
     (machine.folder / "config/skerry/contexts/local.json").unlink()
     done = machine.run("up", "--sites", "0", "-d", "--api-port", machine.ports[0], "--link-port", machine.ports[1])
     assert done.returncode == 1
@@ -125,3 +129,36 @@ def test_a_port_in_use_is_told_with_the_log(machine):
     assert done.returncode == 1
     assert "core ended at once" in done.stderr
     assert not (machine.folder / "run/skerry/signer.pid").exists()
+
+
+def test_a_reader_who_goes_away_ends_nothing(machine):
+    """`skerry up -d 2>&1 | head -1`: the reader is gone before the core is founded."""
+    command = [sys.executable, "-m", "skerry", "up", "--sites", "0", "-d"]
+    command += ["--api-port", machine.ports[0], "--link-port", machine.ports[1]]
+    with subprocess.Popen(command, env=machine.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline()
+        started.stdout.close()
+        assert started.wait(60) == 0
+    assert all(map(is_running, [machine.pid("core"), machine.pid("signer")]))
+    assert json.loads(machine.ok("status", "-o", "json"))["root"] is True
+
+
+def test_where_sites_find_the_core_is_signed_once_and_kept(machine):
+    first = machine.up("--endpoint", "core.example:443")
+    assert first.returncode == 0, first.stderr
+    machine.ok("down")
+    other = machine.up("--endpoint", "elsewhere.example:443")
+    assert other.returncode == 64
+    assert "no site would dial elsewhere.example:443" in other.stderr
+    assert not (machine.folder / "run/skerry/signer.pid").exists()
+    machine.start()
+    assert json.loads(machine.ok("site", "add", "oslo", "-o", "json"))["core"] == "core.example:443"
+
+
+def test_another_link_port_than_the_signed_one_is_refused(machine):
+    machine.start()
+    machine.ok("down")
+    done = machine.run("up", "--sites", "0", "-d", "--api-port", machine.ports[0], "--link-port", "1")
+    assert done.returncode == 64
+    assert f"skerry up --link-port {machine.ports[1]}" in done.stderr

@@ -73,7 +73,8 @@ class LazyGroup(click.Group):
             return command.name, command, args[1:]
         import difflib
 
-        near = difflib.get_close_matches(args[0], [*self._members, *ALIASES], n=1)
+        built = self.list_commands(ctx)
+        near = difflib.get_close_matches(args[0], [*built, *(word for word in ALIASES if ALIASES[word] in built)], n=1)
         guess = f' Did you mean "{ctx.command_path} {near[0]}"?' if near else f" See {ctx.command_path} --help."
         raise click.UsageError(f'There is no command "{ctx.command_path} {args[0]}".{guess}', ctx)
 

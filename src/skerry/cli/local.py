@@ -22,6 +22,8 @@ from skerry.model.errors import Refused, SkerryError
 from skerry.model.ids import SiteName
 from skerry.sdk.client import Client
 from skerry.sdk.contexts import Context
+from skerry.sdk.signing import SignerClient
+from skerry.sdk.verifying import read_root
 from skerry.settings import Places
 
 API_PORT, LINK_PORT = 7710, 7711
@@ -134,15 +136,13 @@ def up(
         api_port=api_port,
         link_host=listen,
         link_port=link_port,
-        endpoints=",".join(endpoints) or f"127.0.0.1:{link_port}",
     )
     plan = _keep_ports(plan)
     started: list[Program] = []
     try:
-        for program in (plan.core(), plan.signer()):
-            if program.start():
-                started.append(program)
-            tell(f"{program.name} runs")
+        _start(plan.signer(), started)
+        plan = _keep_endpoints(plan, endpoints)
+        _start(plan.core(), started)
         context = _found(plan)
         if sites == 1 or (sites is None and _has_podman()):
             started += _start_site(plan, context)
@@ -171,6 +171,12 @@ def down(session: Session) -> None:
     tell(f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
 
+def _start(program: Program, started: list[Program]) -> None:
+    if program.start():
+        started.append(program)
+    tell(f"{program.name} runs")
+
+
 def _stop(programs: list[Program]) -> None:
     for program in reversed(programs):
         program.stop()
@@ -187,6 +193,31 @@ def _keep_ports(plan: Plan) -> Plan:
     if (api_port, link_port) != (plan.api_port, plan.link_port):
         tell(f"the core runs already, with ports {api_port} and {link_port}; skerry down ends it")
     return msgspec.structs.replace(plan, api_port=api_port, link_port=link_port)
+
+
+def _keep_endpoints(plan: Plan, given: tuple[str, ...]) -> Plan:
+    """Return the plan with the addresses under which sites reach this core: those that were signed, once they were.
+
+    Raises ``Refused`` for others: every site dials what the root document says, whatever stands in a setting.
+    """
+    wanted = tuple(part for text in given for part in text.split(",") if part)
+    with SignerClient(plan.signer_socket) as signer:
+        root = signer.read_status().root
+    here = f"127.0.0.1:{plan.link_port}"
+    if root is None:
+        return msgspec.structs.replace(plan, endpoints=",".join(wanted) or here)
+    signed = read_root(root).endpoints
+    is_local = all(address.startswith("127.0.0.1:") for address in signed)
+    if not wanted and is_local:
+        wanted = (here,)
+    if wanted and wanted != signed:
+        detail = (
+            f"Sites reach this core at {', '.join(signed)}: the root document says so, and it is signed once, at the "
+            f"first `skerry up`. It cannot be signed again yet, so no site would dial {', '.join(wanted)}."
+        )
+        port = signed[0].rpartition(":")[2]
+        raise Refused("E-NOT-YET", detail, hint=f"skerry up --link-port {port}" if is_local else "skerry up")
+    return msgspec.structs.replace(plan, endpoints=",".join(signed))
 
 
 def _found(plan: Plan) -> Context:

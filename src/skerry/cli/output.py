@@ -214,8 +214,14 @@ def short(digest: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Say something to the person; never mixed into data."""
-    click.echo(text, err=True)
+    """Say something to the person; never mixed into data.
+
+    A reader who has gone away, as `head` does, is no reason to give up what is being done.
+    """
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        sys.stderr = None
 
 
 class Progress:

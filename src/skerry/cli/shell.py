@@ -69,9 +69,18 @@ def read_topics() -> dict[str, str]:
 @with_output
 @pass_session
 def version(session: Session, client: bool, output: str) -> None:
-    """Show the release of this program and of the core."""
+    """Show the release of this program and of the core of the context, where there is one."""
+    from skerry.model.errors import Refused, SkerryError
+
     found = {"client": __version__}
-    if not client:
-        answer = session.client.core.show_version()
-        found |= {"core": answer.version, "format": str(answer.format)}
+    missed: SkerryError | None = None
+    try:
+        if not client:
+            answer = session.client.core.show_version()
+            found |= {"core": answer.version, "format": str(answer.format)}
+    except SkerryError as error:
+        # Whoever has no core yet asks for this program's release only.
+        missed = None if type(error) is Refused and error.code == "E-CONTEXT" else error
     show_value(found, output, f"version/{__version__}", lambda: write_pairs(found.items()))
+    if missed is not None:
+        raise missed

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Nouns that the command line lists: where something is not there, one looks for what is.
+_LISTED = ("app", "secret", "site", "token")
+
 
 class Client(Faces):
     """``Client.from_context()``, or ``Client(url, token)``. Close it, or use it in ``with``.
@@ -309,6 +312,8 @@ def refusal_of(request: Request[Any], response: "httpx2.Response", content: byte
     if isinstance(error, NotFound) and subject:
         # The core says the same of everything that is not there; we know what was asked for.
         error.detail = f"{error.detail.removesuffix('.')}: {subject}."
+        noun = request.operation.parameters[0]
+        error.hint = error.hint or (f"skerry {noun} list" if noun in _LISTED else "")
     return policy.note_retry_after(error, response.headers.get("Retry-After", ""))
 
 
