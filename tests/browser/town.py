@@ -330,7 +330,7 @@ def main() -> int:
     door = Door(town)
     try:
         furnish(town)
-        sys.stdout.write(json.dumps({"url": town.url, "token": town.token, "door": door.url}) + "\n")
+        sys.stdout.write(json.dumps({"url": town.url, "token": town.token, "viewer": town.viewer, "door": door.url}) + "\n")
         sys.stdout.flush()
         time.sleep(options.for_s)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 #: Folders of tests that belong to no single source file.
 FREE_FOLDERS: Mapping[str, str] = {
     "tests/contract/": "one suite per interface, run against every implementation",
+    "tests/browser/": "the console in a real browser, against a real core",
     "tests/docs/": "types what the pages tell people to type",
     "tests/e2e/": "real processes, namespaces and containers",
     "tests/guest/": "an emulated machine, and what systemd does there",

@@ -1,7 +1,7 @@
 // What every page shares: who asks, all sites as points, summaries of sites and apps, and the one stream that keeps
 // them new. Objects that number thousands are plain maps beside a counter; a page that shows them reads the counter.
 import { get, list, onUnproven, Problem } from "./api";
-import { judge, STATES, type State } from "./states";
+import { judge, judgeSite, STATES, type State } from "./states";
 import type { AppSummary, MapPoint, SessionView, SiteMap, SiteSummary, WatchDelta } from "./types";
 
 export interface Site {
@@ -55,6 +55,10 @@ class Fleet {
   /** Find out who asks; then begin to follow. */
   async begin() {
     onUnproven.call = () => this.end();
+    if (!remembered()) {
+      this.asked = true;
+      return;
+    }
     try {
       this.session = await get<SessionView>("/v1/session");
       this.#connect();
@@ -66,6 +70,7 @@ class Fleet {
 
   /** Forget everything of a session that is over. */
   end() {
+    remember(false);
     this.#source?.close();
     this.#source = null;
     this.session = null;
@@ -184,7 +189,7 @@ class Fleet {
         continue;
       }
       if (this.#wantsSummaries) this.summaries.set(delta.name, delta.site);
-      const state = judge(delta.site.state, delta.site.settled && !delta.site.conditions.length);
+      const state = judgeSite(delta.site);
       if (state !== known.state) {
         known.state = state;
         changed.push(known);
@@ -202,6 +207,27 @@ class Fleet {
     for (const site of this.sites.values()) counts[site.state] += 1;
     this.counts = counts;
     this.turn += 1;
+  }
+}
+
+// Whether a session was begun in this browser: it saves asking the core for one that cannot be. It is no secret.
+const KEY = "skerry-session";
+
+function remembered(): boolean {
+  try {
+    return localStorage.getItem(KEY) !== null;
+  } catch {
+    return true; // storage is switched off: ask
+  }
+}
+
+/** Note that a session has begun or ended. */
+export function remember(begun: boolean) {
+  try {
+    if (begun) localStorage.setItem(KEY, "1");
+    else localStorage.removeItem(KEY);
+  } catch {
+    return;
   }
 }
 

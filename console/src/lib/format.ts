@@ -46,7 +46,7 @@ export const short = (digest: string) => digest.replace(/^sha256:/, "").slice(0,
 export const kind = (type: string) => type.replace(/^dev\.skerry\./, "").replace(/\.v1$/, "");
 
 // eslint-disable-next-line no-control-regex
-const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|.)|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|.)|[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g;
 
-/** A line of output without what would steer a terminal. */
+/** Text from afar without what would steer a terminal or turn the direction of reading. */
 export const plain = (text: string) => text.replace(ESCAPES, "");

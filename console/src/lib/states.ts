@@ -1,5 +1,7 @@
 // How a site is, in five words. Colour is never the only sign: each has a shape of its own. Worst last, drawn on top.
 
+import type { SiteSummary } from "./types";
+
 export const STATES = ["well", "joining", "unheard", "trouble", "silent"] as const;
 export type State = (typeof STATES)[number];
 
@@ -24,4 +26,9 @@ type Word = "joining" | "online" | "silent" | "unheard";
 
 export function judge(state: Word, well: boolean): State {
   return state === "online" ? (well ? "well" : "trouble") : state;
+}
+
+/** The same from a summary: it does what is wished, all of it runs, and it reports nothing. */
+export function judgeSite(site: SiteSummary): State {
+  return judge(site.state, site.settled && !site.conditions.length && site.ready >= site.instances);
 }

@@ -374,7 +374,7 @@ export class Chart {
   // A shape for each state, as in parts/Mark.svelte: disc, diamond, ring, triangle, square.
   #makeStamps() {
     const ratio = this.#ratio;
-    const size = Math.round(11 * ratio) | 1;
+    const size = Math.round(13 * ratio) | 1;
     this.#stamps = STATES.map((state, index) => {
       const canvas = document.createElement("canvas");
       canvas.width = canvas.height = size;
@@ -392,7 +392,7 @@ export class Chart {
       if (state === "unheard") {
         context.fillStyle = this.#colours.surface;
         context.beginPath();
-        context.arc(0, 0, 1.5, 0, 7);
+        context.arc(0, 0, 1.8, 0, 7);
         context.fill();
       }
       const data = context.getImageData(0, 0, size, size).data;
@@ -406,23 +406,23 @@ function trace(context: CanvasRenderingContext2D, state: (typeof STATES)[number]
   switch (state) {
     case "well":
     case "unheard":
-      context.arc(0, 0, 3.2, 0, 7);
+      context.arc(0, 0, 4, 0, 7);
       break;
     case "joining":
-      context.moveTo(0, -4);
-      context.lineTo(4, 0);
-      context.lineTo(0, 4);
-      context.lineTo(-4, 0);
+      context.moveTo(0, -4.8);
+      context.lineTo(4.8, 0);
+      context.lineTo(0, 4.8);
+      context.lineTo(-4.8, 0);
       context.closePath();
       break;
     case "trouble":
-      context.moveTo(0, -4.4);
-      context.lineTo(4.4, 3.4);
-      context.lineTo(-4.4, 3.4);
+      context.moveTo(0, -5);
+      context.lineTo(5, 4);
+      context.lineTo(-5, 4);
       context.closePath();
       break;
     case "silent":
-      context.rect(-3.6, -3.6, 7.2, 7.2);
+      context.rect(-4, -4, 8, 8);
   }
 }
 

@@ -2,34 +2,23 @@
 import land from "./land.json";
 import { project } from "./projection";
 
-type Points = [number, number][];
-
-const arcs: Points[] = land.arcs.map((steps: number[]) => {
+function trace(path: Path2D, steps: number[]) {
   let x = 0;
   let y = 0;
-  const points: Points = [];
   for (let index = 0; index < steps.length; index += 2) {
     x += steps[index]!;
     y += steps[index + 1]!;
-    points.push(project(x / land.grid, y / land.grid));
+    const [px, py] = project(x / land.grid, y / land.grid);
+    if (index) path.lineTo(px, py);
+    else path.moveTo(px, py);
   }
-  return points;
-});
-
-const walk = (index: number): Points => (index < 0 ? [...arcs[~index]!].reverse() : arcs[index]!);
+}
 
 /** The land, as rings. */
 export function makeLand(): Path2D {
   const path = new Path2D();
   for (const ring of land.land) {
-    let first = true;
-    for (const index of ring) {
-      walk(index).forEach(([x, y], at) => {
-        if (first) path.moveTo(x, y);
-        else if (at) path.lineTo(x, y);
-        first = false;
-      });
-    }
+    trace(path, ring);
     path.closePath();
   }
   return path;
@@ -38,8 +27,6 @@ export function makeLand(): Path2D {
 /** Lines between countries. */
 export function makeBorders(): Path2D {
   const path = new Path2D();
-  for (const index of land.borders) {
-    arcs[index]!.forEach(([x, y], at) => (at ? path.lineTo(x, y) : path.moveTo(x, y)));
-  }
+  for (const line of land.borders) trace(path, line);
   return path;
 }

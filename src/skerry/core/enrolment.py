@@ -39,6 +39,8 @@ from skerry.trust.keys import key_id
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
 
+#: Phases in which an instance is as somebody wished.
+_AT_REST = ("ready", "done", "held")
 #: Events shown at the end of a detail (interfaces.md §1.1).
 _EVENTS_SHOWN = 10
 
@@ -137,6 +139,9 @@ class EnrolmentPart(Part):
         def job(connection: Connection) -> SiteMap:
             states = sites.read_states(connection)
             told = facts.read_site_facts(connection)
+            # What a site reports and the caller may not see does not colour its point.
+            seen = facts.list_instance_facts(connection, caller.scope)
+            ill = {site for site, fact in seen if fact.phase not in _AT_REST}
             points: list[MapPoint] = []
             for row in sites.list_sites(connection, caller.scope):
                 state, fact = states[row.site], told.get(row.site, ([], None))[1]
@@ -146,7 +151,7 @@ class EnrolmentPart(Part):
                         longitude_udeg=row.record.longitude_udeg,
                         latitude_udeg=row.record.latitude_udeg,
                         state=views.site_state(self._core, state),
-                        well=_is_settled(state, fact) and not _list_conditions(state, fact),
+                        well=row.site not in ill and _is_settled(state, fact) and not _list_conditions(state, fact),
                     )
                 )
             return SiteMap(points=tuple(points))
