@@ -3,6 +3,7 @@
 import click
 
 from skerry.cli.asking import confirm
+from skerry.cli.names import complete_apps, complete_services
 from skerry.cli.options import pass_session, split_service, with_dry_run, with_wait, with_watch, with_yes
 from skerry.cli.output import (
     Column,
@@ -56,7 +57,7 @@ def list_apps(session: Session, output: str, watch: bool) -> None:
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", shell_complete=complete_apps)
 @with_output
 @pass_session
 def show(session: Session, app: str, output: str) -> None:
@@ -91,7 +92,7 @@ def _draw(detail: AppDetail) -> None:
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", shell_complete=complete_apps)
 @with_output
 @pass_session
 def history(session: Session, app: str, output: str) -> None:
@@ -101,7 +102,7 @@ def history(session: Session, app: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", shell_complete=complete_apps)
 @click.option("--to", "number", type=int, help="Number of the revision; the one before the current by default.")
 @with_yes
 @with_dry_run
@@ -123,7 +124,7 @@ def rollback(session: Session, app: str, number: int | None, yes: bool, dry_run:
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", shell_complete=complete_apps)
 @with_yes
 @with_dry_run
 @with_wait
@@ -140,7 +141,7 @@ def pause(session: Session, app: str, yes: bool, dry_run: bool, wait_s: int) -> 
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", shell_complete=complete_apps)
 @with_dry_run
 @with_wait
 @pass_session
@@ -154,7 +155,7 @@ def resume(session: Session, app: str, dry_run: bool, wait_s: int) -> None:
 
 
 @click.command()
-@click.argument("app", metavar="APP[/SERVICE]")
+@click.argument("app", metavar="APP[/SERVICE]", shell_complete=complete_services)
 @with_yes
 @with_dry_run
 @with_wait

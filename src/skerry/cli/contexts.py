@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from skerry.cli.asking import confirm, read_secret
+from skerry.cli.names import complete_contexts
 from skerry.cli.options import pass_session, with_yes
 from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs
 from skerry.cli.session import Session
@@ -52,7 +53,7 @@ def list_contexts(session: Session, output: str) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", shell_complete=complete_contexts, required=False)
 @with_output
 @pass_session
 def show(session: Session, name: str | None, output: str) -> None:
@@ -72,7 +73,7 @@ def show(session: Session, name: str | None, output: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_contexts)
 @pass_session
 def use(session: Session, name: str) -> None:
     """Choose the context that is used from now on."""
@@ -116,7 +117,7 @@ def set_context(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_contexts)
 @with_yes
 @pass_session
 def remove(session: Session, name: str, yes: bool) -> None:

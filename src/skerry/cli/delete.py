@@ -3,6 +3,7 @@
 import click
 
 from skerry.cli.asking import confirm
+from skerry.cli.names import complete_apps
 from skerry.cli.options import DURATION, pass_session, split_noun, with_dry_run, with_wait, with_yes
 from skerry.cli.output import format_bytes, tell
 from skerry.cli.session import Session
@@ -12,7 +13,7 @@ from skerry.model.errors import Refused
 
 
 @click.command()
-@click.argument("what", required=False, metavar="APP")
+@click.argument("what", required=False, metavar="APP", shell_complete=complete_apps)
 @click.option("-f", "--file", "files", multiple=True, help="End the app of this manifest.")
 @click.option("--volumes", "with_volumes", is_flag=True, help="Delete its volumes too. There is no way back.")
 @click.option("--grace", type=DURATION, default="0s", show_default=True, help="Time until volumes are deleted.")

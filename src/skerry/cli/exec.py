@@ -6,6 +6,7 @@ import threading
 
 import click
 
+from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, split_service
 from skerry.cli.session import Session
 from skerry.model.asks import ExecQuery
@@ -17,8 +18,8 @@ from skerry.trust.envelope import encode_payload
 
 
 @click.command()
-@click.argument("where", metavar="APP/SERVICE")
-@click.option("--site", required=True, help="At this site.")
+@click.argument("where", metavar="APP/SERVICE", shell_complete=complete_services)
+@click.option("--site", required=True, help="At this site.", shell_complete=complete_sites)
 @click.option("--ordinal", type=click.IntRange(0), default=0, show_default=True, help="In this copy.")
 @click.option("-i", "--stdin", "with_input", is_flag=True, help="Pass our standard input on.")
 @click.argument("argv", nargs=-1, required=True, metavar="-- COMMAND...")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skerry.cli.lazy import LazyGroup
+from skerry.cli.names import complete_contexts
 from skerry.cli.session import Session
 from skerry.cli.tree import EVERYDAY, NOUNS
 
@@ -38,7 +39,12 @@ ROOT = LazyGroup(
     no_args_is_help=True,
     callback=_start,
     params=[
-        click.Option(["--context", "context_name"], help="Use this context, not the current one.", metavar="NAME"),
+        click.Option(
+            ["--context", "context_name"],
+            help="Use this context, not the current one.",
+            metavar="NAME",
+            shell_complete=complete_contexts,
+        ),
         click.Option(["--no-input"], is_flag=True, help="Never ask; fail instead."),
         click.Option(["--debug"], is_flag=True, help="Show the cause and the trace of an error."),
     ],

@@ -5,6 +5,7 @@ import math
 import click
 
 from skerry.cli.asking import confirm
+from skerry.cli.names import complete_sites
 from skerry.cli.options import (
     DURATION,
     pass_session,
@@ -74,7 +75,7 @@ def list_sites(session: Session, selector: str, output: str, watch: bool) -> Non
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", shell_complete=complete_sites)
 @with_output
 @pass_session
 def show(session: Session, site: str, output: str) -> None:
@@ -150,7 +151,7 @@ def add(
 
 
 @click.command("join-token")
-@click.argument("site")
+@click.argument("site", shell_complete=complete_sites)
 @click.option("--lifetime", type=DURATION, default="1h", show_default=True, help="How long it is good, up to 30d.")
 @with_output
 @pass_session
@@ -170,7 +171,7 @@ def _show_line(joining: Joining, lifetime_s: int, output: str) -> None:
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", shell_complete=complete_sites)
 @click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE|KEY-...")
 @with_dry_run
 @pass_session
@@ -192,7 +193,7 @@ def label(session: Session, site: str, changes: tuple[str, ...], dry_run: bool) 
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", shell_complete=complete_sites)
 @with_yes
 @with_dry_run
 @pass_session

@@ -3,6 +3,7 @@
 import click
 
 from skerry.cli.apps import COLUMNS as APPS
+from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, split_service
 from skerry.cli.output import Column, show_value, tell, with_output, write_pairs, write_section
 from skerry.cli.session import Session
@@ -63,8 +64,8 @@ def _draw_status(found: Status) -> None:
 
 
 @click.command()
-@click.argument("app", metavar="APP[/SERVICE]")
-@click.option("--site", default="", help="Explain this site.")
+@click.argument("app", metavar="APP[/SERVICE]", shell_complete=complete_services)
+@click.option("--site", default="", help="Explain this site.", shell_complete=complete_sites)
 @with_output
 @pass_session
 def why(session: Session, app: str, site: str, output: str) -> None:

@@ -5,6 +5,7 @@ import datetime
 
 import click
 
+from skerry.cli.names import complete_apps, complete_services, complete_sites
 from skerry.cli.options import DURATION, pass_session, split_service
 from skerry.cli.output import Column, tell, with_output, write_table, write_value
 from skerry.cli.session import Session
@@ -15,9 +16,9 @@ from skerry.model.asks import LOG_TAIL_MAX, EventQuery, LogQuery
 
 
 @click.command()
-@click.argument("app", metavar="APP[/SERVICE]")
+@click.argument("app", metavar="APP[/SERVICE]", shell_complete=complete_services)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@click.option("--site", default="", help="Only this site.")
+@click.option("--site", default="", help="Only this site.", shell_complete=complete_sites)
 @click.option("--ordinal", type=click.IntRange(0), help="Only this copy.")
 @click.option("--tail", type=click.IntRange(0, LOG_TAIL_MAX), default=100, show_default=True, help="Old lines of each.")
 @click.option("-o", "--output", type=click.Choice(("text", "jsonl")), default="text", show_default=True)
@@ -41,8 +42,8 @@ def logs(session: Session, app: str, follow: bool, site: str, ordinal: int | Non
 
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@click.option("--site", default="", help="Only of this site.")
-@click.option("--app", default="", help="Only of this app.")
+@click.option("--site", default="", help="Only of this site.", shell_complete=complete_sites)
+@click.option("--app", default="", help="Only of this app.", shell_complete=complete_apps)
 @click.option("--kind", default="", help="Only kinds that begin so, for example instance.")
 @click.option("--cause", default="", help="One story, from wish to outcome.")
 @click.option("--since", "since_s", type=DURATION, help="Only as old as this.")

@@ -3,6 +3,7 @@
 import click
 
 from skerry.cli.asking import confirm
+from skerry.cli.names import complete_apps, complete_sites, complete_volumes
 from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
 from skerry.cli.session import Session
@@ -25,8 +26,8 @@ def _name(volume: VolumeView) -> str:
 
 
 @click.command()
-@click.option("--app", default="", help="Only volumes of this app.")
-@click.option("--site", default="", help="Only volumes at this site.")
+@click.option("--app", default="", help="Only volumes of this app.", shell_complete=complete_apps)
+@click.option("--site", default="", help="Only volumes at this site.", shell_complete=complete_sites)
 @with_output
 @pass_session
 def list_volumes(session: Session, app: str, site: str, output: str) -> None:
@@ -35,7 +36,7 @@ def list_volumes(session: Session, app: str, site: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("volume", metavar="APP/VOLUME")
+@click.argument("volume", metavar="APP/VOLUME", shell_complete=complete_volumes)
 @with_output
 @pass_session
 def show(session: Session, volume: str, output: str) -> None:
@@ -44,8 +45,10 @@ def show(session: Session, volume: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("volume", metavar="APP/VOLUME")
-@click.option("--site", "sites", multiple=True, help="Only at this site; may be repeated.")
+@click.argument("volume", metavar="APP/VOLUME", shell_complete=complete_volumes)
+@click.option(
+    "--site", "sites", multiple=True, help="Only at this site; may be repeated.", shell_complete=complete_sites
+)
 @click.option("--grace", type=DURATION, default="0s", show_default=True, help="Time between a site's yes and the end.")
 @with_yes
 @with_dry_run

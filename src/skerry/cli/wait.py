@@ -5,6 +5,7 @@ from typing import Any
 import click
 import msgspec
 
+from skerry.cli.names import complete_nouns
 from skerry.cli.options import DURATION, pass_session, split_noun
 from skerry.cli.output import tell
 from skerry.cli.session import Session
@@ -18,7 +19,7 @@ Found = AppSummary | SiteSummary | OperationView
 
 
 @click.command()
-@click.argument("what", metavar="NOUN/NAME")
+@click.argument("what", metavar="NOUN/NAME", shell_complete=complete_nouns)
 @click.option("--for", "wanted", default="ready", show_default=True, help="ready, gone, or PATH=VALUE.")
 @click.option("--timeout", "limit_s", type=DURATION, default="5m", show_default=True, help="How long at most.")
 @pass_session
