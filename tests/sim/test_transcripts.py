@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.sim import evil
+from tests.sim.commands import CommandBackups
 
 from skerry.sim.script import run_transcript
 
@@ -32,3 +33,10 @@ def test_transcript(name, monkeypatch):
         assert answered == recorded
     assert "BROKEN" not in answered
     assert "there is no command" not in answered
+
+
+def test_a_core_restored_by_the_commands_tells_the_same_story(tmp_path):
+    recorded = (FOLDER / "restored-core.txt").read_text()
+    backups = CommandBackups(tmp_path)
+    assert run_transcript(recorded, backups) == recorded
+    assert backups.count == recorded.count("\nbackup\n") == 1

@@ -120,7 +120,7 @@ def _check_signer(session: Session) -> Fields:
         status = session.signer.read_status()
     except (SkerryError, OSError) as error:
         detail = error.detail if isinstance(error, SkerryError) else str(error)
-        hint = "systemctl start skerry-signer, or skerry up"
+        hint = (isinstance(error, SkerryError) and error.hint) or "systemctl start skerry-signer, or skerry up"
         return {"name": "signer", "verdict": "warning", "detail": detail, "hint": hint}
     return {"name": "signer", "verdict": "good", "detail": f"holds keys of {len(status.tenants)} tenants"}
 

@@ -2,8 +2,8 @@
 
 Rules: (1) a running SQLite core is asked over its socket, because nobody else may open its file; PostgreSQL is read at
 one moment by a connection of our own; (2) what overwrites wants to be told so, and keeps what was there; (3) a copy is
-proven before anybody is told of it. What a restored core does to its sites is for ``link_desk.py`` to say: nothing, until
-it has learned from them.
+proven before anybody is told of it. What a restored core then orders is for ``link_desk.py`` to say: nothing, until it
+has learned from its sites.
 """
 
 import contextlib

@@ -27,6 +27,7 @@ from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import Db, plain
 from skerry.safe.errors import StoreFailed
 from skerry.safe.sqlite import Connection as JournalConnection
+from skerry.sim.backups import Backups
 from skerry.sim.disk import MemoryDisk
 from skerry.sim.disk_file import DiskFile, SlowDb, Trouble, cut_disk, draw_fates
 from skerry.sim.loop import SimClock, SimLoop
@@ -63,10 +64,15 @@ class SimCore:
         self.running = False
         #: The database as checkers read it, between two steps.
         self.view: Connection = core_connection(self.file.raw)
+        self.backups = Backups()
+
+    def back_up(self) -> Any:
+        """Take a backup, as the product does; the process may run."""
+        return self.backups.take(self.view, self._seed, self.clock.wall_us())
 
     def restore(self, backup: Any) -> None:
         """Set the database back; only while the process is dead."""
-        self.file.restore(backup)
+        self.file.restore(self.backups.make_database(backup))
         self.view = core_connection(self.file.raw)
 
     async def start(self) -> None:

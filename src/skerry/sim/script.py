@@ -13,6 +13,7 @@ from skerry.clock import SECOND_US, SeededMint
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
+from skerry.sim.backups import Backups
 from skerry.sim.checkers import Checker
 from skerry.sim.joining import Joining
 from skerry.sim.loop import SimLoop, run_virtual
@@ -385,11 +386,12 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def run_transcript(text: str) -> str:
-    """Play a transcript in a fresh world; return it with the answers of now."""
+def run_transcript(text: str, backups: Backups | None = None) -> str:
+    """Play a transcript in a fresh world, with ``backups`` as its way of backing up; return it with today's answers."""
 
     async def main() -> str:
         script = Script()
+        script.world.core.backups = backups or script.world.core.backups
         try:
             return "\n".join([line async for line in _play(script, text)]) + "\n"
         finally:

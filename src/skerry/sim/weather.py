@@ -119,7 +119,7 @@ class Weather:
 
     def back_up(self) -> None:
         """Copy the core's database."""
-        self.backups.append((self.world.core.file.copy(), self.world.loop.now_us))
+        self.backups.append((self.world.core.back_up(), self.world.loop.now_us))
         self.world.tell("backup of the core")
 
     async def restore_core(self) -> None:
