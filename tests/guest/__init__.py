@@ -1,6 +1,6 @@
 """A Debian guest with a real systemd, emulated without KVM: what a packaged Skerry does on a machine that boots.
 
 Rule: nothing of the guest reaches any network, everything has a limit, and each machine is ended by its own process id.
-Neighbours: `disk.py` makes the root disk, `wheels.py` what is installed offline, `agent.py` speaks to the guest,
+Neighbours: `disk.py` makes the root disk, `parcel.py` what is installed offline, `agent.py` speaks to the guest,
 `guest.py` is the machine, `units.py` the story of the shipped units, which `./dev long guest` tells.
 """

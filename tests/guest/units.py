@@ -1,6 +1,6 @@
 """The story of the shipped units: systemd starts them, an app runs, and agent, podman, machine and power come and go.
 
-Everything is done as an operator would: Skerry is installed offline from wheels, the units and settings of packaging/
+Everything is done as an operator would: Skerry is installed offline, the units and settings of packaging/
 are put where a package puts them, and ``skerry core install``, ``site add`` and ``agent join`` are typed. What runs is
 watched from outside of Skerry: by its process and over HTTP. ``python -m tests.guest.units --json F`` tells it.
 """
@@ -19,7 +19,7 @@ from tests.e2e.demo.stage import Report, Stage, StepFailed
 from tests.e2e.tiny_image import tiny_image
 from tests.guest.disk import Disk, ensure_disk
 from tests.guest.guest import Guest
-from tests.guest.wheels import collect_wheels, pack_parcel
+from tests.guest.parcel import collect_packages, pack_parcel
 from tests.tidy.sources import ROOT
 
 #: What Skerry needs of Debian: its runtime, firewall and Python; busybox asks the app over HTTP.
@@ -42,6 +42,7 @@ IMAGE = "localhost/tiny:1"
 PORT = 8080
 SECRET = "a word that only the app may read"
 HOME = "/usr/lib/skerry"
+COMMAND = "from skerry.__main__ import main\nmain()\n"
 PARCEL = "/var/tmp/parcel"
 #: The watchdog of the units; a program that stands still is killed after it.
 WATCHDOG_S = 30
@@ -99,10 +100,8 @@ class Units:
         return made[0]
 
     def _boot(self, report: Report, disk: Disk) -> None:
-        wheels = self._folder / "wheels"
-        wheels.mkdir()
-        content: dict[str, Path | bytes] = {f"wheels/{path.name}": path for path in collect_wheels(wheels)}
-        content |= {"packaging": ROOT / "packaging", "tiny.tar": tiny_image(IMAGE)}
+        own, others = collect_packages(self._folder)
+        content = {"own": own, "others": others, "packaging": ROOT / "packaging", "tiny.tar": tiny_image(IMAGE)}
         parcel = pack_parcel(self._folder / "parcel.tar", content)
         self.guest = Guest(disk, self._folder, parcel=parcel)
         seconds = self.guest.boot()
@@ -112,11 +111,11 @@ class Units:
     def _install(self, report: Report) -> None:
         must = self.guest.must
         must("mkdir", "-p", PARCEL)
-        must("tar", "-xf", "/dev/vdb", "-C", PARCEL)
-        must("python3", "-m", "venv", HOME)
-        pip = (f"{HOME}/bin/python", "-m", "pip", "install", "-q", "--no-index", "--find-links", f"{PARCEL}/wheels")
-        must(*pip, "skerry[all]", seconds=INSTALL_S_MAX)
-        must("ln", "-s", f"{HOME}/bin/skerry", "/usr/bin/skerry")
+        must("tar", "-xf", "/dev/vdb", "-C", PARCEL, seconds=INSTALL_S_MAX)
+        must("python3", "-m", "venv", "--without-pip", HOME)
+        for part in ("others", "own"):
+            must("cp", "-a", f"{PARCEL}/{part}/.", f"{HOME}/lib/python3.11/site-packages/", seconds=INSTALL_S_MAX)
+        self.guest.write("/usr/bin/skerry", f"#!{HOME}/bin/python\n{COMMAND}", 0o755)
         for source, target in (
             ("systemd", "/usr/lib/systemd/system"),
             ("sysusers", "/usr/lib/sysusers.d"),
@@ -127,8 +126,8 @@ class Units:
             must("cp", "-r", f"{PARCEL}/packaging/{source}/.", target)
         must("systemd-sysusers")
         must("systemctl", "daemon-reload")
-        packages = self._ask(f"{HOME}/bin/python", "-m", "pip", "list", "--format=freeze").splitlines()
-        report.detail = f"{len(packages)} Python packages from wheels, without a network"
+        must("skerry", "--help")
+        report.detail = f"{self._ask(f'{HOME}/bin/python', '-V')}, from {PARCEL}"
 
     def _start(self, report: Report) -> None:
         units = [f"skerry-{name}.service" for name in PROGRAMS]
