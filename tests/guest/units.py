@@ -22,10 +22,9 @@ from tests.guest.guest import Guest
 from tests.guest.parcel import collect_packages, pack_parcel
 from tests.tidy.sources import ROOT
 
-#: What Skerry needs of Debian: its runtime, firewall and Python; busybox asks the app over HTTP.
+#: What Skerry needs of Debian: its runtime, firewall and Python.
 PACKAGES = (
     "aardvark-dns",
-    "busybox-static",
     "catatonit",
     "conmon",
     "crun",
@@ -43,6 +42,8 @@ PORT = 8080
 SECRET = "a word that only the app may read"
 HOME = "/usr/lib/skerry"
 COMMAND = "from skerry.__main__ import main\nmain()\n"
+#: Asks the app for its page, as a visitor at the box.
+VISIT = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{PORT}/', timeout=10).read().decode(), end='')"
 PARCEL = "/var/tmp/parcel"
 #: The watchdog of the units; a program that stands still is killed after it.
 WATCHDOG_S = 30
@@ -277,13 +278,12 @@ class Units:
 
     def _wait_settled(self) -> None:
         self._wait_status(
-            lambda found: found["settled"] and [each["phase"] for each in found["instances"]] == ["running"],
-            "a settled site with one running instance",
+            lambda found: found["settled"] and [each["phase"] for each in found["instances"]] == ["ready"],
+            "a settled site with one instance that is ready",
         )
 
     def _answers(self) -> bool:
-        asked = ("busybox", "wget", "-q", "-T", "10", "-O", "-", f"http://127.0.0.1:{PORT}/")
-        return self.guest.run(*asked).out == "hello\n"
+        return self.guest.run("python3", "-c", VISIT).out == "hello\n"
 
     def _find_process(self) -> tuple[str, str]:
         """The app's process as the machine sees it: its number, and when it was started, in ticks since the boot."""
