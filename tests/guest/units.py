@@ -37,6 +37,8 @@ PACKAGES = (
     "uidmap",
 )
 PROGRAMS = ("core", "signer", "agent")
+#: As whom each runs; the agent hands out uid ranges.
+USERS = {"core": "skerry-core", "signer": "skerry-signer", "agent": "root"}
 IMAGE = "localhost/tiny:1"
 PORT = 8080
 SECRET = "a word that only the app may read"
@@ -80,7 +82,7 @@ class Units:
             step("the guest reboots without a core: the app comes back", self._reboot)
             step("the power is cut, still without a core: the app comes back", self._cut_power)
             step("the core is started again: the site is online and settled", self._start_core)
-        except BaseException:
+        except Exception:
             self._show_journal()
             raise
         finally:
@@ -137,6 +139,8 @@ class Units:
         details: list[str] = []
         for name in PROGRAMS:
             self._expect_active(name)
+            user = self._ask("ps", "-o", "user:32=", "-p", self._show(name, "MainPID"))
+            self._expect(user == USERS[name], f"{name} runs as {user}")
             memory = int(self._show(name, "MemoryCurrent")) / 2**20
             details.append(f"{name} {memory:.0f} MiB")
         report.detail = ", ".join(details)
@@ -319,8 +323,8 @@ class Units:
     def _show_journal(self) -> None:
         """Say what systemd wrote of our units, to whoever looks for the reason."""
         with contextlib.suppress(Exception):
-            print(self.guest.run("journalctl", "--no-pager", "-b", "-n", "80", "-u", "skerry-*").out)
-            print(self.guest.run("systemctl", "--no-pager", "--failed").out)
+            for words in (("journalctl", "-b", "-n", "80", "-u", "skerry-*"), ("systemctl", "--failed")):
+                print(self.guest.run(*words, "--no-pager", seconds=60).out)
 
 
 def main(words: list[str]) -> int:

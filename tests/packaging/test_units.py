@@ -40,8 +40,10 @@ def run_analyze(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_there_is_one_unit_for_each_program_and_two_for_podman():
-    assert sorted([*EXPOSURE_MAX, "skerry-podman.service", "skerry-podman.socket"]) == UNITS
+def test_there_is_one_unit_for_each_program_two_for_podman_and_one_for_the_end():
+    assert (
+        sorted([*EXPOSURE_MAX, "skerry-containers.service", "skerry-podman.service", "skerry-podman.socket"]) == UNITS
+    )
 
 
 @pytest.mark.parametrize("name", EXPOSURE_MAX)
@@ -62,6 +64,18 @@ def test_stopping_stops_no_container_and_takes_none_of_its_files(name):
     settings = read_settings(name)
     assert settings["KillMode"] == ["process"]
     assert settings["RuntimeDirectoryPreserve"] == ["yes"]
+
+
+def test_containers_are_stopped_when_the_machine_goes_down_and_after_the_agent():
+    """The order is reversed on the way down; nothing else pulls the unit down, a stopped agent least of all."""
+    settings, agent = read_settings("skerry-containers.service"), read_settings("skerry-agent.service")
+    assert "skerry-containers.service" in agent["Wants"][0].split()
+    assert "skerry-agent.service" in settings["Before"][0].split()
+    assert not settings.keys() & {"PartOf", "BindsTo", "Requires"}
+    podman = read_settings("skerry-podman.service")
+    served, _, _ = podman["ExecStart"][0].partition(" system service")
+    assert settings["ExecStop"][0].startswith(f"{served} stop --all")
+    assert settings["Environment"] == podman["Environment"]
 
 
 def test_podman_sees_the_files_as_the_machine_does():
