@@ -23,7 +23,10 @@ RUNS = (
         "simulation",
         "seeds that no change has seen, every invariant after every step",
         "skerry.sim",
-        ("--seeds", "5000", "--first-seed", "100000", "--jobs", "2", "--json", JSON),
+        (
+            *("--seeds", "5000", "--first-seed", "100000", "--jobs", "2"),
+            *("--page", "docs/results/simulation.md", "--json", JSON),
+        ),
         80,
     ),
     LongRun(

@@ -21,6 +21,7 @@ PLANTED = {
     "The SDK": {"sdk/planted.py": "import skerry.store"},
     "The command line": {"cli/planted_core.py": "import skerry.core"},
     "The signer": {"signer/planted.py": "import skerry.core"},
+    "The second checker": {"sim/history.py": "import skerry.wire"},
     "Only the test room": {"core/planted_world.py": "import skerry.sim"},
     "Database libraries": {"core/planted_sql.py": "import sqlite3"},
     "Each library": {"core/planted_library.py": "import click"},

@@ -1,21 +1,20 @@
 """``python -m skerry.sim --seeds N --first-seed S --json F``: run storms and say which invariants broke.
 
 Exit code 1 when one did. A failing seed prints its number, the invariant and the end of its story; the same seed does
-the same again. With ``--jobs 2`` two processes share the seeds.
+the same again. With ``--jobs 2`` two processes share the seeds. A run that is interrupted, or has used up its
+``--cpu-seconds``, keeps the figures of the seeds that it has finished. ``--page F`` writes them for people.
 """
 
 import argparse
-import collections
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from skerry.sim.report import TAIL, Figures, write_page
 from skerry.sim.storms import StormResult, run_storm
-
-#: Lines of the story that a failing seed shows.
-TAIL = 40
 
 
 def run_seeds(first: int, count: int, jobs: int) -> Iterator[StormResult]:
@@ -47,47 +46,36 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument("--cpu-seconds", type=float, help="begin no further seed after so many, with --jobs 1")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write the figures for people to this file")
     parser.add_argument("--until-break", action="store_true", help="stop at the first seed that breaks something")
     parser.add_argument("--story", action="store_true", help="print the whole story of every seed")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.jobs < 1:
         parser.error("--seeds and --jobs are at least 1")
 
-    faults: collections.Counter[str] = collections.Counter()
-    hours = cpu = 0.0
-    breaks: list[dict[str, int | str | list[str]]] = []
-    for done, result in enumerate(run_seeds(options.first_seed, options.seeds, options.jobs), 1):
-        faults.update(result.faults)
-        hours, cpu = hours + result.site_hours, cpu + result.cpu_seconds
-        story = list(result.story[-TAIL:])
-        breaks += [
-            {"seed": result.seed, "invariant": found.invariant, "detail": found.detail, "story": story}
-            for found in result.breaks
-        ]
-        if options.story:
-            say("\n".join(result.story))
-        show_breaks(result)
-        if sys.stdout.isatty():
-            sys.stdout.write(f"\r{done}/{options.seeds} seeds, {len(breaks)} breaks, {sum(faults.values())} faults ")
-            sys.stdout.flush()
-        if breaks and options.until_break:
-            break
+    figures = Figures(options.first_seed)
+    with contextlib.suppress(KeyboardInterrupt):
+        for result in run_seeds(options.first_seed, options.seeds, options.jobs):
+            figures.add(result)
+            if options.story:
+                say("\n".join(result.story))
+            show_breaks(result)
+            if sys.stdout.isatty():
+                sys.stdout.write(f"\r{figures.seeds}/{options.seeds} seeds, {len(figures.breaks)} breaks ")
+                sys.stdout.flush()
+            if options.until_break and figures.breaks:
+                break
+            if options.cpu_seconds is not None and figures.cpu_seconds >= options.cpu_seconds:
+                break
     if options.json is not None:
-        figures = {
-            "seeds": options.seeds,
-            "first_seed": options.first_seed,
-            "breaks": breaks,
-            "site_hours": round(hours, 1),
-            "faults": dict(sorted(faults.items())),
-            "cpu_seconds": round(cpu, 1),
-        }
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    say(
-        f"\n{options.seeds} seeds from {options.first_seed}: {len(breaks)} breaks, {hours:.0f} site-hours, "
-        f"{sum(faults.values())} faults of {len(faults)} kinds, {cpu:.0f} CPU-seconds"
-    )
-    return 1 if breaks else 0
+        options.json.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    if options.page is not None:
+        words = ["python -m skerry.sim", *(word for word in arguments if word != str(options.json))]
+        options.page.write_text(write_page(figures, [word for word in words if word != "--json"]))
+    say(f"\n{figures}")
+    return 1 if figures.breaks else 0
 
 
 if __name__ == "__main__":

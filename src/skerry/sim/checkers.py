@@ -79,10 +79,10 @@ class Checker:
         self.forgiven: set[tuple[TenantName, AppName, int]] = set()
         self.verified: set[tuple[TenantName, AppName, int]] = set()
         self._restores = 0
-        self._set_back = 0
         self.core_starts = 0
         world.on_effect = self.check_effect
         world.on_frame = self.read_events
+        weather.on_set_back = self._note_set_back
 
     def complain(self, invariant: str, detail: str) -> None:
         """Note a broken invariant, once."""
@@ -99,7 +99,6 @@ class Checker:
 
     def check_step(self) -> None:
         """Check what is true now."""
-        self._note_set_back()
         self._note_restores()
         for check in STATE_CHECKS:
             complaint = check(self)
@@ -113,14 +112,12 @@ class Checker:
                 continue  # the process ends by it, as it should
             self.complain("crash", f"task {name} ended with {type(error).__name__}: {error}")
 
-    def _note_set_back(self) -> None:
+    def _note_set_back(self, name: SiteName) -> None:
         """A site whose disk is an old one begins anew; what it wrote since and never sent is gone with its disk."""
-        for name in self.weather.site_restores[self._set_back :]:
-            before = self.look_at(name)
-            through = sites.read_state(self.world.core.view, name).event_acknowledged
-            kept = {sequence: event for sequence, event in before.events.items() if sequence <= through}
-            self.seen[name] = _Seen(heads=before.heads, events=kept, forgiven=before.forgiven, was_set_back=True)
-        self._set_back = len(self.weather.site_restores)
+        before = self.look_at(name)
+        through = sites.read_state(self.world.core.view, name).event_acknowledged
+        kept = {sequence: event for sequence, event in before.events.items() if sequence <= through}
+        self.seen[name] = _Seen(heads=before.heads, events=kept, forgiven=before.forgiven, was_set_back=True)
 
     def _note_restores(self) -> None:
         count = self.weather.faults.get("core-restored", 0)
@@ -147,6 +144,8 @@ class Checker:
         for event in journal.read_outbox(site.file.raw, seen.event_last, _EVENTS_READ):
             # As it is sent: an event that is too long for the link loses its end, and says so.
             sent = fit_event(event)[0]
+            said = (sent.time_us, sent.type, sent.subject, sent.message)
+            self.world.record("written", site.name, sent.sequence, sent.klass == "security", said)
             if seen.was_set_back:
                 seen.said[digest_said(sent)] = event.sequence
             else:
@@ -323,6 +322,9 @@ async def check_i02_events_are_in_the_log_once(checker: Checker) -> str:
         seen = checker.look_at(name)
         of_site = [each for each in everything if each.site == name]
         logged = sorted((each.id, each.event.sequence, digest_event(each.event)) for each in of_site)
+        rows = [(each.id, each.event) for each in of_site]
+        said_by = tuple((id_, e.sequence, (e.time_us, e.type, e.subject, e.message)) for id_, e in rows)
+        checker.world.record("log", name, said_by)
         numbers = [sequence for _, sequence, _ in logged]
         if numbers != sorted(set(numbers)):
             return f"{name}: the log has its events as {numbers[:50]}"

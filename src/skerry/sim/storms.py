@@ -17,6 +17,7 @@ from skerry.clock import SECOND_US, SeededMint
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
 from skerry.sim.checkers import Break, Checker
+from skerry.sim.history import judge
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.weather import Weather
 from skerry.sim.world import World
@@ -74,6 +75,8 @@ class StormResult(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float
     trace_hash: str
     story: tuple[str, ...]
+    #: Whether sites kept their files on simulated disks.
+    on_disk: bool = False
 
 
 class Dice:
@@ -146,6 +149,8 @@ class Storm:
                 await self._fault(self.dice.pick(self.kinds))
             else:
                 await self._wish(self.dice.pick(WISHES))
+            if self.dice.chance(0.3):
+                await self.world.read(self.dice.pick(APPS), self._tenant())
             self.checker.check_step()
         await self._finish_pending()
         await self._leave_alone()
@@ -346,8 +351,12 @@ class Storm:
         if late:
             self.checker.complain(late[:3], late[4:])
         self.checker.check_step()
+        for tenant, app in sorted(self.world.confirmed):
+            await self.world.read(app, tenant)
         await self.checker.check_calm()
         self.checker.check_step()
+        for invariant, detail in judge(self.world.records):
+            self.checker.complain(invariant, detail)
 
 
 async def _now(act: Callable[[], None]) -> None:
@@ -400,6 +409,7 @@ def run_storm(seed: int) -> StormResult:
         cpu_seconds=measure_cpu() - started,
         trace_hash=storm.world.trace_hash,
         story=tuple(storm.world.story),
+        on_disk=storm.world.on_disk,
     )
 
 

@@ -4,6 +4,7 @@ Also the calm after it: ``heal`` mends everything that can be mended, ``repair``
 their newest words, ``converge`` waits until all is as wished and says what is not.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,9 +32,10 @@ class Weather:
         self.faults: dict[str, int] = {}
         self.backups: list[tuple[Any, int]] = []
         self.restored = False
-        #: Images of sites' disks, and the sites that were set back to theirs, in order.
+        #: Images of sites' disks.
         self.images: dict[SiteName, tuple[Any, Any]] = {}
-        self.site_restores: list[SiteName] = []
+        #: Called with a site whose disk was set back, before its machine starts again.
+        self.on_set_back: Callable[[SiteName], None] = lambda site: None
         #: Agents that somebody has stopped, and those that their disk keeps from starting.
         self.stopped: set[SiteName] = set()
         self.down_by_disk: set[SiteName] = set()
@@ -129,6 +131,7 @@ class Weather:
         self.world.core.restore(backup)
         self.restored = True
         self._count("core-restored", f"core set back to {at_us // SECOND_US} s")
+        self.world.record("fault", "core-restored", "")
         await self.start_core()
 
     def image_disk(self, site: str) -> None:
@@ -146,8 +149,9 @@ class Weather:
         await self.stop_agent(site, power=True)
         here.file.restore(journal_file)
         here.machine.put_back(machine)
-        self.site_restores.append(here.name)
+        self.on_set_back(here.name)
         self._count("site-set-back", f"the disk of {site} is an old one")
+        self.world.record("fault", "site-set-back", site)
         await self.start_agent(site)
 
     # --- machines ----------------------------------------------------------------------------------------------------
@@ -223,6 +227,7 @@ class Weather:
         if not here.running:
             return
         here.flooded = True
+        self.world.record("fault", "flood", site)
         await here.db.run(lambda connection: journal.append_events(connection, drafts))
         self._count("flood", f"{count} events at {site}")
 

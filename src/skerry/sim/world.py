@@ -16,14 +16,17 @@ from skerry.agent.journal import Identity
 from skerry.clock import SECOND_US, SeededMint
 from skerry.core.auth import Caller
 from skerry.core.wishes import Expected
+from skerry.link.dictionary import link_compressor
+from skerry.model import limits
 from skerry.model.app import ImageRef, Sites
-from skerry.model.asks import BlobQuery, CreateTenant, RegisterImage, RestartApp
+from skerry.model.asks import BlobQuery, CreateTenant, PageQuery, RegisterImage, RestartApp
 from skerry.model.errors import SkerryError
 from skerry.model.ids import AppName, Digest, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
 from skerry.model.site_match import site_unmet
-from skerry.plan.actions import Action
+from skerry.plan.actions import Action, DeleteVolume, StartContainer
 from skerry.sim.apps import AppWords, make_image, make_revision
+from skerry.sim.history import TAGS, Record, peek_tag
 from skerry.sim.keys import People
 from skerry.sim.loop import SimLoop
 from skerry.sim.network import SimListener
@@ -75,6 +78,8 @@ class World:
         #: Everything that a tenant signed, by digest: what a site may act on.
         self.signed: dict[Digest, Signed] = {}
         self.story: list[str] = []
+        #: What clients, wires, disks and drivers saw, for ``history.py``: plain words only.
+        self.records: list[Record] = []
         self.refusals = 0
         self.frames = 0
         #: Devices that each join token let in.
@@ -84,6 +89,7 @@ class World:
         #: Called with the site at each frame on its link.
         self.on_frame: Callable[[SimSite], None] = lambda site: None
         self._hash = hashlib.sha256()
+        self._unpacker = link_compressor()
         self._root: Envelope | None = None
 
     # --- the record of the run ---------------------------------------------------------------------------------------
@@ -93,6 +99,10 @@ class World:
         told = f"{self.loop.now_us / SECOND_US:>12.3f}  {line}"
         self.story.append(told)
         self._hash.update(told.encode())
+
+    def record(self, kind: str, *words: object) -> None:
+        """Add an observation to the record."""
+        self.records.append((self.loop.now_us, kind, *words))
 
     def note(self, *words: object) -> None:
         """Add to the trace what is too small for the story."""
@@ -147,10 +157,20 @@ class World:
     def _note_frame(self, site: SimSite, upward: bool, frame: bytes) -> None:
         self.frames += 1
         self.note(site.name, "up" if upward else "down", len(frame))
+        content = self._unpacker.unpack(frame, limits.FRAME_BYTES_MAX)
+        if peek_tag(content) in TAGS:
+            self.record("frame", site.name, upward, content)
         self.on_frame(site)
 
     def _note_action(self, site: SimSite, action: Action) -> None:
         self.note(site.name, type(action).__name__)
+        match action:
+            case DeleteVolume():
+                self.record("deleted", site.name, action.tenant, action.app, action.name, action.tombstone)
+            case StartContainer():
+                self.record("started", site.name, action.spec.tenant, action.spec.app, action.spec.image)
+            case _:
+                pass
         self.on_effect(site, action)
 
     def find_listener(self, endpoint: object) -> SimListener | None:
@@ -283,6 +303,17 @@ class World:
             if row.number >= max(numbers, default=0) or row.lost or signed is None or not await self.resubmit(signed):
                 return
 
+    async def read(self, app: str, tenant: str = "default") -> None:
+        """Look at an app's numbers as its owner does."""
+        key = (TenantName(tenant), AppName(app))
+        what = f"read {tenant}/{app}"
+        query = PageQuery(page_size=1000)
+        page = await self.ask(
+            what, lambda: self.core.service.list_revisions(self.as_tenant(key[0]), app=app, query=query)
+        )
+        if page is not None:
+            self.record("read", *key, tuple((each.number, each.digest) for each in page.items))
+
     async def switch(self, verb: str, app: str, tenant: str = "default") -> bool:
         """Pause, resume or restart an app."""
         key = (TenantName(tenant), AppName(app))
@@ -328,14 +359,19 @@ class World:
         )
         known = self.confirmed.setdefault(key, Confirmed())
         known.touched = known.touched or number > 1
-        self.signed.setdefault(digest_of(envelope.payload), signed)
+        digest = digest_of(envelope.payload)
+        self.signed.setdefault(digest, signed)
+        volumes = frozenset[str]() if tombstone is None else frozenset[str](tombstone.volumes)
+        self.record("signed", *key, digest, digests, volumes, 0 if tombstone is None else tombstone.grace_us)
         return signed
 
     def _confirm(self, what: str, signed: Signed | None) -> bool:
         if signed is None:
             return False
         known = self.confirmed[signed.key]
-        known.numbers[signed.number] = digest_of(signed.envelope.payload)
+        digest = digest_of(signed.envelope.payload)
+        known.numbers[signed.number] = digest
+        self.record("confirmed", *signed.key, signed.number, digest)
         if signed.tombstone is not None:
             known.held = False
         self.tell(f"{what} confirmed as number {signed.number}")
