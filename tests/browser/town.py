@@ -1,7 +1,7 @@
 """A real core as its own process, filled through its own API, with light sites in this process that talk to it.
 
 A test, a benchmark or a person (``python -m tests.browser.town``) starts it; a small door on loopback lets a script in
-the browser's driver make things happen: ``POST /crash``, ``/away``, ``/back``, ``/apply``. Everything ends with ``close``.
+the browser's driver make things happen: ``POST /crash``, ``/apply`` and so on. Everything ends with ``close``.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.browser.sites import NODE, LightSite
 
 from skerry.clock import SeededMint
 from skerry.model.app import HealthCheck
-from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.model.ids import AppName, SiteName, TenantName, digest_of
 from skerry.model.signed import Envelope, PublicKey, RoleKeys, Root, SiteRecord
 from skerry.sim.apps import AppWords, make_image, make_revision
 from skerry.sim.keys import People, sign
@@ -78,7 +78,9 @@ class Api:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        sent = {"Authorization": f"Bearer {self.token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
+        sent = {"Authorization": f"Bearer {self.token}"} | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
         connection.request(method, path, body, sent)
         answer = connection.getresponse()
         content = answer.read()
@@ -101,7 +103,6 @@ class Town:
         self.port, self.link_port = _free_port(), _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = (self.folder / "core.log").open("wb")
-        self._core = self._start_core()
         self.people = People(SeededMint("town"))
         self.sites: dict[str, LightSite] = {}
         self._records: dict[str, Envelope] = {}
@@ -109,29 +110,43 @@ class Town:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.operator = Api(self.port, self._wait_bootstrap())
-        self.root, self.root_payload = self._found()
+        self.start_core()
+        try:
+            self.operator = Api(self.port, (self.folder / "data" / "bootstrap.token").read_text().strip())
+            self.root, self.root_payload = self._found()
+        except BaseException:
+            self.close()
+            raise
         self.api = Api(self.port, self.token)
+        #: A token that may look and do nothing else.
+        self.viewer = ""
 
-    def _start_core(self) -> subprocess.Popen[bytes]:
+    def start_core(self) -> None:
+        """Start the core's process and wait until it answers."""
         command = [
             *(sys.executable, "-m", "skerry", "core", "--data", str(self.folder / "data")),
             *("--api-port", str(self.port), "--link-host", "127.0.0.1", "--link-port", str(self.link_port)),
         ]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-
-    def _wait_bootstrap(self) -> str:
-        file = self.folder / "data" / "bootstrap.token"
+        self._core = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            if self._core.poll() is not None:
-                break
+        while self._core.poll() is None and time.monotonic() < deadline:
             try:
                 Api(self.port, "").ask("GET", "/livez")
-                return file.read_text().strip()
-            except (OSError, http.client.HTTPException, RuntimeError):
+                return
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.05)
-        raise RuntimeError(f"the core did not start: {(self.folder / 'core.log').read_text()[-2000:]}")
+        told = (self.folder / "core.log").read_text()[-2000:]
+        self.close()
+        raise RuntimeError(f"the core did not start: {told}")
+
+    def stop_core(self) -> None:
+        """End the core's process."""
+        self._core.terminate()
+        try:
+            self._core.wait(10)
+        except subprocess.TimeoutExpired:
+            self._core.kill()
+            self._core.wait()
 
     def _found(self) -> tuple[Envelope, Root]:
         identity = self.operator.ask("GET", "/v1/core")
@@ -181,12 +196,13 @@ class Town:
     def push_image(self, name: str, size: int = 4_000) -> Any:
         image, blobs = make_image(name, size)
         for blob in blobs:
-            digest = f"sha256:{__import__('hashlib').sha256(blob).hexdigest()}"
-            self.api.ask("PUT", f"/v1/blobs/{digest}?size={len(blob)}", blob)
+            self.api.ask("PUT", f"/v1/blobs/{digest_of(blob)}?size={len(blob)}", blob)
         self.api.ask("POST", "/v1/images", json.dumps({"name": name, "digest": image.digest}).encode())
         return image
 
-    def apply(self, app: str, services: dict[str, str], *, change: Callable[[Any], Any] = lambda it: it, **words: Any) -> None:
+    def apply(
+        self, app: str, services: dict[str, str], *, change: Callable[[Any], Any] = lambda it: it, **words: Any
+    ) -> None:
         """Sign the next revision of an app and hand it in."""
         number = self._numbers[app] = self._numbers.get(app, 0) + 1
         images = {name: self.push_image(name) for name in services.values()}
@@ -200,12 +216,7 @@ class Town:
         """End every process and thread."""
         for site in self.sites.values():
             self._wait(site.stop())
-        self._core.terminate()
-        try:
-            self._core.wait(10)
-        except subprocess.TimeoutExpired:
-            self._core.kill()
-            self._core.wait()
+        self.stop_core()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -239,7 +250,11 @@ def furnish(town: Town) -> None:
             latitude_udeg=round(latitude * 1e6),
         )
     town.add_site("hostile", lines=(*hostile.LINES, hostile.TERMINAL), **hostile_words())
-    town.apply("till", {"web": "registry.example/till/web:4.1", "ledger": "docker.io/library/postgres:16"}, match=("tier=store",))
+    town.apply(
+        "till",
+        {"web": "registry.example/till/web:4.1", "ledger": "docker.io/library/postgres:16"},
+        match=("tier=store",),
+    )
     town.apply("stock", {"scan": "registry.example/stock/scan:2.0"}, match=("tier=depot",), port=8080)
     town.apply("beacon", {"agent": "registry.example/beacon:1"}, volume=False)
     town.apply("archive", {"keep": "registry.example/archive:1"}, match=("tier=vault",), total=2)
@@ -247,7 +262,7 @@ def furnish(town: Town) -> None:
     town.apply("stock", {"scan": "registry.example/stock/scan:2.1"}, match=("tier=depot",), port=8080)
     town.apply("hostile", {"web": "registry.example/hostile:1"}, match=("tier=hostile",), volume=False, change=_spoil)
     body = json.dumps({"name": "viewer", "tenant_role": "viewer"}).encode()
-    town.viewer: str = town.api.ask("POST", "/v1/tokens", body)["token"]  # type: ignore[attr-defined]
+    town.viewer = town.api.ask("POST", "/v1/tokens", body)["token"]
     settle(town, "till", 40)
     settle(town, "stock", 5)
     settle(town, "beacon", len(PLACES) + 1)
@@ -285,6 +300,8 @@ class Door:
             "/away": lambda words: town.stop(words["site"]),
             "/back": lambda words: town.start(words["site"]),
             "/apply": lambda words: town.apply(words["app"], {"web": words["image"]}, match=(words["match"],)),
+            "/stop-core": lambda _: town.stop_core(),
+            "/start-core": lambda _: town.start_core(),
             "/add": lambda words: town.add_site(words["site"], longitude_udeg=15_000_000, latitude_udeg=62_000_000),
         }
 
@@ -330,7 +347,9 @@ def main() -> int:
     door = Door(town)
     try:
         furnish(town)
-        sys.stdout.write(json.dumps({"url": town.url, "token": town.token, "viewer": town.viewer, "door": door.url}) + "\n")
+        sys.stdout.write(
+            json.dumps({"url": town.url, "token": town.token, "viewer": town.viewer, "door": door.url}) + "\n"
+        )
         sys.stdout.flush()
         time.sleep(options.for_s)
     except KeyboardInterrupt:
