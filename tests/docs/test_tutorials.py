@@ -1,6 +1,7 @@
-"""What the tutorials tell the reader to type is typed, and what they show is seen.
+"""What the tutorials and how-to pages tell the reader to type is typed, and what they show is seen.
 
-A block `console` is typed here; `console e2e: WHY` only at a site of the lab, and `console no-run: WHY` never. Lines
+A block `console` is typed here; `console e2e: WHY` only at a site of the lab, `console postgres: WHY` where there is a
+database server, and `console no-run: WHY` never. Lines
 after `$ ` are typed, the others must be seen in their order, with `…` for anything and any width of gaps, and
 `# exit code N` says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are
 the test's own.
@@ -16,9 +17,13 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.lab import Lab
+from tests.store.postgres import Server
 from tests.tidy.sources import ROOT, read_checkout
 
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
+HOW_TOS = sorted((ROOT / "docs/how-to").glob("*.md"))
+#: Where a page says that the reader's database is.
+DATABASE = "postgresql://skerry@/skerry?host=/run/postgresql"
 LANGUAGES = ("console", "python", "yaml")
 LIMIT_S = 120
 
@@ -104,21 +109,53 @@ def find_free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="the image is made of busybox-static (./dev setup)")
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_the_core_part_of_a_tutorial_is_true(page: Path):
+def follow_at_a_core(page: Path, kinds: tuple[str, ...], words: Mapping[str, str]) -> int:
+    """Follow a page without a site, in a home of its own; ``words`` replaces what belongs to the reader's machine."""
     ports = f"--sites 0 --api-port {find_free_port()} --link-port {find_free_port()}"
 
     def change(command: str) -> str:
+        for theirs, ours in words.items():
+            command = command.replace(theirs, ours)
         return command.replace("skerry up", f"skerry up {ports}").replace(" --wait", "")
 
     # A socket's path has 107 bytes at most, and pytest's own folders are long.
     with tempfile.TemporaryDirectory(prefix="skt-") as folder:
         run = typist(Path(folder), make_environment(Path(folder), os.environ["PATH"]), [], change)
         try:
-            assert follow(page, ("console",), run) > 10
+            return follow(page, kinds, run)
         finally:
             run("skerry down")
+
+
+@pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="the image is made of busybox-static (./dev setup)")
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_the_core_part_of_a_tutorial_is_true(page: Path):
+    assert follow_at_a_core(page, ("console",), {}) > 10
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_the_core_part_of_a_how_to_page_is_true(page: Path):
+    typed = follow_at_a_core(page, ("console",), {})
+    assert typed == sum(
+        len([*list_commands(block)]) for _, info, block in list_blocks(page.read_text()) if info == "console"
+    )
+
+
+ON_POSTGRES = [page for page in HOW_TOS if DATABASE in page.read_text()]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("page", ON_POSTGRES, ids=lambda page: page.stem)
+def test_what_a_page_says_of_postgresql_is_true(page: Path, postgres_server: Server):
+    # The first block makes the core, and those for the database follow.
+    first = next(block for _, info, block in list_blocks(page.read_text()) if info == "console")
+    url = postgres_server.make_database()
+    with tempfile.TemporaryDirectory(prefix="skt-") as folder:
+        shown = Path(folder) / page.name
+        theirs = [block for _, info, block in list_blocks(page.read_text()) if info.startswith("console postgres: ")]
+        shown.write_text("\n\n".join(f"```console\n{block}```" for block in (first, *theirs)) + "\n")
+        assert follow_at_a_core(shown, ("console",), {DATABASE: url}) > 5
+    postgres_server.drop(url)
 
 
 @pytest.mark.e2e
@@ -147,7 +184,7 @@ def find_silent_blocks(path: str, text: str, tutorial: bool) -> list[str]:
     found: list[str] = []
     for number, info, _ in list_blocks(text):
         language, _, rest = info.partition(" ")
-        says_why = re.fullmatch(r"(no-run|e2e): \S.*", rest) is not None
+        says_why = re.fullmatch(r"(no-run|e2e|postgres): \S.*", rest) is not None
         if language in LANGUAGES and not says_why and not (tutorial and language != "python"):
             found.append(f"{path}:{number}: ```{info}")
     return found
@@ -158,7 +195,7 @@ def test_every_block_of_the_pages_is_run_or_says_why_not():
     found = [
         each
         for page in pages
-        for each in find_silent_blocks(page.path, page.text, page.path.startswith("docs/tutorials/"))
+        for each in find_silent_blocks(page.path, page.text, page.path.startswith(("docs/tutorials/", "docs/how-to/")))
     ]
     assert found == []
 

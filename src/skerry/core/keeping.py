@@ -35,6 +35,7 @@ from skerry.store.migrations import STEPS
 
 T = TypeVar("T")
 
+_GOOD_SERVER = Check("server", "good", "keeps what it commits")
 #: What was in the place of a restored file before.
 REPLACED = "replaced"
 
@@ -221,7 +222,7 @@ class Keeper:
         stopped = Check("core", "warning", f"no core runs over {self._data}", hint)
         checks = [doctor.check_disk(self._data)] if self._data.is_dir() else []
         try:
-            checks += self._read_unserved(lambda here: self._judge(doctor.read_findings(here)))
+            self._look(checks)
         except SkerryError as error:
             checks.append(Check("database", "bad", error.detail, error.hint or "skerry core restore FILE --overwrite"))
         return Diagnosis([stopped, *checks])
@@ -234,23 +235,31 @@ class Keeper:
         absent = count_absent_blobs(RealDirectory.open_root(self._data), found.blobs)
         return doctor.judge_findings(found, None if seed is None else Delivery(seed), absent, self._clock.wall_us())
 
-    def _read_unserved(self, job: Callable[[Connection], list[Check]]) -> list[Check]:
+    def _look(self, checks: list[Check]) -> None:
         """Look at a database that no core serves, and change nothing in it."""
+
+        def job(connection: Connection) -> list[Check]:
+            return self._judge(doctor.read_findings(connection))
+
         match self._place:
             case SqlitePlace(folder, name):
                 directory = RealDirectory.open_root(folder)
                 if directory.size(name) is None:
-                    return [Check("database", "bad", f"there is no {self._place}", "skerry core restore FILE")]
+                    checks.append(Check("database", "bad", f"there is no {self._place}", "skerry core restore FILE"))
+                    return
                 databases.refuse_half_restored(directory, name)
                 if directory.size(f"{name}-wal"):
                     detail = "its log was not copied back: the core was killed, and its next start sees to it"
-                    return [Check("database", "unknown", detail, "systemctl start skerry-core, or skerry up")]
+                    hint = "systemctl start skerry-core, or skerry up"
+                    checks.append(Check("database", "unknown", detail, hint))
+                    return
                 with sqlite_raw.sqlite_errors(f"reading {name}"):
                     raw = sqlite_raw.connect_immutable(directory.path_of(name), vfs=None)
                     try:
                         number = sqlite_raw.read_schema_number(raw)
-                        schema = doctor.judge_schema(number, len(STEPS))
-                        return [schema, *(job(core_connection(raw)) if number == len(STEPS) else [])]
+                        checks.append(doctor.judge_schema(number, len(STEPS)))
+                        if number == len(STEPS):
+                            checks += job(core_connection(raw))
                     finally:
                         raw.close(True)
             case _:
@@ -258,9 +267,10 @@ class Keeper:
 
                 complaint, number = check_server(self._place.url)
                 hint = "ask whoever keeps the database server"
-                server = Check("server", "bad" if complaint else "good", complaint or "keeps what it commits", hint)
-                schema = doctor.judge_schema(number, len(STEPS))
-                return [server, schema, *(read_moment(self._place.url, job) if number == len(STEPS) else [])]
+                checks.append(Check("server", "bad", complaint, hint) if complaint else _GOOD_SERVER)
+                checks.append(doctor.judge_schema(number, len(STEPS)))
+                if number == len(STEPS):
+                    checks += read_moment(self._place.url, job)
 
     def _read_seed(self) -> bytes | None:
         if not (self._data / "keys").is_dir():
