@@ -121,8 +121,8 @@ BUGS = (
         "a site without its link does nothing",
         "autonomy",
         "agent/agent.py",
-        "return None if self.holdings is None else self.holdings.as_site()",
-        'return None if self.holdings is None or self.link.state != "up" else self.holdings.as_site()',
+        "    def _read_held(self) -> HeldSite | None:\n",
+        '    def _read_held(self) -> HeldSite | None:\n        if self.link.state != "up":\n            return None\n',
         ("I18", "I22"),
     ),
     Bug(
