@@ -71,17 +71,24 @@ class KeeperOrder(msgspec.Struct, frozen=True, kw_only=True):
 class AgentSettings(_Supervised, frozen=True, kw_only=True):
     """An agent of one node."""
 
+    #: Journal, keys, images and volumes: what must survive a reboot.
     state: Path
+    #: The agent's own socket and what is gone with the power.
     run: Path
+    #: Where podman is asked.
     podman_socket: str = "/run/podman/podman.sock"
+    #: Name of this node at its site.
     node: str = "node-1"
+    #: How dear the link is: says how often a heartbeat is sent.
     link_class: LinkClass = "wired"
 
 
 class SignerSettings(_Supervised, frozen=True, kw_only=True):
     """A signer, and the core it looks after."""
 
+    #: Directory of the keys; nobody but the signer's user may enter it.
     keyring: Path
+    #: The socket that people's programs use.
     socket: Path
     #: File with the core's address and an operator's token (signer/remote.py). It may come later.
     core: Path | None = None

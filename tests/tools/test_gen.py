@@ -7,6 +7,7 @@ from tools.gen.commands import make_commands_page
 from tools.gen.errors import find_codes
 from tools.gen.limits import read_limits
 from tools.gen.operations import make_operations_page
+from tools.gen.settings import make_settings_page, read_settings
 from tools.gen.wire import list_messages
 
 from skerry.operations import OPERATIONS
@@ -38,6 +39,22 @@ def test_every_limit_of_the_product_has_a_reason():
     limits = read_limits((ROOT / "src" / "skerry" / "model" / "limits.py").read_text())
     assert len(limits) > 20
     assert [name for name, _, reason in limits if not reason] == []
+
+
+def test_settings_are_read_with_their_meanings():
+    lines = ("#: Where it", "#: lives.", "data: Path", "port: int = 1", "name: str = ''")
+    text = "\n    ".join(("class Core(Base, frozen=True):", *lines))
+    assert read_settings(text, "Core") == [
+        ("data", "Path", "must be given", "Where it lives."),
+        ("port", "int", "`1`", "Where it lives."),
+        ("name", "str", "empty", "Where it lives."),
+    ]
+
+
+def test_every_setting_of_the_product_has_a_meaning():
+    rows = [line for line in make_settings_page(ROOT)["settings.md"].splitlines() if line.startswith("| `")]
+    assert len(rows) > 15
+    assert [row for row in rows if row.endswith("|  |")] == []
 
 
 def test_error_codes_are_whole_literals():
