@@ -106,7 +106,7 @@ async def test_a_slow_disk_answers_late_and_in_order(clock: SimClock):
 
 
 def test_one_error_or_all_from_now_on():
-    once, for_good = Trouble(errors_after=1), Trouble(errors_after=1, errors_last=True)
+    once, for_good = Trouble(errors_after=1), Trouble(errors_after=1, errors_stay=True)
     for trouble, last in ((once, False), (for_good, True)):
         trouble.meet(Note("not an operation that can fail"))
         trouble.meet(Write(1, 0, b"x"))

@@ -8,6 +8,7 @@ the same again. With ``--jobs 2`` two processes share the seeds. A run that is i
 import argparse
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -79,4 +80,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # A shell starts its background jobs with SIGINT ignored; this run is ended by it and keeps what it has.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,7 @@ class Trouble(msgspec.Struct):
     #: Writes and syncs that still succeed before the first one fails with EIO; negative while none does.
     errors_after: int = -1
     #: Whether all fail from then on, or only that one.
-    errors_last: bool = False
+    errors_stay: bool = False
     #: Bytes that can still be written to the store before there is no room; None means enough.
     room: int | None = None
     #: Every commit becomes known this much later.
@@ -39,7 +39,7 @@ class Trouble(msgspec.Struct):
         if not isinstance(operation, Write | Truncate | Sync):
             return
         if self.errors_after == 0:
-            self.errors_after = 0 if self.errors_last else -1
+            self.errors_after = 0 if self.errors_stay else -1
             raise OSError(errno.EIO, "Input/output error")
         if self.errors_after > 0:
             self.errors_after -= 1

@@ -278,13 +278,13 @@ class Storm:
             case "flood":
                 await weather.flood(site, 200)
             case "disk-error":
-                weather.trouble_disk(site, errors_after=dice.below(40), errors_last=dice.chance(0.3))
+                weather.trouble_disk(site, kind, errors_after=dice.below(40), errors_stay=dice.chance(0.3))
                 self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
             case "disk-no-room":
-                weather.trouble_disk(site, room=dice.below(200_000))
+                weather.trouble_disk(site, kind, room=dice.below(200_000))
                 self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
             case "disk-slow":
-                weather.trouble_disk(site, slow_us=dice.below(3 * SECOND_US))
+                weather.trouble_disk(site, kind, slow_us=dice.below(3 * SECOND_US))
                 self._later(length, lambda: _now(lambda: weather.mend_disk(site)))
             case _:
                 weather.image_disk(site)

@@ -190,19 +190,17 @@ class Weather:
         machine.disk_bytes += DISK_RESERVE_BYTES + left - machine.free_bytes()
         self._count("disk-full", f"disk at {site}: {left} bytes above the reserve")
 
-    def trouble_disk(self, site: str, **trouble: int | bool | None) -> None:
+    def trouble_disk(self, site: str, kind: str, **trouble: int | bool | None) -> None:
         """Make the disk under a site's files fail, fill up or be slow; see ``disk_file.Trouble``."""
         here = self._site(site)
         for name, value in trouble.items():
             setattr(here.trouble, name, value)
-        self._count(
-            "disk-" + "-".join(sorted(trouble)), f"disk under the files of {site}: {dict(sorted(trouble.items()))}"
-        )
+        self._count(kind, f"disk under the files of {site}: {dict(sorted(trouble.items()))}")
 
     def mend_disk(self, site: str) -> None:
         """Give the disk under a site's files room, speed and health."""
         here = self._site(site).trouble
-        here.errors_after, here.errors_last, here.room, here.slow_us = -1, False, None, 0
+        here.errors_after, here.errors_stay, here.room, here.slow_us = -1, False, None, 0
 
     def jump_clock(self, site: str, seconds: int) -> None:
         """Set a wall clock wrong; ``core`` is the core's."""
