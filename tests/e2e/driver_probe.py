@@ -17,7 +17,9 @@ from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.volumes import VolumesDriver
+from skerry.model.app import HealthCheck
 from skerry.model.ids import NodeName
+from skerry.plan.actions import CheckHealth
 from skerry.safe.paths import RealDirectory
 
 
@@ -66,9 +68,33 @@ async def check_what_only_the_image_declares_is_kept_over_revisions(rig: RealRig
     await runtime.done(rig, runtime.DeleteVolume(**runtime.volume(kept[0].name), tombstone=rig.image.digest))
 
 
+async def check_a_health_command_that_hangs_is_ended(rig: RealRig) -> None:
+    """It counts as failed, and no process of it stays in the instance, whoever else runs a command there."""
+    await runtime.prepare(rig)
+    check = HealthCheck(test=("CMD-SHELL", "sleep 987; true"), timeout_us=1_000_000)
+    spec = runtime.make_spec(rig, healthcheck=check)
+    await runtime.done(rig, runtime.create(spec))
+    seen = await runtime.find(rig, spec)
+    assert seen is not None
+    await runtime.done(rig, runtime.start(spec, seen))
+    seen = await runtime.wait_state(rig, spec, "running")
+    mine = asyncio.create_task(runtime.collect(rig.console.run_command(seen.container, ("/bin/sleep", "30"))))
+    outcome = await runtime.do(rig, CheckHealth(container=seen.container, instance=spec.id, check=check))
+    assert (outcome.ok, outcome.healthy) == (True, False), outcome
+    left, _ = await runtime.collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "cat /proc/*/cmdline")))
+    assert b"987" not in left, left
+    assert not mine.done()
+    mine.cancel()
+    await runtime.done(rig, runtime.remove(seen))
+
+
 #: Checks that need a real image, with the folders that it declares.
 REAL_CHECKS = {
-    check.__name__: (check, ("/kept",)) for check in (check_what_only_the_image_declares_is_kept_over_revisions,)
+    check.__name__: (check, ("/kept",))
+    for check in (
+        check_what_only_the_image_declares_is_kept_over_revisions,
+        check_a_health_command_that_hangs_is_ended,
+    )
 }
 
 

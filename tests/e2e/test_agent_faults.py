@@ -5,6 +5,7 @@ No core: ``agent_probe`` holds one signed app from its journal, as a site does t
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -186,6 +187,56 @@ def test_a_reboot_cut_off_brings_everything_back(box: Box):
     until(box, lambda: whole(box))
     box.lab.heal("one")
     assert data.read_text() == "x"
+
+
+def test_a_disk_of_volumes_that_is_not_mounted_starts_nothing_empty(box: Box):
+    volumes = box.site.agent_folder / "volumes/alpha"
+    box.kill()
+    box.lab.reboot_site("one")
+    volumes.rename(box.site.agent_folder / "unmounted")
+    box.start()
+    until(box, lambda: "skerry agent accept-loss alpha/shop/v0" in box.log())
+    assert box.running() == []
+    assert not volumes.exists()
+    (box.site.agent_folder / "unmounted").rename(volumes)
+    until(box, lambda: whole(box))
+
+
+def test_bytes_flipped_in_the_journal_restart_nothing_and_lose_nothing(box: Box):
+    before = box.pids()
+    box.kill()
+    journal = sqlite3.connect(box.site.agent_folder / "journal.db")
+    for statement in ("UPDATE note SET body = x'00'", "UPDATE outbox SET event = x'00' WHERE sequence % 2"):
+        assert journal.execute(statement).rowcount > 0
+    journal.commit()
+    journal.close()
+    box.start()
+    until(box, lambda: '"joined":true' in box.log() and box.serves())
+    assert box.pids() == before
+    os.kill(before["s0"], signal.SIGKILL)
+    until(box, lambda: whole(box) and box.pids()["s0"] != before["s0"])
+    assert box.pids()["s1"] == before["s1"]
+
+
+def test_a_journal_that_has_lost_its_document_leaves_alone_what_runs(box: Box):
+    before = box.pids()
+    box.kill()
+    kept = (box.site.agent_folder / "journal.db").read_bytes()
+    journal = sqlite3.connect(box.site.agent_folder / "journal.db")
+    journal.execute("UPDATE document SET head = x'00'")
+    journal.commit()
+    journal.close()
+    box.start()
+    time.sleep(3)
+    assert box.alive(), box.log()
+    assert box.pids() == before
+    assert box.serves()
+    box.kill()
+    for left in ("journal.db-wal", "journal.db-shm"):
+        (box.site.agent_folder / left).unlink(missing_ok=True)
+    (box.site.agent_folder / "journal.db").write_bytes(kept)
+    box.start()
+    until(box, lambda: whole(box))
 
 
 @pytest.mark.parametrize("restart", ["no", "on-failure"])

@@ -72,12 +72,25 @@ class NetworkSettings(msgspec.Struct, rename="pascal"):
     networks: dict[str, AddressItem] | None = None
 
 
+class HealthCommand(msgspec.Struct, rename="pascal"):
+    """The health command of an inspected container."""
+
+    test: list[str] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The command that podman runs for it."""
+        kind, *words = self.test or [""]
+        return ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
+
+
 class ConfigPart(msgspec.Struct, rename="pascal"):
     """Configuration of an inspected container or image."""
 
     labels: dict[str, str] | None = None
     #: Folders that an image declares as volumes.
     volumes: dict[str, dict[str, str]] | None = None
+    healthcheck: HealthCommand | None = None
 
 
 class InspectedImage(msgspec.Struct, rename="pascal"):
@@ -93,6 +106,8 @@ class Inspected(msgspec.Struct, rename="pascal"):
     state: StatePart = msgspec.field(default_factory=StatePart)
     config: ConfigPart = msgspec.field(default_factory=ConfigPart)
     network_settings: NetworkSettings = msgspec.field(default_factory=NetworkSettings)
+    #: Commands under way inside, health checks among them.
+    exec_ids: list[str] | None = msgspec.field(name="ExecIDs", default=None)
 
 
 class ExecMade(msgspec.Struct, rename="pascal"):
@@ -101,10 +116,25 @@ class ExecMade(msgspec.Struct, rename="pascal"):
     id: str
 
 
+class ProcessPart(msgspec.Struct):
+    """What a command runs."""
+
+    entrypoint: str = ""
+    arguments: list[str] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The command as one list."""
+        return [self.entrypoint, *(self.arguments or [])]
+
+
 class ExecState(msgspec.Struct, rename="pascal"):
-    """A command that has run."""
+    """A command that has run, or runs."""
 
     exit_code: int = 0
+    #: False for health checks also while they run.
+    running: bool = False
+    process: ProcessPart = msgspec.field(name="ProcessConfig", default_factory=ProcessPart)
 
 
 class StatsItem(msgspec.Struct):

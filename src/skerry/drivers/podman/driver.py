@@ -23,6 +23,7 @@ from skerry.drivers.podman.answers import (
 )
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
+from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, network_body, network_name, volume_name
 from skerry.model.app import Mount
@@ -53,6 +54,8 @@ _LOAD_S = 3600.0
 _STREAM_SILENCE_S = 5.0
 #: podman's clean-up after a death takes 150 to 550 ms (decision 0010); after this nobody does it any more.
 _STOPPING_S = 20.0
+#: Commands under way in one container that are looked at when a health check hangs.
+_SESSIONS_MAX = 100
 #: ``volumes`` are those without a name, which an image declares and no mount covers; ours have names.
 _REMOVE: Query = {"force": True, "volumes": True}
 #: podman names the container that holds a name.
@@ -372,6 +375,7 @@ class PodmanDriver:
             if not error.late:
                 raise
             # podman runs the command for as long as it likes, whatever its timeout says.
+            await self._end_hung(action.container)
             return Outcome(ok=True, healthy=False, reason=f"its health check gave no result within {deadline_s:.0f} s")
         if answer.status == "healthy":
             return Outcome(ok=True, healthy=True)
@@ -379,6 +383,16 @@ class PodmanDriver:
         last = (inspected.state.health.log or [HealthRun()])[-1]
         reason = f"health check failed with code {last.exit_code}: {last.output.strip()[-200:]}"
         return Outcome(ok=True, healthy=False, reason=reason)
+
+    async def _end_hung(self, container: str) -> None:
+        """Kill what a late health check has left running, or each check would leave one more until no process fits."""
+        inspected = await self._http.read(Inspected, f"/containers/{container}/json")
+        check = inspected.config.healthcheck
+        for session in (inspected.exec_ids or [])[:_SESSIONS_MAX] if check is not None else ():
+            state = await self._http.read(ExecState, f"/exec/{session}/json")
+            # What people run inside has a process that podman knows.
+            if check is not None and not state.running and state.process.argv == check.argv:
+                await asyncio.to_thread(end_session, session, container)
 
     # --- streams -----------------------------------------------------------------------------------------------------
 
