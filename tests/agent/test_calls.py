@@ -1,7 +1,7 @@
 """Calls: nonces that are good once, commands only when signed, streams that end with their reader."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 from tests.trust import people
@@ -54,8 +54,12 @@ class Shell:
         finally:
             self.closed += 1
 
-    async def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncGenerator[Chunk | Exit]:
+    async def run_command(
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+    ) -> AsyncGenerator[Chunk | Exit]:
         self.asked.append((container, argv))
+        async for data in stdin:
+            yield Chunk(1, data)
         yield Chunk(2, b"no")
         yield Exit(7)
 
@@ -63,8 +67,14 @@ class Shell:
         return (ContainerStats(container="c1", cpu_us=5, memory_bytes=6),)
 
 
+async def give(*pieces: bytes) -> AsyncGenerator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
 class Scene:
     def __init__(self, state: str = "running") -> None:
+        self.input: tuple[bytes, ...] = ()
         self.clock = StillClock()
         self.shell = Shell()
         self.signed: Call | Denied = Denied("E-SIGNATURE", "nobody signed this")
@@ -90,7 +100,7 @@ class Scene:
 
     def ask(self, kind: str, body: msgspec.Struct | bytes) -> CallAnswer:
         content = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
-        return asyncio.run(self.desk.answer(CallRequest(CALL, kind, content, 0)))
+        return asyncio.run(self.desk.answer(CallRequest(CALL, kind, content, 0), give(*self.input)))
 
     def draw(self) -> bytes:
         return msgspec.msgpack.decode(self.ask("nonce", NonceAsk(people.NODE)).body, type=NonceReply).nonce
@@ -189,3 +199,12 @@ def test_a_reader_that_leaves_ends_the_runtimes_stream():
 def test_stats_are_a_plain_answer():
     answer = Scene().ask("stats", b"")
     assert msgspec.msgpack.decode(answer.body, type=calls.StatsReply).containers[0].memory_bytes == 6
+
+
+def test_input_reaches_the_command_in_order():
+    scene = Scene()
+    scene.input = (b"one", b"two")
+    scene.sign(scene.draw())
+    items = read(scene.exec())
+    assert [(item.channel, item.data) for item in items] == [(1, b"one"), (1, b"two"), (2, b"no"), (1, b"")]
+    assert items[-1].exit_code == 7

@@ -134,6 +134,14 @@ async def collect(stream: AsyncIterator[Chunk | Exit]) -> tuple[bytes, int | Non
     return output, code
 
 
+async def give(*pieces: bytes, forever: bool = False) -> AsyncIterator[bytes]:
+    """What is typed; with ``forever`` somebody keeps the keyboard and says nothing more."""
+    for piece in pieces:
+        yield piece
+    if forever:
+        await asyncio.Event().wait()
+
+
 # --- the checks ------------------------------------------------------------------------------------------------------
 
 
@@ -228,12 +236,32 @@ async def check_streams_give_output_and_exit(rig: Rig) -> None:
     assert seen is not None
     await done(rig, start(spec, seen))
     seen = await wait_state(rig, spec, "running")
-    output, code = await collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "echo one two")))
+    output, code = await collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "echo one two"), give()))
     assert b"one two" in output, output
     assert code == 0
     await collect(rig.console.read_logs(seen.container, tail=10, follow=False))
     stats = await rig.console.read_stats()
     assert [item.container for item in stats] == [seen.container]
+
+
+async def check_input_reaches_a_command_and_its_end_closes_it(rig: Rig) -> None:
+    await prepare(rig)
+    spec = make_spec(rig)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    pieces = [bytes([65 + number]) * 30_000 for number in range(20)]
+    output, code = await collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "cat"), give(*pieces)))
+    assert output.endswith(b"".join(pieces)), len(output)
+    assert code == 0
+    # Whoever never reads its input ends all the same, and what nobody read holds nothing up.
+    for typed in ([b"unread"], [b"unread", *pieces]):
+        command = ("/bin/sh", "-c", "echo done")
+        output, code = await collect(rig.console.run_command(seen.container, command, give(*typed, forever=True)))
+        assert code == 0
+        assert len(typed) > 1 or b"done" in output, output
 
 
 async def check_rules_are_seen_as_applied(rig: Rig) -> None:

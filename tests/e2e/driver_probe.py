@@ -58,7 +58,9 @@ async def check_what_only_the_image_declares_is_kept_over_revisions(rig: RealRig
         assert seen is not None
         await runtime.done(rig, runtime.start(spec, seen))
         seen = await runtime.wait_state(rig, spec, "running")
-        said, code = await runtime.collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", command)))
+        said, code = await runtime.collect(
+            rig.console.run_command(seen.container, ("/bin/sh", "-c", command), runtime.give())
+        )
         assert code == 0, said
         await runtime.done(rig, runtime.remove(seen))
     assert said == b"precious\n"

@@ -274,3 +274,6 @@ def test_exec_logs_and_rollback(town: Town):
     town.agree()
     environment = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "--", "cat", "/proc/1/environ").out
     assert "ROUND=before" in environment
+    text = "".join(f"line {number}\n" for number in range(50_000))
+    echoed = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "-i", "--", "cat", stdin=text.encode())
+    assert (echoed.exit, echoed.out == text) == (0, True)

@@ -385,9 +385,8 @@ class Agent:
         )
 
     async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
-        """Answer the parent; input of commands is not built yet and is not read."""
-        del stdin
-        return await self.calls.answer(request)
+        """Answer the parent; ``stdin`` is what it sends to a command."""
+        return await self.calls.answer(request, stdin)
 
     def note_link(self, state: str, reason: str) -> None:
         """Show the link locally."""

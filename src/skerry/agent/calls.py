@@ -51,8 +51,8 @@ class CallDesk:
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
 
-    async def answer(self, request: CallRequest) -> CallAnswer:
-        """Answer one call; a refusal is an answer too."""
+    async def answer(self, request: CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+        """Answer one call; a refusal is an answer too. ``stdin`` is what the caller sends after it."""
         try:
             match request.kind:
                 case "nonce":
@@ -60,7 +60,7 @@ class CallDesk:
                 case "logs":
                     return self._read_logs(request.call, msgspec.msgpack.decode(request.body, type=LogsAsk))
                 case "exec":
-                    return self._run_command(request.call, msgspec.msgpack.decode(request.body, type=Envelope))
+                    return self._run_command(request.call, msgspec.msgpack.decode(request.body, type=Envelope), stdin)
                 case "stats":
                     stats = StatsReply(await self._console.read_stats())
                     return CallAnswer(True, msgspec.msgpack.encode(stats))
@@ -87,7 +87,7 @@ class CallDesk:
             True, stream=_as_stream(call, self._console.read_logs(seen.container, tail=tail, follow=ask.follow))
         )
 
-    def _run_command(self, call: CallId, envelope: Envelope) -> CallAnswer:
+    def _run_command(self, call: CallId, envelope: Envelope, stdin: AsyncIterator[bytes]) -> CallAnswer:
         signed = self._verify_call(envelope)
         if isinstance(signed, Denied):
             return CallAnswer(False, code=signed.code, reason=signed.reason)
@@ -100,7 +100,7 @@ class CallDesk:
         seen = self._find_container(instance)
         if seen is None or seen.state != "running":
             return CallAnswer(False, code="E-NOT-FOUND", reason=f"{instance} does not run here")
-        return CallAnswer(True, stream=_as_stream(call, self._console.run_command(seen.container, signed.argv)))
+        return CallAnswer(True, stream=_as_stream(call, self._console.run_command(seen.container, signed.argv, stdin)))
 
 
 async def _as_stream(

@@ -101,8 +101,13 @@ class Console(Protocol):
         """Stream the container's output: the last ``tail`` lines, then what follows if asked."""
         ...
 
-    def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncIterator[Chunk | Exit]:
-        """Run a command inside the container and stream its output; the last item is ``Exit``."""
+    def run_command(
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+    ) -> AsyncIterator[Chunk | Exit]:
+        """Run a command inside the container and stream its output; the last item is ``Exit``.
+
+        ``stdin`` is read as the command reads its standard input, which is closed where ``stdin`` ends.
+        """
         ...
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:

@@ -323,14 +323,19 @@ class FakeDriver:
         if follow:
             await self._clock.sleep_until(self._clock.boot_us() + 3600 * SECOND_US)
 
-    async def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncIterator[Chunk | Exit]:
-        """Echo the command."""
+    async def run_command(
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+    ) -> AsyncIterator[Chunk | Exit]:
+        """Echo the command; one that ends with ``cat`` echoes its input too."""
         self.machine.story.append(("exec", f"{container} {' '.join(argv)}"))
         yield Chunk(1, " ".join(argv).encode())
         yield Exit(0)
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         """Every running container uses a little."""
+        if argv[-1].endswith("cat"):
+            async for data in stdin:
+                yield Chunk(1, data)
         return tuple(
             ContainerStats(container=name, cpu_us=1000, memory_bytes=1 << 20)
             for name, seen in sorted(self.machine.containers.items())

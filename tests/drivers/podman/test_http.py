@@ -185,3 +185,22 @@ def test_frames_are_cut_where_they_end():
 def test_a_frame_of_gigabytes_is_not_waited_for():
     with pytest.raises(PodmanUnavailable):
         split_frames(bytearray(b"\x01\0\0\0\xff\xff\xff\xff"))
+
+
+async def test_what_goes_upward_is_sent_after_the_answer_and_its_end_shuts_that_way(tmp_path):
+    """As podman's exec wants it: one connection, input one way, output the other, each with an end of its own."""
+
+    async def echo(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.write(b"got " + await reader.read(-1))
+        writer.close()
+
+    async def typed():
+        yield b"one "
+        yield b"two"
+
+    path = str(tmp_path / "podman.sock")
+    async with await asyncio.start_unix_server(echo, path):
+        pieces = [piece async for piece in PodmanHttp(path).stream("POST", "/exec/x/start", upward=typed())]
+    assert b"".join(pieces) == b"got one two"

@@ -409,24 +409,36 @@ class PodmanDriver:
         except (PodmanUnavailable, PodmanRefusal) as error:
             yield Chunk(2, f"logs ended: {error}\n".encode())
 
-    async def run_command(self, container: str, argv: tuple[str, ...]) -> AsyncIterator[Chunk | Exit]:
-        """Run a command inside and stream its output."""
-        body = {"AttachStdout": True, "AttachStderr": True, "AttachStdin": False, "Tty": False, "Cmd": list(argv)}
+    async def run_command(
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+    ) -> AsyncIterator[Chunk | Exit]:
+        """Run a command inside, give it input and stream its output."""
+        body = {"AttachStdout": True, "AttachStderr": True, "AttachStdin": True, "Tty": False, "Cmd": list(argv)}
         try:
             made = await self._http.call("POST", f"/containers/{container}/exec", body)
             session = msgspec.json.decode(made, type=ExecMade).id
-            buffer = bytearray()
-            start = {"Detach": False, "Tty": False}
-            async with aclosing(self._http.stream("POST", f"/exec/{session}/start", start)) as pieces:
-                async for piece in pieces:
-                    buffer += piece
-                    for channel, data in split_frames(buffer):
-                        yield Chunk(channel or 1, data)
+            async for chunk in self._run_made(session, stdin):
+                yield chunk
             state = await self._http.read(ExecState, f"/exec/{session}/json")
             yield Exit(state.exit_code)
         except (PodmanUnavailable, PodmanRefusal) as error:
             yield Chunk(2, f"{error}\n".encode())
             yield Exit(126)
+
+    async def _run_made(self, session: str, stdin: AsyncIterator[bytes]) -> AsyncIterator[Chunk]:
+        """Start a command that was made, and stream its output to the end of the command."""
+        buffer = bytearray()
+        start = {"Detach": False, "Tty": False}
+        try:
+            async with aclosing(self._http.stream("POST", f"/exec/{session}/start", start, upward=stdin)) as pieces:
+                async for piece in pieces:
+                    buffer += piece
+                    for channel, data in split_frames(buffer):
+                        yield Chunk(channel or 1, data)
+        except PodmanUnavailable:
+            # A command that ends with much of its input unread breaks the stream in podman, whatever it had to say.
+            if (await self._http.read(ExecState, f"/exec/{session}/json")).running:
+                raise
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         """Read the use of all running containers once."""

@@ -7,12 +7,13 @@ that says no is ``PodmanRefusal`` with its status and words.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
+from skerry.clock import Tasks
 from skerry.drivers.podman.answers import ErrorAnswer
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ _LINE_BYTES_MAX = 64 * 1024
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 #: Reads and small changes; podman answers in milliseconds and in seconds on a busy disk.
 CALL_S = 30.0
+#: Input is held back so long: of a command that ends at once and leaves input unread, podman loses the output.
+UPWARD_AFTER_S = 0.3
 API = "/v4.0.0/libpod"
 
 
@@ -63,7 +66,8 @@ class PodmanHttp:
         """Make one call and return the answer's bytes. ``stream`` is sent chunk by chunk as a tar."""
         try:
             async with asyncio.timeout(deadline_s):
-                async with self._request(method, path, body, query, stream) as (status, reader, length):
+                async with self._connect() as (reader, writer):
+                    status, length = await _ask(reader, writer, _write_head(method, path, query), body, stream)
                     content = await _read_all(reader, length)
         except TimeoutError as error:
             words = f"podman did not answer {method} {path} within {deadline_s:.0f} s"
@@ -86,54 +90,86 @@ class PodmanHttp:
             raise PodmanUnavailable(f"podman answered {path} in a way this driver does not know: {error}") from error
 
     async def stream(
-        self, method: str, path: str, body: object = None, *, query: Query | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Query | None = None,
+        upward: AsyncIterator[bytes] | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Make a call whose answer goes on and on; give its bytes as they come. Close it to end the call."""
+        """Make a call whose answer goes on and on; give its bytes as they come. Close it to end the call.
+
+        ``upward`` goes the other way on the same connection once podman has answered, as its ``exec`` wants it; its end
+        shuts that way and leaves the other open.
+        """
+        tasks = Tasks()
         try:
-            async with self._request(method, path, body, query, None) as (status, reader, length):
+            async with self._connect() as (reader, writer):
+                status, length = await _ask(reader, writer, _write_head(method, path, query), body, None)
                 if status >= 400:
                     async with asyncio.timeout(CALL_S):
                         content = await _read_all(reader, length)
                     raise PodmanRefusal(status, _error_words(content))
+                if upward is not None:
+                    tasks.start("podman input", _send_upward(writer, upward))
                 async for piece in _read_pieces(reader, length):
                     yield piece
         except TimeoutError as error:
             raise PodmanUnavailable(f"podman did not end its answer to {path} within {CALL_S:.0f} s") from error
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             raise PodmanUnavailable(f"podman went away: {type(error).__name__}: {error}") from error
+        finally:
+            await tasks.stop()
 
     @contextlib.asynccontextmanager
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: object,
-        query: Query | None,
-        stream: Iterable[bytes] | None,
-    ) -> AsyncGenerator[tuple[int, asyncio.StreamReader, int | None]]:
+    async def _connect(self) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         reader, writer = await asyncio.open_unix_connection(self._socket, limit=_LINE_BYTES_MAX)
         try:
-            target = API + path
-            if query:
-                words = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
-                target += "?" + urlencode(words)
-            raw = b"" if body is None else json.dumps(body).encode()
-            head = f"{method} {target} HTTP/1.1\r\nHost: podman\r\nConnection: close\r\n"
-            if stream is None:
-                head += f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
-                writer.write(head.encode() + raw)
-            else:
-                head += "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n"
-                writer.write(head.encode())
-                await _send_pieces(writer, stream)
-            with contextlib.suppress(ConnectionError):  # it may have answered and closed before it had read all
-                await writer.drain()
-            status, length = await _read_head(reader)
-            yield status, reader, length
+            yield reader, writer
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+def _write_head(method: str, path: str, query: Query | None) -> str:
+    target = API + path
+    if query:
+        words = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+        target += "?" + urlencode(words)
+    return f"{method} {target} HTTP/1.1\r\nHost: podman\r\nConnection: close\r\n"
+
+
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str, body: object, stream: Iterable[bytes] | None
+) -> tuple[int, int | None]:
+    """Send a request and return the status of its answer and the length of what follows."""
+    raw = b"" if body is None else json.dumps(body).encode()
+    if stream is None:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+        writer.write(head.encode() + raw)
+    else:
+        head += "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head.encode())
+        await _send_pieces(writer, stream)
+    with contextlib.suppress(ConnectionError):  # it may have answered and closed before it had read all
+        await writer.drain()
+    return await _read_head(reader)
+
+
+async def _send_upward(
+    writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes], wait_s: float = UPWARD_AFTER_S
+) -> None:
+    """Send what comes, as fast as it is read at the far end; a command that has ended reads nothing any more."""
+    with contextlib.suppress(OSError):
+        async for piece in pieces:
+            if wait_s:
+                await asyncio.sleep(wait_s)  # noqa: TID251 - a real runtime is waited for, in real time
+                wait_s = 0.0
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()
 
 
 async def _send_pieces(writer: asyncio.StreamWriter, stream: Iterable[bytes]) -> None:
