@@ -9,11 +9,16 @@ from tests.tidy.sources import ROOT, Source, list_rooms, read_checkout, read_pro
 
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
+    "Address": "part of a service: what it is called by in a network",
     "Config": "Compose's word, part of an app",
     "ContainerSeen": "a container as its driver saw it; the word of the glossary is `observed`",
     "FileMount": "Compose's word, part of a service",
+    "FolderFile": "one file of a folder mount",
+    "FolderMount": "part of a service: a folder of configs",
+    "Further": "part of a service: what few services say",
     "HealthCheck": "Compose's word, part of a service",
     "InlineFile": "part of what runs: a config, written into the container",
+    "InlineFolder": "part of what runs: a folder of configs, written into the container",
     "KindRow": "a line of the table of signed kinds",
     "Mount": "Compose's word, part of a service",
     "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
@@ -25,6 +30,7 @@ PARTS = {
     "RoleKeys": "the keys of one role in the root",
     "Signature": "one line under an envelope",
     "Spread": "part of the placement of an app",
+    "Subnet": "part of a network: a range of addresses",
     "Term": "one condition of a selector",
     "Ulimit": "Compose's word, part of a service",
     "VariableError": "what is wrong with a `${NAME}`",

@@ -1,8 +1,8 @@
 import pytest
-from tests.manifest.texts import read, refuse, service, wrap
+from tests.manifest.texts import accept, read, refuse, service, wrap
 
 from skerry.drivers.podman import spec
-from skerry.manifest.isolation import DEFAULT_CAPABILITIES
+from skerry.model.profile import CAPABILITIES
 
 
 def test_capabilities_are_one_name_each():
@@ -11,7 +11,7 @@ def test_capabilities_are_one_name_each():
 
 
 def test_what_the_default_profile_grants_is_what_containers_have():
-    assert frozenset(spec.DEFAULT_CAPABILITIES) == DEFAULT_CAPABILITIES
+    assert frozenset(spec.DEFAULT_CAPABILITIES) == CAPABILITIES
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ def test_what_the_default_profile_grants_is_what_containers_have():
         "security_opt: [no-new-privileges, 'no-new-privileges:true']",
         "ipc: private",
         "ipc: shareable",
+        "ipc: none",
         "userns_mode: ''",
         "privileged: 'false'",
     ],
@@ -43,7 +44,6 @@ def test_what_every_instance_has_anyway_is_honoured(fields):
         ("security_opt: ['seccomp:./strict.json']", "E-NOT-YET security_opt/0"),
         ("ipc: host", "E-FIELD-REFUSED ipc"),
         ("ipc: 'container:x'", "E-FIELD-REFUSED ipc"),
-        ("ipc: none", "E-NOT-YET ipc"),
         ("pid: host", "E-FIELD-REFUSED pid"),
         ("pid: 'service:db'", "E-NOT-YET pid"),
         ("uts: host", "E-FIELD-REFUSED uts"),
@@ -58,3 +58,17 @@ def test_the_reason_names_profile_and_grant():
     (problem,) = read(wrap("cap_add: [CAP_SYS_ADMIN]")).problems
     assert problem.detail == 'profile "default" does not grant "cap_add: SYS_ADMIN"'
     assert "leave it out" in problem.hint
+
+
+def test_the_strict_profile_takes_all_capabilities_and_the_writable_root_and_says_so():
+    manifest = accept(wrap("cap_drop: [CHOWN]", "x-skerry: {profile: strict}"))
+    web = manifest.services["web"]
+    assert (manifest.profile, web.read_only, web.cap_drop, web.cap_add) == ("strict", True, ("ALL",), ())
+    (note,) = [one for one in manifest.report if one.pointer == "/services/web"]
+    assert "a writable root" in note.detail
+    assert "CHOWN" in note.detail
+    assert refuse("cap_add: [CHOWN]", top="x-skerry: {profile: strict}") == ["E-FIELD-REFUSED cap_add/0"]
+
+
+def test_a_profile_that_nobody_knows_is_not_built_yet():
+    assert refuse("", top="x-skerry: {profile: network-functions}") == ["E-NOT-YET /x-skerry/profile"]

@@ -1,14 +1,11 @@
 """Files become an app or a list of problems; nothing else ever comes out, whatever the bytes are."""
 
-import re
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.manifest.texts import DATA, accept, lines_of, read, reject, wrap
+from tests.manifest.texts import DATA, accept, read, reject, wrap
 
 from skerry.manifest.load import load_manifest
-from skerry.manifest.report import format_problems, format_report
 from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Unreadable
 from skerry.model.ids import digest_of
 
@@ -136,45 +133,6 @@ def test_an_app_that_no_site_would_take_is_told_before_it_is_signed():
 def test_the_demo_apps_are_accepted_as_they_are():
     for name in ("docker-awesome-compose__wordpress-mysql-compose", "mqtt-flows-database.compose"):
         accept((DATA / "compose" / f"{name}.yaml").read_bytes())
-
-
-#: Files of real projects that are accepted now, with their files and variables made up.
-ACCEPTED = {
-    "docker-awesome-compose__nextcloud-redis-mariadb-compose",
-    "frappe-frappe_docker__compose",
-    "open-edge-platform-edge-ai-libraries__sample-applications-chat-question-and-answer-core-docker-compose",
-}
-
-
-def make_up_variables(text):
-    """Return a value for each variable that must be set."""
-    found = {}
-    for braced, plain in re.findall(r"\$(?:\{([A-Za-z_]\w*)(?::?\?[^}]*)?\}|([A-Za-z_]\w*))", text):
-        name = braced or plain
-        found[name] = f"80{len(found) % 90 + 10}" if "PORT" in name else f"x{len(found)}"
-    return found
-
-
-def make_up_file(path):
-    is_file = re.search(r"\.[a-z]{2,5}$|\.env|/[A-Za-z]+file$", path)
-    return FileRead(b"A=1\n") if is_file else Unreadable("is a directory")
-
-
-@pytest.mark.parametrize("path", sorted((DATA / "compose" / "real").glob("*.yaml")), ids=lambda path: path.stem[:40])
-def test_files_of_real_projects_are_accepted_or_refused_for_a_reason(path):
-    content = path.read_bytes()
-    result = load_manifest(
-        [(path.name, content)],
-        make_up_variables(content.decode()),
-        options=Options(project="app"),
-        read_file=make_up_file,
-    )
-    if isinstance(result, Rejected):
-        assert result.problems
-        assert all(one.detail and one.line and one.file == path.name for one in result.problems)
-        assert format_problems(result.problems)
-    assert format_report(result.report)
-    assert isinstance(result, Manifest) is (path.stem in ACCEPTED), lines_of(result)
 
 
 KNOWN = """

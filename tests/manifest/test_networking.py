@@ -1,5 +1,5 @@
 import pytest
-from tests.manifest.texts import accept, read, refuse, service, wrap
+from tests.manifest.texts import accept, refuse, service, wrap
 
 from skerry.model.app import Network, Port
 
@@ -44,17 +44,11 @@ def test_exposed_ports_stay_inside():
 @pytest.mark.parametrize(
     ("fields", "found"),
     [
-        ("ports: [80]", "E-NOT-YET ports/0"),
-        ("ports: ['3000-3005']", "E-NOT-YET ports/0"),
-        ("ports: ['127.0.0.1::80']", "E-NOT-YET ports/0"),
         ("ports: ['8000-9000:80']", "E-RANGE ports/0"),
-        ("ports: ['8000-8009:80']", "E-NOT-YET ports/0"),
         ("ports: ['8000-8001:80-82']", "E-RANGE ports/0"),
-        ("ports: ['80:80/sctp']", "E-NOT-YET ports/0"),
         ("ports: ['80:80/icmp']", "E-TYPE ports/0"),
         ("ports: ['80:http']", "E-TYPE ports/0"),
         ("ports: ['70000:80']", "E-RANGE ports/0"),
-        ("ports: ['0:80']", "E-NOT-YET ports/0"),
         ("ports: ['80:0']", "E-RANGE ports/0"),
         ("ports: ['10.0.0:80:80']", "E-TYPE ports/0"),
         ("ports: ['80:80', '80:81']", "E-CONFLICT ports/1"),
@@ -62,7 +56,6 @@ def test_exposed_ports_stay_inside():
         ("ports: [{target: 80, published: 80, mode: swarm}]", "E-TYPE ports/0/mode"),
         ("ports: [5.5]", "E-TYPE ports/0"),
         ("expose: [web]", "E-TYPE expose/0"),
-        ("expose: ['80/sctp']", "E-NOT-YET expose/0"),
         ("network_mode: none\nports: ['80:80']", "E-CONFLICT ports"),
         ("network_mode: none\nnetworks: [default]", "E-CONFLICT network_mode"),
         ("network_mode: host", "E-FIELD-REFUSED network_mode"),
@@ -133,7 +126,24 @@ def test_hosts_and_name_servers():
     )
 
 
-def test_the_message_of_a_port_chosen_at_the_site_says_what_to_write():
-    (problem,) = read(wrap("ports: [3000]")).problems
-    assert problem.detail == "a host port that is chosen at the site is not built yet"
-    assert problem.hint == "write PORT:3000, or 3000 under expose"
+@pytest.mark.parametrize(
+    ("ports", "among", "targets"),
+    [
+        ("[80]", (20_000, 29_999), [80]),
+        ("['0:80']", (20_000, 29_999), [80]),
+        ("['3000-3002']", (20_000, 29_999), [3000, 3001, 3002]),
+        ("['8000-8009:80']", (8000, 8009), [80]),
+        ("[{target: 80, published: '8000-8009'}]", (8000, 8009), [80]),
+    ],
+)
+def test_a_port_that_the_site_chooses(ports, among, targets):
+    found = service(f"ports: {ports}").ports
+    assert [(port.target, port.published, port.among) for port in found] == [(one, 0, among) for one in targets]
+
+
+def test_a_chosen_port_keeps_its_address_and_is_told():
+    manifest = accept(wrap("ports: ['127.0.0.1::80/sctp']"))
+    (port,) = manifest.services["web"].ports
+    assert (port.host_ip, port.protocol) == ("127.0.0.1", "sctp")
+    note = next(one for one in manifest.report if one.pointer == "/services/web/ports/0")
+    assert note.detail == "a port that the site chooses from 20000 on"

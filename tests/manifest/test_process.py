@@ -83,7 +83,7 @@ def test_environment(fields, environment):
     ],
 )
 def test_what_cannot_be_in_an_environment(fields, found):
-    files = {"folder": None, "bad.env": b"\n'", "instance.env": b"A=$SKERRY_SITE", "long.env": b"#" * (2**20 + 1)}
+    files = {"folder": {}, "bad.env": b"\n'", "instance.env": b"A=$SKERRY_SITE", "long.env": b"#" * (2**20 + 1)}
     assert refuse(fields, files=files) == [found]
 
 

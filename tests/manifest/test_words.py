@@ -176,7 +176,7 @@ def test_words_of_the_app():
 
 
 def test_a_profile_that_is_not_built_hides_what_it_might_grant():
-    assert refuse("cap_add: [NET_ADMIN]\nprivileged: true", top="x-skerry: {profile: strict}") == [
+    assert refuse("cap_add: [NET_ADMIN]\nprivileged: true", top="x-skerry: {profile: hardened}") == [
         "E-NOT-YET /x-skerry/profile"
     ]
 

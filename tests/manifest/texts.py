@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from skerry.manifest.load import load_manifest
-from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Unreadable
+from skerry.manifest.values import FileRead, FolderRead, Manifest, Options, Rejected, Unreadable
 from skerry.model.app import ImageRef
 from skerry.model.ids import digest_of
 
@@ -12,13 +12,15 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 def read(text, variables=None, files=None, **options):
-    """Load one text; ``files`` are what lies beside it, a value of None being a folder."""
+    """Load one text; ``files`` are what lies beside it, a mapping being a folder."""
 
     def read_file(path):
         if path not in (files or {}):
             return Unreadable("does not exist", is_missing=True)
         content = files[path]
-        return Unreadable("is a directory") if content is None else FileRead(content, path.endswith(".sh"))
+        if isinstance(content, dict):
+            return FolderRead({name: FileRead(inner, name.endswith(".sh")) for name, inner in content.items()})
+        return FileRead(content, path.endswith(".sh"))
 
     content = text if isinstance(text, bytes) else textwrap.dedent(text).encode()
     options.setdefault("project", "app")

@@ -179,7 +179,13 @@ class World:
             case RemoveImage():
                 seen = change(seen, images=tuple(item for item in seen.images if item.config != action.config))
             case CreateNetwork():
-                network = NetworkSeen(tenant=action.tenant, app=action.app, name=action.name, internal=action.internal)
+                network = NetworkSeen(
+                    tenant=action.tenant,
+                    app=action.app,
+                    name=action.name,
+                    internal=action.internal,
+                    plan=action.plan_name,
+                )
                 seen = change(seen, networks=(*seen.networks, network))
             case RemoveNetwork():
                 seen = change(seen, networks=tuple(item for item in seen.networks if item.name != action.name))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tools.gen.commands import make_commands_page
 from tools.gen.errors import make_error_page
+from tools.gen.fields import make_fields_page
 from tools.gen.limits import make_limits_page
 from tools.gen.operations import make_openapi, make_operations_page
 from tools.gen.wire import make_wire_page
@@ -20,6 +21,7 @@ Generator = Callable[[Path], dict[str, str]]
 GENERATORS: tuple[Generator, ...] = (
     make_commands_page,
     make_error_page,
+    make_fields_page,
     make_limits_page,
     make_openapi,
     make_operations_page,

@@ -52,21 +52,22 @@ class Files(msgspec.Struct, frozen=True):
     sites: tuple[str, ...]
     profiles: tuple[str, ...]
 
-    def read(self, session: Session) -> Manifest:
-        """Read the manifest; raises ``ManifestRefused``."""
+    def read(self, session: Session, *, asks_core: bool = True) -> Manifest:
+        """Read the manifest; raises ``ManifestRefused``. A core is asked only about images that are built."""
         return read_manifest(
             self.files,
             environment=session.environment,
             given=dict(map(split_pair, self.given)),
             options=Options(project=self.name, sites=self.sites, profiles=frozenset(self.profiles)),
             stdin=sys.stdin.buffer.read(_STDIN_BYTES_MAX) if "-" in self.files else None,
+            list_pushed=(lambda: (view.name for view in session.client.images.list())) if asks_core else None,
         )
 
 
 def with_files(function: F) -> F:
     """Add the options that say which manifest."""
     options = (
-        click.option("-f", "--file", "files", multiple=True, help="The manifest; - is stdin. An overlay may go along."),
+        click.option("-f", "--file", "files", multiple=True, help="A manifest; - is stdin. Several are merged."),
         click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A variable; may be repeated."),
         click.option("--name", help="What the app is called."),
         click.option("--sites", multiple=True, metavar="SELECTOR", help="Which sites, for example tier=store."),
@@ -85,7 +86,7 @@ def validate(session: Session, output: str, **chosen: object) -> int:
     """Check a manifest: all errors at once, and how each field is taken. Needs no core."""
     files = msgspec.convert(chosen, Files)
     try:
-        manifest = files.read(session)
+        manifest = files.read(session, asks_core=False)
     except ManifestRefused as error:
         if output in ("json", "yaml", "jsonl"):
             show_value({"problems": error.problems, "report": error.report}, output, "", lambda: None)

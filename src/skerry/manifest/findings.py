@@ -10,10 +10,9 @@ import msgspec
 
 from skerry.manifest.nodes import Mark, Place, Scalar
 from skerry.model.errors import Problem
+from skerry.model.profile import DEFAULT, PROFILES
 
 Verdict = Literal["honoured", "translated", "granted", "refused", "not-yet"]
-
-DEFAULT_PROFILE = "default"
 
 #: The graver word stays when a field is judged twice.
 _GRAVITY: dict[Verdict, int] = {"honoured": 0, "translated": 1, "granted": 2, "not-yet": 3, "refused": 4}
@@ -38,7 +37,7 @@ class Findings:
         self._notes: dict[str, FieldNote] = {}
         self._unsound: set[str] = set()
         #: Profile that the app asks for; one that is not built is refused as such, and what it grants is not known.
-        self.profile = DEFAULT_PROFILE
+        self.profile = DEFAULT
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -78,8 +77,8 @@ class Findings:
         self.note(place, "refused", detail)
 
     def deny_grant(self, place: Place, what: str) -> None:
-        """Refuse what only a profile could grant; ``default``, the only one that is built, grants nothing."""
-        if self.profile == DEFAULT_PROFILE:
+        """Refuse what only a profile could grant; those that are built grant nothing of the node."""
+        if self.profile in PROFILES:
             self.refuse(
                 place,
                 f'profile "{self.profile}" does not grant "{what}"',

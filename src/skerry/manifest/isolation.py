@@ -1,33 +1,14 @@
 """What a service asks of the walls around it: capabilities, security options, namespaces of the node.
 
-The profile ``default`` gives Docker's set of capabilities, no-new-privileges, the default filter of system calls and a
-namespace of users. What would weaken that needs a grant, and no grants are built; what is given anyway is honoured.
+Every profile gives no-new-privileges, the default filter of system calls and a namespace of users; ``default`` also
+Docker's set of capabilities. What would weaken that needs a grant, and no further profiles are built.
 """
 
 import re
 
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
-
-#: What ``default`` grants: the capabilities that Docker gives to every container.
-DEFAULT_CAPABILITIES = frozenset(
-    {
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "NET_RAW",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-    }
-)
+from skerry.model.profile import grants_capability
 
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,30}", re.ASCII)
 _OPTION = re.compile(r"([a-z-]+)(?:[:=](.*))?", re.ASCII | re.DOTALL)
@@ -40,7 +21,7 @@ def read_capabilities(reading: Reading, place: Place | None, *, is_added: bool) 
         name = reading.text(item).upper().removeprefix("CAP_")
         if _CAPABILITY.fullmatch(name) is None:
             reading.findings.complain(item, "E-TYPE", f'"{name[:40]}" is not a capability')
-        elif is_added and name not in DEFAULT_CAPABILITIES:
+        elif is_added and not grants_capability(reading.findings.profile, name):
             reading.findings.deny_grant(item, f"cap_add: {name}")
         found.add(name)
     return tuple(sorted(found))
@@ -50,7 +31,7 @@ def judge_isolation(reading: Reading, service: Place) -> None:
     """Judge the fields whose value decides whether they are honoured."""
     for item in reading.texts(reading.find(service, "security_opt")):
         _judge_option(reading, item)
-    for name, given in (("ipc", ("private", "shareable")), ("pid", ()), ("uts", ())):
+    for name, given in (("ipc", ("private", "shareable", "none")), ("pid", ()), ("uts", ())):
         place = reading.find(service, name)
         if place is not None and reading.text(place) not in ("", *given):
             _judge_namespace(reading, place)

@@ -59,7 +59,7 @@ def load_manifest(
         return Rejected(findings.problems, findings.notes)
     top = combiner.combine(texts.compose)
     contents += combiner.contents
-    manifest = _understand(top, texts.overlay, Reading(findings, variables, read_file), options)
+    manifest = _understand(top, texts.overlay, Reading(findings, variables, read_file, options.root), options)
     manifest = msgspec.structs.replace(manifest, source=digest_of(b"\0".join(contents)), report=findings.notes)
     if not findings.problems:
         excess = find_excess(assemble_revision(manifest, TenantName(""), 1, {}))

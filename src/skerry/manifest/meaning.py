@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from skerry.manifest.findings import DEFAULT_PROFILE, Findings
+from skerry.manifest.addresses import check_addresses, read_plan
+from skerry.manifest.findings import Findings
 from skerry.manifest.names import to_name, translate_names
 from skerry.manifest.networking import DEFAULT
 from skerry.manifest.nodes import Place
@@ -19,8 +20,10 @@ from skerry.manifest.service import Around, ReadService, read_service
 from skerry.manifest.values import ImageUse, Manifest, Options
 from skerry.manifest.wishes import Wishes
 from skerry.model import limits
-from skerry.model.app import Network, Service
+from skerry.model.app import Further, Network, NetworkPlan, Service
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName, is_name
+from skerry.model.profile import DEFAULT as DEFAULT_PROFILE
+from skerry.model.profile import PROFILES, STRICT
 
 
 def list_off(top: Place, options: Options, reading: Reading) -> dict[str, tuple[str, ...]]:
@@ -68,6 +71,7 @@ def read_app(
         parts=Parts(reading, top, app),
         wishes=wishes,
         options=options,
+        app=app,
     )
     read = [
         read_service(reading, place, around.services[written], around)
@@ -78,8 +82,11 @@ def read_app(
         findings.complain(services, "E-REFERENCE", "no service is left to run", at_key=True)
     _check_container_names(reading, read)
     _check_dependencies(read, findings)
+    read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
     parts = around.parts
+    networks = _read_networks(reading, top, around, joined.values())
+    _check_addresses(read, top, networks, findings)
     return Manifest(
         app=app,
         source=Digest(""),
@@ -88,7 +95,7 @@ def read_app(
         profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
         services=joined,
         volumes=parts.volumes,
-        networks=_read_networks(reading, top, around, joined.values()),
+        networks=networks,
         configs=parts.configs,
         secrets=parts.secrets,
         images=tuple(_use_image(one.image, one) for one in read if one.image is not None),
@@ -103,9 +110,14 @@ def _check_count(services: Place | None, names: dict[str, str], findings: Findin
 
 
 def _read_profile(reading: Reading, place: Place | None) -> str:
-    if place is not None and reading.findings.profile != DEFAULT_PROFILE:
-        reading.findings.not_yet(place, f'the profile "{reading.findings.profile}"')
-    return DEFAULT_PROFILE
+    profile = reading.findings.profile
+    if place is not None and profile not in PROFILES:
+        reading.findings.not_yet(place, f'the profile "{profile}"')
+        return DEFAULT_PROFILE
+    if place is not None and profile == STRICT:
+        detail = "no service has a capability, and the root of each is read only"
+        reading.findings.note(place, "translated", detail)
+    return profile
 
 
 def _read_networks(
@@ -119,16 +131,29 @@ def _read_networks(
         driver = reading.find(place, "driver")
         if driver is not None:
             _judge_driver(reading, driver)
-        ipam = reading.find(place, "ipam")
-        if ipam is not None and any(name for name, _ in ipam.entries() if name != "driver"):
-            reading.findings.not_yet(ipam, "an address plan of one's own")
+        plan = read_plan(reading, place)
         found[around.networks[written]] = Network(
             internal=reading.switch(reading.find(place, "internal")),
             labels=read_labels(reading, reading.find(place, "labels")),
+            plan=plan if plan != NetworkPlan() else msgspec.UNSET,
         )
     if any(DEFAULT in service.networks for service in services):
         found.setdefault(NetworkName(DEFAULT), Network())
     return found
+
+
+def _check_addresses(
+    read: list[ReadService], top: Place, networks: dict[NetworkName, Network], findings: Findings
+) -> None:
+    section = top.find("networks")
+    if section is not None and not findings.is_sound(section):
+        return  # What a network has is not known then.
+    plans = {name: network.plan for name, network in networks.items() if network.plan}
+    for one in read:
+        replicas = one.service.placement.replicas
+        if one.service.further:
+            copies = max(replicas.per_site, replicas.total)
+            check_addresses(one.service.further.addresses, plans, copies, one.place, findings)
 
 
 def _judge_driver(reading: Reading, place: Place) -> None:
@@ -199,6 +224,39 @@ def _check_cycles(by_name: dict[ServiceName, ReadService], findings: Findings) -
     where = place.find("depends_on") or place.find("links") or place
     shown = " → ".join(by_name[name].place.name for name in circle)
     findings.complain(where, "E-REFERENCE", f"services wait for each other in a circle: {shown}", at_key=True)
+
+
+def _borrow(one: ReadService, read: list[ReadService], reading: Reading) -> ReadService:
+    """Put the mounts of other services into one that says ``volumes_from``; its own win at the same target."""
+    service = one.service
+    further = service.further or Further()
+    mounts, configs, folders = list(service.mounts), list(service.configs), list(further.folders)
+    for item in reading.texts(reading.find(one.place, "volumes_from")):
+        written, _, mode = reading.text(item).partition(":")
+        if written == "container":
+            reading.findings.refuse(item, "containers have names of the engine, which differ from site to site")
+            continue
+        other = next((each for each in read if each.place.name == written), None)
+        if other is None or other is one or mode not in ("", "rw", "ro"):
+            what = f'"{reading.text(item)[:60]}" is no other service of this app'
+            reading.findings.complain(item, "E-REFERENCE", what)
+            continue
+        taken = {each.target for each in (*mounts, *configs, *folders)}
+        mounts += [
+            msgspec.structs.replace(each, read_only=each.read_only or mode == "ro")
+            for each in other.service.mounts
+            if each.target not in taken and each.kind == "volume"
+        ]
+        configs += [each for each in other.service.configs if each.target not in taken and each.source.startswith(".")]
+        folders += [each for each in (other.service.further or Further()).folders if each.target not in taken]
+    further = msgspec.structs.replace(further, folders=tuple(folders))
+    service = msgspec.structs.replace(
+        service,
+        mounts=tuple(mounts),
+        configs=tuple(configs),
+        further=further if further != Further() else msgspec.UNSET,
+    )
+    return msgspec.structs.replace(one, service=service)
 
 
 def _join(one: ReadService, read: list[ReadService], reading: Reading) -> Service:

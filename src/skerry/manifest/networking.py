@@ -13,7 +13,9 @@ from skerry.manifest.nodes import Mapping, Place, Sequence
 from skerry.manifest.reading import Reading
 from skerry.model.app import Port
 from skerry.model.ids import NetworkName
-from skerry.model.limits import PORT_RANGE_MAX
+from skerry.model.limits import HOST_PORT_FIRST, HOST_PORT_LAST, PORT_RANGE_MAX
+
+Protocol = Literal["tcp", "udp", "sctp"]
 
 #: Network of services that name none.
 DEFAULT = "default"
@@ -90,7 +92,7 @@ def read_ports(reading: Reading, service: Place) -> tuple[Port, ...]:
             _read_long_port(reading, item) if isinstance(item.node, Mapping) else _read_short_port(reading, item)
         ):
             key = (port.host_ip, port.published, port.protocol)
-            if taken.setdefault(key, port.target) != port.target:
+            if port.published and taken.setdefault(key, port.target) != port.target:
                 detail = f"host port {port.published} already leads to {taken[key]}"
                 reading.findings.complain(item, "E-CONFLICT", detail)
             found[port] = None
@@ -126,33 +128,33 @@ def _read_long_port(reading: Reading, place: Place) -> list[Port]:
 
 
 def _pair_ports(
-    reading: Reading, place: Place, target: str, published: str, protocol: Literal["tcp", "udp"], address: str
+    reading: Reading, place: Place, target: str, published: str, protocol: Protocol, address: str
 ) -> list[Port]:
     targets = _read_range(reading, place, target)
     if not targets:
         return []
+    host_ip = _read_address(reading, place, address)
     if published in ("", "0"):
-        hint = f"write PORT:{target}, or {target} under expose"
-        reading.findings.not_yet(place, "a host port that is chosen at the site", hint=hint)
-        return []
+        reading.findings.note(place, "translated", f"a port that the site chooses from {HOST_PORT_FIRST} on")
+        among = (HOST_PORT_FIRST, HOST_PORT_LAST)
+        return [Port(target=inner, protocol=protocol, host_ip=host_ip, among=among) for inner in targets]
     outside = _read_range(reading, place, published)
     if not outside:
         return []
     if len(outside) != len(targets):
         if len(targets) == 1:
-            reading.findings.not_yet(place, "a host port that is chosen from a range")
-        else:
-            detail = f"{published} has {len(outside)} ports and {target} has {len(targets)}"
-            reading.findings.complain(place, "E-RANGE", detail)
+            among = (outside[0], outside[-1])
+            return [Port(target=targets[0], protocol=protocol, host_ip=host_ip, among=among)]
+        detail = f"{published} has {len(outside)} ports and {target} has {len(targets)}"
+        reading.findings.complain(place, "E-RANGE", detail)
         return []
-    host_ip = _read_address(reading, place, address)
     return [
         Port(target=inner, published=outer, protocol=protocol, host_ip=host_ip)
         for inner, outer in zip(targets, outside, strict=True)
     ]
 
 
-def _split_protocol(reading: Reading, place: Place, text: str) -> tuple[str, Literal["tcp", "udp"]]:
+def _split_protocol(reading: Reading, place: Place, text: str) -> tuple[str, Protocol]:
     rest, sign, word = text.rpartition("/")
     if not sign:
         return text, "tcp"
@@ -162,9 +164,9 @@ def _split_protocol(reading: Reading, place: Place, text: str) -> tuple[str, Lit
         case "udp":
             return rest, "udp"
         case "sctp":
-            reading.findings.not_yet(place, "the protocol sctp")
+            return rest, "sctp"
         case _:
-            reading.findings.complain(place, "E-TYPE", f'"{word[:40]}" is neither tcp nor udp')
+            reading.findings.complain(place, "E-TYPE", f'"{word[:40]}" is none of tcp, udp, sctp')
     return rest, "tcp"
 
 

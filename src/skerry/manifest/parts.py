@@ -4,18 +4,44 @@ A config or secret that no service uses is not read: its file need not exist. A 
 manifest to be sealed, never into it.
 """
 
+import posixpath
+
+import msgspec
+
 from skerry.manifest.interpolate import read_variable
 from skerry.manifest.names import make_name, translate_names
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
-from skerry.manifest.values import FileRead, SecretNeed
-from skerry.model.app import Config, SecretUse, Volume
-from skerry.model.ids import AppName, SecretName, VolumeName, is_name
-from skerry.model.limits import SCALAR_BYTES_MAX
+from skerry.manifest.tmpfs import read_tmpfs_options
+from skerry.manifest.values import FileRead, FolderRead, SecretNeed
+from skerry.model.app import Config, FolderFile, Mount, SecretUse, Volume
+from skerry.model.ids import AppName, SecretName, ServiceName, VolumeName, is_inner_path, is_name
+from skerry.model.limits import FOLDER_FILES_MAX, SCALAR_BYTES_MAX
 from skerry.model.variables import Reference, VariableError, expand, scan
 
 _ORIGINS = ("content", "file", "environment", "external")
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One entry of ``volumes``, whichever way it was written."""
+
+    kind: str
+    source: str
+    target: str
+    is_read_only: bool = False
+    #: Takes nothing from the image into a volume that is empty.
+    is_bare: bool = False
+    #: A folder of a bind that is not there is made.
+    is_made: bool = True
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    """A volume in memory, and the options of the top level that ask for it."""
+
+    place: Place
+    size_bytes: int
+    options: tuple[str, ...]
 
 
 class Parts:
@@ -30,6 +56,11 @@ class Parts:
         self._top = top
         self._app = app
         self._seen: set[str] = set()
+        self._memory: dict[VolumeName, _Memory] = {}
+        #: Volume in memory to the one service that has it.
+        self._holders: dict[VolumeName, ServiceName | None] = {}
+        #: Volumes of the top level that are binds, and of which path.
+        self._bound: dict[VolumeName, str] = {}
         names = translate_names(top.find("volumes"), "volume", reading.findings)
         self.volume_names = {written: VolumeName(name) for written, name in names.items()}
         self._read_volumes(top.find("volumes"))
@@ -42,12 +73,53 @@ class Parts:
         self.volumes[VolumeName(name)] = Volume()
         return VolumeName(name)
 
+    def add_folder_volume(self, path: str) -> VolumeName:
+        """Add the volume that stands for an empty folder, the same for every service that binds it."""
+        name = VolumeName(make_name("folder", posixpath.normpath(path)))
+        self.volumes.setdefault(name, Volume())
+        return name
+
+    def mount_volume(self, place: Place, volume: VolumeName, asked: Asked, service: ServiceName | None) -> Mount:
+        """Return the mount of a volume; one in memory belongs to a single service."""
+        memory = self._memory.get(volume)
+        if memory is None:
+            options = ("nocopy",) if asked.is_bare else msgspec.UNSET
+            return Mount(
+                kind="volume", target=asked.target, source=volume, read_only=asked.is_read_only, options=options
+            )
+        if self._holders.setdefault(volume, service) != service:
+            self._reading.findings.not_yet(place, "a volume in memory that several services see")
+        return Mount(
+            kind="tmpfs",
+            target=asked.target,
+            read_only=asked.is_read_only,
+            size_bytes=memory.size_bytes,
+            options=memory.options or msgspec.UNSET,
+        )
+
     def add_file(self, place: Place, path: str, read: FileRead) -> str:
         """Add a file of the client as a config; return its key, in which ``/`` tells it from people's own."""
         key = path if path.startswith(".") else f"./{path}"
         if key not in self.configs and self._reading.count_inlined(place, len(read.content), path):
             self.configs[key] = Config(content=read.content)
         return key
+
+    def add_folder(self, place: Place, path: str, read: FolderRead) -> dict[str, FolderFile] | None:
+        """Add the files of a folder as configs; return them by their paths in it, None after a complaint."""
+        files: dict[str, FolderFile] = {}
+        if len(read.files) > FOLDER_FILES_MAX:
+            detail = f"{path} has more than {FOLDER_FILES_MAX} files"
+            self._reading.findings.complain(place, "E-LIMIT", detail, hint="put them into the image or a volume")
+            return None
+        for name, file in sorted(read.files.items()):
+            if not is_inner_path(name):
+                self._reading.findings.complain(place, "E-TYPE", f"{path} has a file that no folder can have here")
+                return None
+            key = self.add_file(place, posixpath.join(path, name), file)
+            if key not in self.configs:
+                return None
+            files[name] = FolderFile(source=key, executable=file.is_executable)
+        return files
 
     def use_config(self, place: Place, name: str) -> None:
         """Read the config that a service uses."""
@@ -105,18 +177,30 @@ class Parts:
                 self._reading.findings.refuse(driver, detail)
             options = self._reading.find(item, "driver_opts")
             if options is not None and any(options.entries()):
-                self._judge_options(options)
+                self._judge_options(options, self.volume_names[written])
             name = self._reading.find(item, "name")
             other = engine_names.setdefault(self._reading.text(name), written) if name is not None else written
             if name is not None and other != written:
                 self._reading.findings.complain(name, "E-CONFLICT", f'volume "{other}" has the same name')
             labels = read_labels(self._reading, self._reading.find(item, "labels"))
-            self.volumes[self.volume_names[written]] = Volume(labels=labels)
+            if self.volume_names[written] not in (self._memory | self._bound):
+                self.volumes[self.volume_names[written]] = Volume(labels=labels)
 
-    def _judge_options(self, options: Place) -> None:
+    def find_bound(self, volume: VolumeName) -> str:
+        """Return the path that a volume of the top level binds; empty for one that is a volume."""
+        return self._bound.get(volume, "")
+
+    def _judge_options(self, options: Place, volume: VolumeName) -> None:
         kind = self._reading.text(self._reading.find(options, "type"))
+        words = self._reading.text(self._reading.find(options, "o"))
+        device = self._reading.text(self._reading.find(options, "device"))
         if kind == "tmpfs":
-            self._reading.findings.not_yet(options, "a volume in memory")
+            size, others = read_tmpfs_options(self._reading, options, words)
+            self._memory[volume] = _Memory(options, size, others)
+            self._reading.findings.note(options, "translated", "memory of the one service that has it")
+        elif kind in ("none", "") and "bind" in words.split(",") and device:
+            self._bound[volume] = device
+            self._reading.findings.note(options, "translated", f"a bind of {device[:60]} where it is used")
         else:
             self._reading.findings.deny_grant(options, f"driver_opts: {kind[:40]}" if kind else "driver_opts")
 

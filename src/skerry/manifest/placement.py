@@ -8,6 +8,7 @@ import msgspec
 
 from skerry.manifest.nodes import Mapping, Place, Scalar
 from skerry.manifest.reading import Reading
+from skerry.manifest.swarm import read_swarm
 from skerry.manifest.wishes import Given
 from skerry.model.app import Placement, Replicas, Sites, Spread
 from skerry.model.ids import is_name
@@ -33,8 +34,11 @@ def read_placement(reading: Reading, service: Place, app: Given, own: Given, sit
     inner = _read_words(reading, own.get("placement"))
     chosen = inner.sites or (Sites(match=sites) if sites else top.sites)
     replicas = _choose_replicas(reading, service, own, inner.replicas, top.replicas, chosen is not None)
+    swarm = read_swarm(reading, reading.find(service, "deploy", "placement"), max(replicas.per_site, replicas.total))
     node = inner.node if inner.node is not None else top.node or ()
+    node = tuple(f"{text}, {swarm.node}" for text in node) or (swarm.node,) if swarm.node else node
     spread = inner.spread if inner.spread is not None else top.spread
+    spread = swarm.spread or None if spread is None else spread
     return Placement(
         sites=chosen or Sites(),
         replicas=replicas,
@@ -47,8 +51,13 @@ def _choose_replicas(
     reading: Reading, service: Place, own: Given, inner: Replicas | None, top: Replicas | None, has_sites: bool
 ) -> Replicas:
     count = _read_count(reading, service)
+    mode = reading.find(service, "deploy", "mode")
+    is_global = mode is not None and reading.text(mode) == "global"
+    if is_global and count is not None:
+        reading.findings.complain(mode or service, "E-CONFLICT", "a number of copies is given too", at_key=True)
+    count = 1 if is_global else count
     if count is not None:
-        counted = Replicas(per_site=count) if has_sites else Replicas(total=count)
+        counted = Replicas(per_site=count) if has_sites or is_global else Replicas(total=count)
         if inner is not None and inner != counted:
             place = own["placement"].find("replicas") or own["placement"]
             detail = f"the Compose text asks for {count} copies, and this for something else"

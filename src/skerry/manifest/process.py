@@ -83,6 +83,21 @@ def read_labels(reading: Reading, place: Place | None) -> dict[str, str]:
     return found
 
 
+def read_label_file(reading: Reading, place: Place) -> dict[str, str]:
+    """Return the labels of a file of ``KEY=value`` lines."""
+    path = reading.text(place)
+    read = reading.file(place, path)
+    if read is None:
+        return {}
+    try:
+        found = parse_dotenv(read.content, lambda name: None, is_raw=True)
+    except DotenvError as error:
+        reading.findings.complain(place, "E-TYPE", f"{path}, {error}")
+        return {}
+    reading.findings.note(place, "translated", f"{path} was read")
+    return {name: escape_text(value or "") for name, value in found.items()}
+
+
 def _pass_through(reading: Reading, name: str, place: Place) -> str | None:
     """Return the client's own value of a variable that is only named, or where it comes from at the site."""
     if name.startswith(INSTANCE_PREFIX):

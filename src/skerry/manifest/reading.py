@@ -14,7 +14,7 @@ from skerry.manifest import quantities, scalars
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Mapping, Place, Scalar, Sequence, describe_node
 from skerry.manifest.quantities import QuantityError
-from skerry.manifest.values import FileRead, ReadFile
+from skerry.manifest.values import FileRead, FolderRead, ReadFile, Unreadable
 from skerry.model import limits
 
 T = TypeVar("T")
@@ -31,7 +31,9 @@ class Pair(msgspec.Struct, frozen=True):
 class Reading:
     """What all readers share."""
 
-    def __init__(self, findings: Findings, variables: Variables[str, str], read_file: ReadFile) -> None:
+    def __init__(self, findings: Findings, variables: Variables[str, str], read_file: ReadFile, root: str = "") -> None:
+        """``root`` is the absolute path of the manifest's folder; empty where there is none."""
+        self.root = root
         self.findings = findings
         self.variables = variables
         self._read_file = read_file
@@ -106,15 +108,19 @@ class Reading:
         """Read a file beside the manifest into it; None after a complaint, or for an optional one that is not there."""
         read = self._read_file(path)
         if not isinstance(read, FileRead):
-            if not (is_optional and read.is_missing):
-                self.findings.complain(place, "E-REFERENCE", f"{path} {read.reason}")
+            if not (is_optional and isinstance(read, Unreadable) and read.is_missing):
+                self.findings.complain(place, "E-REFERENCE", f"{path} {_reason(read)}")
             return None
         return read if self.count_inlined(place, len(read.content), path) else None
 
     def open_path(self, path: str) -> FileRead | str:
         """Read a file, or say why not; what of it goes into the manifest is counted by ``count_inlined``."""
         read = self._read_file(path)
-        return read if isinstance(read, FileRead) else read.reason
+        return read if isinstance(read, FileRead) else _reason(read)
+
+    def open_tree(self, path: str) -> FileRead | FolderRead | Unreadable:
+        """Read a file or a folder; what of it goes into the manifest is counted by ``count_inlined``."""
+        return self._read_file(path)
 
     def count_inlined(self, place: Place, size: int, path: str) -> bool:
         """Count bytes of a file against what may be read in all; return whether they still fit."""
@@ -147,3 +153,7 @@ class Reading:
         except QuantityError as error:
             self.findings.complain(place, "E-TYPE", str(error))
             return default
+
+
+def _reason(read: FolderRead | Unreadable) -> str:
+    return "is a folder" if isinstance(read, FolderRead) else read.reason

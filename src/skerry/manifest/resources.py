@@ -9,6 +9,7 @@ from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.reading import Reading
 from skerry.model.app import Resources, Ulimit
 from skerry.model.limits import INTEGER_MAX
+from skerry.model.profile import owns_sysctl
 
 Parse = Callable[[Place | None], int]
 
@@ -30,18 +31,6 @@ _ULIMITS = (
     "sigpending",
     "stack",
 )
-#: Parameters of the kernel that each instance has for itself.
-_OWN_SYSCTLS = (
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shm_rmid_forced",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-)
-_OWN_SYSCTL_TREES = ("fs.mqueue.", "net.")
 
 
 def read_limits(reading: Reading, service: Place) -> Resources:
@@ -79,7 +68,7 @@ def read_ulimits(reading: Reading, place: Place | None) -> tuple[Ulimit, ...]:
         is_pair = isinstance(item.node, Mapping)
         soft = _read_limit(reading, reading.find(item, "soft") if is_pair else item)
         hard = _read_limit(reading, reading.find(item, "hard")) if is_pair else soft
-        if soft > hard:
+        if hard >= 0 and not 0 <= soft <= hard:
             reading.findings.complain(item, "E-RANGE", f"the soft limit {soft} is above the hard limit {hard}")
         found.append(Ulimit(name=name, soft=soft, hard=hard))
     return tuple(sorted(found, key=lambda one: one.name))
@@ -89,7 +78,7 @@ def read_sysctls(reading: Reading, place: Place | None) -> dict[str, str]:
     """Return kernel parameters; those that the whole node shares are refused."""
     found: dict[str, str] = {}
     for pair in reading.pairs(place):
-        if pair.name in _OWN_SYSCTLS or pair.name.startswith(_OWN_SYSCTL_TREES):
+        if owns_sysctl(pair.name):
             found[pair.name] = pair.text or ""
         else:
             reading.findings.refuse(pair.place, f'the whole node shares "{pair.name[:80]}"')
@@ -112,8 +101,4 @@ def _pids_of(reading: Reading) -> Parse:
 
 
 def _read_limit(reading: Reading, place: Place | None) -> int:
-    limit = reading.whole(place, -1, INTEGER_MAX, 0)
-    if place is not None and limit < 0:
-        reading.findings.not_yet(place, "a limit of the process tree that is none (-1)")
-        return 0
-    return limit
+    return reading.whole(place, -1, INTEGER_MAX, 0)

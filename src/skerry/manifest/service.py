@@ -9,6 +9,7 @@ from collections.abc import Mapping as Names
 
 import msgspec
 
+from skerry.manifest.further import read_further
 from skerry.manifest.isolation import judge_isolation, read_capabilities
 from skerry.manifest.lifecycle import (
     Dependency,
@@ -25,17 +26,18 @@ from skerry.manifest.networking import (
     read_ports,
     read_servers,
 )
-from skerry.manifest.nodes import Place
+from skerry.manifest.nodes import Place, Scalar
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_placement
-from skerry.manifest.process import read_command, read_environment, read_labels
+from skerry.manifest.process import read_command, read_environment, read_label_file, read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.resources import read_limits, read_reservations, read_sysctls, read_ulimits
 from skerry.manifest.storage import read_tree
 from skerry.manifest.values import Options
 from skerry.manifest.wishes import Given, Wishes
 from skerry.model.app import ImageRef, Service
-from skerry.model.ids import Digest, NetworkName, ServiceName
+from skerry.model.ids import AppName, Digest, NetworkName, ServiceName
+from skerry.model.profile import CAPABILITIES, STRICT
 
 _IMAGE = re.compile(
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
@@ -46,8 +48,6 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", r
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?", re.ASCII)
 #: Fields that say what runs; the table refuses the others.
 _INSTEAD_OF_IMAGE = ("image", "extends", "provider")
-_LOG_DRIVERS = ("", "json-file", "local", "journald")
-_LOG_OPTIONS = ("max-size", "max-file", "compress", "mode", "max-buffer-size")
 _PULL_POLICIES = ("always", "missing", "if_not_present", "refresh", "daily", "weekly")
 
 
@@ -61,6 +61,7 @@ class Around(msgspec.Struct, frozen=True):
     parts: Parts
     wishes: Wishes
     options: Options
+    app: AppName
 
 
 class ReadService(msgspec.Struct, frozen=True):
@@ -84,13 +85,18 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
 
     _judge_values(reading, place)
     judge_isolation(reading, place)
-    image = _read_image(reading, place)
+    image = _read_image(reading, place, around)
     command, entrypoint = read_command(reading, find("command")), read_command(reading, find("entrypoint"))
     if entrypoint is not None and command is None:
         # As in Compose: whoever replaces the entrypoint does not want the image's words behind it.
         command = ()
     tree = read_tree(reading, place, name, around.parts)
+    limits = read_limits(reading, place)
+    networks = read_networks(reading, place, around.networks)
     placement = read_placement(reading, place, around.wishes.top, own, around.options.sites)
+    is_strict = reading.findings.profile == STRICT
+    if is_strict:
+        _tell_losses(reading, place)
     links, linked = _read_links(reading, find("links"), around)
     service = Service(
         image=ImageRef(name=reading.text(image), digest=Digest(""), config=Digest(""), size_bytes=0),
@@ -102,30 +108,31 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         group_add=tuple(reading.text(item) for item in reading.texts(find("group_add"))),
         hostname=_read_host_name(reading, find("hostname")),
         domainname=_read_host_name(reading, find("domainname")),
-        labels=read_labels(reading, find("labels")),
+        labels=_read_labels(reading, place),
         init=reading.switch(find("init")),
         tty=reading.switch(find("tty")),
         stdin_open=reading.switch(find("stdin_open")),
-        read_only=reading.switch(find("read_only")),
+        read_only=is_strict or reading.switch(find("read_only")),
         cap_add=read_capabilities(reading, find("cap_add"), is_added=True),
-        cap_drop=read_capabilities(reading, find("cap_drop"), is_added=False),
+        cap_drop=("ALL",) if is_strict else read_capabilities(reading, find("cap_drop"), is_added=False),
         stop_signal=read_stop_signal(reading, find("stop_signal")),
         stop_grace_us=read_grace(reading, place),
-        mounts=tree.mounts,
-        configs=tree.configs,
-        secrets=tree.secrets,
+        mounts=tuple(tree.mounts),
+        configs=tuple(tree.configs),
+        secrets=tuple(tree.secrets),
         ports=read_ports(reading, place),
-        networks=read_networks(reading, place, around.networks),
+        networks=networks,
         extra_hosts=read_hosts(reading, find("extra_hosts")),
         dns=read_servers(reading, find("dns")),
         healthcheck=read_health(reading, find("healthcheck")),
         restart=read_restart(reading, place),
-        limits=read_limits(reading, place),
+        limits=limits,
         reservations=read_reservations(reading, place),
         shm_bytes=reading.size(find("shm_size")),
         ulimits=read_ulimits(reading, find("ulimits")),
         sysctls=read_sysctls(reading, find("sysctls")),
         placement=placement,
+        further=read_further(reading, place, tree, limits, around.networks, networks),
     )
     _check_against_networks(reading, place, service)
     aliases = _read_own_aliases(reading, place, name, service)
@@ -136,13 +143,41 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     )
 
 
-def _read_image(reading: Reading, service: Place) -> Place | None:
+def _tell_losses(reading: Reading, service: Place) -> None:
+    """Say in the report what the profile takes from a service that would have it otherwise."""
+    lost = "the capabilities " + ", ".join(sorted(CAPABILITIES))
+    if not reading.switch(reading.find(service, "read_only")):
+        lost = f"a writable root, and {lost}"
+    reading.findings.note(service, "translated", f"the profile {STRICT} takes {lost}")
+
+
+def _read_labels(reading: Reading, service: Place) -> dict[str, str]:
+    """Return the labels: those of the deployment, then of files, then the service's own."""
+    found = read_labels(reading, reading.find(service, "deploy", "labels"))
+    for item in reading.texts(reading.find(service, "label_file")):
+        found.update(read_label_file(reading, item))
+    return {**found, **read_labels(reading, reading.find(service, "labels"))}
+
+
+def _find_built(reading: Reading, service: Place, build: Place, around: Around) -> Place | None:
+    """Return the name that Compose gives to what it builds, once that was pushed."""
+    name = f"{around.app}-{service.name}"
+    if name in around.options.pushed:
+        reading.findings.note(build, "translated", f"the image {name} as it was pushed")
+        mark = build.key_mark or build.node.mark
+        return Place(Scalar(name, name, mark), build.pointer, build.key_mark)
+    hint = f"docker compose build, then skerry image push the image {name}, or name another with image:"
+    detail = "images are not built at apply, and no image is named"
+    reading.findings.refuse(build, detail, hint=hint)
+    return None
+
+
+def _read_image(reading: Reading, service: Place, around: Around) -> Place | None:
     image, build = reading.find(service, "image"), service.find("build")
     if image is None:
         if build is not None:
-            hint = "build it, push it with skerry image push, and name it with image:"
-            reading.findings.refuse(build, "images are not built at apply, and no image is named", hint=hint)
-        elif all(service.find(name) is None for name in _INSTEAD_OF_IMAGE):
+            return _find_built(reading, service, build, around)
+        if all(service.find(name) is None for name in _INSTEAD_OF_IMAGE):
             reading.findings.complain(service, "E-TYPE", '"image" must be given here', at_key=True)
         return None
     name = reading.text(image)
@@ -155,7 +190,9 @@ def _judge_values(reading: Reading, service: Place) -> None:
     findings = reading.findings
     mode = reading.find(service, "deploy", "mode")
     if mode is not None and reading.text(mode) != "replicated":
-        if reading.text(mode) in ("global", "replicated-job", "global-job"):
+        if reading.text(mode) == "global":
+            findings.note(mode, "translated", "one copy at each chosen site, because a site has one node")
+        elif reading.text(mode) in ("replicated-job", "global-job"):
             findings.not_yet(mode, f'"mode: {reading.text(mode)}"')
         else:
             findings.complain(mode, "E-TYPE", f'"{reading.text(mode)[:40]}" is neither replicated nor global')
@@ -165,9 +202,6 @@ def _judge_values(reading: Reading, service: Place) -> None:
     policy = reading.find(service, "pull_policy")
     if policy is not None:
         _judge_pull_policy(reading, policy)
-    logging = reading.find(service, "logging")
-    if logging is not None:
-        _judge_logging(reading, logging)
 
 
 def _judge_pull_policy(reading: Reading, place: Place) -> None:
@@ -178,19 +212,6 @@ def _judge_pull_policy(reading: Reading, place: Place) -> None:
         reading.findings.note(place, "translated", "the image must be at the site already")
     elif word not in _PULL_POLICIES and not word.startswith("every_"):
         reading.findings.complain(place, "E-TYPE", f'"{word[:40]}" is none of {", ".join(_PULL_POLICIES)}')
-
-
-def _judge_logging(reading: Reading, place: Place) -> None:
-    driver = reading.find(place, "driver")
-    name = reading.text(driver)
-    if driver is not None and name == "none":
-        reading.findings.not_yet(driver, "a service without logs")
-    elif driver is not None and name not in _LOG_DRIVERS:
-        reading.findings.refuse(driver, f'a site keeps its own logs and has no log driver "{name[:40]}"')
-    options = reading.find(place, "options")
-    for option, item in options.entries() if options is not None else ():
-        if option not in _LOG_OPTIONS:
-            reading.findings.refuse(item, f'the log store of a site has no option "{option[:40]}"')
 
 
 def _read_links(

@@ -1,66 +1,66 @@
-"""What a service sees in its file tree: volumes, memory, and files that are configs, secrets or binds of one file.
+"""What a service sees in its file tree: volumes, memory, and files that are configs or secrets.
 
-A relative bind of a file becomes a config, read at apply; every other bind would show the node's own tree and needs a
-grant. Neighbour: ``parts.py`` keeps what several services share.
+Neighbours: ``binds.py`` says what becomes of a bind, ``parts.py`` keeps what several services share.
 """
 
 import re
 
 import msgspec
 
+from skerry.manifest.binds import Asked, Tree, take_bind
 from skerry.manifest.names import make_name
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.parts import Parts
 from skerry.manifest.reading import Reading
-from skerry.manifest.values import FileRead
-from skerry.model.app import FileMount, Mount
+from skerry.manifest.tmpfs import MODE, read_tmpfs_options
+from skerry.model.app import FileMount, FolderFile, Mount
 from skerry.model.ids import ServiceName, VolumeName
 
 _ID = re.compile(r"[0-9]{1,9}", re.ASCII)
 #: Options of a mount that change nothing at a site.
 _IDLE_OPTIONS = ("rw", "z", "Z", "cached", "delegated", "consistent", "default")
-#: Options of a tmpfs that every tmpfs at a site has.
-_TMPFS_IDLE_OPTIONS = ("rw", "nosuid", "nodev", "mode=1777", "mode=01777")
-_TMPFS_MODE = 0o1777
-
-
-class Tree(msgspec.Struct, frozen=True):
-    """Everything that is mounted into an instance."""
-
-    mounts: tuple[Mount, ...]
-    configs: tuple[FileMount, ...]
-    secrets: tuple[FileMount, ...]
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """One entry of ``volumes``, whichever way it was written."""
-
-    kind: str
-    source: str
-    target: str
-    is_read_only: bool = False
 
 
 def read_tree(reading: Reading, service: Place, name: ServiceName, parts: Parts) -> Tree:
     """Return what is mounted, and tell of targets that are used twice."""
     taken: dict[str, str] = {}
-    mounts: list[Mount] = []
-    configs: list[FileMount] = []
-    secrets: list[FileMount] = []
+    tree = Tree()
     for item in reading.texts(reading.find(service, "volumes")):
         asked = _read_long(reading, item) if isinstance(item.node, Mapping) else _read_short(reading, item)
         if asked is not None and _take_target(reading, item, asked.target, taken):
-            _sort_in(reading, item, asked, name, parts, mounts, configs)
+            _sort_in(reading, item, asked, name, parts, tree)
     for item in reading.texts(reading.find(service, "tmpfs")):
         mount = _read_tmpfs(reading, item)
         if mount is not None and _take_target(reading, item, mount.target, taken):
-            mounts.append(mount)
-    for section, files in (("configs", configs), ("secrets", secrets)):
+            tree.mounts.append(mount)
+    for section, files in (("configs", tree.configs), ("secrets", tree.secrets)):
         for item in reading.texts(reading.find(service, section)):
             file = _read_file(reading, item, section, parts)
             if file is not None and _take_target(reading, item, file.target, taken):
                 files.append(file)
-    return Tree(tuple(mounts), tuple(configs), tuple(secrets))
+    _nest(reading, service, tree, taken)
+    return tree
+
+
+def _nest(reading: Reading, service: Place, tree: Tree, taken: dict[str, str]) -> None:
+    """Put configs that are mounted into a folder of configs among its files: nothing can be made in it otherwise.
+
+    Tell of every other mount inside one that has no place there.
+    """
+    for folder in sorted(tree.folders, key=lambda each: len(each.target)):
+        outer = folder.target.rstrip("/") + "/"
+        files = dict(folder.files)
+        for config in list(tree.configs):
+            inner = config.target.removeprefix(outer)
+            if inner != config.target and (config.uid, config.gid) == (0, 0):
+                files[inner] = FolderFile(source=config.source, executable=bool(config.mode & 0o111))
+                tree.configs.remove(config)
+        tree.folders[tree.folders.index(folder)] = msgspec.structs.replace(folder, files=files)
+        for target in sorted(taken):
+            inner = target.removeprefix(outer)
+            if inner != target and not any(f"{path}/".startswith(f"{inner}/") for path in files):
+                place = reading.find(service, "volumes") or service
+                reading.findings.not_yet(place, f"a mount at {target}, inside the folder {folder.target} of configs,")
 
 
 def _take_target(reading: Reading, place: Place, target: str, taken: dict[str, str]) -> bool:
@@ -79,39 +79,40 @@ def _take_target(reading: Reading, place: Place, target: str, taken: dict[str, s
 def _sort_in(
     reading: Reading,
     place: Place,
-    asked: _Asked,
+    asked: Asked,
     name: ServiceName,
     parts: Parts,
-    mounts: list[Mount],
-    configs: list[FileMount],
+    tree: Tree,
 ) -> None:
     match asked.kind:
         case "volume":
             volume = _find_volume(reading, place, asked, name, parts)
-            if volume is not None:
-                mounts.append(Mount(kind="volume", target=asked.target, source=volume, read_only=asked.is_read_only))
+            bound = parts.find_bound(volume) if volume is not None else ""
+            if bound:
+                take_bind(reading, place, msgspec.structs.replace(asked, source=bound), parts, tree)
+            elif volume is not None:
+                tree.mounts.append(parts.mount_volume(place, volume, asked, name))
         case "bind":
-            file = _take_file(reading, place, asked, parts)
-            if file is not None:
-                configs.append(file)
+            take_bind(reading, place, asked, parts, tree)
         case "tmpfs":
             size = reading.size(reading.find(place, "tmpfs", "size"))
-            mode = reading.find(place, "tmpfs", "mode")
-            if mode is not None and reading.mode(mode, _TMPFS_MODE) != _TMPFS_MODE:
-                reading.findings.not_yet(mode, "a mode of a tmpfs other than 01777")
-            mounts.append(Mount(kind="tmpfs", target=asked.target, read_only=asked.is_read_only, size_bytes=size))
+            mode = reading.mode(reading.find(place, "tmpfs", "mode"), MODE)
+            options = (f"mode={mode:o}",) if mode != MODE else msgspec.UNSET
+            tree.mounts.append(
+                Mount(kind="tmpfs", target=asked.target, read_only=asked.is_read_only, size_bytes=size, options=options)
+            )
         case "image":
             reading.findings.not_yet(place, "a mount of an image")
         case _:
             reading.findings.refuse(place, f'mounts of type "{asked.kind}" are for Windows or Swarm')
 
 
-def _read_short(reading: Reading, place: Place) -> _Asked | None:
+def _read_short(reading: Reading, place: Place) -> Asked | None:
     """Read ``[SOURCE:]TARGET[:OPTIONS]``."""
     text = reading.text(place)
     words = text.split(":")
     if len(words) == 1:
-        return _Asked("volume", "", text)
+        return Asked("volume", "", text)
     if len(words[0]) == 1 and words[0].isalpha() and words[1][:1] in ("\\", "/") and len(words) > 2:
         reading.findings.deny_grant(place, f"bind: {words[0]}:{words[1][:40]}")
         return None
@@ -121,26 +122,30 @@ def _read_short(reading: Reading, place: Place) -> _Asked | None:
     source, target = words[0], words[1]
     options = [] if len(words) == 2 else words[2].split(",")
     for option in options:
-        if option == "nocopy":
-            reading.findings.not_yet(place, "a volume that takes nothing from the image (nocopy)")
-        elif option not in ("ro", *_IDLE_OPTIONS):
+        if option not in ("ro", "nocopy", *_IDLE_OPTIONS):
             reading.findings.complain(place, "E-TYPE", f'"{option[:40]}" is no option of a mount: write ro')
     kind = "bind" if source.startswith((".", "/", "~")) else "volume"
-    return _Asked(kind, source, target, "ro" in options)
+    return Asked(kind, source, target, "ro" in options, is_bare="nocopy" in options)
 
 
-def _read_long(reading: Reading, place: Place) -> _Asked | None:
+def _read_long(reading: Reading, place: Place) -> Asked | None:
     target = reading.find(place, "target")
     if target is None:
         if place.find("target") is None:
             reading.findings.complain(place, "E-TYPE", '"target" must be given here')
         return None
-    kind = reading.text(reading.find(place, "type"))
-    source = reading.text(reading.find(place, "source"))
-    return _Asked(kind, source, reading.text(target), reading.switch(reading.find(place, "read_only")))
+    made = reading.find(place, "bind", "create_host_path")
+    return Asked(
+        reading.text(reading.find(place, "type")),
+        reading.text(reading.find(place, "source")),
+        reading.text(target),
+        reading.switch(reading.find(place, "read_only")),
+        is_bare=reading.switch(reading.find(place, "volume", "nocopy")),
+        is_made=made is None or reading.switch(made),
+    )
 
 
-def _find_volume(reading: Reading, place: Place, asked: _Asked, name: ServiceName, parts: Parts) -> VolumeName | None:
+def _find_volume(reading: Reading, place: Place, asked: Asked, name: ServiceName, parts: Parts) -> VolumeName | None:
     if asked.source:
         if asked.source not in parts.volume_names:
             detail = f'there is no volume "{asked.source[:80]}" at the top of the file'
@@ -156,32 +161,11 @@ def _name_unnamed(name: ServiceName, target: str) -> str:
     return make_name(name, *filter(None, target.split("/")))
 
 
-def _take_file(reading: Reading, place: Place, asked: _Asked, parts: Parts) -> FileMount | None:
-    if not asked.source.startswith("."):
-        reading.findings.deny_grant(place, f"bind: {asked.source[:60]}")
-        return None
-    read = reading.open_path(asked.source)
-    if not isinstance(read, FileRead):
-        detail = f"{asked.source[:80]} {read}; only single files are taken along, as configs"
-        reading.findings.refuse(place, detail, hint="use a named volume")
-        return None
-    detail = f"a config with the {len(read.content)} bytes of {asked.source}, read only"
-    reading.findings.note(place, "translated", detail)
-    key = parts.add_file(place, asked.source, read)
-    return FileMount(source=key, target=asked.target, mode=0o555 if read.is_executable else 0o444)
-
-
 def _read_tmpfs(reading: Reading, place: Place) -> Mount | None:
     """Read ``TARGET[:OPTIONS]``."""
     target, _, rest = reading.text(place).partition(":")
-    size = 0
-    for option in filter(None, rest.split(",")):
-        word, _, value = option.partition("=")
-        if word == "size":
-            size = reading.size_of(place, value)
-        elif option not in _TMPFS_IDLE_OPTIONS:
-            reading.findings.not_yet(place, f'the option "{option[:40]}" of a tmpfs')
-    return Mount(kind="tmpfs", target=target, size_bytes=size)
+    size, options = read_tmpfs_options(reading, place, rest)
+    return Mount(kind="tmpfs", target=target, size_bytes=size, options=options or msgspec.UNSET)
 
 
 def _read_file(reading: Reading, place: Place, section: str, parts: Parts) -> FileMount | None:

@@ -22,6 +22,12 @@ class FileRead(msgspec.Struct, frozen=True):
     is_executable: bool = False
 
 
+class FolderRead(msgspec.Struct, frozen=True):
+    """A folder beside the manifest with every file below it, by paths whose steps are parted by ``/``."""
+
+    files: dict[str, FileRead]
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """The caller did not read a path."""
 
@@ -31,12 +37,13 @@ class Unreadable(msgspec.Struct, frozen=True):
     is_missing: bool = False
 
 
-#: Reads a file named by the manifest, its path as written there. The caller decides which folder it is relative to and
-#: which paths it reads at all, and reads at most one byte more than ``limits.INLINE_BYTES_MAX``.
-ReadFile = Callable[[str], FileRead | Unreadable]
+#: Reads a file or folder named by the manifest, its path as written there. The caller decides which folder it is
+#: relative to and which paths it reads at all. It reads at most one byte more than ``limits.INLINE_BYTES_MAX``, in all
+#: of a folder too, and at most one file more than ``limits.FOLDER_FILES_MAX``.
+ReadFile = Callable[[str], FileRead | FolderRead | Unreadable]
 
 
-def read_nothing(path: str) -> FileRead | Unreadable:
+def read_nothing(path: str) -> FileRead | FolderRead | Unreadable:
     """Be a ``ReadFile`` for callers without files."""
     return Unreadable("cannot be read: no files came with the manifest", is_missing=True)
 
@@ -48,10 +55,14 @@ class Options(msgspec.Struct, frozen=True):
     project: str | None = None
     #: Name of the folder the manifest is in: what the app is called when nothing else names it, as in Compose.
     folder: str = ""
+    #: Absolute path of that folder: a path below it in a manifest is one beside it, as ``$PWD/x`` says.
+    root: str = ""
     #: Selectors of ``--sites``, any one of which may match; win over ``placement.sites`` of the top.
     sites: tuple[str, ...] = ()
     #: Compose profiles that are switched on; ``*`` switches on all.
     profiles: frozenset[str] = frozenset()
+    #: Names of images that the core has: a service that is only built is one of them once it was pushed.
+    pushed: frozenset[str] = frozenset()
 
 
 class ImageUse(msgspec.Struct, frozen=True):

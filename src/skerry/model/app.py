@@ -8,6 +8,7 @@ Text fields named in ``PER_INSTANCE_FIELDS`` keep ``${SKERRY_...}`` variables, e
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
 
@@ -49,9 +50,11 @@ class Port(_Signed, frozen=True, kw_only=True):
 
     target: int
     published: int = 0
-    protocol: Literal["tcp", "udp"] = "tcp"
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
     #: Address of the node to listen at; empty means all.
     host_ip: str = ""
+    #: First and last port of the node of which the site chooses one (``plan/host_ports.py``); ``published`` is 0 then.
+    among: tuple[int, int] | UnsetType = UNSET
 
 
 class Mount(_Signed, frozen=True, kw_only=True):
@@ -64,6 +67,8 @@ class Mount(_Signed, frozen=True, kw_only=True):
     read_only: bool = False
     #: Bytes of a tmpfs; 0 means the engine's default. Ignored for volumes.
     size_bytes: int = 0
+    #: Of a tmpfs ``exec``, ``noexec``, ``mode=1750``, ``uid=5``, ``gid=5``; of a volume ``nocopy``.
+    options: tuple[str, ...] | UnsetType = UNSET
 
 
 class FileMount(_Signed, frozen=True, kw_only=True):
@@ -74,6 +79,65 @@ class FileMount(_Signed, frozen=True, kw_only=True):
     mode: int = 0o444
     uid: int = 0
     gid: int = 0
+
+
+class FolderFile(_Signed, frozen=True, kw_only=True):
+    """One file of a folder: a config of the app."""
+
+    source: str
+    executable: bool = False
+
+
+class FolderMount(_Signed, frozen=True, kw_only=True):
+    """A folder of configs shown read only, held in memory; nothing of the image is seen at its place."""
+
+    target: str
+    #: By the path below the folder, its steps parted by ``/``.
+    files: dict[str, FolderFile]
+
+
+class NodeFile(_Signed, frozen=True, kw_only=True):
+    """A copy of what the node itself says about local time, read only."""
+
+    kind: Literal["localtime", "timezone"]
+    target: str
+
+
+class Address(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """What a service is called by in one network beside its names; the runtime chooses what is empty."""
+
+    ipv4: str = ""
+    ipv6: str = ""
+    mac: str = ""
+    #: Name of the network's device inside the instance.
+    device: str = ""
+
+
+class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """What a service asks for beyond what nearly all ask for; it is left out of the signed form where nothing is said.
+
+    So the signed form, and with it the digest of what runs, stays the same for services that use none of it.
+    """
+
+    annotations: dict[str, str] = {}
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    folders: tuple[FolderMount, ...] = ()
+    node_files: tuple[NodeFile, ...] = ()
+    addresses: dict[NetworkName, Address] = {}
+    #: Memory and swap together; 0 not stated, -1 without limit.
+    memory_swap_bytes: int = 0
+    cpu_shares: int = 0
+    cpu_period_us: int = 0
+    cpu_quota_us: int = 0
+    #: Share of disk time, 10 to 1000; 0 not stated.
+    io_weight: int = 0
+    #: How readily the kernel kills it when memory runs out, 0 to 1000.
+    oom_score: int = 0
+    ipc: Literal["", "none", "shareable"] = ""
+    #: Whether what it writes is kept at the site; ``log_bytes`` 0 means the site's own size.
+    log: Literal["kept", "none"] = "kept"
+    log_bytes: int = 0
 
 
 class Restart(_Signed, frozen=True, kw_only=True):
@@ -92,7 +156,7 @@ class Resources(_Signed, frozen=True, kw_only=True):
 
 
 class Ulimit(_Signed, frozen=True, kw_only=True):
-    """One resource limit of the process tree."""
+    """One resource limit of the process tree; -1 means none."""
 
     name: str
     soft: int
@@ -173,6 +237,7 @@ class Service(_Signed, frozen=True, kw_only=True):
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: dict[str, str] = {}
     placement: Placement = Placement()
+    further: Further | UnsetType = UNSET
 
 
 class Volume(_Signed, frozen=True, kw_only=True):
@@ -181,11 +246,30 @@ class Volume(_Signed, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
+class Subnet(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """A range of addresses; ``first`` to ``last`` are those that instances get, all where they are empty."""
+
+    subnet: str
+    gateway: str = ""
+    first: str = ""
+    last: str = ""
+
+
+class NetworkPlan(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """What a network is to be like; the node chooses what is not said."""
+
+    subnets: tuple[Subnet, ...] = ()
+    ipv6: bool = False
+    #: Bytes of the largest packet; 0 not stated.
+    mtu: int = 0
+
+
 class Network(_Signed, frozen=True, kw_only=True):
     """A private network of the app at each of its sites."""
 
     internal: bool = False
     labels: dict[str, str] = {}
+    plan: NetworkPlan | UnsetType = UNSET
 
 
 class Config(_Signed, frozen=True, kw_only=True):

@@ -36,12 +36,21 @@ CallId = NewType("CallId", str)
 
 #: RFC 1123 label: what a tenant, site, node, app, service, volume, network, secret or token may be called.
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+#: Bytes of a path below a folder of configs; the kernel takes four times as many.
+PATH_BYTES_MAX = 1024
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
 def is_name(text: str) -> bool:
     """Say whether ``text`` is an RFC 1123 label of at most 63 characters."""
     return NAME_PATTERN.fullmatch(text) is not None
+
+
+def is_inner_path(path: str) -> bool:
+    """Say whether ``path`` leads to something below where it begins: steps parted by ``/``, none of them dots only."""
+    steps = path.split("/")
+    fits = len(path.encode("utf-8", "replace")) <= PATH_BYTES_MAX and "\0" not in path
+    return fits and all(step not in ("", ".", "..") and len(step.encode("utf-8", "replace")) <= 255 for step in steps)
 
 
 def is_digest(text: str) -> bool:

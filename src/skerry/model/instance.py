@@ -9,8 +9,9 @@ import re
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from skerry.model.app import FileMount, HealthCheck, Mount, Port, Resources, Restart, Ulimit
+from skerry.model.app import FileMount, Further, HealthCheck, Mount, Port, Resources, Restart, Ulimit
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -29,6 +30,13 @@ class InlineFile(msgspec.Struct, frozen=True):
 
     mount: FileMount
     content: bytes
+
+
+class InlineFolder(msgspec.Struct, frozen=True):
+    """A folder of config files whose bytes are part of the specification, by their paths below it."""
+
+    target: str
+    files: dict[str, InlineFile]
 
 
 class SecretFile(msgspec.Struct, frozen=True):
@@ -84,6 +92,8 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
     #: The assignment's restart counter: a raised one makes another spec, so the instance is made afresh.
     restart_counter: int = 0
+    further: Further | UnsetType = UNSET
+    folders: tuple[InlineFolder, ...] | UnsetType = UNSET
 
     @property
     def id(self) -> InstanceId:

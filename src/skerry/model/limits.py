@@ -101,6 +101,11 @@ PROBLEMS_PRINTED_MAX = 100
 #: Ports that one range of a manifest may stand for; each is a rule at the node.
 PORT_RANGE_MAX = 1_000
 
+#: Ports of a node of which the site chooses one where a manifest names none: below what kernels give to outgoing
+#: connections (32,768 and above), above what programs listen at by custom.
+HOST_PORT_FIRST = 20_000
+HOST_PORT_LAST = 29_999
+
 #: A crash-looping planner unit or driver call is quarantined by digest after so many tries (faults.md R6).
 CRASHES_BEFORE_QUARANTINE = 3
 #: Restart back-off of an instance: first wait, cap, and the running time after which the count starts again.

@@ -70,6 +70,8 @@ class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     name: NetworkName
     internal: bool = False
+    #: Name of the plan that it was made from (``CreateNetwork.plan_name``); empty for none.
+    plan: str = ""
 
 
 class ImageSeen(msgspec.Struct, frozen=True):

@@ -6,9 +6,11 @@ action that was half done by a crash is simply planned again from what is there.
 is said in its docstring.
 """
 
+import hashlib
+
 import msgspec
 
-from skerry.model.app import HealthCheck
+from skerry.model.app import HealthCheck, NetworkPlan
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, NetworkName, TenantName, VolumeId, VolumeName
 from skerry.model.instance import InstanceSpec
 
@@ -54,6 +56,14 @@ class CreateNetwork(_Action, frozen=True, kw_only=True, tag="create-network"):
     app: AppName
     name: NetworkName
     internal: bool
+    plan: NetworkPlan = NetworkPlan()
+
+    @property
+    def plan_name(self) -> str:
+        """Names the plan by its content; empty where the node is free."""
+        if self.plan == NetworkPlan():
+            return ""
+        return hashlib.sha256(msgspec.json.encode(self.plan, order="deterministic")).hexdigest()[:16]
 
 
 class RemoveNetwork(_Action, frozen=True, kw_only=True, tag="remove-network"):

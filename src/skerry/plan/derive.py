@@ -10,10 +10,10 @@ from typing import Protocol
 import msgspec
 
 from skerry.model import variables
-from skerry.model.app import AppRevision, HealthCheck, Placement, Service
+from skerry.model.app import AppRevision, FileMount, HealthCheck, Placement, Service
 from skerry.model.document import Assignment
-from skerry.model.ids import Digest, NodeName, SecretName
-from skerry.model.instance import InlineFile, InstanceSpec, SecretFile, spec_digest
+from skerry.model.ids import Digest, NodeName, SecretName, is_inner_path
+from skerry.model.instance import InlineFile, InlineFolder, InstanceSpec, SecretFile, spec_digest
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_unmet
 
@@ -173,6 +173,8 @@ def _fill(
         ulimits=service.ulimits,
         sysctls=service.sysctls,
         restart_counter=assignment.restart,
+        further=service.further,
+        folders=_inline_folders(revision, service, put),
     )
 
 
@@ -181,18 +183,31 @@ def _enabled(health: HealthCheck | None) -> HealthCheck | None:
 
 
 def _inline_files(revision: AppRevision, service: Service, put: _Put) -> tuple[InlineFile, ...]:
-    files: list[InlineFile] = []
-    for mount in service.configs:
-        config = revision.configs.get(mount.source)
-        if config is None:
-            raise _NotDerivableError("E-REFERENCE", f"the revision has no config {mount.source}")
-        content = config.content
-        if config.expand:
-            content = put(content.decode("utf-8", "surrogateescape"), f"configs.{mount.source}").encode(
-                "utf-8", "surrogateescape"
-            )
-        files.append(InlineFile(mount, content))
-    return tuple(files)
+    return tuple(InlineFile(mount, _read_config(revision, mount.source, put)) for mount in service.configs)
+
+
+def _inline_folders(revision: AppRevision, service: Service, put: _Put) -> tuple[InlineFolder, ...] | msgspec.UnsetType:
+    mounts = service.further.folders if service.further else ()
+    folders: list[InlineFolder] = []
+    for mount in mounts:
+        files: dict[str, InlineFile] = {}
+        for path, file in mount.files.items():
+            if not is_inner_path(path):
+                raise _NotDerivableError("E-REFERENCE", f"{path[:80]} is no path below {mount.target}")
+            shown = FileMount(source=file.source, target=path, mode=0o555 if file.executable else 0o444)
+            files[path] = InlineFile(shown, _read_config(revision, file.source, put))
+        folders.append(InlineFolder(mount.target, files))
+    return tuple(folders) or msgspec.UNSET
+
+
+def _read_config(revision: AppRevision, name: str, put: _Put) -> bytes:
+    config = revision.configs.get(name)
+    if config is None:
+        raise _NotDerivableError("E-REFERENCE", f"the revision has no config {name}")
+    if not config.expand:
+        return config.content
+    text = put(config.content.decode("utf-8", "surrogateescape"), f"configs.{name}")
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _secret_files(revision: AppRevision, service: Service, held: dict[SecretName, Digest]) -> tuple[SecretFile, ...]:

@@ -6,8 +6,9 @@ one starts, the old one goes. So whatever cannot be made ready leaves the old on
 
 import msgspec
 
+from skerry.model.app import NetworkPlan
 from skerry.model.document import Assignment
-from skerry.model.ids import Digest, InstanceId, NodeName, ServiceName, VolumeId, VolumeName, volume_id
+from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, ServiceName, VolumeId, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, is_implied_by
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
 from skerry.plan.actions import (
@@ -42,6 +43,8 @@ class Wanted(msgspec.Struct, frozen=True):
     number: int
     #: Networks of the app without a way out.
     internal: tuple[str, ...] = ()
+    #: What the revision says of its networks, where it says anything.
+    plans: dict[NetworkName, NetworkPlan] = {}
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

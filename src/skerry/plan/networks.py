@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from skerry.model.app import NetworkPlan
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import NetworkSeen, Observation
 from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
@@ -20,7 +21,11 @@ def plan_networks(
         spec = item.derived.spec
         for name in spec.networks:
             needed[(spec.tenant, spec.app, name)] = CreateNetwork(
-                tenant=spec.tenant, app=spec.app, name=name, internal=name in item.internal
+                tenant=spec.tenant,
+                app=spec.app,
+                name=name,
+                internal=name in item.internal,
+                plan=item.plans.get(name, NetworkPlan()),
             )
     seen: dict[tuple[str, str, str], NetworkSeen] = {
         (network.tenant, network.app, network.name): network for network in observed.networks
@@ -29,13 +34,13 @@ def plan_networks(
         draft.add(needed[key])
     busy = {(container.tenant, container.app) for container in observed.containers}
     for key in sorted(seen.keys() & needed.keys()):
-        if seen[key].internal != needed[key].internal:
+        if seen[key].internal != needed[key].internal or seen[key].plan != needed[key].plan_name:
             if key[:2] not in busy:
                 draft.add(RemoveNetwork(tenant=seen[key].tenant, app=seen[key].app, name=seen[key].name))
             else:
                 draft.wait(
                     f"network/{'/'.join(key)}",
-                    "whether it has a way out changes only while no container of the app is here",
+                    "its way out and its addresses change only while no container of the app is here",
                 )
     for key in sorted(seen.keys() - needed.keys()):
         if key[:2] not in busy:

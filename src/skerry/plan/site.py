@@ -12,13 +12,14 @@ after every change, so crash, reboot, drift and a new document are one code path
 import msgspec
 
 from skerry.model.app import AppRevision
-from skerry.model.document import Assignment, assignment_instance
+from skerry.model.document import Assignment, assignment_instance, unit_id
 from skerry.model.ids import Digest, InstanceId, UnitId
 from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.derive import Derived, Underivable, derive_instance
 from skerry.plan.history import Ended, History
+from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import plan_networks, plan_rules
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
@@ -138,11 +139,16 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
         match derived:
             case Derived():
                 wanted[assignment_instance(unit)] = instances.Wanted(
-                    assignment=unit, derived=derived, number=revision.number, internal=_internal_networks(revision)
+                    assignment=unit,
+                    derived=derived,
+                    number=revision.number,
+                    internal=_internal_networks(revision),
+                    plans={name: network.plan for name, network in revision.networks.items() if network.plan},
                 )
             case Underivable():
                 refused[name] = derived
-    return wanted, refused
+    settled, portless = settle_ports(wanted)
+    return settled, {**refused, **{unit_id(wanted[name].assignment): why for name, why in portless.items()}}
 
 
 def _internal_networks(revision: AppRevision) -> tuple[str, ...]:

@@ -4,9 +4,7 @@ Reading is the client's alone; the rooms below get bytes. A file that a manifest
 own folder, so that somebody else's Compose file cannot carry a key of ours to the core.
 """
 
-import os
-import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,12 +14,13 @@ from skerry.manifest.dotenv import DotenvError, parse_dotenv
 from skerry.manifest.findings import FieldNote
 from skerry.manifest.images import choose_images
 from skerry.manifest.load import load_manifest
-from skerry.manifest.values import FileRead, Manifest, Options, ReadFile, Rejected, Unreadable
+from skerry.manifest.values import FileRead, Manifest, Options, Rejected
 from skerry.model import limits
 from skerry.model.answers import ImageView
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import TenantName
+from skerry.sdk.beside import read_beside
 
 #: Names under which a manifest is looked for where none is named, as Compose has them.
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -45,10 +44,12 @@ def read_manifest(
     given: Mapping[str, str] | None = None,
     options: Options | None = None,
     stdin: bytes | None = None,
+    list_pushed: Callable[[], Iterable[str]] | None = None,
 ) -> Manifest:
     """Read an app from its files; ``-`` is ``stdin``. Variables: ``given``, then ``environment``, then ``.env``.
 
-    Raises ``ManifestRefused`` with every problem at once, and ``Invalid`` for a file that cannot be read.
+    ``list_pushed`` is asked for the names of images at the core when a service is only built. Raises
+    ``ManifestRefused`` with every problem at once, and ``Invalid`` for a file that cannot be read.
     """
     names = list(files) or [_find_default()]
     folder = Path.cwd() if names[0] == "-" else Path(names[0]).absolute().parent
@@ -56,12 +57,11 @@ def read_manifest(
     variables = {**_read_dotenv(folder, environment), **environment, **(given or {})}
     options = options or Options()
     project = options.project or variables.get("COMPOSE_PROJECT_NAME")
-    found = load_manifest(
-        texts,
-        variables,
-        options=msgspec.structs.replace(options, project=project or None, folder=folder.name),
-        read_file=read_beside(folder),
-    )
+    options = msgspec.structs.replace(options, project=project or None, folder=folder.name, root=str(folder))
+    found = load_manifest(texts, variables, options=options, read_file=read_beside(folder))
+    if isinstance(found, Rejected) and list_pushed is not None and _is_only_built(found):
+        options = msgspec.structs.replace(options, pushed=frozenset(list_pushed()))
+        found = load_manifest(texts, variables, options=options, read_file=read_beside(folder))
     if isinstance(found, Rejected):
         raise ManifestRefused([name for name, _ in texts], found)
     return found
@@ -93,28 +93,8 @@ def is_same_content(one: AppRevision, other: AppRevision) -> bool:
     return msgspec.structs.replace(one, number=0, source=other.source) == msgspec.structs.replace(other, number=0)
 
 
-def read_beside(folder: Path) -> ReadFile:
-    """Return what reads files named by a manifest: those below its folder, links followed and then judged."""
-    top = folder.resolve()
-
-    def read(path: str) -> FileRead | Unreadable:
-        try:
-            # Judged as it is opened: resolved first, so that neither dots nor links lead out.
-            found = Path(os.path.join(top, path)).resolve()  # noqa: PTH118 - an absolute path is to win, and be refused
-            if not found.is_relative_to(top):
-                return Unreadable("leads out of the folder of the manifest")
-            status = found.stat()
-            if not stat.S_ISREG(status.st_mode):
-                return Unreadable("is a directory" if stat.S_ISDIR(status.st_mode) else "is no file")
-            with found.open("rb") as source:
-                content = source.read(limits.INLINE_BYTES_MAX + 1)
-        except FileNotFoundError:
-            return Unreadable("does not exist", is_missing=True)
-        except (OSError, ValueError) as error:
-            return Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}")
-        return FileRead(content, is_executable=bool(status.st_mode & stat.S_IXUSR))
-
-    return read
+def _is_only_built(rejected: Rejected) -> bool:
+    return any(one.code == "E-FIELD-REFUSED" and one.pointer.endswith("/build") for one in rejected.problems)
 
 
 def _read_text(name: str) -> bytes:

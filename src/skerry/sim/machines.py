@@ -147,7 +147,11 @@ class FakeMachine:
                 self.images.pop(action.config, None)
             case CreateNetwork():
                 self.networks[(action.tenant, action.app, action.name)] = NetworkSeen(
-                    tenant=action.tenant, app=action.app, name=action.name, internal=action.internal
+                    tenant=action.tenant,
+                    app=action.app,
+                    name=action.name,
+                    internal=action.internal,
+                    plan=action.plan_name,
                 )
             case RemoveNetwork():
                 self.networks.pop((action.tenant, action.app, action.name), None)

@@ -4,13 +4,22 @@ One function over the closed structs. It looks at one payload alone; whether it 
 allowed by others is asked in ``verify.py`` and ``plan/derive.py``.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 import msgspec
 
-from skerry.model.app import AppRevision, Service, Sites
-from skerry.model.ids import is_digest, is_name
+from skerry.model.app import AppRevision, Service, Sites, Subnet
+from skerry.model.ids import is_digest, is_inner_path, is_name
 from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX
+from skerry.model.profile import (
+    PROFILES,
+    STRICT,
+    grants_capability,
+    grants_mount_option,
+    grants_range,
+    owns_sysctl,
+)
 from skerry.model.selector import SelectorError, parse_selector
 from skerry.model.signed import Call, DocumentHead, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
 from skerry.trust.keys import KEY_BYTES
@@ -18,6 +27,8 @@ from skerry.trust.keys import KEY_BYTES
 #: 31 December 9999: beyond it readers of dates differ.
 TIME_S_MAX = 253_402_300_799
 _P256_BYTES = (33, 65)
+PORT_MAX = 65_535
+OOM_SCORE_MAX = 1_000
 
 
 def find_flaw(payload: msgspec.Struct) -> str:
@@ -73,8 +84,13 @@ def _check_revision(revision: AppRevision) -> None:
     _demand(1 <= len(revision.services) <= SERVICES_MAX, f"an app has 1 to {SERVICES_MAX} services")
     _check_names(*revision.services, *revision.volumes, *revision.networks)
     _check_names(*(use.name for use in revision.secrets.values()))
+    _demand(revision.profile in PROFILES, f"no profile is called {revision.profile[:80]!r}")
     for service in revision.services.values():
         _check_service(service)
+        _check_walls(revision.profile, service)
+    for network in revision.networks.values():
+        for subnet in network.plan.subnets if network.plan else ():
+            _check_subnet(subnet)
 
 
 def _check_service(service: Service) -> None:
@@ -84,6 +100,44 @@ def _check_service(service: Service) -> None:
         _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
     _check_sites(service.placement.sites)
     _check_selectors(service.placement.node)
+
+
+def _check_walls(profile: str, service: Service) -> None:
+    """Hold what a service asks of its walls against the profile: its client may have been none of ours."""
+    for name in service.cap_add:
+        _demand(grants_capability(profile, name), f"profile {profile} does not grant the capability {name[:80]}")
+    if profile == STRICT:
+        _demand(
+            service.read_only and "ALL" in service.cap_drop, "profile strict takes all capabilities and a writable root"
+        )
+    for name in service.sysctls:
+        _demand(owns_sysctl(name), f"the whole node shares {name[:80]}")
+    for mount in service.mounts:
+        for option in mount.options or ():
+            _demand(grants_mount_option(mount.kind, option), f"a mount cannot have the option {option[:80]!r}")
+    for port in service.ports:
+        if port.among:
+            first, last = port.among
+            _demand(1 <= first <= last <= PORT_MAX and not port.published, "a range of ports that is none")
+    further = service.further
+    if not further:
+        return
+    _demand(0 <= further.oom_score <= OOM_SCORE_MAX, "a score below 0 protects an instance from the node")
+    for folder in further.folders:
+        _demand(all(map(is_inner_path, folder.files)), "a file of a folder lies outside of it")
+
+
+def _check_subnet(subnet: Subnet) -> None:
+    try:
+        found = ipaddress.ip_network(subnet.subnet)
+    except ValueError:
+        raise _FlawError("a subnet is no range of addresses") from None
+    _demand(grants_range(found), f"the range {found} is not private")
+    for text in filter(None, (subnet.gateway, subnet.first, subnet.last)):
+        try:
+            _demand(ipaddress.ip_address(text) in found, f"{text[:80]} is not in {found}")
+        except ValueError:
+            raise _FlawError("an address is none") from None
 
 
 def _check_record(record: SiteRecord) -> None:

@@ -1,8 +1,19 @@
 """One instance whose every field says something."""
 
-from skerry.model.app import FileMount, HealthCheck, Mount, Port, Resources, Restart, Ulimit
+from skerry.model.app import (
+    Address,
+    FileMount,
+    Further,
+    HealthCheck,
+    Mount,
+    NodeFile,
+    Port,
+    Resources,
+    Restart,
+    Ulimit,
+)
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, digest_of
-from skerry.model.instance import InlineFile, InstanceSpec, SecretFile, spec_digest
+from skerry.model.instance import InlineFile, InlineFolder, InstanceSpec, SecretFile, spec_digest
 
 SPEC = InstanceSpec(
     tenant=TenantName("alpha"),
@@ -43,7 +54,8 @@ FULL = InstanceSpec(
     mounts=(
         Mount(kind="volume", source="data", target="/data"),
         Mount(kind="volume", source="old", target="/old", read_only=True),
-        Mount(kind="tmpfs", target="/tmp", size_bytes=65536),
+        Mount(kind="tmpfs", target="/tmp", size_bytes=65536, options=("noexec", "mode=1750")),
+        Mount(kind="volume", source="fresh", target="/fresh", options=("nocopy",)),
     ),
     files=(InlineFile(FileMount(source="conf", target="/etc/app.conf"), b"x"),),
     secrets=(SecretFile(FileMount(source="key", target="/run/secrets/key"), "till-key", digest_of(b"v1")),),
@@ -60,7 +72,21 @@ FULL = InstanceSpec(
     restart=Restart(policy="always"),
     limits=Resources(cpu_m=1500, memory_bytes=64 << 20, pids=50),
     shm_bytes=1 << 20,
-    ulimits=(Ulimit(name="nofile", soft=100, hard=200),),
+    ulimits=(Ulimit(name="nofile", soft=100, hard=200), Ulimit(name="core", soft=-1, hard=-1)),
     sysctls={"net.core.somaxconn": "1024"},
     restart_counter=3,
+    folders=(InlineFolder("/etc/conf.d", {"a.conf": InlineFile(FileMount(source="a", target="a.conf"), b"x")}),),
+    further=Further(
+        annotations={"made.by": "tests"},
+        dns_options=("ndots:2",),
+        dns_search=("shop.example",),
+        node_files=(NodeFile(kind="localtime", target="/etc/localtime"),),
+        addresses={NetworkName("back"): Address(ipv4="10.7.0.9", mac="02:00:00:00:00:09", device="lan0")},
+        memory_swap_bytes=128 << 20,
+        cpu_shares=512,
+        io_weight=50,
+        oom_score=100,
+        ipc="none",
+        log_bytes=1 << 20,
+    ),
 )

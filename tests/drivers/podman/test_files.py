@@ -1,7 +1,9 @@
 """Configs and secrets as files: whole, owned inside the range, gone with their container."""
 
+import datetime
 import os
 import stat
+import zoneinfo
 from pathlib import Path
 
 import msgspec
@@ -10,9 +12,9 @@ from tests.drivers.podman.specs import DIGEST, SPEC
 
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.spec import container_name
-from skerry.model.app import FileMount
+from skerry.model.app import FileMount, Further, NodeFile
 from skerry.model.ids import digest_of
-from skerry.model.instance import InlineFile, SecretFile
+from skerry.model.instance import InlineFile, InlineFolder, SecretFile
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files belong to users of a tenant's range: needs root")
 
@@ -83,3 +85,51 @@ def test_files_go_with_their_container_and_those_of_lost_ones_at_start(tmp_path:
     it.clear(NAME)
     it.clear(NAME)
     assert list((tmp_path / "files").iterdir()) == []
+
+
+def folder(**files: bytes) -> InlineFolder:
+    names = {name.replace("__", "/"): content for name, content in files.items()}
+    return InlineFolder(
+        "/etc/conf", {name: InlineFile(FileMount(source=name, target=name), x) for name, x in names.items()}
+    )
+
+
+def test_a_folder_is_laid_out_afresh_with_everything_below_it(tmp_path: Path):
+    it = stage(tmp_path)
+    first = msgspec.structs.replace(WITH_FILES, folders=(folder(a=b"1", sub__b=b"2"),))
+    it.lay_out(first, DIGEST, UID)
+    (path, target) = it.plan_mounts(first, DIGEST)[2]
+    assert target == "/etc/conf"
+    assert (Path(path) / "sub" / "b").read_bytes() == b"2"
+    status = (Path(path) / "sub").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (UID, 0o755)
+    assert stat.S_IMODE((Path(path) / "a").stat().st_mode) == 0o444
+    it.lay_out(msgspec.structs.replace(WITH_FILES, folders=(folder(c=b"3"),)), DIGEST, UID)
+    assert [item.name for item in Path(path).iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/x", "a//b", "a/../b", "", "a\0b", "x" * 256, "a/."])
+def test_no_path_leads_out_of_its_folder(tmp_path: Path, name: str):
+    inner = InlineFolder("/etc/conf", {name: InlineFile(FileMount(source="x", target=name), b"x")})
+    with pytest.raises(OSError, match="no path below"):
+        stage(tmp_path).lay_out(msgspec.structs.replace(SPEC, folders=(inner,)), DIGEST, UID)
+
+
+def test_the_nodes_own_time_is_copied_and_utc_where_it_has_none(tmp_path: Path):
+    settings = tmp_path / "etc"
+    settings.mkdir()
+    (settings / "timezone").write_text("Europe/Oslo\n")
+    wanted = Further(
+        node_files=(
+            NodeFile(kind="localtime", target="/etc/localtime"),
+            NodeFile(kind="timezone", target="/etc/timezone"),
+        )
+    )
+    it = FileStage(tmp_path / "files", lambda version: b"", settings)
+    spec = msgspec.structs.replace(SPEC, further=wanted)
+    it.lay_out(spec, DIGEST, UID)
+    (local, inside), (zone, _) = it.plan_mounts(spec, DIGEST)
+    assert inside == "/etc/localtime"
+    assert Path(zone).read_text() == "Europe/Oslo\n"
+    with Path(local).open("rb") as content:
+        assert datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo.from_file(content)).tzname() == "UTC"

@@ -13,8 +13,9 @@ from skerry.drivers.podman.spec import (
     container_name,
     network_body,
 )
-from skerry.model.app import Mount
+from skerry.model.app import Further, Mount, NetworkPlan, Subnet
 from skerry.model.instance import InstanceSpec
+from skerry.plan.actions import CreateNetwork
 
 UID = 265_536
 BODY = container_body(FULL, DIGEST, UID, [("/run/files/0", "/etc/app.conf"), ("/run/files/1", "/run/secrets/key")])
@@ -51,6 +52,7 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
         "volumes": [
             {"Name": "skerry.alpha.shop.data", "Dest": "/data", "Options": ["rw"]},
             {"Name": "skerry.alpha.shop.old", "Dest": "/old", "Options": ["ro"]},
+            {"Name": "skerry.alpha.shop.fresh", "Dest": "/fresh", "Options": ["rw", "nocopy"]},
         ]
     },
     "files": {
@@ -59,7 +61,7 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
                 "type": "tmpfs",
                 "source": "tmpfs",
                 "destination": "/tmp",
-                "options": ["rw", "nosuid", "nodev", "size=65536"],
+                "options": ["rw", "nosuid", "nodev", "size=65536", "noexec", "mode=1750"],
             },
             {"type": "bind", "source": "/run/files/0", "destination": "/etc/app.conf", "options": ["ro", "rbind"]},
             {"type": "bind", "source": "/run/files/1", "destination": "/run/secrets/key", "options": ["ro", "rbind"]},
@@ -75,7 +77,12 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
     "networks": {
         "netns": {"nsmode": "bridge"},
         "networks": {
-            "skerry.alpha.shop.back": {"aliases": ["ledger", "web"]},
+            "skerry.alpha.shop.back": {
+                "aliases": ["ledger", "web"],
+                "static_ips": ["10.7.0.9"],
+                "static_mac": "02:00:00:00:00:09",
+                "interface_name": "lan0",
+            },
             "skerry.alpha.shop.default": {"aliases": ["web"]},
         },
     },
@@ -89,21 +96,35 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
     "limits": {
         "resource_limits": {
             "pids": {"limit": 50},
-            "memory": {"limit": 64 << 20},
-            "cpu": {"period": 100_000, "quota": 150_000},
+            "memory": {"limit": 64 << 20, "swap": 128 << 20},
+            "cpu": {"period": 100_000, "quota": 150_000, "shares": 512},
+            "blockIO": {"weight": 50},
         }
     },
     "shm_bytes": {"shm_size": 1 << 20},
-    "ulimits": {"r_limits": [{"type": "nofile", "soft": 100, "hard": 200}]},
+    "ulimits": {
+        "r_limits": [
+            {"type": "nofile", "soft": 100, "hard": 200},
+            {"type": "core", "soft": 2**64 - 1, "hard": 2**64 - 1},
+        ]
+    },
     "sysctls": {"sysctl": {"net.core.somaxconn": "1024"}},
     "restart_counter": None,
+    "folders": {},
+    "further": {
+        "annotations": {"made.by": "tests"},
+        "dns_option": ["ndots:2"],
+        "dns_search": ["shop.example"],
+        "oom_score_adj": 100,
+        "ipcns": {"nsmode": "none"},
+        "log_configuration": {"driver": "k8s-file", "size": 1 << 20},
+    },
 }
 #: Of every container, whatever its tenant signed.
 ALWAYS = {
     "userns": {"nsmode": "private"},
     "idmappings": {"HostUIDMapping": False, "HostGIDMapping": False, "UIDMap": RANGE, "GIDMap": RANGE},
     "no_new_privileges": True,
-    "log_configuration": {"driver": "k8s-file", "size": 10 * 1024 * 1024},
 }
 
 
@@ -123,7 +144,7 @@ def test_a_tenants_labels_cannot_take_the_place_of_ours():
     assert BODY["labels"]["role"] == "front"
     assert BODY["labels"]["dev.skerry.instance"] == FULL.id
     assert BODY["labels"]["dev.skerry.spec"] == DIGEST
-    assert BODY["labels"]["dev.skerry.volumes"] == "data,old"
+    assert BODY["labels"]["dev.skerry.volumes"] == "data,fresh,old"
 
 
 @pytest.mark.parametrize("body", [BODY, PLAIN])
@@ -184,7 +205,7 @@ def test_subnets_are_the_same_again_and_never_shared():
 
 
 def test_a_network_says_whose_it_is_and_on_which_bridge():
-    body = network_body("alpha", "shop", "default", internal=True, taken=set())
+    body = network_body(CreateNetwork(tenant="alpha", app="shop", name="default", internal=True), set())
     assert (body["name"], body["internal"], body["dns_enabled"]) == ("skerry.alpha.shop.default", True, True)
     assert len(body["network_interface"]) == 14
     assert body["labels"] == {
@@ -192,3 +213,32 @@ def test_a_network_says_whose_it_is_and_on_which_bridge():
         "dev.skerry.app": "shop",
         "dev.skerry.network": "default",
     }
+
+
+def test_the_addresses_of_a_network_are_those_that_its_plan_asks_for():
+    plan = NetworkPlan(
+        subnets=(Subnet(subnet="10.7.0.0/24", gateway="10.7.0.1", first="10.7.0.8", last="10.7.0.9"),), mtu=1400
+    )
+    body = network_body(CreateNetwork(tenant="alpha", app="shop", name="back", internal=False, plan=plan), set())
+    assert body["subnets"] == [
+        {"subnet": "10.7.0.0/24", "gateway": "10.7.0.1", "lease_range": {"start_ip": "10.7.0.8", "end_ip": "10.7.0.9"}}
+    ]
+    assert body["options"] == {"mtu": "1400"}
+    assert len(body["labels"]["dev.skerry.plan"]) == 16
+
+
+def test_a_network_with_addresses_of_version_6_has_some_of_version_4_too():
+    plan = NetworkPlan(subnets=(Subnet(subnet="fd00:7::/64"),), ipv6=True)
+    body = network_body(CreateNetwork(tenant="alpha", app="shop", name="back", internal=False, plan=plan), set())
+    assert [one["subnet"].partition(":")[0] for one in body["subnets"]] == ["fd00", body["subnets"][1]["subnet"]]
+    assert body["ipv6_enabled"]
+
+
+def test_a_log_is_as_large_as_asked_for_and_never_larger_than_the_sites_own():
+    def log(**words):
+        spec = msgspec.structs.replace(SPEC, further=Further(**words))
+        return container_body(spec, DIGEST, UID, [])["log_configuration"]
+
+    assert PLAIN["log_configuration"] == {"driver": "k8s-file", "size": 10 * 1024 * 1024}
+    assert log(log_bytes=1 << 40) == PLAIN["log_configuration"]
+    assert log(log="none") == {"driver": "none"}

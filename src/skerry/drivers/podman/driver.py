@@ -236,7 +236,7 @@ class PodmanDriver:
         if any(item.name == network_name(action.tenant, action.app, action.name) for item in present):
             return DONE
         taken = {subnet.subnet for item in present for subnet in item.subnets or []}
-        body = network_body(action.tenant, action.app, action.name, internal=action.internal, taken=taken)
+        body = network_body(action, taken)
         await self._http.call("POST", "/networks/create", body)
         return DONE
 
@@ -283,7 +283,7 @@ class PodmanDriver:
         that nobody was told to delete.
         """
         image = await self._http.read(InspectedImage, f"/images/{_bare(spec.image_config)}/json")
-        named = {mount.target.rstrip("/") for mount in spec.mounts}
+        named = {mount.target.rstrip("/") for mount in (*spec.mounts, *(spec.folders or ()))}
         return tuple(
             Mount(kind="volume", source=implied_volume(spec, folder), target=folder)
             for folder in sorted(image.config.volumes or {})

@@ -71,6 +71,7 @@ def read_network(item: NetworkItem) -> NetworkSeen | None:
         app=AppName(labels[LABEL + "app"]),
         name=NetworkName(labels[LABEL + "network"]),
         internal=item.internal,
+        plan=labels.get(LABEL + "plan", ""),
     )
 
 

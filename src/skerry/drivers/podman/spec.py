@@ -5,8 +5,10 @@ import signal
 from typing import Any
 
 from skerry.drivers.base import bridge_name
+from skerry.model.app import Address, Further, Mount, Subnet
 from skerry.model.ids import Digest, NetworkName
 from skerry.model.instance import InstanceSpec
+from skerry.plan.actions import CreateNetwork
 
 #: Labels by which our containers are found and told apart.
 LABEL = "dev.skerry."
@@ -31,6 +33,8 @@ DEFAULT_CAPABILITIES = (
 )
 #: Bytes of one container's log before podman starts it afresh.
 LOG_BYTES_MAX = 10 * 1024 * 1024
+#: What the kernel calls a limit that is none.
+UNLIMITED = 2**64 - 1
 #: Processes of one instance where nothing is said: enough for any server, too few for a fork bomb to hurt.
 PIDS_DEFAULT = 4_096
 
@@ -62,23 +66,46 @@ def choose_subnet(tenant: str, app: str, name: NetworkName, taken: set[str]) -> 
     raise ValueError("all 4096 networks of this node are in use")
 
 
-def network_body(tenant: str, app: str, name: NetworkName, *, internal: bool, taken: set[str]) -> dict[str, Any]:
-    """Return podman's create body of an app network."""
-    return {
+def network_body(action: CreateNetwork, taken: set[str]) -> dict[str, Any]:
+    """Return podman's create body of an app network; ``taken`` are the ranges that other networks have."""
+    tenant, app, name, plan = action.tenant, action.app, action.name, action.plan
+    body: dict[str, Any] = {
         "name": network_name(tenant, app, name),
         "driver": "bridge",
         "network_interface": bridge_name(tenant, app, name),
-        "subnets": [{"subnet": choose_subnet(tenant, app, name, taken)}],
+        "subnets": [_subnet(one) for one in plan.subnets],
         "dns_enabled": True,
-        "internal": internal,
+        "internal": action.internal,
         "labels": {LABEL + "tenant": tenant, LABEL + "app": app, LABEL + "network": name},
     }
+    if not any("." in one.subnet for one in plan.subnets):
+        body["subnets"].append({"subnet": choose_subnet(tenant, app, name, taken)})
+    if plan.ipv6:
+        body["ipv6_enabled"] = True
+    if plan.mtu:
+        body["options"] = {"mtu": str(plan.mtu)}
+    if action.plan_name:
+        body["labels"][LABEL + "plan"] = action.plan_name
+    return body
+
+
+def _subnet(wanted: Subnet) -> dict[str, Any]:
+    body: dict[str, Any] = {"subnet": wanted.subnet}
+    if wanted.gateway:
+        body["gateway"] = wanted.gateway
+    if wanted.first:
+        body["lease_range"] = {"start_ip": wanted.first, "end_ip": wanted.last}
+    return body
 
 
 def container_body(
-    spec: InstanceSpec, digest: Digest, uid_start: int, file_mounts: list[tuple[str, str]]
+    spec: InstanceSpec,
+    digest: Digest,
+    uid_start: int,
+    file_mounts: list[tuple[str, str]],
 ) -> dict[str, Any]:
     """Return podman's create body of an instance; ``file_mounts`` are (path on the node, path inside), read-only."""
+    further = spec.further or Further()
     ids = [{"container_id": 0, "host_id": uid_start, "size": UID_COUNT}]
     volumes = sorted({mount.source for mount in spec.mounts if mount.kind == "volume"})
     body: dict[str, Any] = {
@@ -110,10 +137,10 @@ def container_body(
         "init": spec.init,
         "stop_timeout": max(spec.stop_grace_us // 1_000_000, 1),
         "restart_policy": "no",
-        "log_configuration": {"driver": "k8s-file", "size": LOG_BYTES_MAX},
+        "log_configuration": _log(further),
         "mounts": [
             *(
-                {"type": "tmpfs", "source": "tmpfs", "destination": mount.target, "options": _tmpfs(mount.size_bytes)}
+                {"type": "tmpfs", "source": "tmpfs", "destination": mount.target, "options": _tmpfs(mount)}
                 for mount in spec.mounts
                 if mount.kind == "tmpfs"
             ),
@@ -126,12 +153,12 @@ def container_body(
             {
                 "Name": volume_name(spec.tenant, spec.app, mount.source),
                 "Dest": mount.target,
-                "Options": ["ro"] if mount.read_only else ["rw"],
+                "Options": ["ro" if mount.read_only else "rw", *(mount.options or ())],
             }
             for mount in spec.mounts
             if mount.kind == "volume"
         ],
-        "resource_limits": _limits(spec),
+        "resource_limits": _limits(spec, further),
     }
     body.update(_networking(spec))
     optional: dict[str, Any] = {
@@ -145,7 +172,15 @@ def container_body(
         "dns_server": list(spec.dns),
         "shm_size": spec.shm_bytes,
         "sysctl": spec.sysctls,
-        "r_limits": [{"type": limit.name.lower(), "soft": limit.soft, "hard": limit.hard} for limit in spec.ulimits],
+        "r_limits": [
+            {"type": limit.name.lower(), "soft": _without_end(limit.soft), "hard": _without_end(limit.hard)}
+            for limit in spec.ulimits
+        ],
+        "annotations": further.annotations,
+        "dns_option": list(further.dns_options),
+        "dns_search": list(further.dns_search),
+        "oom_score_adj": further.oom_score,
+        "ipcns": {"nsmode": further.ipc} if further.ipc else {},
     }
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
     if spec.entrypoint == ():
@@ -164,13 +199,17 @@ def container_body(
 def _networking(spec: InstanceSpec) -> dict[str, Any]:
     hostname = spec.hostname or f"{spec.service}-{spec.ordinal}"
     named = {"hostname": f"{hostname}.{spec.domainname}" if spec.domainname else hostname}
+    addresses = spec.further.addresses if spec.further else {}
     if not spec.networks:
         return {"netns": {"nsmode": "none"}, **named}
     return {
         **named,
         "netns": {"nsmode": "bridge"},
         "networks": {
-            network_name(spec.tenant, spec.app, name): {"aliases": sorted({spec.service, *aliases})}
+            network_name(spec.tenant, spec.app, name): {
+                "aliases": sorted({spec.service, *aliases}),
+                **_address(addresses.get(name, Address())),
+            }
             for name, aliases in sorted(spec.networks.items())
         },
         "portmappings": [
@@ -186,17 +225,44 @@ def _networking(spec: InstanceSpec) -> dict[str, Any]:
     }
 
 
-def _limits(spec: InstanceSpec) -> dict[str, Any]:
+def _address(wanted: Address) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "static_ips": [address for address in (wanted.ipv4, wanted.ipv6) if address],
+        "static_mac": wanted.mac,
+        "interface_name": wanted.device,
+    }
+    return {name: value for name, value in body.items() if value}
+
+
+def _limits(spec: InstanceSpec, further: Further) -> dict[str, Any]:
     limits: dict[str, Any] = {"pids": {"limit": spec.limits.pids or PIDS_DEFAULT}}
     if spec.limits.memory_bytes:
         limits["memory"] = {"limit": spec.limits.memory_bytes}
     if spec.limits.cpu_m:
         limits["cpu"] = {"period": 100_000, "quota": spec.limits.cpu_m * 100}
+    cpu = {"shares": further.cpu_shares, "period": further.cpu_period_us, "quota": further.cpu_quota_us}
+    if any(cpu.values()):
+        limits["cpu"] = {**limits.get("cpu", {}), **{name: value for name, value in cpu.items() if value}}
+    if further.memory_swap_bytes:
+        limits.setdefault("memory", {})["swap"] = further.memory_swap_bytes
+    if further.io_weight:
+        limits["blockIO"] = {"weight": further.io_weight}
     return limits
 
 
-def _tmpfs(size_bytes: int) -> list[str]:
-    return ["rw", "nosuid", "nodev", *([f"size={size_bytes}"] if size_bytes else [])]
+def _log(further: Further) -> dict[str, Any]:
+    if further.log == "none":
+        return {"driver": "none"}
+    return {"driver": "k8s-file", "size": min(further.log_bytes or LOG_BYTES_MAX, LOG_BYTES_MAX)}
+
+
+def _tmpfs(mount: Mount) -> list[str]:
+    size = [f"size={mount.size_bytes}"] if mount.size_bytes else []
+    return ["ro" if mount.read_only else "rw", "nosuid", "nodev", *size, *(mount.options or ())]
+
+
+def _without_end(limit: int) -> int:
+    return limit if limit >= 0 else UNLIMITED
 
 
 def _caps(names: tuple[str, ...]) -> set[str]:

@@ -1,0 +1,207 @@
+"""Addresses: which ranges a network has, and what a service is called by in it.
+
+Ranges are private ones only: an app that took others would cut its node off from whom they belong to. A range is the
+same at each site; where another network has it, this one waits there and says so.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping as Names
+
+from skerry.manifest.findings import Findings
+from skerry.manifest.nodes import Place
+from skerry.manifest.reading import Reading
+from skerry.model.app import Address, NetworkPlan, Subnet
+from skerry.model.ids import NetworkName
+from skerry.model.profile import Range, grants_range, holds_range
+
+_One = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
+_DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", re.ASCII)
+_BITS_MIN, _BITS_MAX = 8, 30
+_BITS_MAX_6 = 126
+_MTU_OPTIONS = ("com.docker.network.driver.mtu", "mtu")
+#: Options of Docker's bridge that are so at every site whatever they say, or that name what the node names itself.
+_IDLE_OPTIONS = {
+    "com.docker.network.bridge.name": "the node names its bridges",
+    "com.docker.network.bridge.enable_icc": "services of one network reach each other",
+    "com.docker.network.bridge.enable_ip_masquerade": "what goes out has the node's address",
+    "com.docker.network.bridge.default_bridge": "each app has networks of its own",
+}
+
+
+def read_plan(reading: Reading, network: Place) -> NetworkPlan:
+    """Return what a network of the top level is to be like."""
+    ipv6 = reading.switch(reading.find(network, "enable_ipv6"))
+    ipv4 = reading.find(network, "enable_ipv4")
+    if ipv4 is not None and not reading.switch(ipv4):
+        reading.findings.not_yet(ipv4, "a network without addresses of version 4")
+    ipam = reading.find(network, "ipam")
+    driver = reading.find(ipam, "driver")
+    if driver is not None and reading.text(driver) not in ("", "default", "host-local"):
+        reading.findings.refuse(driver, f'no site has the address driver "{reading.text(driver)[:40]}"')
+    options = reading.find(ipam, "options")
+    for _, option in options.entries() if options is not None else ():
+        reading.findings.refuse(option, "the site's own address plan has no options")
+    subnets = [_read_subnet(reading, item) for item in reading.texts(reading.find(ipam, "config"))]
+    given = tuple(one for one in subnets if one is not None)
+    return NetworkPlan(
+        subnets=given, ipv6=ipv6 or any(":" in one.subnet for one in given), mtu=_read_options(reading, network)
+    )
+
+
+def _read_options(reading: Reading, network: Place) -> int:
+    mtu = 0
+    options = reading.find(network, "driver_opts")
+    for name, item in options.entries() if options is not None else ():
+        if name in _MTU_OPTIONS:
+            mtu = reading.whole(item, 576, 65_535, 0)
+        elif name in _IDLE_OPTIONS:
+            reading.findings.note(item, "translated", f"nothing: {_IDLE_OPTIONS[name]}")
+        else:
+            reading.findings.refuse(item, f'networks of a site have no option "{name[:60]}"')
+    return mtu
+
+
+def _read_subnet(reading: Reading, place: Place) -> Subnet | None:
+    text = reading.find(place, "subnet")
+    kept = reading.find(place, "aux_addresses")
+    if kept is not None and any(kept.entries()):
+        reading.findings.not_yet(kept, "an address that is kept free")
+    if text is None:
+        if reading.findings.is_sound(place):
+            reading.findings.complain(place, "E-TYPE", '"subnet" must be given here')
+        return None
+    found = _parse_range(reading, text)
+    if found is None:
+        return None
+    gateway = _inside(reading, reading.find(place, "gateway"), found)
+    first, last = "", ""
+    lease = reading.find(place, "ip_range")
+    if lease is not None:
+        inner = _parse_range(reading, lease)
+        if inner is not None and not holds_range(found, inner):
+            reading.findings.complain(lease, "E-RANGE", f"{inner} is not inside {found}")
+        elif inner is not None:
+            first, last = str(inner[0]), str(inner[-1])
+            # The range's own address and its last one are no addresses of anybody.
+            first = str(inner[1]) if inner[0] == found[0] else first
+            last = str(inner[-2]) if inner[-1] == found[-1] else last
+    return Subnet(subnet=str(found), gateway=gateway, first=first, last=last)
+
+
+def _parse_range(reading: Reading, place: Place) -> Range | None:
+    text = reading.text(place)
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        reading.findings.complain(place, "E-TYPE", f'"{text[:60]}" is not a range of addresses: write 172.20.0.0/24')
+        return None
+    most = _BITS_MAX if found.version == 4 else _BITS_MAX_6
+    if not _BITS_MIN <= found.prefixlen <= most:
+        reading.findings.complain(place, "E-RANGE", f"a range has from {_BITS_MIN} to {most} bits, {found} does not")
+        return None
+    if not grants_range(found):
+        reading.findings.refuse(
+            place, f"{found} is not private: an app that took it would cut the node off from others"
+        )
+        return None
+    return found
+
+
+def _inside(reading: Reading, place: Place | None, within: Range) -> str:
+    if place is None:
+        return ""
+    found = parse_address(reading, place)
+    if found is not None and found not in within:
+        reading.findings.complain(place, "E-RANGE", f"{found} is not inside {within}")
+    return str(found) if found is not None else ""
+
+
+def parse_address(reading: Reading, place: Place) -> _One | None:
+    """Return an IP address; None after a complaint."""
+    text = reading.text(place)
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        reading.findings.complain(place, "E-TYPE", f'"{text[:60]}" is not an IP address')
+        return None
+
+
+def read_addresses(
+    reading: Reading, service: Place, names: Names[str, NetworkName], used: Iterable[NetworkName]
+) -> dict[NetworkName, Address]:
+    """Return what a service is called by in its networks, where it says so."""
+    found: dict[NetworkName, Address] = {}
+    networks = reading.find(service, "networks")
+    for written, item in networks.entries() if networks is not None else ():
+        name = NetworkName("default") if written == "default" else names.get(written)
+        address = _read_one(reading, item)
+        if name is not None and address != Address():
+            found[name] = address
+    mac = reading.find(service, "mac_address")
+    if mac is not None:
+        among = list(used)
+        if networks is not None and not among:
+            return found  # None of them exists, which was told.
+        if len(among) != 1:
+            detail = f"the service is in {len(among)} networks: say it in one of them"
+            reading.findings.complain(mac, "E-CONFLICT", detail, at_key=True)
+        else:
+            known = found.get(among[0], Address())
+            found[among[0]] = Address(
+                ipv4=known.ipv4, ipv6=known.ipv6, mac=_read_mac(reading, mac), device=known.device
+            )
+    return found
+
+
+def _read_one(reading: Reading, place: Place) -> Address:
+    device = reading.find(place, "interface_name")
+    if device is not None and _DEVICE.fullmatch(reading.text(device)) is None:
+        detail = f'"{reading.text(device)[:40]}" cannot be the name of a network device: at most 15 letters and digits'
+        reading.findings.complain(device, "E-TYPE", detail)
+    return Address(
+        ipv4=_read_version(reading, reading.find(place, "ipv4_address"), 4),
+        ipv6=_read_version(reading, reading.find(place, "ipv6_address"), 6),
+        mac=_read_mac(reading, reading.find(place, "mac_address")),
+        device=reading.text(device),
+    )
+
+
+def _read_version(reading: Reading, place: Place | None, version: int) -> str:
+    found = parse_address(reading, place) if place is not None else None
+    if found is not None and place is not None and found.version != version:
+        reading.findings.complain(place, "E-TYPE", f"{found} is no address of version {version}")
+        return ""
+    return str(found) if found is not None else ""
+
+
+def _read_mac(reading: Reading, place: Place | None) -> str:
+    text = reading.text(place).lower().replace("-", ":")
+    if place is not None and (_MAC.fullmatch(text) is None or int(text[1], 16) & 1):
+        detail = f'"{reading.text(place)[:40]}" is not the address of one network device: write 02:42:ac:11:00:03'
+        reading.findings.complain(place, "E-TYPE", detail)
+    return text
+
+
+def check_addresses(
+    found: Names[NetworkName, Address],
+    plans: Names[NetworkName, NetworkPlan],
+    copies: int,
+    place: Place,
+    findings: Findings,
+) -> None:
+    """Tell addresses that no range of their network has, and those of which there would be several holders."""
+    for name, address in found.items():
+        where = (place.find("networks") or place).find(name) or place
+        if copies > 1 and (address.ipv4 or address.ipv6 or address.mac):
+            detail = f"there would be {copies} copies at one site, and an address is for one"
+            findings.complain(where, "E-CONFLICT", detail, at_key=True)
+        ranges = [ipaddress.ip_network(one.subnet) for one in plans.get(name, NetworkPlan()).subnets]
+        for text in filter(None, (address.ipv4, address.ipv6)):
+            one = ipaddress.ip_address(text)
+            if not any(one in each for each in ranges if each.version == one.version):
+                detail = f"network {name} has no range with {text}: give it one under ipam"
+                findings.complain(where, "E-CONFLICT", detail, at_key=True)

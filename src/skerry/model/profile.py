@@ -1,0 +1,86 @@
+"""What the built-in profiles grant: one table for the client, which explains a refusal, and the site, which refuses.
+
+``default`` gives what Docker gives, so that files written for it run unchanged; ``strict`` drops every capability and
+makes the root read only. Neither grants anything of the node. Neighbours: ``manifest/isolation.py`` tells people,
+``trust/wellformed.py`` holds a signed revision against it.
+"""
+
+import ipaddress
+import re
+
+DEFAULT = "default"
+STRICT = "strict"
+PROFILES = (DEFAULT, STRICT)
+
+#: The capabilities that Docker gives to every container.
+CAPABILITIES = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "NET_RAW",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+
+#: Parameters of the kernel that each instance has for itself.
+_OWN_SYSCTLS = frozenset(
+    {
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shm_rmid_forced",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+    }
+)
+_OWN_SYSCTL_TREES = ("fs.mqueue.", "net.")
+
+_TMPFS_OPTION = re.compile(
+    r"exec|noexec|noatime|sync|dirsync|mode=[0-7]{1,4}|(?:uid|gid)=(?:[1-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}"
+    r"|655[0-2][0-9]|6553[0-5])",
+    re.ASCII,
+)
+_VOLUME_OPTIONS = ("nocopy",)
+
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
+_PRIVATE: tuple[Range, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+def grants_capability(profile: str, name: str) -> bool:
+    """Say whether an app of the profile may have a capability, named without ``CAP_``."""
+    return profile == DEFAULT and name in CAPABILITIES
+
+
+def owns_sysctl(name: str) -> bool:
+    """Say whether each instance has the kernel parameter for itself; all others belong to the whole node."""
+    return name in _OWN_SYSCTLS or name.startswith(_OWN_SYSCTL_TREES)
+
+
+def grants_mount_option(kind: str, option: str) -> bool:
+    """Say whether a mount may have an option: none that would weaken what holds for every mount."""
+    return _TMPFS_OPTION.fullmatch(option) is not None if kind == "tmpfs" else option in _VOLUME_OPTIONS
+
+
+def holds_range(outer: Range, inner: Range) -> bool:
+    """Say whether every address of one range is in the other."""
+    return outer.version == inner.version and inner[0] in outer and inner[-1] in outer
+
+
+def grants_range(found: Range) -> bool:
+    """Say whether an app's network may have a range: only a private one, which cuts the node off from nobody."""
+    return any(holds_range(one, found) for one in _PRIVATE)

@@ -1,0 +1,96 @@
+import pytest
+from tests.manifest.texts import accept, refuse, wrap
+
+from skerry.model.app import Address, NetworkPlan, Subnet
+
+TOP = "networks: {lan: {ipam: {config: [{subnet: 172.20.0.0/16, gateway: 172.20.0.1, ip_range: 172.20.5.0/24}]}}}"
+
+
+@pytest.mark.parametrize(
+    ("network", "plan"),
+    [
+        ("{ipam: {config: [{subnet: 172.20.0.0/24}]}}", NetworkPlan(subnets=(Subnet(subnet="172.20.0.0/24"),))),
+        (
+            "{ipam: {driver: default, config: [{subnet: 10.1.2.3/16}]}}",
+            NetworkPlan(subnets=(Subnet(subnet="10.1.0.0/16"),)),
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.1.0.0/16, gateway: 10.1.9.9, ip_range: 10.1.0.0/24}]}}",
+            NetworkPlan(
+                subnets=(Subnet(subnet="10.1.0.0/16", gateway="10.1.9.9", first="10.1.0.1", last="10.1.0.255"),)
+            ),
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.1.0.0/16}, {subnet: 'fd00:1::/64'}]}}",
+            NetworkPlan(subnets=(Subnet(subnet="10.1.0.0/16"), Subnet(subnet="fd00:1::/64")), ipv6=True),
+        ),
+        ("{enable_ipv6: true}", NetworkPlan(ipv6=True)),
+        (
+            "{driver_opts: {com.docker.network.driver.mtu: '1400', com.docker.network.bridge.name: br-x}}",
+            NetworkPlan(mtu=1400),
+        ),
+    ],
+)
+def test_the_plan_of_a_network(network, plan):
+    assert accept(wrap("networks: [lan]", f"networks: {{lan: {network}}}")).networks["lan"].plan == plan
+
+
+def test_a_network_of_which_nothing_is_said_has_no_plan():
+    assert not accept(wrap("", "networks: {default: {ipam: {driver: default}}}")).networks["default"].plan
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        ("{enable_ipv4: false}", "E-NOT-YET /networks/lan/enable_ipv4"),
+        ("{ipam: {config: [{subnet: 8.8.8.0/24}]}}", "E-FIELD-REFUSED /networks/lan/ipam/config/0/subnet"),
+        ("{ipam: {config: [{subnet: 10.0.0.0/31}]}}", "E-RANGE /networks/lan/ipam/config/0/subnet"),
+        ("{ipam: {config: [{subnet: lan}]}}", "E-TYPE /networks/lan/ipam/config/0/subnet"),
+        ("{ipam: {config: [{gateway: 10.0.0.1}]}}", "E-TYPE /networks/lan/ipam/config/0"),
+        ("{ipam: {config: [{subnet: 10.0.0.0/24, gateway: 10.0.1.1}]}}", "E-RANGE /networks/lan/ipam/config/0/gateway"),
+        ("{ipam: {config: [{subnet: 10.0.0.0/24, gateway: x}]}}", "E-TYPE /networks/lan/ipam/config/0/gateway"),
+        (
+            "{ipam: {config: [{subnet: 10.0.0.0/24, ip_range: 10.0.1.0/25}]}}",
+            "E-RANGE /networks/lan/ipam/config/0/ip_range",
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.0.0.0/24, aux_addresses: {a: 10.0.0.9}}]}}",
+            "E-NOT-YET /networks/lan/ipam/config/0/aux_addresses",
+        ),
+        (
+            "{driver_opts: {com.docker.network.driver.mtu: 5}}",
+            "E-RANGE /networks/lan/driver_opts/com.docker.network.driver.mtu",
+        ),
+    ],
+)
+def test_what_no_network_can_be(network, found):
+    assert refuse("networks: [lan]", top=f"networks: {{lan: {network}}}") == [found]
+
+
+def test_addresses_of_a_service():
+    fields = """
+        networks:
+          lan: {ipv4_address: 172.20.5.7, mac_address: 02-42-AC-11-00-03, interface_name: lan0}
+          default:
+        """
+    further = accept(wrap(fields, TOP)).services["web"].further
+    assert further.addresses == {"lan": Address(ipv4="172.20.5.7", mac="02:42:ac:11:00:03", device="lan0")}
+    further = accept(wrap("mac_address: 02:42:ac:11:00:03")).services["web"].further
+    assert further.addresses == {"default": Address(mac="02:42:ac:11:00:03")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("networks: {lan: {ipv4_address: 172.21.0.7}}", "E-CONFLICT networks/lan"),
+        ("networks: {lan: {ipv4_address: 'fd00::1'}}", "E-TYPE networks/lan/ipv4_address"),
+        ("networks: {lan: {ipv6_address: 'fd00::1'}}", "E-CONFLICT networks/lan"),
+        ("networks: {lan: {ipv4_address: x}}", "E-TYPE networks/lan/ipv4_address"),
+        ("networks: {lan: {mac_address: 'ff:ff:ff:ff:ff:ff'}}", "E-TYPE networks/lan/mac_address"),
+        ("networks: {lan: {interface_name: 'a b'}}", "E-TYPE networks/lan/interface_name"),
+        ("networks: {lan: {ipv4_address: 172.20.5.7}}\nscale: 2", "E-CONFLICT networks/lan"),
+        ("networks: [lan, default]\nmac_address: 02:42:ac:11:00:03", "E-CONFLICT mac_address"),
+    ],
+)
+def test_addresses_that_nobody_can_have(fields, found):
+    assert refuse(fields, top=TOP) == [found]
