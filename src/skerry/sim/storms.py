@@ -347,6 +347,9 @@ class Storm:
         self.weather.heal_links()
         await self._pass_time(120)
         await self.weather.repair()
+        if self.dice.chance(0.5):
+            # Life goes on: a document that comes after clocks and links were mended is like any other.
+            await self._wish("apply")
         late = await self.weather.converge(CALM_S)
         if late:
             self.checker.complain(late[:3], late[4:])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -94,17 +95,18 @@ def main(arguments: list[str]) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="tests.sim.planted")
     parser.add_argument("--seeds", type=int, default=200, help="seeds after which a bug counts as missed")
+    parser.add_argument("--jobs", type=int, default=2, help="bugs looked for side by side")
     parser.add_argument("--only", default="", help="bugs whose name or area holds this word")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args(arguments)
     chosen = [bug for bug in BUGS if options.only in f"{bug.name} {bug.area}"]
     verdicts: list[Verdict] = []
-    for bug in chosen:
-        verdicts.append(run(bug, options.seeds))
-        each = verdicts[-1]
-        sys.stdout.write(f"{each.outcome:<7} {each.name}: {each.by} (seed {each.seed}, {each.seconds} s)\n")
-        sys.stdout.flush()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for each in pool.map(lambda bug: run(bug, options.seeds), chosen):
+            verdicts.append(each)
+            sys.stdout.write(f"{each.outcome:<7} {each.name}: {each.by} (seed {each.seed}, {each.seconds} s)\n")
+            sys.stdout.flush()
     found = sum(each.outcome == "found" for each in verdicts)
     if options.page:
         options.page.write_text(write_page(verdicts, options.seeds))

@@ -78,6 +78,14 @@ BUGS = (
         ("I32",),
     ),
     Bug(
+        "the journal is not synced at each commit",
+        "durability",
+        "agent/journal.py",
+        "OPTIONS = Options(",
+        'OPTIONS = Options(synchronous="NORMAL", ',
+        ("I2", "I3", "I6", "I8", "I32"),
+    ),
+    Bug(
         "a tombstone's grace is ignored",
         "volumes",
         "plan/volumes.py",
