@@ -68,6 +68,11 @@ def test_every_name_that_a_page_gives_is_declared():
     expect_none(pages.find_missing_names(list_pages(), pages.list_declared(read_product()), list_rooms()))
 
 
+def test_every_test_that_a_page_names_exists():
+    assert "test_podman_is_killed" in read_page("docs/guides/bad-input.md").text
+    expect_none(pages.find_missing_tests(list_pages(), read_checkout()))
+
+
 def test_every_word_of_dev_that_a_page_names_exists():
     words = set(re.findall(r'(?:Word|delegate)\("([a-z]+)"', (ROOT / "dev").read_text()))
     assert "demo" in words

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from tests.e2e.checks import find_problems
-from tests.e2e.fleet import Fleet, list_started, run_command, wait_until, write_image
-from tests.e2e.lab import Lab
+from tests.e2e.fleet import LINK_PORT, Fleet, list_started, run_command, wait_until, write_image
+from tests.e2e.lab import CORE_ADDRESS, Lab
 from tests.e2e.namespaces import inside_net
 from tests.e2e.tiny_image import tiny_image
 
@@ -235,6 +235,30 @@ def test_two_applies_at_once(town: Town):
     said = [(racer.communicate(timeout=60)[0], racer.returncode) for racer in racing]
     # Both came after one another, or one was told that it was late.
     assert sorted(code for _, code in said) in ([0, 0], [0, 6]), said
+
+
+def test_garbage_and_endless_bytes_on_the_link_disturb_nobody(town: Town):
+    before = {name: town.started(name) for name in town.lab.sites}
+    endless = b"\x16\x03\x01\xff\xff" + b"\x00" * 65_000
+    with inside_net(town.lab.sites["one"].net):
+        strangers = [socket.create_connection((CORE_ADDRESS, LINK_PORT), 5) for _ in range(20)]
+    cut = 0
+    for number, stranger in enumerate(strangers):
+        with stranger:
+            stranger.settimeout(30)
+            try:
+                for _ in range(1 if number % 2 else 40):
+                    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" if number % 2 else endless)
+                while stranger.recv(4096):
+                    pass
+                cut += 1
+            except ConnectionError:
+                cut += 1
+    assert cut == len(strangers), "a stranger is listened to for as long as it likes"
+    for name in town.lab.sites:
+        wait_until(lambda name=name: town.fleet.agent_status(name)["link"] == "up", f"the link of {name}")
+        assert town.started(name) == before[name]
+    assert town.apply(manifest(PORT, ROUND="after garbage")).exit == 0
 
 
 @pytest.mark.parametrize(

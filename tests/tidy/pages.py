@@ -97,6 +97,18 @@ def find_missing_words(pages: Iterable[Source], words: set[str]) -> Iterator[str
                     yield f"{page.path}:{number}: `./dev {word}` does not exist"
 
 
+def find_missing_tests(pages: Iterable[Source], sources: Iterable[Source]) -> Iterator[str]:
+    """Every test that a page names in backticks is there, in one of the files that its line names."""
+    tests = {source.path: set(re.findall(r"def (test_\w+)", source.text)) for source in sources}
+    for page in pages:
+        for number, line in list_told_lines(page.text):
+            words = re.findall(r"`([^`]+)`", line)
+            there = {name for word in words for name in tests.get(word, ())}
+            for word in words:
+                if re.fullmatch(r"test_\w+", word) and word not in there:
+                    yield f"{page.path}:{number}: `{word}` is no test of a file that is named beside it"
+
+
 def find_missing_commands(pages: Iterable[Source], commands: Mapping[str, set[str]]) -> Iterator[str]:
     """Every `skerry NOUN VERB` in backticks is a command; a noun without verbs takes anything after it."""
     for page in pages:

@@ -111,3 +111,11 @@ def test_hints_that_are_commands_are_found_with_their_place():
     assert list(pages.find_missing_commands(hints, {"site": {"add"}})) == [
         "src/skerry/a.py:1:1: `skerry site gone NAME` is no command"
     ]
+
+
+def test_a_test_that_a_page_names_is_in_a_file_beside_it():
+    here = Source("tests/a/test_b.py", "def test_c(): ...\nasync def test_d(): ...\n")
+    good = Source("docs/a.md", "`tests/a/test_b.py`: `test_c`, `test_d`\n")
+    bad = Source("docs/a.md", "`tests/a/test_b.py`: `test_gone`\n`test_c` of no file\n")
+    assert list(pages.find_missing_tests([good], [here])) == []
+    assert len(list(pages.find_missing_tests([bad], [here]))) == 2
