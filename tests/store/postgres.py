@@ -23,12 +23,26 @@ from skerry.store.schema import METADATA
 #: Whom the server runs as when the tests run as root; PostgreSQL refuses root. Debian's package makes it.
 USER = "postgres"
 START_S = 30.0
+#: A server with a few dozen small databases, and its log.
+ROOM_BYTES = 1024**3
+#: What a server for a test can do without.
+QUIET = ("autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "shared_buffers=16MB", "max_wal_size=256MB")
 
 
 def find_programs() -> Path | None:
     """The folder of Debian's newest server, None when it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
+
+
+def find_memory() -> str | None:
+    """A file system in memory with room for a server, None when there is none: a busy disk would take all the time.
+
+    A killed server finds there what it wrote, as it does on a disk: SIGKILL takes nothing from the kernel.
+    """
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES
+    return str(memory) if has_room else None
 
 
 class Server:
@@ -40,7 +54,7 @@ class Server:
         self._programs = programs
         self._user = pwd.getpwnam(USER) if os.geteuid() == 0 else None
         # A socket's path has 107 bytes at most, and pytest's own folders are long.
-        self.folder = Path(tempfile.mkdtemp(prefix="skpg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="skpg-", dir=find_memory()))
         if self._user:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +74,20 @@ class Server:
 
     def start(self, *options: str) -> None:
         """Start it and wait until it answers."""
-        command = [str(self._programs / "postgres"), "-D", "data", "-k", str(self.folder), "-h", ""]
+        # Ends with the tests, however those end.
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "QUIT",
+            str(self._programs / "postgres"),
+            "-D",
+            "data",
+            "-k",
+            str(self.folder),
+            "-h",
+            "",
+        ]
+        command += [word for setting in QUIET for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*command, *options], **self._words(), stdout=log, stderr=log)  # type: ignore[call-overload]
         end = time.monotonic() + START_S

@@ -13,6 +13,7 @@ from tools.gen.errors import make_error_page
 from tools.gen.fields import make_fields_page
 from tools.gen.limits import make_limits_page
 from tools.gen.operations import make_openapi, make_operations_page
+from tools.gen.settings import make_settings_page
 from tools.gen.wire import make_wire_page
 
 #: A generator gets the root of the checkout and returns texts by file name below docs/generated/.
@@ -25,6 +26,7 @@ GENERATORS: tuple[Generator, ...] = (
     make_limits_page,
     make_openapi,
     make_operations_page,
+    make_settings_page,
     make_wire_page,
 )
 

@@ -38,9 +38,10 @@ def make_settings_page(root: Path) -> dict[str, str]:
     page = [
         "# Settings",
         "",
-        "Made by `./dev gen` from `src/skerry/app.py`. A program reads its settings file (`--settings FILE`, TOML), then",
-        "variables such as `SKERRY_CORE_API_PORT`, then flags such as `--api-port`; the later one wins. An unknown name",
-        "is an error. `SKERRY_DATABASE_URL` is the core's `database_url`, for the core and for `skerry core` alike.",
+        "Made by `./dev gen` from `src/skerry/app.py`. A program reads its settings file (`--settings FILE`, TOML),",
+        "then variables such as `SKERRY_CORE_API_PORT`, then flags such as `--api-port`; the later one wins. An",
+        "unknown name is an error. `SKERRY_DATABASE_URL` is the core's `database_url`, for the core and for all of",
+        "`skerry core`.",
     ]
     for name, title in _CLASSES.items():
         page += ["", f"## Of {title}", "", "| Setting | Type | Default | Meaning |", "|---|---|---|---|"]
