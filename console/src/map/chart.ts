@@ -22,7 +22,9 @@ export interface Cluster {
   /** How many per state, in the order of STATES. */
   counts: number[];
   sites: number[];
+  /** Its ring as last drawn; null when it has to be drawn anew, on the same canvas. */
   sprite: HTMLCanvasElement | null;
+  canvas: HTMLCanvasElement | null;
 }
 
 export type Hit = { site: Site } | { cluster: Cluster };
@@ -46,6 +48,7 @@ export class Chart {
   readonly #borders: Path2D;
   #colours: Colours;
   #stamps: Stamp[] = [];
+  #labels = new Map<string, HTMLCanvasElement>();
   #buffer: ImageData | null = null;
   #words: Uint32Array = new Uint32Array();
   #sites: Site[] = [];
@@ -60,6 +63,7 @@ export class Chart {
   #frame = 0;
   #landDue = true;
   #fitted = false;
+  #marked = false;
   width = 0;
   height = 0;
   #ratio = 1;
@@ -81,6 +85,7 @@ export class Chart {
   recolour(colours: Colours) {
     this.#colours = colours;
     this.#makeStamps();
+    this.#labels.clear();
     for (const cluster of this.#clusters) cluster.sprite = null;
     this.#landDue = true;
     this.redraw();
@@ -89,7 +94,12 @@ export class Chart {
   resize(width: number, height: number) {
     if (!width || !height) return;
     const middle = this.width ? [(this.width / 2 - this.left) / this.scale, (this.height / 2 - this.top) / this.scale] : null;
-    this.#ratio = Math.min(devicePixelRatio || 1, 2);
+    const ratio = Math.min(devicePixelRatio || 1, 2);
+    if (ratio !== this.#ratio) {
+      this.#ratio = ratio;
+      this.#labels.clear();
+      for (const cluster of this.#clusters) cluster.sprite = null;
+    }
     this.width = width;
     this.height = height;
     for (const context of [this.#base, this.#top]) {
@@ -225,7 +235,10 @@ export class Chart {
     const started = performance.now();
     this.#group();
     if (this.#landDue) this.#drawLand();
+    if (!this.#marked && !performance.getEntriesByName("skerry-land").length) performance.mark("skerry-land");
     this.#drawSites();
+    if (this.#sites.length && !this.#marked) performance.mark("skerry-map");
+    this.#marked ||= this.#sites.length > 0;
     this.ondraw?.(performance.now() - started);
   }
 
@@ -272,7 +285,7 @@ export class Chart {
         this.#lone.push(...sites);
         continue;
       }
-      const cluster: Cluster = { x: 0, y: 0, count: sites.length, counts: STATES.map(() => 0), sites, sprite: null };
+      const cluster: Cluster = { x: 0, y: 0, count: sites.length, counts: STATES.map(() => 0), sites, sprite: null, canvas: null };
       for (const index of sites) {
         cluster.x += this.#x[index]! / sites.length;
         cluster.y += this.#y[index]! / sites.length;
@@ -336,13 +349,33 @@ export class Chart {
     }
   }
 
+  // Numbers cost more to draw than rings, and there are few different ones: each is drawn once.
+  #drawLabel(count: number): HTMLCanvasElement {
+    const text = count < 1_000 ? String(count) : `${(count / 1_000).toFixed(1)}k`;
+    const held = this.#labels.get(text);
+    if (held) return held;
+    const ratio = this.#ratio;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 32 * ratio;
+    const context = canvas.getContext("2d")!;
+    context.fillStyle = this.#colours.ink;
+    context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText(text, canvas.width / 2, canvas.height / 2 + 0.5 * ratio);
+    this.#labels.set(text, canvas);
+    return canvas;
+  }
+
   #drawRing(cluster: Cluster): HTMLCanvasElement {
     const ratio = this.#ratio;
     const radius = radiusOf(cluster.count) * ratio;
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = Math.ceil(radius * 2 + 4 * ratio);
+    const size = Math.ceil(radius * 2 + 4 * ratio);
+    const canvas = cluster.canvas ?? document.createElement("canvas");
+    if (canvas.width !== size) canvas.width = canvas.height = size;
+    cluster.canvas = canvas;
     const context = canvas.getContext("2d")!;
-    const middle = canvas.width / 2;
+    const middle = size / 2;
     const thick = 3.5 * ratio;
     context.fillStyle = this.#colours.surface;
     context.beginPath();
@@ -362,12 +395,8 @@ export class Chart {
       angle += sweep;
       if (angle >= Math.PI * 1.5) break;
     }
-    context.fillStyle = this.#colours.ink;
-    context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    const text = cluster.count < 1_000 ? String(cluster.count) : `${(cluster.count / 1_000).toFixed(1)}k`;
-    context.fillText(text, middle, middle + 0.5 * ratio);
+    const label = this.#drawLabel(cluster.count);
+    context.drawImage(label, Math.round(middle - label.width / 2), Math.round(middle - label.height / 2));
     return canvas;
   }
 

@@ -7,6 +7,7 @@ import msgspec
 
 from skerry.core import views
 from skerry.core.auth import Caller
+from skerry.core.mapping import SiteMaps, is_settled
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Core, Part, Stamp
 from skerry.core.wishes import Expected
@@ -14,7 +15,6 @@ from skerry.model.answers import (
     Condition,
     DocumentView,
     LinkBytes,
-    MapPoint,
     NodeView,
     Page,
     Recorded,
@@ -39,14 +39,16 @@ from skerry.trust.keys import key_id
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
 
-#: Phases in which an instance is as somebody wished.
-_AT_REST = ("ready", "done", "held")
 #: Events shown at the end of a detail (interfaces.md §1.1).
 _EVENTS_SHOWN = 10
 
 
 class EnrolmentPart(Part):
     """Operations on sites."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._maps = SiteMaps(core)
 
     async def put_site(self, caller: Caller, *, site: str, body: Envelope, expect: Expected | None) -> Recorded:
         """Record the next signed record of a site; boxes that wait for it are told."""
@@ -135,28 +137,7 @@ class EnrolmentPart(Part):
 
     async def map_sites(self, caller: Caller) -> SiteMap:
         """Return all sites as points, by name."""
-
-        def job(connection: Connection) -> SiteMap:
-            states = sites.read_states(connection)
-            told = facts.read_site_facts(connection)
-            # What a site reports and the caller may not see does not colour its point.
-            seen = facts.list_instance_facts(connection, caller.scope)
-            ill = {site for site, fact in seen if fact.phase not in _AT_REST}
-            points: list[MapPoint] = []
-            for row in sites.list_sites(connection, caller.scope):
-                state, fact = states[row.site], told.get(row.site, ([], None))[1]
-                points.append(
-                    MapPoint(
-                        site=row.site,
-                        longitude_udeg=row.record.longitude_udeg,
-                        latitude_udeg=row.record.latitude_udeg,
-                        state=views.site_state(self._core, state),
-                        well=row.site not in ill and _is_settled(state, fact) and not _list_conditions(state, fact),
-                    )
-                )
-            return SiteMap(points=tuple(points))
-
-        return await self._core.db.read(job)
+        return SiteMap(points=await self._maps.read(caller.scope))
 
     async def list_site_records(self, caller: Caller, *, query: SiteQuery) -> Page[Envelope]:
         """Return signed site records by site name."""
@@ -243,15 +224,10 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
                 ready=sum(each.ready for each in here),
                 conditions=_list_conditions(state, fact),
                 heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
-                settled=_is_settled(state, fact),
+                settled=is_settled(state, fact),
             )
         )
     return tuple(found)
-
-
-def _is_settled(state: SiteState, fact: SiteFact | None) -> bool:
-    nothing_wished = not state.generation and not state.pending
-    return (state.acknowledged or nothing_wished) and fact is not None and fact.settled
 
 
 def _list_conditions(state: SiteState, fact: SiteFact | None) -> tuple[Condition, ...]:
