@@ -124,3 +124,11 @@ def test_logs_of_an_app_that_is_not_there_say_so(town):
     assert (result.code, result.out) == (5, "")
     assert "app nowhere" in result.err
     assert "Hint: skerry app list" in result.err
+
+
+@pytest.mark.parametrize(("where", "site"), [("shop/nothing", "oslo"), ("shop/web", "nowhere")])
+def test_a_command_in_what_is_not_there_says_where_it_was_looked_for(town, where, site):
+    result = town.run("exec", where, "--site", site, "--", "ls")
+    assert result.code == 5
+    assert f"{where}, copy 0, at site {site}" in result.err
+    assert "Hint: skerry app show shop" in result.err

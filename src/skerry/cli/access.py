@@ -1,5 +1,6 @@
 """``skerry token`` and ``skerry audit``: who may ask, and who did what."""
 
+import re
 from typing import Literal, get_args
 
 import click
@@ -21,12 +22,14 @@ COLUMNS: tuple[Column[TokenView], ...] = (
     Column("created", lambda token: format_time(token.created_us)),
     Column("ends", lambda token: format_time(token.expires_us) or "never"),
 )
+#: A digest in a line of the chain; its beginning is enough to recognise it.
+_DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
 _AUDIT: tuple[Column[AuditEntry], ...] = (
     Column("seq", lambda entry: entry.seq),
     Column("time", lambda entry: format_time(entry.time_us)),
     Column("actor", lambda entry: entry.actor),
     Column("operation", lambda entry: entry.operation),
-    Column("object", lambda entry: entry.object),
+    Column("object", lambda entry: _DIGEST.sub(r"\1", entry.object)),
     Column("outcome", lambda entry: entry.outcome),
     Column("cause", lambda entry: entry.cause, wide=True),
     Column("hash", lambda entry: short(entry.hash.hex()), wide=True),
@@ -79,7 +82,11 @@ def revoke(session: Session, token: str, yes: bool, dry_run: bool) -> None:
     """End an API token at once."""
     found = [each for each in session.client.tokens.list(page_size=1_000) if token in (each.token_id, each.name)]
     if len(found) != 1:
-        raise NotFound("E-TOKEN", f"{len(found)} tokens are called {token}.", hint="skerry token list")
+        raise NotFound(
+            "E-TOKEN",
+            f"No token is called {token!r}." if not found else f"{len(found)} tokens are called {token!r}.",
+            hint="skerry token list",
+        )
     what = f"token {found[0].token_id} ({found[0].name})"
     if dry_run:
         tell(f"would end {what}")

@@ -10,7 +10,7 @@ from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, split_service
 from skerry.cli.session import Session
 from skerry.model.asks import ExecQuery
-from skerry.model.errors import Invalid
+from skerry.model.errors import Invalid, NotFound
 from skerry.model.ids import AppName, ServiceName, SiteName
 from skerry.model.signed import Call, Envelope
 from skerry.sdk.commands import INPUT_BYTES_MAX, Command, Nonce
@@ -47,17 +47,24 @@ def exec_command(session: Session, where: str, site: str, ordinal: int, with_inp
         )
         return session.signer.sign_call(encode_payload(call))
 
-    with session.client.run_command(app, query, sign) as command:
-        if with_input:
-            # Reading blocks, and what comes back must be read meanwhile; the thread ends with the process.
-            threading.Thread(target=_pass_input, args=(command,), daemon=True).start()
-        else:
-            command.end()
-        for channel, data in command.output():
-            stream = sys.stderr.buffer if channel == 2 else sys.stdout.buffer
-            stream.write(data)
-            stream.flush()
-    return command.exit_code or 0
+    try:
+        with session.client.run_command(app, query, sign) as command:
+            if with_input:
+                # Reading blocks, and what comes back must be read meanwhile; the thread ends with the process.
+                threading.Thread(target=_pass_input, args=(command,), daemon=True).start()
+            else:
+                command.end()
+            for channel, data in command.output():
+                stream = sys.stderr.buffer if channel == 2 else sys.stdout.buffer
+                stream.write(data)
+                stream.flush()
+        return command.exit_code or 0
+    except NotFound as error:
+        # The core says the same of everything that is not there; we know what was asked for.
+        what = f"{where}, copy {ordinal}, at site {site}"
+        raise NotFound(
+            error.code, f"{error.detail.removesuffix('.')}: {what}.", hint=f"skerry app show {app}"
+        ) from error
 
 
 def _pass_input(command: Command) -> None:

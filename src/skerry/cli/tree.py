@@ -105,7 +105,12 @@ NOUNS: tuple[Noun, ...] = (
     )),
     Noun("vm", "Virtual machines.", _later(
         "list", "show", "start", "stop", "suspend", "resume", "console", "vnc", "snapshot")),
-    Noun("secret", "Sealed values.", _later("list", "show", "set", "remove")),
+    Noun("secret", "Sealed values.", (
+        Verb("list", "List sealed secrets, without their values.", "skerry.cli.secrets:list_secrets"),
+        Verb("set", "Seal a value for the sites that may use it.", "skerry.cli.secrets:set_secret"),
+        Verb("remove", "Forget a secret that no app uses.", "skerry.cli.secrets:remove"),
+        *_later("show"),
+    )),
     Noun("key", "Signing keys.", _later("list", "create", "show", "backup", "recover", "delegate", "rotate",
                                         "revoke", "move")),
     Noun("ci", "Keys of pipelines.", _later("key")),

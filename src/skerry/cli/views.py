@@ -1,5 +1,7 @@
 """Columns that several commands show."""
 
+import re
+
 from skerry.cli.output import Column
 from skerry.model.answers import CloudEvent, Condition, InstanceView, Unplaced
 
@@ -14,9 +16,12 @@ def event_kind(event: CloudEvent) -> str:
     return event.type.removeprefix("dev.skerry.").removesuffix(".v1")
 
 
+#: A thousandth of a second says nothing in a table; -o json has it.
+_FRACTION = re.compile(r"\.\d+(?=Z$)")
+
 EVENTS: tuple[Column[CloudEvent], ...] = (
     Column("id", lambda event: event.id),
-    Column("time", lambda event: event.time),
+    Column("time", lambda event: _FRACTION.sub("", event.time)),
     Column("source", lambda event: event.source.removeprefix("/sites/").removeprefix("/")),
     Column("event", event_kind),
     Column("subject", lambda event: event.subject),

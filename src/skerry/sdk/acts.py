@@ -12,7 +12,9 @@ import msgspec
 
 from skerry.model.answers import Applied, AppSummary, OperationView, SiteSummary
 from skerry.model.app import Sites
-from skerry.model.ids import AppName, OperationId, SecretName, SiteName, VolumeName
+from skerry.model.errors import Refused
+from skerry.model.ids import AppName, OperationId, SecretName, SiteName, VolumeName, is_name
+from skerry.model.selector import SelectorError, parse_selector
 from skerry.model.signing import SignSite
 from skerry.sdk import waiting
 from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Person, Sender, Steps, find_tenant
@@ -347,6 +349,13 @@ def _wait(app: str, operation: str, limit_s: float, told: waiting.Told) -> Steps
 def _set(person: Person, url: str, secret: str, value: bytes, sites: Sequence[str], *, again: bool) -> Steps[int]:
     from skerry.sdk import sealing
 
+    if not is_name(secret):
+        raise Refused("E-NAME", f"{secret!r} is no name for a secret: use a-z, 0-9 and -, at most 63.")
+    for text in sites:
+        try:
+            parse_selector(text)
+        except SelectorError as error:
+            raise Refused("E-SELECTOR", f"The selector cannot be read: {error}.", hint="tier=store is one") from error
     tenant = yield from find_tenant(person)
     wanted = (Sites(match=tuple(sites)),)
     return (yield from sealing.seal_value(person, tenant, url, SecretName(secret), value, wanted, again=again))
