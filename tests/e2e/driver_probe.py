@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.contract import runtime
 from tests.e2e.archive_source import ArchiveSource
+from tests.e2e.compose_checks import COMPOSE_CHECKS
 from tests.e2e.tiny_image import tiny_image
 
 from skerry.agent.perform import Performer
@@ -97,7 +98,7 @@ REAL_CHECKS = {
         check_what_only_the_image_declares_is_kept_over_revisions,
         check_a_health_command_that_hangs_is_ended,
     )
-}
+} | {check.__name__: (check, ()) for check in COMPOSE_CHECKS}
 
 
 async def run(folder: Path, socket: str) -> dict[str, str]:

@@ -74,10 +74,10 @@ def test_a_volume_that_is_a_bind_in_disguise():
 
 
 def test_a_volume_in_memory_belongs_to_one_service():
-    top = "volumes: {fast: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=8m,uid=5'}}}"
+    top = "volumes: {fast: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=8m,mode=0700'}}}"
     manifest = accept(wrap("volumes: ['fast:/x']", top))
     assert manifest.services["web"].mounts == (
-        Mount(kind="tmpfs", target="/x", size_bytes=8 << 20, options=("uid=5",)),
+        Mount(kind="tmpfs", target="/x", size_bytes=8 << 20, options=("mode=700",)),
     )
     assert manifest.volumes == {}
     text = "services: {a: {image: x, volumes: ['fast:/x']}, b: {image: x, volumes: ['fast:/x']}}\n" + top

@@ -9,7 +9,7 @@ from skerry.model.app import Mount
     [
         ("/t:size=64m,mode=1777", 64 << 20, ()),
         ("/t:size=256M,mode=1750,exec", 256 << 20, ("exec", "mode=1750")),
-        ("/t:rw,nosuid,noexec,uid=33,gid=33,mode=0700", 0, ("gid=33", "mode=700", "noexec", "uid=33")),
+        ("/t:rw,nosuid,noexec,mode=0700", 0, ("mode=700", "noexec")),
     ],
 )
 def test_options(text, size, options):

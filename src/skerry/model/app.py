@@ -67,7 +67,7 @@ class Mount(_Signed, frozen=True, kw_only=True):
     read_only: bool = False
     #: Bytes of a tmpfs; 0 means the engine's default. Ignored for volumes.
     size_bytes: int = 0
-    #: Of a tmpfs ``exec``, ``noexec``, ``mode=1750``, ``uid=5``, ``gid=5``; of a volume ``nocopy``.
+    #: Of a tmpfs ``exec``, ``noexec``, ``mode=1750``; of a volume ``nocopy``.
     options: tuple[str, ...] | UnsetType = UNSET
 
 

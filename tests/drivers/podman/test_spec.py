@@ -234,6 +234,15 @@ def test_a_network_with_addresses_of_version_6_has_some_of_version_4_too():
     assert body["ipv6_enabled"]
 
 
+def test_podman_is_told_the_limits_that_it_would_choose_too_high_itself():
+    def limits(spec: InstanceSpec) -> dict[str, int]:
+        body = container_body(spec, DIGEST, UID, [], {"nofile": 20_000, "nproc": -1})
+        return {limit["type"]: limit["hard"] for limit in body.get("r_limits", ())}
+
+    assert limits(SPEC) == {}
+    assert limits(FULL) == {"nofile": 200, "core": 2**64 - 1, "nproc": 2**64 - 1}
+
+
 def test_a_log_is_as_large_as_asked_for_and_never_larger_than_the_sites_own():
     def log(**words):
         spec = msgspec.structs.replace(SPEC, further=Further(**words))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import resource
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
@@ -260,9 +261,8 @@ class PodmanDriver:
         for mount in spec.mounts:
             if mount.kind == "volume":
                 await self._ensure_volume(spec.tenant, spec.app, mount.source)
-        body = container_body(
-            spec, action.spec_digest, action.uid_start, self._files.plan_mounts(spec, action.spec_digest)
-        )
+        mounts = self._files.plan_mounts(spec, action.spec_digest)
+        body = container_body(spec, action.spec_digest, action.uid_start, mounts, _hard_limits())
         self._files.lay_out(spec, action.spec_digest, action.uid_start)
         try:
             await self._http.call("POST", "/containers/create", body)
@@ -456,6 +456,16 @@ class PodmanDriver:
             )
             for item in answer.stats or []
         )
+
+
+def _hard_limits() -> dict[str, int]:
+    """Return how far this node lets a process tree go, as far as podman was started like us.
+
+    podman itself goes no further than these two numbers, the second being the processes of a small kernel.
+    """
+    most = {"nofile": (resource.RLIMIT_NOFILE, 1_048_576), "nproc": (resource.RLIMIT_NPROC, 32_768)}
+    hard = {name: (resource.getrlimit(number)[1], own) for name, (number, own) in most.items()}
+    return {name: own if limit < 0 else min(limit, own) for name, (limit, own) in hard.items()}
 
 
 def _bare(digest: Digest) -> str:

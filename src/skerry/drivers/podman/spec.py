@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 from skerry.drivers.base import bridge_name
@@ -33,8 +34,6 @@ DEFAULT_CAPABILITIES = (
 )
 #: Bytes of one container's log before podman starts it afresh.
 LOG_BYTES_MAX = 10 * 1024 * 1024
-#: What the kernel calls a limit that is none.
-UNLIMITED = 2**64 - 1
 #: Processes of one instance where nothing is said: enough for any server, too few for a fork bomb to hurt.
 PIDS_DEFAULT = 4_096
 
@@ -103,8 +102,13 @@ def container_body(
     digest: Digest,
     uid_start: int,
     file_mounts: list[tuple[str, str]],
+    hard_limits: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Return podman's create body of an instance; ``file_mounts`` are (path on the node, path inside), read-only."""
+    """Return podman's create body of an instance.
+
+    ``file_mounts`` are (path on the node, path inside), read-only; ``hard_limits`` are the node's own for ``nofile``
+    and ``nproc``.
+    """
     further = spec.further or Further()
     ids = [{"container_id": 0, "host_id": uid_start, "size": UID_COUNT}]
     volumes = sorted({mount.source for mount in spec.mounts if mount.kind == "volume"})
@@ -172,10 +176,7 @@ def container_body(
         "dns_server": list(spec.dns),
         "shm_size": spec.shm_bytes,
         "sysctl": spec.sysctls,
-        "r_limits": [
-            {"type": limit.name.lower(), "soft": _without_end(limit.soft), "hard": _without_end(limit.hard)}
-            for limit in spec.ulimits
-        ],
+        "r_limits": _tree_limits(spec, hard_limits or {}),
         "annotations": further.annotations,
         "dns_option": list(further.dns_options),
         "dns_search": list(further.dns_search),
@@ -261,8 +262,16 @@ def _tmpfs(mount: Mount) -> list[str]:
     return ["ro" if mount.read_only else "rw", "nosuid", "nodev", *size, *(mount.options or ())]
 
 
-def _without_end(limit: int) -> int:
-    return limit if limit >= 0 else UNLIMITED
+def _tree_limits(spec: InstanceSpec, hard_limits: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the limits of the process tree.
+
+    Where any is given podman adds its own of these two, higher than a namespace of users may go, and nothing starts.
+    """
+    limits = [(limit.name.lower(), limit.soft, limit.hard) for limit in spec.ulimits]
+    given = {name for name, _, _ in limits}
+    if limits:
+        limits += [(name, most, most) for name, most in sorted(hard_limits.items()) if name not in given]
+    return [{"type": name, "soft": soft % 2**64, "hard": hard % 2**64} for name, soft, hard in limits]
 
 
 def _caps(names: tuple[str, ...]) -> set[str]:
