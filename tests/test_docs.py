@@ -10,6 +10,7 @@ from tests.tidy.sources import ROOT, Source, list_rooms, read_checkout, read_pro
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
     "Address": "part of a service: what it is called by in a network",
+    "Autonomy": "part of a policy: what holds while a site is cut off",
     "Config": "Compose's word, part of an app",
     "ContainerSeen": "a container as its driver saw it; the word of the glossary is `observed`",
     "FileMount": "Compose's word, part of a service",
@@ -22,7 +23,9 @@ PARTS = {
     "KindRow": "a line of the table of signed kinds",
     "Mount": "Compose's word, part of a service",
     "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
+    "Policy": "part of a service: its wishes about bad times",
     "Port": "Compose's word, part of a service",
+    "Priority": "part of a policy: who keeps room when room is short",
     "PublicKey": "the public half of a key",
     "Reference": "a `${NAME}` in a manifest",
     "Resources": "Compose's word, part of a service",

@@ -14,6 +14,7 @@ from skerry.manifest.networking import DEFAULT
 from skerry.manifest.nodes import Place
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_labels_of_app
+from skerry.manifest.policies import read_withdraw
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.service import Around, ReadService, read_service
@@ -68,7 +69,7 @@ def read_app(
         services={written: ServiceName(name) for written, name in names.items() if written not in off},
         off=off,
         networks={written: NetworkName(name) for written, name in networks.items()},
-        parts=Parts(reading, top, app),
+        parts=Parts(reading, top, app, wishes.secrets),
         wishes=wishes,
         options=options,
         app=app,
@@ -98,6 +99,7 @@ def read_app(
         networks=networks,
         configs=parts.configs,
         secrets=parts.secrets,
+        withdraw=read_withdraw(reading, wishes.top),
         images=tuple(_use_image(one.image, one) for one in read if one.image is not None),
         secrets_needed=tuple(need for _, need in sorted(parts.needs.items())),
     )

@@ -5,12 +5,14 @@ manifest to be sealed, never into it.
 """
 
 import posixpath
+from collections.abc import Mapping
 
 import msgspec
 
 from skerry.manifest.interpolate import read_variable
 from skerry.manifest.names import make_name, translate_names
 from skerry.manifest.nodes import Place
+from skerry.manifest.policies import read_secret_policy
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.tmpfs import read_tmpfs_options
@@ -18,6 +20,7 @@ from skerry.manifest.values import FileRead, FolderRead, SecretNeed
 from skerry.model.app import Config, FolderFile, Mount, SecretUse, Volume
 from skerry.model.ids import AppName, SecretName, ServiceName, VolumeName, is_inner_path, is_name
 from skerry.model.limits import FOLDER_FILES_MAX, SCALAR_BYTES_MAX
+from skerry.model.policy import SecretPolicy
 from skerry.model.variables import Reference, VariableError, expand, scan
 
 _ORIGINS = ("content", "file", "environment", "external")
@@ -47,7 +50,9 @@ class _Memory(msgspec.Struct, frozen=True):
 class Parts:
     """Volumes, configs and secrets of one app, growing while its services are read."""
 
-    def __init__(self, reading: Reading, top: Place, app: AppName) -> None:
+    def __init__(self, reading: Reading, top: Place, app: AppName, secret_words: Mapping[str, Place]) -> None:
+        """``secret_words`` are our own words about secrets, by their names."""
+        self._secret_words = secret_words
         self.volumes: dict[VolumeName, Volume] = {}
         self.configs: dict[str, Config] = {}
         self.secrets: dict[str, SecretUse] = {}
@@ -239,7 +244,7 @@ class Parts:
             detail = f'"{name[:80]}" cannot be the name of a secret of Skerry: small letters, digits and "-"'
             self._reading.findings.complain(named or entry, "E-TYPE", detail, at_key=named is None)
             return
-        self.secrets[key] = SecretUse(name=SecretName(name))
+        self.secrets[key] = SecretUse(name=SecretName(name), policy=self._read_policy(key))
         self.needs[SecretName(name)] = SecretNeed(SecretName(name), "external")
 
     def _add_sealed(self, entry: Place, need: SecretNeed, key: str) -> None:
@@ -248,9 +253,13 @@ class Parts:
             detail = f"a secret has at most {SCALAR_BYTES_MAX} bytes, this has {size}"
             self._reading.findings.complain(entry, "E-LIMIT", detail, at_key=True)
         else:
-            self.secrets[key] = SecretUse(name=need.name)
+            self.secrets[key] = SecretUse(name=need.name, policy=self._read_policy(key))
             self.needs[need.name] = need
             self._reading.findings.note(entry, "translated", f"sealed on the client as secret {need.name}")
+
+    def _read_policy(self, key: str) -> SecretPolicy | msgspec.UnsetType:
+        policy = read_secret_policy(self._reading, self._secret_words.get(key))
+        return policy if policy != SecretPolicy() else msgspec.UNSET
 
     def _local_name(self, key: str) -> SecretName:
         return SecretName(make_name(self._app, key))

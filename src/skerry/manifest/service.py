@@ -29,6 +29,7 @@ from skerry.manifest.networking import (
 from skerry.manifest.nodes import Place, Scalar
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_placement
+from skerry.manifest.policies import read_policy
 from skerry.manifest.process import read_command, read_environment, read_label_file, read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.resources import read_limits, read_reservations, read_sysctls, read_ulimits
@@ -37,6 +38,7 @@ from skerry.manifest.values import Options
 from skerry.manifest.wishes import Given, Wishes
 from skerry.model.app import ImageRef, Service
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName
+from skerry.model.policy import Policy
 from skerry.model.profile import CAPABILITIES, STRICT
 
 _IMAGE = re.compile(
@@ -133,6 +135,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         sysctls=read_sysctls(reading, find("sysctls")),
         placement=placement,
         further=read_further(reading, place, tree, limits, around.networks, networks),
+        policy=_read_policy(reading, around.wishes.top, own),
     )
     _check_against_networks(reading, place, service)
     aliases = _read_own_aliases(reading, place, name, service)
@@ -141,6 +144,11 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     return ReadService(
         name, place, msgspec.structs.replace(service, networks=networks), image, tuple(dependencies), links
     )
+
+
+def _read_policy(reading: Reading, app: Given, own: Given) -> Policy | msgspec.UnsetType:
+    policy = read_policy(reading, app, own)
+    return policy if policy != Policy() else msgspec.UNSET
 
 
 def _tell_losses(reading: Reading, service: Place) -> None:

@@ -103,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     networks: dict[NetworkName, Network] = {}
     configs: dict[str, Config] = {}
     secrets: dict[str, SecretUse] = {}
+    withdraw: Literal["core", "tenant"] = "core"
     #: Every image named, in the order of the services.
     images: tuple[ImageUse, ...] = ()
     secrets_needed: tuple[SecretNeed, ...] = ()

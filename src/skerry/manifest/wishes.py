@@ -28,12 +28,15 @@ class Wishes(msgspec.Struct, frozen=True):
     top: Given
     #: By the name that Compose has for the service.
     services: dict[str, Given]
+    #: The words of each secret that has any; an overlay's in place of the Compose text's.
+    secrets: dict[str, Place] = {}
 
 
 def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> Wishes:
     """Check and collect every word; those of ``overlay`` stand there without ``x-skerry``."""
     top: Given = {}
     services: dict[str, Given] = {}
+    secrets: dict[str, Place] = {}
     words = compose.find("x-skerry")
     if words is not None:
         check_words(words, TOP, findings, find_homes)
@@ -46,13 +49,17 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
                 check_words(words, vocabulary, findings, find_homes)
                 if section == "services":
                     services[name] = dict(words.entries())
+                elif section == "secrets":
+                    secrets[name] = words
     if overlay is not None:
         _check_overlay(overlay, compose, findings)
         _lay_over(top, overlay, findings, frozenset(("app", "compose", *_SECTIONS)))
         laid = overlay.find("services")
         for name, entry in laid.entries() if laid is not None else ():
             _lay_over(services.setdefault(name, {}), entry, findings, frozenset())
-    return Wishes(top, services)
+        laid = overlay.find("secrets")
+        secrets |= dict(laid.entries()) if laid is not None else {}
+    return Wishes(top, services, secrets)
 
 
 def _check_overlay(overlay: Place, compose: Place, findings: Findings) -> None:

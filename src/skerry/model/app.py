@@ -238,6 +238,8 @@ class Service(_Signed, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
     placement: Placement = Placement()
     further: Further | UnsetType = UNSET
+    #: Left out of the signed form where the manifest says nothing of it.
+    policy: Policy | UnsetType = UNSET
 
 
 class Volume(_Signed, frozen=True, kw_only=True):
@@ -284,6 +286,7 @@ class SecretUse(_Signed, frozen=True, kw_only=True):
 
     #: Name of the tenant's secret; the manifest's own name may differ.
     name: SecretName
+    policy: SecretPolicy | UnsetType = UNSET
 
 
 class AppRevision(_Signed, frozen=True, kw_only=True):

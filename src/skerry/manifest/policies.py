@@ -1,0 +1,109 @@
+"""Words about being cut off, room that is short and copies that go down, as values of the signed form.
+
+The service's word beats the app's, word by word. Neighbours: ``words.py`` says which of them are built, and
+``wishes.py`` has held every one against its type.
+"""
+
+import re
+from typing import Literal, cast
+
+from skerry.manifest.nodes import Mapping, Place
+from skerry.manifest.reading import Reading
+from skerry.manifest.wishes import Given
+from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
+
+_PRIORITY_MAX = 1_000
+_SIGNAL = re.compile(r"signal:[A-Z][A-Z0-9+-]{1,11}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def read_policy(reading: Reading, app: Given, own: Given) -> Policy:
+    """Return the wishes of a service; ``app`` are the words at the top, ``own`` the service's."""
+    down = own.get("max-down") or app.get("max-down")
+    count, permille = _read_share(reading, down)
+    return Policy(
+        autonomy=_read_autonomy(reading, app.get("autonomy"), own.get("autonomy")),
+        priority=_read_priority(reading, own.get("priority") or app.get("priority")),
+        max_down=count,
+        max_down_permille=permille,
+    )
+
+
+def read_withdraw(reading: Reading, app: Given) -> Literal["core", "tenant"]:
+    """Return who may end the app's instances at a site that runs them."""
+    return "tenant" if reading.text(reading.find(app.get("withdraw"))) == "tenant" else "core"
+
+
+def _read_autonomy(reading: Reading, app: Place | None, own: Place | None) -> Autonomy:
+    def find(name: str) -> Place | None:
+        return reading.find(own, name) or reading.find(app, name)
+
+    def text(name: str, default: str) -> str:
+        return reading.text(find(name), default)
+
+    replace = find("replace-after")
+    never = replace is None or reading.text(replace) == "never"
+    restart = find("restart-offline")
+    found = Autonomy(
+        offline=cast("Literal['keep-running', 'stop-after', 'fenced']", text("offline", "keep-running")),
+        max_offline_us=reading.duration(find("max-offline"), 0),
+        restart_offline=restart is None or reading.switch(restart),
+        local_control=cast("Literal['none', 'restart', 'full']", text("local-control", "restart")),
+        replace_after_us=0 if never else reading.duration(replace, 0),
+        on_return=cast(
+            "Literal['keep-original', 'keep-replacement', 'newest', 'longest-running']",
+            text("on-return", "keep-original"),
+        ),
+    )
+    place = own or app
+    if place is not None and found.offline == "stop-after" and not found.max_offline_us:
+        detail = "stop-after needs max-offline: at which age they stop"
+        reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+    if place is not None and found.offline == "fenced" and found.max_offline_us:
+        detail = "a fenced instance stops with its lease, so max-offline says nothing"
+        reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+    return found
+
+
+def _read_priority(reading: Reading, place: Place | None) -> Priority:
+    if place is None:
+        return Priority()
+    if not isinstance(place.node, Mapping):
+        return Priority(value=reading.whole(place, 0, _PRIORITY_MAX, 500))
+    yields = reading.find(place, "preemptible")
+    return Priority(
+        value=reading.whole(reading.find(place, "value"), 0, _PRIORITY_MAX, 500),
+        preempts="never" if reading.text(reading.find(place, "preempts")) == "never" else "lower",
+        preemptible=yields is None or reading.switch(yields),
+    )
+
+
+def _read_share(reading: Reading, place: Place | None) -> tuple[int, int]:
+    """Return a count and thousandths, one of them 0."""
+    text = reading.text(place)
+    if not text.endswith("%"):
+        return (int(text), 0) if text.isascii() and text.isdigit() else (0, 0)
+    permille = round(float(text[:-1]) * 10)
+    if place is not None and not 0 <= permille <= 1000:
+        reading.findings.complain(place, "E-RANGE", f"{text} is out of range: at most 100%")
+        return 0, 0
+    return 0, permille
+
+
+def read_secret_policy(reading: Reading, words: Place | None) -> SecretPolicy:
+    """Return the wishes about one secret."""
+    limit, rotate = reading.find(words, "max-offline"), reading.find(words, "on-rotate")
+    action = reading.text(rotate, "restart")
+    if rotate is not None and action not in ("restart", "none") and _SIGNAL.fullmatch(action) is None:
+        detail = f'"{action[:40]}" is none of restart, signal:NAME, none'
+        reading.findings.complain(rotate, "E-TYPE", detail)
+    env = reading.find(words, "env")
+    if env is not None and _VARIABLE.fullmatch(reading.text(env)) is None:
+        reading.findings.complain(env, "E-TYPE", f'"{reading.text(env)[:40]}" cannot be the name of a variable')
+    is_endless = limit is None or reading.text(limit) == "none"
+    return SecretPolicy(
+        max_offline_us=0 if is_endless else reading.duration(limit, 0),
+        on_rotate=action,
+        sites=tuple(reading.text(item) for item in reading.texts(reading.find(words, "sites"))),
+        env=reading.text(env),
+    )

@@ -1,0 +1,109 @@
+"""Words that are read whether or not they are built: their values, what contradicts what, and that none is lost."""
+
+import pytest
+
+from skerry.manifest.findings import Findings
+from skerry.manifest.nodes import Place
+from skerry.manifest.policies import read_policy, read_secret_policy, read_withdraw
+from skerry.manifest.reading import Reading
+from skerry.manifest.tree import read_documents
+from skerry.manifest.values import read_nothing
+from skerry.manifest.words import SERVICE, TOP
+from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
+
+MINUTE = 60_000_000
+
+
+def words(text):
+    """Return the words of a mapping, and what reads them."""
+    (node,), problems = read_documents(text.encode(), "x")
+    assert not problems
+    return dict(Place(node).entries())
+
+
+def read(app, own="{}"):
+    reading = Reading(Findings(), {}, read_nothing)
+    policy = read_policy(reading, words(app), words(own))
+    return policy, [f"{one.code} {one.pointer}" for one in reading.findings.problems]
+
+
+@pytest.mark.parametrize(
+    ("app", "policy"),
+    [
+        ("{}", Policy()),
+        (
+            "{autonomy: {offline: stop-after, max-offline: 1h30m}}",
+            Policy(autonomy=Autonomy(offline="stop-after", max_offline_us=90 * MINUTE)),
+        ),
+        (
+            "{autonomy: {restart-offline: false, local-control: full}}",
+            Policy(autonomy=Autonomy(restart_offline=False, local_control="full")),
+        ),
+        (
+            "{autonomy: {replace-after: 5m, on-return: newest}}",
+            Policy(autonomy=Autonomy(replace_after_us=5 * MINUTE, on_return="newest")),
+        ),
+        ("{autonomy: {replace-after: never}}", Policy()),
+        ("{priority: 700}", Policy(priority=Priority(value=700))),
+        (
+            "{priority: {value: 900, preempts: never, preemptible: false}}",
+            Policy(priority=Priority(value=900, preempts="never", preemptible=False)),
+        ),
+        ("{max-down: 2}", Policy(max_down=2)),
+        ("{max-down: 12.5%}", Policy(max_down_permille=125)),
+    ],
+)
+def test_the_wishes_of_an_app(app, policy):
+    assert read(app) == (policy, [])
+
+
+def test_a_service_beats_its_app_word_by_word():
+    app = "{autonomy: {offline: keep-running, max-offline: 30d, local-control: full}, priority: 700, max-down: 1}"
+    policy, problems = read(app, "{autonomy: {local-control: none}, priority: 800}")
+    assert problems == []
+    assert policy.autonomy == Autonomy(max_offline_us=30 * 24 * 60 * MINUTE, local_control="none")
+    assert (policy.priority.value, policy.max_down) == (800, 1)
+
+
+@pytest.mark.parametrize(
+    ("app", "found"),
+    [
+        ("{autonomy: {offline: stop-after}}", "E-CONFLICT /autonomy"),
+        ("{autonomy: {offline: fenced, max-offline: 1h}}", "E-CONFLICT /autonomy"),
+        ("{max-down: 150%}", "E-RANGE /max-down"),
+    ],
+)
+def test_what_contradicts_itself(app, found):
+    assert read(app)[1] == [found]
+
+
+def test_who_may_withdraw():
+    reading = Reading(Findings(), {}, read_nothing)
+    assert read_withdraw(reading, {}) == "core"
+    assert read_withdraw(reading, words("{withdraw: tenant}")) == "tenant"
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "codes"),
+    [
+        ("{}", SecretPolicy(), []),
+        (
+            "{max-offline: 90m, on-rotate: 'signal:HUP', env: KEY, sites: tier=store}",
+            SecretPolicy(max_offline_us=90 * MINUTE, on_rotate="signal:HUP", env="KEY", sites=("tier=store",)),
+            [],
+        ),
+        ("{max-offline: none, on-rotate: none}", SecretPolicy(on_rotate="none"), []),
+        ("{on-rotate: 'signal:hup'}", SecretPolicy(on_rotate="signal:hup"), ["E-TYPE"]),
+        ("{env: 'a b'}", SecretPolicy(env="a b"), ["E-TYPE"]),
+    ],
+)
+def test_the_wishes_about_a_secret(text, policy, codes):
+    (node,), _ = read_documents(text.encode(), "x")
+    reading = Reading(Findings(), {}, read_nothing)
+    assert read_secret_policy(reading, Place(node)) == policy
+    assert [one.code for one in reading.findings.problems] == codes
+
+
+def test_each_of_these_words_is_in_the_vocabulary():
+    assert {"autonomy", "priority", "max-down", "withdraw"} <= {word.name for word in TOP}
+    assert {"autonomy", "priority", "max-down"} <= {word.name for word in SERVICE}
