@@ -1,7 +1,8 @@
 """``skerry`` and ``python -m skerry``: the command line, and the hidden entries of the programs.
 
-``python -m skerry core|agent|signer|keeper --settings FILE`` runs that program; any setting is also a flag (``--api-port 1``)
-and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command loads no more than it needs.
+``python -m skerry core|agent|signer|keeper --settings FILE`` runs that program; any setting is also a flag
+(``--api-port 1``) and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command loads no
+more than it needs.
 """
 
 import sys

@@ -150,7 +150,18 @@ _APPS = (
           built=False),
     _make("forward_port", "GET /v1/apps/{app}/forward", "deploy", "tenant", "Reach a port of a far instance.",
           style="socket", status=101, built=False),
-    _make("list_rollouts", "GET /v1/rollouts", "read", "tenant", "List rollouts in waves.", built=False),
+    _make("list_rollouts", "GET /v1/rollouts", "read", "tenant", "List the newest rollout in waves of each app.",
+          query=asks.PageQuery, result=answers.Page[answers.RolloutView]),
+    _make("show_rollout", "GET /v1/apps/{app}/rollout", "read", "tenant",
+          "Show how far an app's newest rollout has come, site by site.", result=answers.RolloutView),
+    _make("promote_rollout", "POST /v1/apps/{app}/rollout:promote", "deploy", "tenant",
+          "Let a rollout go on past its bake, the approval it waits for, or what stopped it.",
+          result=answers.RolloutView),
+    _make("pause_rollout", "POST /v1/apps/{app}/rollout:pause", "deploy", "tenant",
+          "Let no further site have the revision; those that have it keep it.", result=answers.RolloutView),
+    _make("abort_rollout", "POST /v1/apps/{app}/rollout:abort", "deploy", "tenant",
+          "End a rollout; sites that have the revision go back where its owner allows it.",
+          result=answers.RolloutView),
 )
 
 _THINGS = (

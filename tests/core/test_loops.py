@@ -92,7 +92,7 @@ async def test_a_plan_that_a_new_wish_overtook_is_not_recorded(rig):
     await rig.plan()
     rig.core.db = real
     assert between.reads == 2, "it read and planned again"
-    snapshot = await rig.core.db.read(lambda c: fleet.load_snapshot(c, frozenset()))
+    snapshot = await rig.core.db.read(lambda c: fleet.load_snapshot(c, frozenset(), 0))
     revisions = {unit.revision for unit in snapshot.sites[0].units.values() if hasattr(unit, "revision")}
     assert revisions == {digest_of(second.payload)}
 

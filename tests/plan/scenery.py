@@ -142,8 +142,11 @@ class World:
                 if name not in plan.forget_volumes | plan.deleted
             },
             deleting={name: each for name, each in kept.deleting.items() if name not in plan.deleted | plan.spared},
+            judged={
+                name: each for name, each in {**kept.judged, **plan.judged}.items() if name not in plan.forget_judged
+            },
         )
-        self.history = msgspec.structs.replace(self.history, kept=kept)
+        self.history = msgspec.structs.replace(self.history, kept=kept, watches=plan.watches)
         return plan
 
     def step(self) -> SitePlan:

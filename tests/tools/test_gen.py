@@ -109,5 +109,5 @@ def test_the_page_of_commands_has_every_built_command_with_its_options():
         assert f"### skerry {name}\n" in built
     assert "`--label KEY=VALUE`" in built
     assert "--help" not in built
-    assert "`skerry secret`: `list`" in later
+    assert "`skerry flow`: `list`" in later
     assert "### skerry secret" not in built

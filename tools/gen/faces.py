@@ -33,14 +33,19 @@ NOUNS = {
     "join-requests": "join_request",
     "tokens": "token",
     "tenants": "tenant",
+    "rollouts": "rollout",
 }
-#: Where the operation's name without its noun would mislead.
+#: Where the operation's name without its noun would mislead, or its path begins with another noun.
 RENAMED = {
     "apply_app": ("apps", "put"),
     "delete_app": ("apps", "put_tombstone"),
     "list_site_records": ("sites", "list_records"),
     "read_site_record": ("sites", "read_record"),
     "reject_join": ("join-requests", "reject"),
+    "show_rollout": ("rollouts", "show"),
+    "promote_rollout": ("rollouts", "promote"),
+    "pause_rollout": ("rollouts", "pause"),
+    "abort_rollout": ("rollouts", "abort"),
 }
 
 #: Nouns whose methods by hand, of several requests each, stand in ``sdk/acts.py``.

@@ -22,6 +22,7 @@ from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Envelope
+from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
 from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db
@@ -211,7 +212,10 @@ class Agent:
         return value
 
     def _read_held(self) -> HeldSite | None:
-        return None if self.holdings is None else self.holdings.as_site()
+        if self.holdings is None:
+            return None
+        self.holdings.proven = list_needed(self.reconciler.history.kept.judged)
+        return self.holdings.as_site()
 
     def _find_container(self, instance: InstanceId) -> ContainerSeen | None:
         """Of the containers of an instance prefer the one that runs."""
@@ -302,7 +306,9 @@ class Agent:
         before = {} if holdings.stored is None else holdings.stored.bodies
         begin = Grace(0, self.reconciler.history.boot, self._clock.boot_us())
         tombstones = dict.fromkeys(accepted.document.tombstones, begin)
-        needed = set(accepted.needed) | {digest for digest in holdings.objects if digest in holdings.named_now()}
+        holdings.proven = list_needed(self.reconciler.history.kept.judged)
+        needed = set(accepted.needed) | holdings.proven
+        needed |= {digest for digest in holdings.objects if digest in holdings.named_now()}
         drafts = [
             journal.Draft(
                 time_us=self._clock.wall_us(),

@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.agent.desk import DocumentVerdict
 from skerry.agent.journal import Remembered, StoredDocument
+from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, decode_unit, encode_unit, named_objects
 from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.signed import DocumentHead, Envelope, Root, SiteRecord, Tombstone
@@ -48,6 +49,9 @@ class Holdings:
         self.stored: StoredDocument | None = None
         self.document: AcceptedDocument | None = None
         self.objects: dict[Digest, Envelope] = {}
+        #: Revisions to keep beside what documents name: those that were proven here (plan/gates.py).
+        self.proven: frozenset[Digest] = frozenset()
+        self._opened: dict[tuple[Digest, int], AppRevision] = {}
         #: Why the newest document of the journal is not, or not whole, what is in force; until a new one comes.
         self.damage: Denied | None = None
 
@@ -77,6 +81,7 @@ class Holdings:
             generation=document.head.generation,
             units=document.units,
             revisions=document.revisions,
+            fallbacks=self._open_proven(),
             secrets=secrets,
             tombstones=document.tombstones,
             refused={
@@ -85,6 +90,18 @@ class Holdings:
                 if name not in document.kept
             },
         )
+
+    def _open_proven(self) -> dict[Digest, AppRevision]:
+        """Open what is kept to go back to; one that no longer verifies is none."""
+        opened: dict[tuple[Digest, int], AppRevision] = {}
+        for digest in sorted(self.proven & self.objects.keys()):
+            # Once under each site record: it says whose signatures count here.
+            place = digest, 0 if self.record is None else self.record.number
+            revision = self._opened.get(place) or reopen_envelope(self.objects[digest], self.as_held(), "revision")
+            if isinstance(revision, AppRevision):
+                opened[place] = revision
+        self._opened = opened
+        return {digest: revision for (digest, _), revision in opened.items()}
 
     def claim(self) -> tuple[int, int]:
         """Return the epoch and generation to tell the parent: none while a part is lost, so that it sends the whole."""
@@ -142,7 +159,7 @@ class Holdings:
         self.objects = {
             digest: envelope
             for digest, envelope in {**self.objects, **accepted.objects}.items()
-            if digest in accepted.needed or digest in previous
+            if digest in accepted.needed or digest in previous or digest in self.proven
         }
         self.stored = accepted.stored
         self.document = accepted.document

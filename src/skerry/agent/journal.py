@@ -17,7 +17,8 @@ from skerry.model import limits
 from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
-from skerry.plan.history import Deleting, Ended, Grace, Kept, Started
+from skerry.plan.gate import Judged
+from skerry.plan.history import AppId, Deleting, Ended, Grace, Kept, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -127,6 +128,7 @@ NOTES: dict[str, Any] = {
     "tombstone": Grace,
     "volume": int,
     "deleting": Deleting,
+    "judged": Judged,
 }
 
 
@@ -166,6 +168,7 @@ def read_all(connection: Connection) -> Remembered:
             tombstones={Digest(name): grace for name, grace in notes.read(connection, "tombstone", Grace).items()},
             volumes={VolumeId(name): born for name, born in notes.read(connection, "volume", int).items()},
             deleting={VolumeId(name): each for name, each in notes.read(connection, "deleting", Deleting).items()},
+            judged={AppId(name): each for name, each in notes.read(connection, "judged", Judged).items()},
         ),
     )
 
@@ -258,6 +261,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     volumes: dict[VolumeId, int] = {}
     #: Volumes whose loss is no matter any more.
     forget_volumes: frozenset[VolumeId] = frozenset()
+    judged: dict[AppId, Judged] = {}
+    forget_judged: frozenset[AppId] = frozenset()
 
 
 def record_changes(connection: Connection, changes: Changes) -> None:
@@ -269,12 +274,15 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.write_all(connection, "tombstone", changes.graces)
     notes.write_all(connection, "volume", changes.volumes)
     notes.forget(connection, "volume", changes.forget_volumes)
+    notes.write_all(connection, "judged", changes.judged)
+    notes.forget(connection, "judged", changes.forget_judged)
 
 
 def apply_changes(kept: Kept, changes: Changes) -> Kept:
     """Return what is kept once ``changes`` are recorded."""
     void = changes.void_starts | changes.gone
     volumes = {**kept.volumes, **changes.volumes}
+    judged = {**kept.judged, **changes.judged}
     return msgspec.structs.replace(
         kept,
         uid_ranges={**kept.uid_ranges, **changes.uid_ranges},
@@ -282,6 +290,7 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
         ended={name: end for name, end in {**kept.ended, **changes.ended}.items() if name not in changes.gone},
         tombstones={**kept.tombstones, **changes.graces},
         volumes={name: born for name, born in volumes.items() if name not in changes.forget_volumes},
+        judged={name: each for name, each in judged.items() if name not in changes.forget_judged},
     )
 
 

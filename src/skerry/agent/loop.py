@@ -8,6 +8,7 @@ document are the same pass.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from typing import TypeGuard
 
 import msgspec
 
@@ -18,6 +19,7 @@ from skerry.model import limits
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import InstanceId, UnitId, VolumeId
 from skerry.model.observed import (
+    AppFact,
     Fact,
     ImageFact,
     InstanceFact,
@@ -44,7 +46,7 @@ from skerry.plan.actions import (
     instance_lane,
     lane,
 )
-from skerry.plan.history import Deleting, Ended, History, Kept, Started, forget_runs, note_observed, note_outcome
+from skerry.plan.history import AppId, Deleting, Ended, History, Kept, Started, forget_runs, note_observed, note_outcome
 from skerry.plan.report import Wait
 from skerry.plan.site import plan_site
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
@@ -228,9 +230,19 @@ class Reconciler:
             graces=plan.graces,
             volumes=plan.volumes,
             forget_volumes=plan.forget_volumes,
+            judged=plan.judged,
+            forget_judged=plan.forget_judged,
         )
+        self.history = msgspec.structs.replace(self.history, watches=plan.watches)
         if changes != journal.Changes():
-            await self._db.run(lambda connection: journal.record_changes(connection, changes), soon=True)
+            now_us = self._clock.wall_us()
+            drafts = [_tell_verdict(fact, now_us) for fact in plan.facts if _is_verdict(fact, plan)]
+
+            def record(connection: Connection) -> None:
+                journal.record_changes(connection, changes)
+                journal.append_events(connection, drafts)
+
+            await self._db.run(record, soon=True)
             self._keep(journal.apply_changes(self.history.kept, changes))
         done = {volume: self._tell_deleted(volume, kept.deleting[volume]) for volume in sorted(plan.deleted)}
         if done or plan.spared:
@@ -431,6 +443,27 @@ class Reconciler:
     def _last_facts(self) -> tuple[Fact, ...]:
         seen = (decode_fact(body) for body in self.facts.values())
         return tuple(fact for fact in seen if not isinstance(fact, SiteFact | UnitFact))
+
+
+def _is_verdict(fact: Fact, plan: SitePlan) -> TypeGuard[AppFact]:
+    """Say whether a health gate has spoken in this plan."""
+    if not isinstance(fact, AppFact) or fact.verdict == "watching":
+        return False
+    return AppId(f"{fact.tenant}/{fact.app}") in plan.judged
+
+
+def _tell_verdict(fact: AppFact, now_us: int) -> journal.Draft:
+    if fact.verdict == "proven":
+        message = f"revision {fact.number} of {fact.app} has passed its health gate"
+    else:
+        message = f"revision {fact.number} of {fact.app} did not pass its health gate: {fact.reason}"
+    return journal.Draft(
+        time_us=now_us,
+        type=f"revision.{fact.verdict}",
+        subject=f"app/{fact.tenant}/{fact.app}",
+        tenant=fact.tenant,
+        message=message,
+    )
 
 
 def _kind(action: Action) -> str:

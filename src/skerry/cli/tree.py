@@ -96,7 +96,16 @@ NOUNS: tuple[Noun, ...] = (
         *_later("scale", "move"),
     )),
     Noun("instance", "Copies of services.", _later("list", "show", "restart", "stop")),
-    Noun("rollout", "Changes in waves.", _later("list", "show", "promote", "pause", "abort")),
+    Noun("rollout", "Changes in waves.", (
+        Verb("list", "List the newest rollout of each app.", "skerry.cli.rollouts:list_rollouts"),
+        Verb("show", "Show how far an app's newest rollout has come, site by site.", "skerry.cli.rollouts:show"),
+        Verb("promote", "Let a rollout go on past its bake, an approval, or what stopped it.",
+             "skerry.cli.rollouts:promote"),
+        Verb("pause", "Let no further site have the revision; those that have it keep it.",
+             "skerry.cli.rollouts:pause"),
+        Verb("abort", "End a rollout; sites that have the revision go back where its owner allows it.",
+             "skerry.cli.rollouts:abort"),
+    )),
     Noun("image", "What services run from.", (
         Verb("list", "List images that the core has.", "skerry.cli.images:list_images"),
         Verb("push", "Send an image from an OCI layout or archive.", "skerry.cli.images:push"),

@@ -310,7 +310,7 @@ def _ingest_facts(connection: Connection, site: SiteName, patch: FactsPatch, now
     if state.learning:
         _raise_evidence(connection, (found.fact for found in labelled.values()), now_us)
     kinds = {label.kind for label in labels.values()} | {key.partition("/")[0] for key in patch.removed}
-    return True, state.learning or bool(kinds & {"node", "volume"}) or bool(patch.removed)
+    return True, state.learning or bool(kinds & {"node", "volume", "app"}) or bool(patch.removed)
 
 
 def _list_apps(patch: FactsPatch) -> set[tuple[TenantName, AppName]]:

@@ -6,7 +6,7 @@ watch     sites that fell silent or came back -> an event       each five second
 keep      counters into the store, old rows out, a snapshot     each minute, each hour
 """
 
-from skerry.clock import SECOND_US
+from skerry.clock import SECOND_US, Alarm
 from skerry.core.state import Core
 from skerry.model.ids import SiteName
 from skerry.plan.fleet import FleetPlan, plan_fleet
@@ -36,18 +36,22 @@ class Planner:
         self._core = core
         #: Reports as recorded last, so that an unchanged plan writes nothing.
         self._reports: tuple[AppReport, ...] = ()
+        self._alarm = Alarm(core.clock, core.tasks, "rollout", core.wishes.ring)
 
     async def turn(self) -> None:
         """Plan until what is recorded stands on the newest wish."""
         for _ in range(REPLANS_MAX):
-            silent = self._core.silent()
+            silent, now_us = self._core.silent(), self._core.clock.wall_us()
 
-            def load(connection: Connection, silent: frozenset[SiteName] = silent) -> fleet.FleetSnapshot:
-                return fleet.load_snapshot(connection, silent)
+            def load(
+                connection: Connection, silent: frozenset[SiteName] = silent, now_us: int = now_us
+            ) -> fleet.FleetSnapshot:
+                return fleet.load_snapshot(connection, silent, now_us)
 
             plan = plan_fleet(await self._core.db.read(load))
+            self._set_alarm(plan, now_us)
             touched = [(report.tenant, report.app) for report in (*self._reports, *plan.reports)]
-            if not plan.documents and not plan.understood and plan.reports == self._reports:
+            if not (plan.documents or plan.understood or plan.rollouts) and plan.reports == self._reports:
                 self._core.planned = plan.version
                 self._core.changes.touch(*touched)
                 return
@@ -59,13 +63,18 @@ class Planner:
             self._core.events.ring()
             self._core.changes.touch(*changed, *touched)
             self._publish(changed)
-            if not plan.understood:
+            if not plan.understood and not plan.rollouts:
                 return
         self._core.wishes.ring()
 
     async def _record(self, plan: FleetPlan) -> tuple[SiteName, ...] | None:
         now_us = self._core.clock.wall_us()
         return await self._core.db.run(lambda connection: fleet.record_plan(connection, plan, now_us), soon=True)
+
+    def _set_alarm(self, plan: FleetPlan, now_us: int) -> None:
+        """Plan again when a canary has baked. The wall clock may be set meanwhile: then it is looked at again."""
+        if plan.wake_us > now_us:
+            self._alarm.set(self._core.clock.boot_us() + plan.wake_us - now_us)
 
     def _publish(self, changed: tuple[SiteName, ...]) -> None:
         for site in changed:

@@ -63,7 +63,7 @@ class PlanningPart(Part):
         def job(connection: Connection) -> tuple[FleetSnapshot, AppRow, tuple[Problem, ...]]:
             row = apps.find_app(connection, tenant, app) or AppRow(tenant=tenant, app=AppName(app))
             problems = find_problems(connection, tenant, revision)
-            return fleet.load_snapshot(connection, self._core.silent()), row, problems
+            return fleet.load_snapshot(connection, self._core.silent(), self._core.clock.wall_us()), row, problems
 
         snapshot, row, problems = await self._core.db.read(job)
         if revision.number != row.number + 1:

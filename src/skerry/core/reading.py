@@ -131,7 +131,7 @@ class ReadingPart(Part):
                 ),
                 notes=(),
             )
-            snapshot = fleet.load_snapshot(connection, frozenset()) if query.site else None
+            snapshot = fleet.load_snapshot(connection, frozenset(), self._core.clock.wall_us()) if query.site else None
             return why, snapshot
 
         why, snapshot = await self._core.db.read(job)

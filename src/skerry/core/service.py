@@ -12,13 +12,24 @@ from skerry.core.joining import JoiningPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
 from skerry.core.reading import ReadingPart
+from skerry.core.rollouts import RolloutsPart
 from skerry.core.supplies import SuppliesPart
 from skerry.core.wishes import WishesPart
 from skerry.model.errors import Broken
 from skerry.operations import OPERATIONS, Operation
 
 
-class Service(WishesPart, PlanningPart, ReadingPart, SuppliesPart, EnrolmentPart, JoiningPart, CallsPart, PlatformPart):
+class Service(
+    WishesPart,
+    RolloutsPart,
+    PlanningPart,
+    ReadingPart,
+    SuppliesPart,
+    EnrolmentPart,
+    JoiningPart,
+    CallsPart,
+    PlatformPart,
+):
     """All operations of one core."""
 
 

@@ -68,6 +68,7 @@ def assemble_revision(
         networks=manifest.networks,
         configs=manifest.configs,
         secrets=manifest.secrets,
+        rollout=manifest.rollout,
     )
 
 

@@ -17,6 +17,7 @@ from skerry.manifest.placement import read_labels_of_app
 from skerry.manifest.policies import read_withdraw
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
+from skerry.manifest.rollouts import read_rollout
 from skerry.manifest.service import Around, ReadService, read_service
 from skerry.manifest.values import ImageUse, Manifest, Options
 from skerry.manifest.wishes import Wishes
@@ -94,6 +95,7 @@ def read_app(
         description=reading.text(reading.find(wishes.top.get("description"))),
         labels=read_labels_of_app(reading, reading.find(wishes.top.get("labels"))),
         profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
+        rollout=read_rollout(reading, reading.find(wishes.top.get("rollout"))),
         services=joined,
         volumes=parts.volumes,
         networks=networks,

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.manifest.findings import FieldNote
 from skerry.model.app import Config, Network, SecretUse, Service, Volume
 from skerry.model.errors import Problem
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, VolumeName
+from skerry.model.rollout import Rollout
 
 
 class FileRead(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     labels: dict[str, str] = {}
     profile: str = "default"
+    rollout: Rollout | UnsetType = UNSET
     #: The images in them have names and empty digests.
     services: dict[ServiceName, Service]
     volumes: dict[VolumeName, Volume] = {}

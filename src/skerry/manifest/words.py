@@ -149,19 +149,33 @@ _AUTONOMY = Group(
         *_words(2, lease=Group(_words(2, ttl=DURATION, margin=DURATION, witnesses=Many(TEXT), min=TEXT))),
     )
 )
+_CANARY = Group(
+    (
+        Word("sites", _SELECTORS, "labels of the first sites", built=True),
+        Word("bake", DURATION, "how long they stand before the first wave", "10m", built=True),
+    )
+)
+_HEALTH_GATE = Group(
+    (
+        Word("for", DURATION, "how long all services must be well", "2m", built=True),
+        Word("timeout", DURATION, "within which time", "10m", built=True),
+    )
+)
 _ROLLOUT = Group(
-    _words(
-        1,
-        canary=Either((SHARE, Group(_words(1, sites=_SELECTORS, bake=DURATION)))),
-        waves=Many(SHARE),
-        max_failed=SHARE,
-        on_failure=Choice(("rollback", "pause", "continue")),
-        window=Many(WINDOW),
-        health=Group((Word("for", DURATION), Word("timeout", DURATION))),
-        approve=Choice(("none", "canary", "each-wave")),
-        offline_sites=Choice(("skip", "wait")),
-        prefetch=SWITCH,
-        in_site=Group(_words(1, order=Choice(("stop-first", "start-first")), parallel=whole(1, REPLICAS_MAX))),
+    (
+        Word("canary", Either((SHARE, _CANARY)), "first sites; none may fail", "1", built=True),
+        Word("waves", Many(SHARE), "sizes after the canary; one value repeats", "[10%, 50%, 100%]", built=True),
+        Word("max-failed", SHARE, "sites that may fail in the waves", "2%", built=True),
+        Word("on-failure", Choice(("rollback", "pause", "continue")), "what then", "rollback", built=True),
+        Word("health", _HEALTH_GATE, "the gate that each site judges by", built=True),
+        Word("approve", Choice(("none", "canary", "each-wave")), "when a person is waited for", "none", built=True),
+        Word("offline-sites", Choice(("skip", "wait")), "whether sites cut off hold it up", "skip", built=True),
+        Word("prefetch", SWITCH, "whether waiting sites fetch images already", "true", built=True),
+        *_words(
+            1,
+            window=Many(WINDOW),
+            in_site=Group(_words(1, order=Choice(("stop-first", "start-first")), parallel=whole(1, REPLICAS_MAX))),
+        ),
     )
 )
 _PRIORITY = Either(
@@ -227,12 +241,12 @@ TOP = (
     Word("labels", Named(LOOSE_TEXT), "what a site's accepts sees", built=True),
     Word("profile", NAME, "what the app may ask of a site", "default", built=True),
     Word("placement", _PLACEMENT_OF_APP, "where instances may be", built=True),
+    Word("rollout", _ROLLOUT, "how a new revision comes to the sites", "to all at once", built=True),
     *_words(
         1,
         withdraw=Choice(("core", "tenant")),
         max_down=SHARE,
         autonomy=_AUTONOMY,
-        rollout=_ROLLOUT,
         priority=_PRIORITY,
     ),
     *_words(

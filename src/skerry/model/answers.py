@@ -245,6 +245,32 @@ class AppChanged(Answer, frozen=True, kw_only=True):
     event_id: int
 
 
+class RolloutSite(Answer, frozen=True, kw_only=True):
+    """How one site stands in a rollout; ``let-in`` may have the revision and has not told of it."""
+
+    site: SiteName
+    standing: Literal["waiting", "let-in", "watching", "proven", "failed"]
+    reason: str = ""
+
+
+class RolloutView(Answer, frozen=True, kw_only=True):
+    """How far the newest revision of an app has come in its waves; ``sites`` are listed where one app is shown."""
+
+    app: AppName
+    number: int
+    digest: Digest
+    phase: Literal["running", "baking", "approval", "paused", "halted", "rolled-back", "aborted", "done"]
+    #: 0 is the canary; waves follow.
+    stage: int
+    waves: int
+    let_in: int
+    proven: int
+    failed: int
+    waiting: int
+    reason: str
+    sites: tuple[RolloutSite, ...] = ()
+
+
 class LogLine(Answer, frozen=True, kw_only=True):
     """One line of output; ``stream`` is ``note`` when the core says something about the stream itself."""
 

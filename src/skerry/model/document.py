@@ -9,6 +9,7 @@ import hashlib
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import (
     AppName,
@@ -38,6 +39,9 @@ class Assignment(msgspec.Struct, frozen=True, tag="assignment", tag_field="kind"
     state: Literal["run", "hold"] = "run"
     #: Raised to have the instance started afresh.
     restart: int = 0
+    #: The rollout of this revision was taken back: the site runs the last one that it proved before, where the tenant
+    #: allows that (plan/gate.py). It names no other revision, so nothing stands below the site's floor.
+    back: Literal[True] | UnsetType = UNSET
 
 
 class ImageHold(msgspec.Struct, frozen=True, tag="image", tag_field="kind", forbid_unknown_fields=True):

@@ -185,6 +185,25 @@ class SiteFact(msgspec.Struct, frozen=True, kw_only=True, tag="site", tag_field=
     conditions: dict[str, str] = {}
 
 
+#: What a site's health gate says of a revision; ``none`` is the core's word for a site that has not told.
+GateVerdict = Literal["none", "watching", "proven", "failed"]
+
+
+class AppFact(msgspec.Struct, frozen=True, kw_only=True, tag="app", tag_field="kind"):
+    """What the health gate of a node says of an app's revision; key ``app/<tenant>/<app>/<node>``."""
+
+    tenant: TenantName
+    app: AppName
+    node: NodeName
+    revision: Digest
+    number: int
+    verdict: GateVerdict
+    #: The revision that passed before, to which the site may be sent back; empty when none did.
+    fallback: Digest = Digest("")
+    #: Why it failed, for people.
+    reason: str = ""
+
+
 class UnitFact(msgspec.Struct, frozen=True, kw_only=True, tag="unit", tag_field="kind"):
     """A unit the site refuses or has put in quarantine; key ``unit/<unit id>``."""
 
@@ -193,7 +212,7 @@ class UnitFact(msgspec.Struct, frozen=True, kw_only=True, tag="unit", tag_field=
     reason: str
 
 
-Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | UnitFact
+Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact
 
 
 def fact_key(fact: Fact) -> str:
@@ -209,6 +228,8 @@ def fact_key(fact: Fact) -> str:
             return f"node/{fact.node}"
         case SiteFact():
             return "site"
+        case AppFact():
+            return f"app/{fact.tenant}/{fact.app}/{fact.node}"
         case UnitFact():
             return f"unit/{fact.unit}"
 

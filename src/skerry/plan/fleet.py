@@ -7,12 +7,15 @@ and the site asks for it (core/delivery.py), so what a site holds is never behin
 
 import msgspec
 
+from skerry.model.app import ImageRef
 from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
 from skerry.model.ids import Digest, SecretName, SiteName, TenantName, UnitId, instance_id
 from skerry.model.site_match import site_unmet
 from skerry.plan.placement.seats import Seating
 from skerry.plan.report import AppReport, Change
+from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
+from skerry.plan.waves import settle_rollouts
 
 #: Rounds until nothing changes. The second one shows that the first was stable; more are needed only when room that
 #: one app gave back lets another one move, which two further rounds have always been enough for.
@@ -38,11 +41,17 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     #: Learning sites about which the core knows enough again (``is_understood``).
     understood: tuple[SiteName, ...] = ()
     notes: tuple[str, ...] = ()
+    #: Rollouts that came further.
+    rollouts: tuple[Progress, ...] = ()
+    #: Wall time at which a rollout is to be looked at again; 0 for none.
+    wake_us: int = 0
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
-    """Plan the whole fleet. No rule here depends on time or chance, so neither is asked for."""
+    """Plan the whole fleet. Nothing here depends on chance, and on time only how long a canary bakes."""
     before = {view.site: view.units for view in snapshot.sites}
+    waves = settle_rollouts(snapshot)
+    snapshot = waves.snapshot
     current = snapshot
     reports: tuple[AppReport, ...] = ()
     for _ in range(ROUNDS_MAX):
@@ -61,6 +70,8 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
             sorted(view.site for view in snapshot.sites if view.learning and is_understood(view, snapshot))
         ),
         notes=_note(snapshot),
+        rollouts=waves.progress,
+        wake_us=waves.wake_us,
     )
 
 
@@ -107,22 +118,25 @@ def _plan_once(snapshot: FleetSnapshot) -> tuple[dict[SiteName, dict[UnitId, Uni
             planned[view.site] = view.units
             continue
         units: list[Unit] = list(seated.get(view.site, ()))
-        units += _hold_images(seated.get(view.site, []), snapshot)
+        units += _hold_images(view, seated.get(view.site, []), snapshot)
         units += _hold_secrets(view, seated.get(view.site, []), snapshot)
         units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
         planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
     return planned, reports
 
 
-def _hold_images(assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
-    holds: dict[Digest, Unit] = {}
+def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
+    """Hold what the assignments run from, and what a rollout will bring next."""
+    images: list[ImageRef] = []
     for assignment in assignments:
         revision = snapshot.revisions.get(assignment.revision)
         service = None if revision is None else revision.services.get(assignment.service)
-        if service is not None:
-            image = service.image
-            holds[image.digest] = ImageHold(image.digest, image.config, image.size_bytes)
-    return list(holds.values())
+        images += [] if service is None else [service.image]
+    for wish in snapshot.apps:
+        if wish.prefetch and view.site in wish.waiting and wish.revision is not None:
+            services = snapshot.revisions[wish.revision].services.values()
+            images += [each.image for each in services if not site_unmet(each.placement.sites, view.record)]
+    return list({image.digest: ImageHold(image.digest, image.config, image.size_bytes) for image in images}.values())
 
 
 def _hold_secrets(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:

@@ -5,12 +5,16 @@ health checks said. ``note_observed`` and ``note_outcome`` return a new history.
 reboot and is journaled before any action that relies on it; the rest is boot-time knowledge and starts afresh.
 """
 
+from typing import NewType
+
 import msgspec
 
 from skerry.model import limits
+from skerry.model.document import Assignment
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
 from skerry.model.observed import ContainerSeen, Health, Observation
 from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, instance_lane, lane
+from skerry.plan.gate import Judged, Watch
 from skerry.plan.pace import start_delay_us
 
 
@@ -60,6 +64,15 @@ class Deleting(msgspec.Struct, frozen=True, kw_only=True):
     cause: CauseId = CauseId("")
 
 
+#: ``TENANT/APP``.
+AppId = NewType("AppId", str)
+
+
+def app_id(unit: Assignment) -> AppId:
+    """Name the app that an assignment is of."""
+    return AppId(f"{unit.tenant}/{unit.app}")
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal keeps over reboots."""
 
@@ -73,6 +86,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     volumes: dict[VolumeId, int] = {}
     #: Deletions that were begun and of which nobody was told yet.
     deleting: dict[VolumeId, Deleting] = {}
+    #: What each app's health gate has said here.
+    judged: dict[AppId, Judged] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +124,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
     kept: Kept = Kept()
     runs: dict[InstanceId, Run] = {}
+    #: What this process has seen of the revisions that are not judged yet.
+    watches: dict[AppId, Watch] = {}
     troubles: dict[str, Trouble] = {}
 
 

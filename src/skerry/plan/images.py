@@ -64,6 +64,7 @@ def plan_eviction(draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wan
     needed = {item.derived.spec.image_config for item in wanted.values()}
     needed |= {unit.config for unit in held.units.values() if isinstance(unit, ImageHold)}
     needed |= {seen.image_config for seen in observed.containers}
+    needed |= {each.image.config for revision in held.fallbacks.values() for each in revision.services.values()}
     for image in sorted((*observed.images, *observed.blobs), key=lambda image: image.digest):
         if image.config not in needed:
             draft.add(RemoveImage(image=image.digest, config=image.config))

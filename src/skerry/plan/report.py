@@ -55,6 +55,8 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     placed: tuple[Placed, ...] = ()
     refused: tuple[Refused, ...] = ()
+    #: Sites that may not have the newest revision yet, and why.
+    waiting: dict[SiteName, str] = {}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

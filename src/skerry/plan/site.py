@@ -18,6 +18,7 @@ from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.derive import Derived, Underivable, derive_instance
+from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
@@ -47,8 +48,10 @@ def plan_site(
     draft = PlanDraft(history, now)
     if observed.unavailable:
         draft.wait("runtime", observed.unavailable, now.boot_us + UNAVAILABLE_US)
-        facts = _unseen_facts(held, observed.unavailable)
-        return SitePlan(waits=tuple(draft.waits), facts=tuple(facts), wake_us=draft.wake_us)
+        facts = _unseen_facts(return_to_proven(held, history.kept.judged), observed.unavailable)
+        return SitePlan(waits=tuple(draft.waits), facts=tuple(facts), watches=history.watches, wake_us=draft.wake_us)
+    wished = held
+    held = return_to_proven(held, history.kept.judged)
     wanted, refused = derive_wanted(held)
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
@@ -89,6 +92,7 @@ def plan_site(
     graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
     deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)
+    verdicts = judge_apps(draft, wished, history, draft.facts)
     draft.facts.extend(_plan_refusals(held, refused))
     draft.facts.extend(volume_facts(held, wanted, observed))
     return SitePlan(
@@ -103,6 +107,9 @@ def plan_site(
         forget_volumes=forget_volumes,
         deleted=deleted,
         spared=spared,
+        judged=verdicts.judged,
+        forget_judged=verdicts.gone,
+        watches=verdicts.watches,
         wake_us=draft.wake_us,
     )
 

@@ -12,7 +12,8 @@ from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName,
 from skerry.model.observed import Fact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, lane
-from skerry.plan.history import Ended, Grace, History
+from skerry.plan.gate import Judged, Watch
+from skerry.plan.history import AppId, Ended, Grace, History
 from skerry.plan.report import Wait
 
 #: Phases of an instance that is not yet where it is wanted.
@@ -36,6 +37,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     units: dict[UnitId, Unit] = {}
     revisions: dict[Digest, AppRevision] = {}
+    #: Revisions that were proven here and that the document need not name: what a failed one gives way to.
+    fallbacks: dict[Digest, AppRevision] = {}
     #: Sealed secrets held: tenant and name to the digest of the newest version.
     secrets: dict[tuple[TenantName, SecretName], Digest] = {}
     tombstones: dict[Digest, Tombstone] = {}
@@ -63,6 +66,10 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     forget_volumes: frozenset[VolumeId] = frozenset()
     #: Deletions that are done although nobody saw their end, and those that are not wished any more.
     deleted: frozenset[VolumeId] = frozenset()
+    #: Verdicts of health gates that are new: to be journaled; apps whose verdicts are void; what was seen meanwhile.
+    judged: dict[AppId, Judged] = {}
+    forget_judged: frozenset[AppId] = frozenset()
+    watches: dict[AppId, Watch] = {}
     spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0

@@ -9,8 +9,9 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
-from skerry.model.observed import InstanceFact, NodeFact, VolumeFact
+from skerry.model.observed import AppFact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import SiteRecord, Tombstone
+from skerry.plan.rollout import Progress
 
 
 class AppWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,13 @@ class AppWish(msgspec.Struct, frozen=True, kw_only=True):
     #: Newest tombstone of the app, and the digest of its payload.
     tombstone: Tombstone | None = None
     tombstone_digest: Digest | None = None
+    #: How far the newest rollout in waves has come; None when there was none.
+    rollout: Progress | None = None
+    #: What ``waves.py`` decided of it: sites that may not have the revision yet, and sites that go back.
+    waiting: dict[SiteName, str] = {}
+    back: frozenset[SiteName] = frozenset()
+    #: Waiting sites fetch the images of the newest revision already.
+    prefetch: bool = False
 
 
 class SecretWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +68,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     nodes: dict[NodeName, NodeFact] = {}
     instances: tuple[InstanceFact, ...] = ()
     volumes: tuple[VolumeFact, ...] = ()
+    #: What the site's health gates say.
+    gates: tuple[AppFact, ...] = ()
 
     @property
     def site(self) -> SiteName:
@@ -72,6 +82,8 @@ class FleetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Grows with every change of a wish; a plan is recorded only while it is still the same.
     version: int = 0
+    #: Wall time of the core in microseconds: rollouts bake by it.
+    now_us: int = 0
     apps: tuple[AppWish, ...] = ()
     sites: tuple[SiteView, ...] = ()
     #: Every revision that a wish or a present unit names and the core has.

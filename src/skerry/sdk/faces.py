@@ -160,6 +160,34 @@ class Operations(acts.OperationActs):
         return self._client.send(asked)
 
 
+class Rollouts(Noun):
+    """Operations on rollouts."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.RolloutView]:
+        """List the newest rollout in waves of each app."""
+        return self._client.pages(make_request("list_rollouts", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, app: str) -> answers.RolloutView:
+        """Show how far an app's newest rollout has come, site by site."""
+        asked: Request[answers.RolloutView] = make_request("show_rollout", parameters={"app": app})
+        return self._client.send(asked)
+
+    def promote(self, app: str) -> answers.RolloutView:
+        """Let a rollout go on past its bake, the approval it waits for, or what stopped it."""
+        asked: Request[answers.RolloutView] = make_request("promote_rollout", parameters={"app": app})
+        return self._client.send(asked)
+
+    def pause(self, app: str) -> answers.RolloutView:
+        """Let no further site have the revision; those that have it keep it."""
+        asked: Request[answers.RolloutView] = make_request("pause_rollout", parameters={"app": app})
+        return self._client.send(asked)
+
+    def abort(self, app: str) -> answers.RolloutView:
+        """End a rollout; sites that have the revision go back where its owner allows it."""
+        asked: Request[answers.RolloutView] = make_request("abort_rollout", parameters={"app": app})
+        return self._client.send(asked)
+
+
 class Images(Noun):
     """Operations on images."""
 
@@ -366,6 +394,7 @@ class Faces:
         self.core = Core(client)
         self.instances = Instances(client)
         self.operations = Operations(client)
+        self.rollouts = Rollouts(client)
         self.images = Images(client)
         self.blobs = Blobs(client)
         self.volumes = Volumes(client)
@@ -521,6 +550,34 @@ class AsyncOperations(acts.AsyncOperationActs):
     async def show(self, operation: str) -> answers.OperationView:
         """Show how far long work has come."""
         asked: Request[answers.OperationView] = make_request("show_operation", parameters={"operation": operation})
+        return await self._client.send(asked)
+
+
+class AsyncRollouts(AsyncNoun):
+    """Operations on rollouts."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.RolloutView]:
+        """List the newest rollout in waves of each app."""
+        return self._client.pages(make_request("list_rollouts", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, app: str) -> answers.RolloutView:
+        """Show how far an app's newest rollout has come, site by site."""
+        asked: Request[answers.RolloutView] = make_request("show_rollout", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def promote(self, app: str) -> answers.RolloutView:
+        """Let a rollout go on past its bake, the approval it waits for, or what stopped it."""
+        asked: Request[answers.RolloutView] = make_request("promote_rollout", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def pause(self, app: str) -> answers.RolloutView:
+        """Let no further site have the revision; those that have it keep it."""
+        asked: Request[answers.RolloutView] = make_request("pause_rollout", parameters={"app": app})
+        return await self._client.send(asked)
+
+    async def abort(self, app: str) -> answers.RolloutView:
+        """End a rollout; sites that have the revision go back where its owner allows it."""
+        asked: Request[answers.RolloutView] = make_request("abort_rollout", parameters={"app": app})
         return await self._client.send(asked)
 
 
@@ -732,6 +789,7 @@ class AsyncFaces:
         self.core = AsyncCore(client)
         self.instances = AsyncInstances(client)
         self.operations = AsyncOperations(client)
+        self.rollouts = AsyncRollouts(client)
         self.images = AsyncImages(client)
         self.blobs = AsyncBlobs(client)
         self.volumes = AsyncVolumes(client)

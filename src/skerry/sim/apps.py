@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.clock import SECOND_US
 from skerry.model.app import (
@@ -21,6 +22,7 @@ from skerry.model.app import (
     Volume,
 )
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
+from skerry.model.rollout import Rollout
 
 _OCI = "application/vnd.oci.image."
 
@@ -37,6 +39,9 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     volume: bool = True
     health: bool = False
+    #: Its health command always says no.
+    ill: bool = False
+    rollout: Rollout | None = None
     command: tuple[str, ...] = ()
 
 
@@ -53,7 +58,7 @@ def make_revision(
             networks={NetworkName("default"): ()},
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
             ports=(Port(target=80, published=words.port),) if words.port else (),
-            healthcheck=HealthCheck(test=("CMD", "true"), interval_us=30 * SECOND_US) if words.health else None,
+            healthcheck=_make_check(words),
             placement=Placement(sites=Sites(match=words.match), replicas=replicas),
         )
         for name, image in sorted(words.services.items())
@@ -65,7 +70,14 @@ def make_revision(
         source=digest_of(b"a manifest"),
         services=services,
         volumes={VolumeName("data"): Volume()} if words.volume else {},
+        rollout=words.rollout or UNSET,
     )
+
+
+def _make_check(words: AppWords) -> HealthCheck | None:
+    if words.ill:
+        return HealthCheck(test=("CMD-SHELL", "echo ill; exit 1"), interval_us=10 * SECOND_US)
+    return HealthCheck(test=("CMD", "true"), interval_us=30 * SECOND_US) if words.health else None
 
 
 def make_image(name: str, size: int) -> tuple[ImageRef, tuple[bytes, ...]]:

@@ -125,7 +125,7 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     if not isinstance(action, StopContainer):
         return ""
     seen = site.machine.containers.get(action.container)
-    held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+    held = site.followed()
     if seen is None or held is None or seen.state != "running":
         return ""
     item = derive_wanted(held)[0].get(action.instance)

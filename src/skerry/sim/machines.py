@@ -333,13 +333,13 @@ class FakeDriver:
         """Echo the command; one that ends with ``cat`` echoes its input too."""
         self.machine.story.append(("exec", f"{container} {' '.join(argv)}"))
         yield Chunk(1, " ".join(argv).encode())
+        if argv[-1].endswith("cat"):
+            async for data in stdin:
+                yield Chunk(1, data)
         yield Exit(0)
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         """Every running container uses a little."""
-        if argv[-1].endswith("cat"):
-            async for data in stdin:
-                yield Chunk(1, data)
         return tuple(
             ContainerStats(container=name, cpu_us=1000, memory_bytes=1 << 20)
             for name, seen in sorted(self.machine.containers.items())

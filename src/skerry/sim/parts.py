@@ -23,6 +23,8 @@ from skerry.drivers.images import ImagesDriver
 from skerry.link.ports import Endpoint
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.signed import SiteRecord
+from skerry.plan.gates import list_needed, return_to_proven
+from skerry.plan.site_plan import HeldSite
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import Db, plain
 from skerry.safe.errors import StoreFailed
@@ -229,6 +231,15 @@ class SimSite:
         if self._dying is not None:
             await self._dying
             self._dying = None
+
+    def followed(self) -> HeldSite | None:
+        """Return what its agent follows: its document, and where a revision was given up the one before it."""
+        if self.agent.holdings is None:
+            return None
+        judged = self.agent.reconciler.history.kept.judged
+        self.agent.holdings.proven = list_needed(judged)
+        held = self.agent.holdings.as_site()
+        return None if held is None else return_to_proven(held, judged)
 
     async def kill(self, *, machine: bool = False) -> None:
         """SIGKILL the agent, or cut the power of its whole ``machine``."""

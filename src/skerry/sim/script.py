@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from skerry.clock import SECOND_US, SeededMint
 from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.model.rollout import Gate, Rollout
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
 from skerry.sim.backups import Backups
@@ -23,6 +24,11 @@ from skerry.store import events, sites
 from skerry.store.events import EventFilter
 from skerry.store.scope import Scope
 
+#: Rollouts by name: in waves with a short bake, and the same with a person's word between them.
+_ROLLOUTS = {
+    "waves": Rollout(bake_us=60 * SECOND_US, gate=Gate(healthy_us=60 * SECOND_US, timeout_us=300 * SECOND_US)),
+    "asked": Rollout(bake_us=0, approve="each-wave", gate=Gate(healthy_us=0, timeout_us=300 * SECOND_US)),
+}
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 
 
@@ -88,7 +94,7 @@ async def _join(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 
 
 async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
-    known = ("tenant", "match", "total", "per_site", "restart", "size", "port", "volume", "health")
+    known = ("tenant", "match", "total", "per_site", "restart", "size", "port", "volume", "health", "rollout")
     words = AppWords(
         services={name: image for name, image in named.items() if name not in known},
         match=(named["match"].replace(":", "="),) if "match" in named else (),
@@ -97,6 +103,8 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         port=int(named.get("port", "0")),
         volume=named.get("volume", "yes") == "yes" and "total" not in named,
         health=named.get("health") == "yes",
+        ill=named.get("health") == "ill",
+        rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
     )
     await script.world.apply(plain[0], words, named.get("tenant", "default"), int(named.get("size", "1000")))
@@ -112,6 +120,15 @@ async def _push(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 async def _rollback(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     await script.world.rollback(plain[0], int(named.get("back", "1")), named.get("tenant", "default"))
     return script.news()
+
+
+async def _rollout(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    caller = script.world.as_tenant(TenantName(named.get("tenant", "default")))
+    view = await script.world.core.service.show_rollout(caller, app=plain[0])
+    stage = "canary" if view.stage == 0 else f"wave {view.stage} of {view.waves}"
+    counts = f"{view.let_in} let in, {view.proven} proven, {view.failed} failed, {view.waiting} waiting"
+    reason = f": {view.reason}" if view.reason else ""
+    return [f"revision {view.number} is {view.phase} at {stage}: {counts}{reason}"]
 
 
 async def _delete(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -357,6 +374,10 @@ COMMANDS: dict[str, Command] = {
     "delete": _delete,
     "pause": _switch("pause"),
     "resume": _switch("resume"),
+    "promote": _switch("promote"),
+    "halt": _switch("halt"),
+    "abort": _switch("abort"),
+    "rollout": _rollout,
     "restart": _switch("restart"),
     "cut": _cut,
     "heal": _heal,

@@ -309,7 +309,7 @@ class Weather:
         return f"I26 {waiting} events wait to be sent" if waiting else ""
 
     def _find_unfulfilled(self, name: SiteName, site: SimSite) -> str:
-        held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+        held = site.followed()
         poison = site.machine.poison
         if held is None:
             return (
@@ -339,7 +339,7 @@ class Weather:
 
     def find_idle(self, site: SimSite) -> str:
         """Say what a site holds, could run with what is on its own disk, and does not run; empty when nothing."""
-        held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+        held = site.followed()
         if held is None:
             return ""
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}

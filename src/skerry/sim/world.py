@@ -315,7 +315,7 @@ class World:
             self.record("read", *key, tuple((each.number, each.digest) for each in page.items))
 
     async def switch(self, verb: str, app: str, tenant: str = "default") -> bool:
-        """Pause, resume or restart an app."""
+        """Pause, resume or restart an app, or steer its rollout: promote, halt, abort."""
         key = (TenantName(tenant), AppName(app))
         self.confirmed.setdefault(key, Confirmed()).touched = True
 
@@ -326,6 +326,9 @@ class World:
                     await service.pause_app(caller, app=app)
                 case "resume":
                     await service.resume_app(caller, app=app)
+                case "promote" | "abort" | "halt":
+                    steer = {"promote": service.promote_rollout, "abort": service.abort_rollout}
+                    await steer.get(verb, service.pause_rollout)(caller, app=app)
                 case _:
                     await service.restart_app(caller, app=app, body=RestartApp())
             return True
@@ -333,7 +336,7 @@ class World:
         done = bool(await self.ask(f"{verb} {tenant}/{app}", request))
         if done:
             self.tell(f"{verb} {tenant}/{app} confirmed")
-            if verb != "restart":
+            if verb in ("pause", "resume"):
                 self.confirmed[key].held = verb == "pause"
         return done
 

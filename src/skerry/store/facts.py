@@ -135,6 +135,18 @@ def list_unit_facts(connection: Connection, scope: Scope, *, app: str) -> list[t
     return found
 
 
+def list_gate_facts(connection: Connection, scope: Scope, *, app: str) -> list[tuple[SiteName, AppFact]]:
+    """Return what the health gates of sites say of an app, in the order of site and node."""
+    query = owned(select(FACTS.c.site, FACTS.c.body), FACTS.c.tenant, scope)
+    query = query.where(FACTS.c.kind == "app", FACTS.c.app == app).order_by(FACTS.c.site, FACTS.c.key)
+    found: list[tuple[SiteName, AppFact]] = []
+    for name, body in connection.execute(query):
+        fact = decode_fact(body)
+        if isinstance(fact, AppFact):
+            found.append((SiteName(name), fact))
+    return found
+
+
 def list_volume_facts(
     connection: Connection, scope: Scope, *, app: str = "", site: str = ""
 ) -> list[tuple[SiteName, VolumeFact]]:
@@ -172,8 +184,8 @@ def read_site_facts(
 
 
 def read_all_facts(connection: Connection) -> dict[SiteName, list[Fact]]:
-    """Return what the planner needs of all sites: nodes, instances and volumes."""
-    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "instance", "volume")))
+    """Return what the planner needs of all sites: nodes, instances, volumes and health gates."""
+    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "instance", "volume", "app")))
     found: dict[SiteName, list[Fact]] = {}
     for name, body in connection.execute(query.order_by(FACTS.c.site, FACTS.c.key)):
         found.setdefault(SiteName(name), []).append(decode_fact(body))

@@ -1,4 +1,4 @@
-"""How far the newest rollout of each app has come: one row an app, written together with the plan that it belongs to."""
+"""How far the newest rollout of each app has come: one row an app, written with the plan that it is of."""
 
 import msgspec
 from sqlalchemy import Connection, select

@@ -8,6 +8,9 @@ services of the app together, because a site takes an app's revision whole or no
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+from msgspec import UNSET
+
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.observed import InstanceFact
@@ -41,6 +44,8 @@ class Seating:
         #: Seats of every app, sorted by service, ordinal and enrolment of the site.
         self._seats: dict[AppKey, list[Seat]] = {}
         self._frozen: dict[AppKey, dict[SiteName, Refused]] = {}
+        #: Sites at which an app's instances are left as they are: no room for the newest revision, or not their turn.
+        self._closed: dict[AppKey, frozenset[SiteName]] = {}
         self._refused: dict[AppKey, list[Refused]] = {}
         self._scores: dict[tuple[SiteName, InstanceId], Placed] = {}
         self._read_seats()
@@ -120,8 +125,9 @@ class Seating:
         frozen: dict[SiteName, Refused] = {}
         before = self._seats.get(key, [])
         while True:
-            movable = [seat for seat in before if seat.site not in frozen and seat.site not in self.learning]
-            after, stuck = self._try_settle(wish, movable, frozen)
+            closed = self.learning.union(wish.waiting, frozen)
+            movable = [seat for seat in before if seat.site not in closed]
+            after, stuck = self._try_settle(wish, movable, closed)
             if not stuck:
                 break
             for seat in after:
@@ -129,12 +135,13 @@ class Seating:
             for seat in movable:
                 self._occupy(seat, present=True)
             frozen |= stuck
-        staying = [seat for seat in before if seat.site in frozen or seat.site in self.learning]
+        staying = [seat for seat in before if seat.site in closed]
         self._seats[key] = sorted(staying + after, key=_seat_order)
         self._frozen[key] = frozen
+        self._closed[key] = closed
 
     def _try_settle(
-        self, wish: AppWish, movable: list[Seat], frozen: dict[SiteName, Refused]
+        self, wish: AppWish, movable: list[Seat], closed: frozenset[SiteName]
     ) -> tuple[list[Seat], dict[SiteName, Refused]]:
         """Release the seats and take them again for the newest revision; name the sites where that is impossible."""
         for seat in movable:
@@ -147,7 +154,7 @@ class Seating:
             request = self.request(wish.revision, seat.assignment.service)
             if request is None:
                 continue
-            slot = self._find_room(request, seat, frozen)
+            slot = self._find_room(request, seat, closed)
             if isinstance(slot, Refused):
                 stuck.setdefault(seat.site, slot)
                 continue
@@ -157,7 +164,7 @@ class Seating:
             after.append(moved)
         return after, stuck
 
-    def _find_room(self, request: Request, seat: Seat, frozen: dict[SiteName, Refused]) -> Slot | Refused:
+    def _find_room(self, request: Request, seat: Seat, closed: frozenset[SiteName]) -> Slot | Refused:
         """Return where a seated instance may run the newest revision: where it is, or a node with room."""
         assert seat.slot is not None
         before = seat.request
@@ -170,7 +177,7 @@ class Seating:
             # Its data is on that node: nothing but the owner's word takes it elsewhere.
             return Refused(service=request.service, site=seat.site, reason=rejection.detail, rejections=(rejection,))
         per_site = request.wish.placement.replicas.per_site
-        slots = self.estate.by_site[seat.site] if per_site else self._open_slots(frozen)
+        slots = self.estate.by_site[seat.site] if per_site else self._open_slots(closed)
         at = seat.site if per_site else None
         found = choose(self.estate, request, seat.assignment.ordinal, slots, self._secrets, at=at)
         if isinstance(found, Refused):
@@ -208,7 +215,7 @@ class Seating:
             if not any(reject_wish(request, slot) is None for slot in slots):
                 continue
             admitted = True
-            if site in self._frozen[key] or site in self.learning:
+            if site in self._closed[key]:
                 continue
             for ordinal in range(request.wish.placement.replicas.per_site):
                 if (site, ordinal) not in present:
@@ -225,7 +232,7 @@ class Seating:
         refused: list[Refused] = []
         for ordinal in range(request.wish.placement.replicas.total):
             if ordinal not in present:
-                slots = self._open_slots(self._frozen[key])
+                slots = self._open_slots(self._closed[key])
                 refused.extend(
                     self._seat_new(wish, request, choose(self.estate, request, ordinal, slots, self._secrets))
                 )
@@ -242,8 +249,8 @@ class Seating:
         self._scores[slot.site, _instance(seat)] = found
         return []
 
-    def _open_slots(self, frozen: dict[SiteName, Refused]) -> list[Slot]:
-        return [slot for slot in self.estate.slots if slot.site not in frozen and slot.site not in self.learning]
+    def _open_slots(self, closed: frozenset[SiteName]) -> list[Slot]:
+        return [slot for slot in self.estate.slots if slot.site not in closed]
 
     def _occupy(self, seat: Seat, *, present: bool) -> None:
         if seat.slot is not None and seat.request is not None:
@@ -273,6 +280,7 @@ class Seating:
             number=wish.number,
             placed=tuple(placed),
             refused=waiting + tuple(self._refused.get(key, ())),
+            waiting=wish.waiting,
         )
 
 
@@ -293,7 +301,8 @@ def _dress(seat: Seat, wish: AppWish) -> Assignment:
     found = seat.assignment
     restart = wish.restarts.get(ServiceName(""), 0) + wish.restarts.get(found.service, 0)
     state = "hold" if wish.held else "run"
-    return Assignment(found.tenant, found.app, found.service, found.ordinal, found.node, found.revision, state, restart)
+    back = found.back if found.revision != wish.revision else True if seat.site in wish.back else UNSET
+    return msgspec.structs.replace(found, state=state, restart=restart, back=back)
 
 
 def _instance(seat: Seat) -> InstanceId:

@@ -1,0 +1,90 @@
+"""``x-skerry.rollout`` as the signed form has it. Neighbour: ``wishes.py`` has checked the form of every word."""
+
+from msgspec import UNSET, UnsetType
+
+from skerry.manifest.nodes import Mapping, Place, Scalar
+from skerry.manifest.reading import Reading
+from skerry.model.rollout import Gate, Rollout, Share
+
+#: More waves than a person would read; one value alone repeats without this limit.
+_WAVES_MAX = 50
+_DEFAULTS = Rollout()
+
+
+def read_rollout(reading: Reading, place: Place | None) -> Rollout | UnsetType:
+    """Return the rollout that the manifest asks for; nothing when it does not speak of one."""
+    if place is None:
+        return UNSET
+    canary, sites, bake_us = _read_canary(reading, reading.find(place, "canary"))
+    waves, repeats = _read_waves(reading, reading.find(place, "waves"))
+    approve = reading.text(reading.find(place, "approve"), _DEFAULTS.approve)
+    on_failure = reading.text(reading.find(place, "on-failure"), _DEFAULTS.on_failure)
+    offline = reading.text(reading.find(place, "offline-sites"), _DEFAULTS.offline_sites)
+    prefetch = reading.find(place, "prefetch")
+    return Rollout(
+        canary=canary,
+        canary_sites=sites,
+        bake_us=bake_us,
+        waves=waves,
+        repeats=repeats,
+        max_failed=_read_share(reading, reading.find(place, "max-failed"), _DEFAULTS.max_failed),
+        on_failure=on_failure,  # type: ignore[arg-type]
+        gate=_read_gate(reading, reading.find(place, "health")),
+        approve=approve,  # type: ignore[arg-type]
+        offline_sites=offline,  # type: ignore[arg-type]
+        prefetch=_DEFAULTS.prefetch if prefetch is None else reading.switch(prefetch),
+    )
+
+
+def _read_canary(reading: Reading, place: Place | None) -> tuple[Share, tuple[str, ...], int]:
+    if place is None or not isinstance(place.node, Mapping):
+        return _read_share(reading, place, _DEFAULTS.canary), (), _DEFAULTS.bake_us
+    sites = tuple(reading.text(item) for item in reading.texts(reading.find(place, "sites")))
+    return _DEFAULTS.canary, sites, reading.duration(reading.find(place, "bake"), _DEFAULTS.bake_us)
+
+
+def _read_waves(reading: Reading, place: Place | None) -> tuple[tuple[Share, ...], bool]:
+    """Return the cumulative sizes, and whether the only one stands for as many waves as it takes."""
+    if place is None:
+        return _DEFAULTS.waves, False
+    items = reading.texts(place)
+    waves = tuple(_read_share(reading, item, Share(permille=1000)) for item in items)
+    if not waves or len(waves) > _WAVES_MAX:
+        reading.findings.complain(place, "E-RANGE", f"a rollout has 1 to {_WAVES_MAX} waves, this has {len(waves)}")
+        return _DEFAULTS.waves, False
+    for item, wave in zip(items, waves, strict=True):
+        if wave == Share():
+            reading.findings.complain(item, "E-RANGE", "a wave of no sites brings nothing anywhere")
+    for item, before, wave in zip(items[1:], waves, waves[1:], strict=False):
+        if (wave.sites or before.sites) and not (wave.sites and before.sites):
+            continue  # a count beside a percentage: which is more depends on how many sites there are
+        if (wave.sites, wave.permille) <= (before.sites, before.permille):
+            reading.findings.complain(item, "E-RANGE", "waves are counted in all: each is larger than the one before")
+    return waves, len(waves) == 1 and waves[0].permille < 1000
+
+
+def _read_gate(reading: Reading, place: Place | None) -> Gate:
+    if place is None:
+        return _DEFAULTS.gate
+    gate = Gate(
+        healthy_us=reading.duration(reading.find(place, "for"), _DEFAULTS.gate.healthy_us),
+        timeout_us=reading.duration(reading.find(place, "timeout"), _DEFAULTS.gate.timeout_us),
+    )
+    if gate.healthy_us > gate.timeout_us:
+        detail = "what has to be well for longer than its timeout never passes"
+        reading.findings.complain(place, "E-CONFLICT", detail, at_key=True, hint="raise timeout above for")
+    return gate
+
+
+def _read_share(reading: Reading, place: Place | None, default: Share) -> Share:
+    """Read a count or a percentage; the vocabulary has checked that it is one of them."""
+    if place is None or not isinstance(place.node, Scalar):
+        return default
+    text = reading.text(place)
+    if not text.endswith("%"):
+        return Share(sites=reading.whole(place, 0, 1_000_000, 0))
+    permille = round(float(text[:-1]) * 10)
+    if permille > 1000:
+        reading.findings.complain(place, "E-RANGE", f"{text} is more than all of them")
+        return default
+    return Share(permille=permille)

@@ -1,0 +1,70 @@
+"""How a new revision comes to the sites of an app: the signed words of ``x-skerry.rollout`` (manifest.md §6.4).
+
+Part of the revision that its tenant signs, so a core can neither hurry a rollout past a site's health gate nor send a
+site back where the tenant has not allowed it. Without these words a revision goes to all chosen sites at once.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
+    """A number of sites, or so many thousandths of all of them; one of the two is above 0, or both are 0 for none."""
+
+    sites: int = 0
+    permille: int = 0
+
+    def of(self, total: int) -> int:
+        """Return how many of ``total`` sites this is, rounded up, so that a share of some is at least one."""
+        return min(total, self.sites or -(-self.permille * total // 1000))
+
+    def at_most(self, total: int) -> int:
+        """Return how many of ``total`` sites this allows, rounded down, so that a share of few allows none."""
+        return min(total, self.sites or self.permille * total // 1000)
+
+
+class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
+    """A site's health gate: every service well for ``healthy_us`` without a break, before ``timeout_us`` are over.
+
+    Both are counted from the moment at which the site has what the revision needs, images above all: a slow link is no
+    fault of a revision.
+    """
+
+    healthy_us: int = 120_000_000
+    timeout_us: int = 600_000_000
+
+
+class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """The rollout that a tenant signed."""
+
+    #: First sites; none of them may fail.
+    canary: Share = Share(sites=1)
+    #: Selectors of the canary sites; where given they are the canary, and ``canary`` says nothing.
+    canary_sites: tuple[str, ...] = ()
+    #: How long the canary must have stood before the first wave.
+    bake_us: int = 600_000_000
+    #: Sizes after the canary, cumulative and rising; the last wave is everybody, whatever it says.
+    waves: tuple[Share, ...] = (Share(permille=100), Share(permille=500), Share(permille=1000))
+    #: The only size is that of every wave, and there are as many waves as that takes.
+    repeats: bool = False
+    #: Share of the sites that count so far that may fail.
+    max_failed: Share = Share(permille=20)
+    on_failure: Literal["rollback", "pause", "continue"] = "rollback"
+    gate: Gate = Gate()
+    #: After what the rollout waits for a person.
+    approve: Literal["none", "canary", "each-wave"] = "none"
+    #: ``skip``: sites that are cut off do not count and hold nothing up.
+    offline_sites: Literal["skip", "wait"] = "skip"
+    #: Sites that still wait fetch the images already.
+    prefetch: bool = True
+
+    def count_waves(self, total: int) -> int:
+        """Return how many waves bring the revision to ``total`` sites; at least one."""
+        return max(1, -(-total // max(1, self.waves[0].of(total)))) if self.repeats else len(self.waves)
+
+    def size_of(self, stage: int, total: int) -> int:
+        """Return at how many of ``total`` sites a stage ends; stage 0 is the canary."""
+        if stage == 0:
+            return self.canary.of(total)
+        return min(total, stage * self.waves[0].of(total)) if self.repeats else self.waves[stage - 1].of(total)

@@ -1,0 +1,124 @@
+"""The health gates of a node: which revision of each app it runs, and what it says of the newest one.
+
+Pure. ``gate.py`` judges one app; here its judgement meets what the node holds. Rule: an app that goes back goes back
+whole, to what its tenant signed then: services that are new since stop, services that have gone since come again.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeGuard
+
+import msgspec
+from msgspec import UNSET
+
+from skerry.model.app import AppRevision
+from skerry.model.document import Assignment, Unit, unit_id
+from skerry.model.ids import Digest, UnitId
+from skerry.model.observed import Fact, InstanceFact
+from skerry.plan.gate import Judged, Watch, choose_revision, gate_fact, judge_app
+from skerry.plan.history import AppId, History, app_id
+from skerry.plan.site_plan import HeldSite, PlanDraft
+
+
+class Wished(msgspec.Struct, frozen=True):
+    """The newest revision of an app that the document assigns to this node."""
+
+    digest: Digest
+    revision: AppRevision
+    back: bool
+
+
+class Verdicts(msgspec.Struct, frozen=True):
+    """What to journal of the apps' gates, what to keep in mind, and which apps are no longer here."""
+
+    judged: dict[AppId, Judged]
+    watches: dict[AppId, Watch]
+    gone: frozenset[AppId]
+
+
+def return_to_proven(held: HeldSite, judged: Mapping[AppId, Judged]) -> HeldSite:
+    """Return what the node is to follow: where a revision was given up, the assignments of the one before it."""
+    units: dict[UnitId, Unit] = dict(held.units)
+    revisions = dict(held.revisions)
+    for name, wished in find_wished(held).items():
+        chosen = choose_revision(wished.revision, wished.digest, judged.get(name), held.fallbacks)
+        if chosen == wished.digest:
+            continue
+        revisions[chosen] = held.fallbacks[chosen]
+        mine = [unit for unit in held.units.values() if _is_mine(unit, held) and app_id(unit) == name]
+        for unit in mine:
+            del units[unit_id(unit)]
+        units |= {unit_id(unit): unit for unit in _assign_again(mine, chosen, held.fallbacks[chosen])}
+    return msgspec.structs.replace(held, units=units, revisions=revisions)
+
+
+def judge_apps(draft: PlanDraft, held: HeldSite, history: History, facts: Iterable[Fact]) -> Verdicts:
+    """Judge every app of this node by the facts of its instances, and tell the core of those that have a gate."""
+    by_app: dict[AppId, list[InstanceFact]] = {}
+    for fact in facts:
+        if isinstance(fact, InstanceFact):
+            by_app.setdefault(AppId("/".join(fact.instance.split("/")[:2])), []).append(fact)
+    changed: dict[AppId, Judged] = {}
+    watches: dict[AppId, Watch] = {}
+    wished = find_wished(held)
+    for name, one in wished.items():
+        before = history.kept.judged.get(name)
+        judged, watches[name], wake_us = judge_app(
+            one.revision,
+            one.digest,
+            before,
+            history.watches.get(name),
+            by_app.get(name, ()),
+            draft.now.boot_us,
+            back=one.back,
+        )
+        draft.wake(wake_us)
+        if judged != before:
+            changed[name] = judged
+            # What was decided now is followed by the next look.
+            draft.wake(draft.now.boot_us + 1)
+        told = gate_fact(one.revision, one.digest, judged, held.node)
+        if told is not None:
+            draft.facts.append(told)
+    return Verdicts(changed, watches, frozenset(history.kept.judged.keys() - wished.keys()))
+
+
+def find_wished(held: HeldSite) -> dict[AppId, Wished]:
+    """Find the newest revision of each app that this node is assigned and holds."""
+    found: dict[AppId, Wished] = {}
+    for name in sorted(held.units):
+        unit = held.units[name]
+        if not _is_mine(unit, held) or name in held.refused:
+            continue
+        revision = held.revisions.get(unit.revision)
+        if revision is None:
+            continue
+        app = app_id(unit)
+        known = found.get(app)
+        if known is None or known.revision.number < revision.number:
+            found[app] = Wished(unit.revision, revision, unit.back is not UNSET)
+    return found
+
+
+def list_needed(judged: Mapping[AppId, Judged]) -> frozenset[Digest]:
+    """List the revisions that a node must not forget: what it proved may be what it goes back to."""
+    needed = {each.fallback for each in judged.values() if each.fallback is not None}
+    return frozenset(needed | {each.revision for each in judged.values() if each.verdict == "proven"})
+
+
+def _is_mine(unit: Unit, held: HeldSite) -> TypeGuard[Assignment]:
+    return isinstance(unit, Assignment) and unit.node == held.node
+
+
+def _assign_again(units: list[Assignment], digest: Digest, revision: AppRevision) -> list[Assignment]:
+    """Assign the services of ``revision``: with the ordinals that are assigned now, else as many as belong here."""
+    like = units[0]
+    again: list[Assignment] = []
+    for service, words in revision.services.items():
+        ordinals = [unit.ordinal for unit in units if unit.service == service]
+        if not any(unit.service == service for unit in units):
+            ordinals = list(range(words.placement.replicas.per_site))
+        again += [
+            msgspec.structs.replace(like, service=service, ordinal=ordinal, revision=digest, back=UNSET)
+            for ordinal in ordinals
+        ]
+    return again

@@ -1,0 +1,108 @@
+"""From the fleet to the rollouts of its apps and back: who is meant, how each site stands, what the placement may do.
+
+Neighbours: ``rollout.py`` decides for one app; ``fleet.py`` calls this before it seats anything.
+"""
+
+import msgspec
+
+from skerry.model.app import AppRevision, Sites
+from skerry.model.document import Assignment
+from skerry.model.ids import AppName, Digest, SiteName, TenantName
+from skerry.model.observed import AppFact
+from skerry.model.rollout import Rollout
+from skerry.model.site_match import site_unmet
+from skerry.plan.rollout import Progress, Standing, begin_rollout, plan_rollout
+from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
+
+AppKey = tuple[TenantName, AppName]
+#: Worst first: a site of several nodes is as good as its worst one.
+_WORST = ("failed", "watching", "none", "proven")
+
+
+class Waves(msgspec.Struct, frozen=True):
+    """The snapshot with its rollouts decided, those that came further, and when to decide again."""
+
+    snapshot: FleetSnapshot
+    progress: tuple[Progress, ...] = ()
+    wake_us: int = 0
+
+
+def settle_rollouts(snapshot: FleetSnapshot) -> Waves:
+    """Decide the rollout of every app that has one."""
+    seats = _find_seats(snapshot)
+    wishes: list[AppWish] = []
+    progress: list[Progress] = []
+    wakes: list[int] = []
+    for wish in snapshot.apps:
+        revision = snapshot.revisions.get(wish.revision) if wish.revision else None
+        if revision is None or not revision.rollout:
+            wishes.append(wish)
+            continue
+        assert wish.revision is not None
+        known = wish.rollout
+        fresh = known is None or known.revision != wish.revision
+        began = begin_rollout(wish.tenant, wish.app, revision.number, wish.revision) if fresh else known
+        assert began is not None
+        sites = _list_standings(snapshot, wish, revision, seats.get((wish.tenant, wish.app), {}), began)
+        turn = plan_rollout(revision.rollout, began, sites, snapshot.now_us)
+        if turn.progress != known:
+            progress.append(turn.progress)
+        if turn.wake_us:
+            wakes.append(turn.wake_us)
+        fetches = revision.rollout.prefetch and turn.progress.phase in ("running", "baking", "approval")
+        wishes.append(msgspec.structs.replace(wish, waiting=turn.waiting, back=frozenset(turn.back), prefetch=fetches))
+    return Waves(msgspec.structs.replace(snapshot, apps=tuple(wishes)), tuple(progress), min(wakes, default=0))
+
+
+def _find_seats(snapshot: FleetSnapshot) -> dict[AppKey, dict[SiteName, frozenset[Digest]]]:
+    """Find the sites that each app has a place at, with the revisions that are wished there."""
+    found: dict[AppKey, dict[SiteName, frozenset[Digest]]] = {}
+    for view in snapshot.sites:
+        for unit in view.units.values():
+            if isinstance(unit, Assignment):
+                sites = found.setdefault((unit.tenant, unit.app), {})
+                sites[view.site] = sites.get(view.site, frozenset()) | {unit.revision}
+    return found
+
+
+def _list_standings(
+    snapshot: FleetSnapshot,
+    wish: AppWish,
+    revision: AppRevision,
+    seats: dict[SiteName, frozenset[Digest]],
+    progress: Progress,
+) -> list[Standing]:
+    """List the sites that the revision is meant for: where the app is, and where each site is to have a copy."""
+    assert revision.rollout
+    admitted = set(progress.admitted)
+    standings: list[Standing] = []
+    for view in sorted(snapshot.sites, key=lambda each: (each.enrolment, each.site)):
+        present = seats.get(view.site)
+        if view.learning or (present is None and not _is_meant(revision, view)):
+            continue
+        unplaced = view.site in admitted and wish.revision not in (present or ())
+        standings.append(_stand(view, wish, revision.rollout, unplaced))
+    return standings
+
+
+def _is_meant(revision: AppRevision, view: SiteView) -> bool:
+    if revision.tenant not in view.record.tenants:
+        return False
+    placements = (service.placement for service in revision.services.values())
+    return any(each.replicas.per_site and not site_unmet(each.sites, view.record) for each in placements)
+
+
+def _stand(view: SiteView, wish: AppWish, words: Rollout, unplaced: bool) -> Standing:
+    facts = [fact for fact in view.gates if (fact.tenant, fact.app) == (wish.tenant, wish.app)]
+    told = [fact for fact in facts if fact.revision == wish.revision]
+    worst: AppFact | None = min(told, key=lambda fact: _WORST.index(fact.verdict), default=None)
+    return Standing(
+        site=view.site,
+        taken=worst is not None,
+        verdict="none" if worst is None else worst.verdict,
+        reason="" if worst is None else worst.reason,
+        silent=view.silent,
+        unplaced=unplaced,
+        is_canary=bool(words.canary_sites) and not site_unmet(Sites(match=words.canary_sites), view.record),
+        fallback=None if worst is None or not worst.fallback else worst.fallback,
+    )
