@@ -110,4 +110,4 @@ def test_the_page_of_commands_has_every_built_command_with_its_options():
     assert "`--label KEY=VALUE`" in built
     assert "--help" not in built
     assert "`skerry flow`: `list`" in later
-    assert "### skerry secret" not in built
+    assert "### skerry node" not in built
