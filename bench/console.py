@@ -158,7 +158,9 @@ def main() -> int:
     try:
         given = json.dumps({"url": served.url, "token": served.token, "sites": options.sites})
         driver = pathlib.Path(__file__).with_suffix(".mjs")
-        done = subprocess.run(["node", driver], input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            ["node", driver], input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
     finally:
         served.close()
     if done.returncode:

@@ -33,7 +33,7 @@ def run_dev(*arguments):
 def test_without_a_word_it_lists_the_words(arguments):
     done = run_dev(*arguments)
     assert done.returncode == 0
-    for word in ("demo", "test", "check", "sim", "bench", "long", "gen", "docs", "shape", "clean", "setup"):
+    for word in ("demo", "test", "check", "sim", "bench", "long", "console", "gen", "docs", "shape", "clean", "setup"):
         assert f"\n  {word} " in done.stdout
 
 
@@ -120,6 +120,32 @@ def test_what_is_missing_is_named_with_its_reason_and_installed(dev, checkout):
         assert f"installing Debian package {name}: {dev.DEBIAN[name]}" in done.stdout
     calls = (checkout / "apt-calls").read_text().splitlines()
     assert calls == ["update -q", "install -q -y --no-install-recommends podman nftables"]
+
+
+def test_the_console_is_built_when_its_sources_have_changed(checkout):
+    (checkout / "console" / "src").mkdir(parents=True)
+    (checkout / "docs" / "generated").mkdir(parents=True)
+    for name in ("console/package-lock.json", "console/src/main.ts", "docs/generated/openapi.json"):
+        (checkout / name).write_text("one")
+    built = checkout / "src" / "skerry" / "console" / "dist"
+    build = f"mkdir -p {built} {checkout}/console/node_modules; touch {built}/index.html"
+    write_program(checkout / "bin" / "npm", f'echo "$*" >>{checkout}/npm-calls; {build}')
+    write_program(checkout / "bin" / "node", "exit 1")
+
+    def list_calls():
+        calls = checkout / "npm-calls"
+        calls.unlink(missing_ok=True)
+        assert run_in(checkout, "console").returncode == 0
+        return calls.read_text().splitlines() if calls.exists() else []
+
+    assert list_calls() == ["ci --ignore-scripts", "run build"]
+    assert list_calls() == []
+    (checkout / "console" / "src" / "main.ts").write_text("two")
+    assert list_calls() == ["run build"]
+    (checkout / "console" / "package-lock.json").write_text("two")
+    assert list_calls() == ["ci --ignore-scripts", "run build"]
+    (built / "index.html").unlink()
+    assert list_calls() == ["run build"]
 
 
 def test_an_installer_that_fails_is_quoted_and_ends_the_word(dev, checkout):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from skerry.cli.tree import EVERYDAY, NOUNS
 from tests.tidy import pages
-from tests.tidy.sources import ROOT, Source, list_rooms, read_checkout, read_product
+from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_checkout, read_product
 
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
@@ -113,7 +113,15 @@ def test_every_noun_of_the_model_is_explained():
 
 
 def test_links_lead_somewhere():
-    expect_none(pages.find_dead_links(list_pages(), {source.path: source.text for source in read_checkout()}))
+    files = {source.path: source.text for source in read_checkout()} | dict.fromkeys(list_pictures(), "")
+    expect_none(pages.find_dead_links(list_pages(), files))
+
+
+def test_every_picture_is_small_and_shown():
+    shown = "".join(page.text for page in list_pages())
+    for path in list_pictures():
+        assert (ROOT / path).stat().st_size <= 150_000
+        assert path.rpartition("/")[2] in shown
 
 
 def test_decisions_are_numbered_and_listed():

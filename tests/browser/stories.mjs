@@ -79,7 +79,8 @@ story("from the map to a site that fell over, live", async (page) => {
   await open(page, "/sites/gdansk-1");
   await page.getByText("instance.ready").first().waitFor();
   await act("/crash", { site: "gdansk-1", app: "stock" });
-  await page.getByText(/exited|crashed|restart/i).first().waitFor();
+  await page.getByText("it ended with code 1").first().waitFor();
+  await page.getByRole("row", { name: /stock \/ scan\/0 ready 2 1/ }).waitFor();
   await page.getByRole("heading", { name: "What runs" }).waitFor();
 });
 

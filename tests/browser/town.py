@@ -236,12 +236,12 @@ def settle(town: Town, app: str, wanted: int, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def furnish(town: Town) -> None:
-    """Fill a town: stores and depots, apps that run, one that cannot, one rolled out anew, and hostile text everywhere."""
+def furnish(town: Town, *, planted: bool = True) -> None:
+    """Fill a town: stores and depots, apps that run, one that cannot, one at its second revision, hostile text."""
     for index, (name, longitude, latitude, country, region, tier) in enumerate((*PLACES, *UNBOXED)):
         town.add_site(
             name,
-            lines=("starting", "listening on :80", *(hostile.LINES if name == "oslo-1" else ())),
+            lines=("starting", "listening on :80", *(hostile.LINES if planted and name == "oslo-1" else ())),
             start=name not in [each[0] for each in UNBOXED],
             labels={"tier": tier, "wave": str(index % 4)},
             country=country,
@@ -249,7 +249,8 @@ def furnish(town: Town) -> None:
             longitude_udeg=round(longitude * 1e6),
             latitude_udeg=round(latitude * 1e6),
         )
-    town.add_site("hostile", lines=(*hostile.LINES, hostile.TERMINAL), **hostile_words())
+    if planted:
+        town.add_site("hostile", lines=(*hostile.LINES, hostile.TERMINAL), **hostile_words())
     town.apply(
         "till",
         {"web": "registry.example/till/web:4.1", "ledger": "docker.io/library/postgres:16"},
@@ -260,12 +261,14 @@ def furnish(town: Town) -> None:
     town.apply("archive", {"keep": "registry.example/archive:1"}, match=("tier=vault",), total=2)
     settle(town, "stock", 5)
     town.apply("stock", {"scan": "registry.example/stock/scan:2.1"}, match=("tier=depot",), port=8080)
-    town.apply("hostile", {"web": "registry.example/hostile:1"}, match=("tier=hostile",), volume=False, change=_spoil)
+    if planted:
+        services = {"web": "registry.example/hostile:1"}
+        town.apply("hostile", services, match=("tier=hostile",), volume=False, change=_spoil)
     body = json.dumps({"name": "viewer", "tenant_role": "viewer"}).encode()
     town.viewer = town.api.ask("POST", "/v1/tokens", body)["token"]
     settle(town, "till", 40)
     settle(town, "stock", 5)
-    settle(town, "beacon", len(PLACES) + 1)
+    settle(town, "beacon", len(PLACES) + planted)
 
 
 def hostile_words() -> dict[str, Any]:
@@ -318,7 +321,7 @@ class Door:
                 self.end_headers()
                 self.wfile.write(told)
 
-            def log_message(self, format: str, *arguments: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -342,11 +345,12 @@ def main() -> int:
     """Show the town to a person until Enter."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--for-s", type=float, default=3600)
+    parser.add_argument("--calm", action="store_true", help="no hostile text")
     options = parser.parse_args()
     town = Town()
     door = Door(town)
     try:
-        furnish(town)
+        furnish(town, planted=not options.calm)
         sys.stdout.write(
             json.dumps({"url": town.url, "token": town.token, "viewer": town.viewer, "door": door.url}) + "\n"
         )

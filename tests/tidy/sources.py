@@ -52,6 +52,11 @@ def read_checkout() -> tuple[Source, ...]:
     return tuple(found)
 
 
+def list_pictures() -> tuple[str, ...]:
+    """The pictures of pages: files that are no text and that links may lead to."""
+    return tuple(sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "pictures").glob("*.png")))
+
+
 def read_python(*tops: str) -> tuple[Source, ...]:
     """The Python files below the given folders."""
     prefixes = tuple(f"{top}/" for top in tops)

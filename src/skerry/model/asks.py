@@ -19,7 +19,7 @@ PAGE_SIZE_MAX = 1_000
 #: Lines of old output that one log request may ask for per instance.
 LOG_TAIL_MAX = 10_000
 
-#: Characters of a manifest that the core itself reads: its loop waits for the reading, some 0.3 s for the largest.
+#: Characters of a manifest that the core itself reads: its loop waits for that, 0.7 s of processor for the largest.
 MANIFEST_TEXT_MAX = 64 * 1024
 
 #: RFC 1123 label; the same words as ``model.ids.NAME_PATTERN``.
