@@ -39,6 +39,16 @@ FILES = {
     + b"".join(b"    x%d: [%s]\n" % (index, b",".join([b"a"] * 90)) for index in range(200)),
     "values by variables": b"services: {w: {image: x, labels: {a: '%s'}}}" % (b"$A" * 900),
     "a cycle": b"a: &a [*a]",
+    "a chain of services": b"services:\n  s0: {image: x}\n"
+    + b"".join(
+        b"  s%d: {extends: s%d, labels: {%s}}\n"
+        % (index, index - 1, b", ".join(b"k%d: v" % (100 * index + number) for number in range(100)))
+        for index in range(1, 95)
+    ),
+    "services that extend each other": b"services: {"
+    + b", ".join(b"s%d: {extends: s%d}" % (index, (index + 1) % 900) for index in range(900))
+    + b"}",
+    "a file that includes itself": b"include: [" + b", ".join(b"x.yaml" for _ in range(5_000)) + b"]\nservices: {}",
     "not text": bytes(range(256)) * 4000,
     "wide letters": "a: '{}'".format("\U0001f600" * 70_000).encode(),
 }

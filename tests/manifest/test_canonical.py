@@ -38,10 +38,31 @@ def built_words_of_pos():
     return text
 
 
+FURTHER = """
+services:
+  web:
+    image: nginx
+    ports: [80, "8000-8009:81/udp"]
+    tmpfs: /run:mode=1750,exec
+    volumes: ["data:/data:nocopy", "/etc/localtime:/etc/localtime:ro", "/tmp/cache:/cache"]
+    networks: {lan: {ipv4_address: 172.29.7.9, mac_address: "02:00:00:00:00:09", interface_name: lan0}}
+    mem_limit: 64m
+    memswap_limit: 96m
+    cpu_shares: 512
+    oom_score_adj: 100
+    ulimits: {core: -1}
+    dns_search: shop.example
+    dns_opt: ["ndots:2"]
+    annotations: {made.by: tests}
+    logging: {driver: none}
+networks: {lan: {ipam: {config: [{subnet: 172.29.7.0/24, gateway: 172.29.7.1}]}, driver_opts: {mtu: 1400}}}
+volumes: {data: }
+"""
 TEXTS = {
     "wordpress": (DATA / "compose" / "docker-awesome-compose__wordpress-mysql-compose.yaml").read_bytes(),
     "flows": (DATA / "compose" / "mqtt-flows-database.compose.yaml").read_bytes(),
     "pos": built_words_of_pos().encode(),
+    "further": FURTHER.encode(),
 }
 
 

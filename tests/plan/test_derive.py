@@ -3,7 +3,17 @@ import pytest
 from tests.plan import scenery
 from tests.plan.scenery import assign, revision, service
 
-from skerry.model.app import Config, FileMount, HealthCheck, SecretUse, Sites
+from skerry.model.app import (
+    Config,
+    FileMount,
+    FolderFile,
+    FolderMount,
+    Further,
+    HealthCheck,
+    Port,
+    SecretUse,
+    Sites,
+)
 from skerry.model.ids import digest_of
 from skerry.model.instance import spec_digest
 from skerry.plan.derive import Derived, Underivable, derive_instance
@@ -107,3 +117,29 @@ def test_two_labels_that_give_one_variable_give_none():
 def test_what_a_revision_derives_to_is_frozen():
     app = revision(web=service(environment={"A": "1"}))
     assert spec_digest(derive(app).spec) == "sha256:548c9c9f0b2baee862a9221e57b6a057f1e1392d343599e407c8b2cd4d0dfbee"
+
+
+def test_a_folder_of_configs_comes_with_its_bytes_and_nothing_outside_of_it():
+    def wish(path):
+        files = {path: FolderFile(source="c", executable=True)}
+        folder = FolderMount(target="/etc/conf", files=files)
+        app = revision(web=service(further=Further(folders=(folder,))))
+        return msgspec.structs.replace(app, configs={"c": Config(content=b"${SKERRY_SITE}", expand=True)})
+
+    derived = derive(wish("sub/a"))
+    assert isinstance(derived, Derived)
+    (folder,) = derived.spec.folders
+    assert folder.target == "/etc/conf"
+    assert (folder.files["sub/a"].content, folder.files["sub/a"].mount.mode) == (b"oslo", 0o555)
+    refused = derive(wish("../a"))
+    assert isinstance(refused, Underivable)
+    assert refused.code == "E-REFERENCE"
+
+
+def test_who_asks_for_nothing_more_keeps_the_digest_that_it_had():
+    """A new field of the specification must not make every running container another one."""
+    derived = derive(revision(web=service()))
+    assert isinstance(derived, Derived)
+    assert b"further" not in msgspec.json.encode(derived.spec)
+    assert b"folders" not in msgspec.json.encode(derived.spec)
+    assert b"among" not in msgspec.json.encode(derive(revision(web=service(ports=(Port(target=80),)))).spec)

@@ -4,8 +4,22 @@ import msgspec
 import pytest
 from tests.trust import people
 
-from skerry.model.app import ImageRef, Placement, Replicas, Service, Sites
-from skerry.model.ids import AppName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
+from skerry.model.app import (
+    FolderFile,
+    FolderMount,
+    Further,
+    ImageRef,
+    Mount,
+    Network,
+    NetworkPlan,
+    Placement,
+    Port,
+    Replicas,
+    Service,
+    Sites,
+    Subnet,
+)
+from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -98,3 +112,56 @@ FLAWS = {
 @pytest.mark.parametrize("name", FLAWS)
 def test_flaws_are_found(name: str):
     assert find_flaw(FLAWS[name]) != ""
+
+
+#: What no client of ours would sign, and a hostile tenant's own might.
+WALLS = {
+    "capability": {"cap_add": ("SYS_ADMIN",)},
+    "sysctl": {"sysctls": {"kernel.panic": "1"}},
+    "mount option": {"mounts": (Mount(kind="tmpfs", target="/t", options=("dev",)),)},
+    "option of a volume": {"mounts": (Mount(kind="volume", source="v", target="/v", options=("U",)),)},
+    "range of ports": {"ports": (Port(target=80, among=(90, 80)),)},
+    "port chosen twice": {"ports": (Port(target=80, published=80, among=(80, 90)),)},
+    "oom score": {"further": Further(oom_score=-1000)},
+    "way out of a folder": {
+        "further": Further(folders=(FolderMount(target="/c", files={"../x": FolderFile(source="c")}),))
+    },
+}
+
+
+@pytest.mark.parametrize("name", WALLS)
+def test_a_site_holds_the_walls_itself(name: str):
+    assert find_flaw(with_service(**WALLS[name]))
+
+
+def test_what_the_profile_grants_is_no_flaw():
+    words = {
+        "cap_add": ("CHOWN",),
+        "sysctls": {"net.core.somaxconn": "1"},
+        "mounts": (Mount(kind="tmpfs", target="/t", options=("exec", "mode=1750")),),
+        "ports": (Port(target=80, among=(8000, 8009)),),
+        "further": Further(oom_score=500),
+    }
+    assert find_flaw(with_service(**words)) == ""
+    assert find_flaw(change(with_service(read_only=True, cap_drop=("ALL",)), profile="strict")) == ""
+
+
+def test_a_profile_means_what_it_says():
+    assert find_flaw(change(people.make_revision(1), profile="root"))
+    assert find_flaw(change(with_service(read_only=True), profile="strict"))
+    assert find_flaw(change(with_service(read_only=True, cap_drop=("ALL",), cap_add=("CHOWN",)), profile="strict"))
+
+
+@pytest.mark.parametrize(
+    "subnet",
+    [
+        Subnet(subnet="8.8.8.0/24"),
+        Subnet(subnet="0.0.0.0/0"),
+        Subnet(subnet="lan"),
+        Subnet(subnet="10.0.0.0/24", gateway="10.0.1.1"),
+        Subnet(subnet="10.0.0.0/24", first="x", last="10.0.0.9"),
+    ],
+)
+def test_no_network_takes_addresses_of_others(subnet: Subnet):
+    network = Network(plan=NetworkPlan(subnets=(subnet,)))
+    assert find_flaw(change(people.make_revision(1), networks={NetworkName("lan"): network}))

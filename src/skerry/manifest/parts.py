@@ -80,7 +80,7 @@ class Parts:
 
     def add_folder_volume(self, path: str) -> VolumeName:
         """Add the volume that stands for an empty folder, the same for every service that binds it."""
-        name = VolumeName(make_name("folder", posixpath.normpath(path)))
+        name = VolumeName(make_name("folder", *posixpath.normpath(path).strip("/").split("/")))
         self.volumes.setdefault(name, Volume())
         return name
 

@@ -1,0 +1,45 @@
+"""Networks are made as their revision plans them, and made anew when that changes."""
+
+import msgspec
+from tests.plan import scenery
+
+from skerry.model.app import Network, NetworkPlan, Subnet
+from skerry.model.ids import NetworkName
+from skerry.plan.actions import CreateNetwork, RemoveNetwork
+
+PLAN = NetworkPlan(subnets=(Subnet(subnet="10.7.0.0/24"),))
+
+
+def wish(number: int, plan: NetworkPlan | None):
+    app = scenery.revision(number, web=scenery.service())
+    network = Network(plan=plan) if plan is not None else Network()
+    return msgspec.structs.replace(app, networks={NetworkName("default"): network})
+
+
+def hold(app):
+    return scenery.hold(app, scenery.assign(app, "web"))
+
+
+def test_a_network_is_made_as_its_plan_says():
+    world = scenery.World(hold(wish(1, PLAN)))
+    (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
+    assert made.plan == PLAN
+    assert len(made.plan_name) == 16
+
+
+def test_a_network_without_a_plan_is_the_one_of_before():
+    world = scenery.World(hold(wish(1, None)))
+    (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
+    assert made.plan_name == ""
+
+
+def test_a_changed_plan_waits_until_nothing_of_the_app_is_here_and_then_the_network_is_made_anew():
+    world = scenery.World(hold(wish(1, None)))
+    for _ in range(20):
+        world.step()
+    world.held = hold(wish(2, PLAN))
+    plan = world.look()
+    assert not [action for action in plan.actions if isinstance(action, RemoveNetwork | CreateNetwork)]
+    assert any("addresses change only while no container" in wait.reason for wait in plan.waits)
+    world.observed = msgspec.structs.replace(world.observed, containers=())
+    assert [action for action in world.look().actions if isinstance(action, RemoveNetwork)]
