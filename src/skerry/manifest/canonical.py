@@ -68,6 +68,7 @@ def assemble_revision(
         networks=manifest.networks,
         configs=manifest.configs,
         secrets=manifest.secrets,
+        withdraw=manifest.withdraw if manifest.withdraw != "core" else msgspec.UNSET,
         rollout=manifest.rollout,
     )
 

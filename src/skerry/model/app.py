@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
+from skerry.model.policy import Policy, SecretPolicy
 from skerry.model.rollout import Rollout
 
 #: Fields of a service in which ``SKERRY_*`` variables may stand and ``$$`` is an escaped dollar (manifest.md §3).
@@ -307,5 +308,7 @@ class AppRevision(_Signed, frozen=True, kw_only=True):
     networks: dict[NetworkName, Network] = {}
     configs: dict[str, Config] = {}
     secrets: dict[str, SecretUse] = {}
+    #: Who may end instances at a site that runs them; left out for ``core``.
+    withdraw: Literal["core", "tenant"] | UnsetType = UNSET
     #: Left out of the signed form where the manifest has no such word: then all sites get it at once.
     rollout: Rollout | UnsetType = UNSET
