@@ -43,7 +43,7 @@ def test_the_point_of_sale_waits_for_exactly_these_words():
         "26 E-NOT-YET /x-skerry/placement/geofence",
         "27 E-NOT-YET /x-skerry/placement/same-node",
         "28 E-NOT-YET /x-skerry/autonomy",
-        "29 E-NOT-YET /x-skerry/rollout",
+        "29 E-NOT-YET /x-skerry/rollout/window",
         "30 E-NOT-YET /x-skerry/priority",
     ]
 
@@ -76,7 +76,6 @@ def test_messages(words, told):
 def test_inside_a_word_that_is_not_built_unknown_and_ill_formed_ones_are_still_told():
     words = "{rollout: {cannary: 5, max-failed: few}, autonomy: {max-offline: 30 days, offline: never}}"
     assert tell(wrap("", f"x-skerry: {words}")) == [
-        '12 E-NOT-YET: "rollout" is not built yet',
         '22 E-UNKNOWN-WORD: unknown word. Did you mean "canary"?',
         '46 E-TYPE: "few" is not a count or percent. Write 5 or 10%',
         '52 E-NOT-YET: "autonomy" is not built yet',
