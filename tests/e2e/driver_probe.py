@@ -81,10 +81,14 @@ async def check_a_health_command_that_hangs_is_ended(rig: RealRig) -> None:
     assert seen is not None
     await runtime.done(rig, runtime.start(spec, seen))
     seen = await runtime.wait_state(rig, spec, "running")
-    mine = asyncio.create_task(runtime.collect(rig.console.run_command(seen.container, ("/bin/sleep", "30"))))
+    mine = asyncio.create_task(
+        runtime.collect(rig.console.run_command(seen.container, ("/bin/sleep", "30"), runtime.give()))
+    )
     outcome = await runtime.do(rig, CheckHealth(container=seen.container, instance=spec.id, check=check))
     assert (outcome.ok, outcome.healthy) == (True, False), outcome
-    left, _ = await runtime.collect(rig.console.run_command(seen.container, ("/bin/sh", "-c", "cat /proc/*/cmdline")))
+    left, _ = await runtime.collect(
+        rig.console.run_command(seen.container, ("/bin/sh", "-c", "cat /proc/*/cmdline"), runtime.give())
+    )
     assert b"987" not in left, left
     assert not mine.done()
     mine.cancel()
