@@ -120,6 +120,14 @@ def make_marked(name: str, root: bool) -> Callable[[list[str]], list[Step]]:
     return lambda extra: [make_pytest(name, "-m", name, *extra, root=root)]
 
 
+def list_browser(extra: list[str]) -> list[Step]:
+    """The console's own types and warnings, then its stories in a browser."""
+    return [
+        Step(["npm", "--prefix", "console", "run", "--silent", "check"]),
+        make_pytest("browser", "-m", "browser", *extra),
+    ]
+
+
 SECTIONS = [
     Section("check", 120, list_check),
     Section("unit", 240, list_unit),
@@ -128,7 +136,7 @@ SECTIONS = [
     Section("powercut", 120, make_marked("powercut", root=False)),
     Section("e2e", 540, make_marked("e2e", root=True)),
     Section("vm", 300, make_marked("vm", root=True), lambda: (ROOT / "tests" / "vm").is_dir()),
-    Section("browser", 180, make_marked("browser", root=False), lambda: (ROOT / "tests" / "browser").is_dir()),
+    Section("browser", 180, list_browser, lambda: (ROOT / "tests" / "browser").is_dir()),
 ]
 
 

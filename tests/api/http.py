@@ -140,9 +140,10 @@ def encode(body: Any) -> bytes:
 class Conversation:
     """A WebSocket to the application."""
 
-    def __init__(self, api: Api, target: str, token: str) -> None:
+    def __init__(self, api: Api, target: str, token: str, more: dict[str, str] | None = None) -> None:
         path, _, query = target.partition("?")
         headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+        headers += [(name.encode(), value.encode()) for name, value in (more or {}).items()]
         scope = {
             "type": "websocket",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -1,7 +1,7 @@
 """A browser's session: a cookie is as good as its token, for our own pages only."""
 
 import pytest
-from tests.api.http import Api
+from tests.api.http import Api, Conversation
 
 from skerry.api import browser
 from skerry.api.app import SESSION
@@ -89,6 +89,17 @@ async def test_an_ended_token_ends_its_session(api):
     cookie = PAGE | {"cookie": f"skerry_session={token}"}
     assert (await api.ask("DELETE", f"/v1/tokens/{identity}", headers=cookie)).status == 200
     assert (await api.ask("GET", "/v1/session", headers=cookie)).status == 401
+
+
+async def test_t36_a_socket_takes_no_cookie_so_no_foreign_page_can_open_one(api):
+    await api.rig.add_site("oslo")
+    await api.rig.apply("shop")
+    cookie = PAGE | {"cookie": f"skerry_session={await api.admin()}"}
+    socket = Conversation(api, "/v1/apps/shop/exec?service=web&site=oslo", "", cookie)
+    told = await socket.receive()
+    assert told["problem"]["code"] == "E-CREDENTIAL"
+    assert await socket.receive() == 1008
+    await socket.task
 
 
 def test_only_what_looks_like_a_token_is_taken_from_a_cookie():

@@ -268,7 +268,7 @@ def _join(plan: Plan, token: str) -> None:
 
 
 def _print_next(context: Context, *, with_site: bool) -> None:
-    tell(f"\nThe core answers at {context.url}.")
+    tell(f"\nThe core answers at {context.url}, its console at {context.url}/console/.")
     tell("Next: skerry status")
     tell("      skerry image push ARCHIVE, skerry apply -f compose.yaml --wait")
     if not with_site:
