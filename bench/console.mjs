@@ -10,7 +10,7 @@ const LOADS = 5;
 const FRAMES = 150;
 const UPDATES = 20;
 
-const middle = (values, share = 0.5) => values.toSorted((one, other) => one - other)[Math.floor((values.length - 1) * share)];
+const middle = (values, share = 0.5) => [...values].sort((one, other) => one - other)[Math.floor((values.length - 1) * share)];
 const profile = mkdtempSync(join(tmpdir(), "skerry-bench-"));
 const browser = await chromium.launch({
   executablePath: process.env.SKERRY_CHROMIUM ?? "/usr/bin/chromium",
