@@ -11,7 +11,16 @@ from tests.trust.evil_core import OTHER_SITE, Attempt, EvilCore, Loot
 from skerry.agent import journal
 from skerry.clock import SECOND_US, SeededMint
 from skerry.model.app import Sites
-from skerry.model.document import SecretHold, TombstoneNotice, Unit, digest_bodies, digest_units, encode_unit, unit_id
+from skerry.model.document import (
+    Assignment,
+    SecretHold,
+    TombstoneNotice,
+    Unit,
+    digest_bodies,
+    digest_units,
+    encode_unit,
+    unit_id,
+)
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
@@ -154,8 +163,9 @@ class Siege:
             started = sum(name != "DeleteVolume" for name in self.done)
             starts, deletions = starts + started, deletions + len(self.done) - started
             secrets += len(taken)
-            if self.done or taken:
-                found.append(f"{attempt.name}: {self.done} {sorted(taken)}")
+            strange = self._find_strange()
+            if self.done or taken or strange:
+                found.append(f"{attempt.name}: {self.done} {sorted(taken)} {strange}")
         found += await self._hurry(files, before)
         world.on_effect = watch
         return [
@@ -163,6 +173,28 @@ class Siege:
             f"{starts} starts, {secrets} secrets, {deletions} volume deletions",
             *found,
         ]
+
+    def _find_strange(self) -> list[UnitId]:
+        """Units in force that speak of one thing and name an object of another, whatever the planner makes of them."""
+        held = None if self.site.agent.holdings is None else self.site.agent.holdings.document
+        strange: list[UnitId] = []
+        for name, unit in () if held is None else held.units.items():
+            match unit:
+                case Assignment():
+                    of = held.revisions[unit.revision]
+                    same = (of.tenant, of.app) == (unit.tenant, unit.app)
+                case SecretHold():
+                    of = held.secrets[unit.digest]
+                    same = (of.tenant, of.name) == (unit.tenant, unit.name)
+                case TombstoneNotice():
+                    of = held.tombstones[unit.digest]
+                    same = (of.tenant, of.app) == (unit.tenant, unit.app)
+                    same = same and self.site.name in (of.sites.names or (self.site.name,))
+                case _:
+                    same = True
+            if not same:
+                strange.append(name)
+        return strange
 
     async def _hurry(self, files: object, before: tuple[dict, ...]) -> list[str]:
         """An hour's grace that the tenant has signed, and documents whose time runs months ahead."""

@@ -19,7 +19,7 @@ def result(seed: int, *breaks: Break, on_disk: bool = False) -> StormResult:
 
 
 def test_seeds_add_up():
-    figures = Figures(1)
+    figures = Figures(1, 3)
     figures.add(result(1))
     figures.add(result(2, Break("I2", "lost", 7), on_disk=True))
     kept = figures.as_json()
@@ -27,12 +27,12 @@ def test_seeds_add_up():
     assert kept["faults"] == {"cut-both": 3}
     assert kept["breaks"] == [{"seed": 2, "invariant": "I2", "detail": "lost", "story": ["begin", "end"]}]
     page = write_page(figures, ["the", "command"])
-    for shown in ("    the command", "| 2 | I2 | lost |", "| cut-both | 3 |", "| I11 | "):
+    for shown in ("2 of 3", "    the command", "| 2 | I2 | lost |", "| cut-both | 3 |", "| I11 | "):
         assert shown in page
 
 
 def test_every_invariant_of_the_first_milestone_is_listed_with_its_sentence():
     listed = list_invariants()
     expected = {1, 2, 3, 4, 5, 6, 7, 8, 11, *range(14, 28), 32, 34} - {19, 20}
-    assert set(listed) == {f"I{number}" for number in expected}
+    assert set(listed) >= {f"I{number}" for number in expected}
     assert all(sentence.endswith(".") and when for sentence, when in listed.values())

@@ -6,16 +6,20 @@ the same again. With ``--jobs 2`` two processes share the seeds. A run that is i
 """
 
 import argparse
-import contextlib
 import json
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import FrameType
 
 from skerry.sim.report import TAIL, Figures, write_page
 from skerry.sim.storms import StormResult, run_storm
+
+#: Set when somebody wants the run to end.
+INTERRUPTED = threading.Event()
 
 
 def run_seeds(first: int, count: int, jobs: int) -> Iterator[StormResult]:
@@ -41,6 +45,10 @@ def show_breaks(result: StormResult) -> None:
         say("\n".join(result.story[-TAIL:]))
 
 
+def _note_interrupt(number: int, frame: FrameType | None) -> None:
+    INTERRUPTED.set()
+
+
 def main(arguments: list[str]) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="skerry.sim", description="Run simulated worlds from seeds.")
@@ -56,20 +64,19 @@ def main(arguments: list[str]) -> int:
     if options.seeds < 1 or options.jobs < 1:
         parser.error("--seeds and --jobs are at least 1")
 
-    figures = Figures(options.first_seed)
-    with contextlib.suppress(KeyboardInterrupt):
-        for result in run_seeds(options.first_seed, options.seeds, options.jobs):
-            figures.add(result)
-            if options.story:
-                say("\n".join(result.story))
-            show_breaks(result)
-            if sys.stdout.isatty():
-                sys.stdout.write(f"\r{figures.seeds}/{options.seeds} seeds, {len(figures.breaks)} breaks ")
-                sys.stdout.flush()
-            if options.until_break and figures.breaks:
-                break
-            if options.cpu_seconds is not None and figures.cpu_seconds >= options.cpu_seconds:
-                break
+    figures = Figures(options.first_seed, options.seeds)
+    for result in run_seeds(options.first_seed, options.seeds, options.jobs):
+        figures.add(result)
+        if options.story:
+            say("\n".join(result.story))
+        show_breaks(result)
+        if sys.stdout.isatty():
+            sys.stdout.write(f"\r{figures.seeds}/{options.seeds} seeds, {len(figures.breaks)} breaks ")
+            sys.stdout.flush()
+        if INTERRUPTED.is_set() or (options.until_break and figures.breaks):
+            break
+        if options.cpu_seconds is not None and figures.cpu_seconds >= options.cpu_seconds:
+            break
     if options.json is not None:
         options.json.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
     if options.page is not None:
@@ -80,6 +87,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # A shell starts its background jobs with SIGINT ignored; this run is ended by it and keeps what it has.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell starts its background jobs with SIGINT ignored; this run is ended by it, after the seed that it is at. An
+    # exception in the midst of one could be swallowed by whoever is being cleaned up.
+    signal.signal(signal.SIGINT, _note_interrupt)
     sys.exit(main(sys.argv[1:]))

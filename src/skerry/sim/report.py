@@ -30,8 +30,10 @@ _BY_HISTORY = ("I1", "I2", "I3", "I5", "I8", "I11", "I34")
 class Figures:
     """Sums over the seeds of one run."""
 
-    def __init__(self, first_seed: int) -> None:
+    def __init__(self, first_seed: int, asked: int) -> None:
         self.first_seed = first_seed
+        #: Seeds that were asked for: more than ran when the run was ended early.
+        self.asked = asked
         self.seeds = 0
         self.disk_seeds = 0
         self.site_hours = 0.0
@@ -56,6 +58,7 @@ class Figures:
         """Return the figures as they are kept."""
         return {
             "seeds": self.seeds,
+            "asked": self.asked,
             "first_seed": self.first_seed,
             "disk_seeds": self.disk_seeds,
             "breaks": self.breaks,
@@ -107,8 +110,8 @@ def write_page(figures: Figures, command: Sequence[str]) -> str:
         "",
         f"    {' '.join(command)}",
         "",
-        f"* **Worlds:** {figures.seeds}, from seed {figures.first_seed}; in {figures.disk_seeds} of them sites keep",
-        "  their files on simulated disks that power cuts tear.",
+        f"* **Worlds:** {figures.seeds} of {figures.asked} asked for, from seed {figures.first_seed}; in",
+        f"  {figures.disk_seeds} of them sites keep their files on simulated disks that power cuts tear.",
         f"* **Site-hours:** {figures.site_hours:,.0f}, in {figures.cpu_seconds:,.0f} CPU-seconds.",
         f"* **Faults:** {figures.faults.total():,} of {len(figures.faults)} kinds.",
         f"* **Broken invariants:** {len(figures.breaks)}.",

@@ -344,8 +344,15 @@ class Storm:
                 self.checker.complain("I18", f"{name}, alone and rebooted: {idle}")
 
     async def _calm(self) -> None:
+        if self.dice.chance(0.4):
+            # The runtimes fail until the very end: what was tried in vain must be tried again soon enough.
+            for name in sorted(self.world.sites):
+                self.weather.trouble(name, fail=0.8)
+            await self._grow(self._tenant())
         self.weather.heal_links()
         await self._pass_time(120)
+        for name in sorted(self.world.sites):
+            self.weather.trouble(name, fail=0.0)
         await self.weather.repair()
         if self.dice.chance(0.5):
             # Life goes on: a document that comes after clocks and links were mended is like any other.
