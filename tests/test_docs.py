@@ -17,6 +17,7 @@ PARTS = {
     "FolderFile": "one file of a folder mount",
     "FolderMount": "part of a service: a folder of configs",
     "Further": "part of a service: what few services say",
+    "Grants": "what a profile grants, in words",
     "HealthCheck": "Compose's word, part of a service",
     "InlineFile": "part of what runs: a config, written into the container",
     "InlineFolder": "part of what runs: a folder of configs, written into the container",

@@ -13,7 +13,7 @@ from skerry.core.refusals import Clash, Unproven
 from skerry.model.asks import AuditQuery, CreateTenant, CreateToken, PageQuery, RootQuery
 from skerry.model.errors import Invalid, NotAllowed, NotFound, Refused, Unavailable
 from skerry.model.signed import PublicKey, RoleKeys
-from skerry.store.audit import chain_hash
+from skerry.trust.chain import chain_hash
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Checks an audit chain from outside, as a tenant would."""
 
 from skerry.store import Connection
-from skerry.store.audit import CHAIN_START, chain_hash, list_audit
+from skerry.store.audit import list_audit
+from skerry.trust.chain import CHAIN_START, chain_hash
 
 
 def find_break(connection: Connection, chain: str, page: int = 1000) -> int:

@@ -131,12 +131,19 @@ NOUNS: tuple[Noun, ...] = (
         Verb("revoke", "End an API token at once.", "skerry.cli.access:revoke"),
         *_later("show"),
     )),
-    Noun("profile", "What apps may ask of sites.", _later("list", "show")),
+    Noun("profile", "What apps may ask of sites.", (
+        Verb("list", "List profiles; needs no core.", "skerry.cli.profiles:list_profiles"),
+        Verb("show", "Show all that a profile grants; needs no core.", "skerry.cli.profiles:show"),
+    )),
     Noun("audit", "Who did what.", (
         Verb("list", "List the audit chain, oldest first.", "skerry.cli.access:list_audit"),
-        *_later("verify"),
+        Verb("verify", "Check that an audit chain is whole; with -f needs no core.", "skerry.cli.audit:verify"),
     )),
-    Noun("tenant", "Owners of apps.", _later("list", "show", "create")),
+    Noun("tenant", "Owners of apps.", (
+        Verb("list", "List tenants.", "skerry.cli.tenants:list_tenants"),
+        Verb("show", "Show a tenant and the sites that admit it.", "skerry.cli.tenants:show"),
+        Verb("create", "Make a tenant, its deploy key and its first token.", "skerry.cli.tenants:create"),
+    )),
     Noun("user", "People.", _later("list", "show", "create")),
     Noun("role", "What people may do.", _later("list", "show", "create")),
     Noun("operation", "Long work.", _later("list", "show", "cancel")),

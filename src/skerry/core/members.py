@@ -24,8 +24,9 @@ from skerry.model.ids import TenantName, digest_of
 from skerry.model.signed import Envelope, Root
 from skerry.store import Connection, access, audit, events
 from skerry.store.access import TenantRow, TokenRow
-from skerry.store.audit import AuditRecord, AuditRow
+from skerry.store.audit import AuditRow
 from skerry.store.rows import read_page_token, write_page_token
+from skerry.trust.chain import AuditRecord
 from skerry.trust.held import Held
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied

@@ -2,11 +2,13 @@
 
 ``default`` gives what Docker gives, so that files written for it run unchanged; ``strict`` drops every capability and
 makes the root read only. Neither grants anything of the node. Neighbours: ``manifest/isolation.py`` tells people,
-``trust/wellformed.py`` holds a signed revision against it.
+``trust/wellformed.py`` holds a signed revision against it, ``cli/profiles.py`` lists it.
 """
 
 import ipaddress
 import re
+
+import msgspec
 
 DEFAULT = "default"
 STRICT = "strict"
@@ -50,6 +52,23 @@ _OWN_SYSCTL_TREES = ("fs.mqueue.", "net.")
 _TMPFS_OPTION = re.compile(r"exec|noexec|mode=[0-7]{1,4}", re.ASCII)
 _VOLUME_OPTIONS = ("nocopy",)
 
+
+class Grants(msgspec.Struct, frozen=True, kw_only=True):
+    """What one profile grants, in words for people."""
+
+    profile: str
+    capabilities: tuple[str, ...]
+    #: Instances may change their own root.
+    writable_root: bool
+    #: Parameters of the kernel, and trees of them, that each instance has for itself.
+    sysctls: tuple[str, ...]
+    mount_options: tuple[str, ...]
+    #: A network of the app may have a range within these.
+    ranges: tuple[str, ...]
+    #: What holds for every instance, whatever it asks for.
+    walls: tuple[str, ...]
+
+
 Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PRIVATE: tuple[Range, ...] = tuple(
     ipaddress.ip_network(text)
@@ -80,3 +99,18 @@ def holds_range(outer: Range, inner: Range) -> bool:
 def grants_range(found: Range) -> bool:
     """Say whether an app's network may have a range: only a private one, which cuts the node off from nobody."""
     return any(holds_range(one, found) for one in _PRIVATE)
+
+
+def describe_profile(profile: str) -> Grants:
+    """Return what a built-in profile grants; raises ``KeyError`` for another name."""
+    if profile not in PROFILES:
+        raise KeyError(profile)
+    return Grants(
+        profile=profile,
+        capabilities=tuple(sorted(name for name in CAPABILITIES if grants_capability(profile, name))),
+        writable_root=profile != STRICT,
+        sysctls=(*sorted(_OWN_SYSCTLS), *(f"{tree}*" for tree in _OWN_SYSCTL_TREES)),
+        mount_options=("tmpfs: exec, noexec, mode=", *(f"volume: {option}" for option in _VOLUME_OPTIONS)),
+        ranges=tuple(map(str, _PRIVATE)),
+        walls=("no new privileges", "the default filter of system calls", "a namespace of users of its own"),
+    )

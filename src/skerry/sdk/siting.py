@@ -7,8 +7,8 @@ import msgspec
 from skerry.model.answers import CoreIdentity, JoinTokenView, Recorded
 from skerry.model.asks import CreateJoinToken
 from skerry.model.errors import Conflict, Refused
-from skerry.model.ids import SiteName, is_name
-from skerry.model.signed import Envelope, SiteRecord
+from skerry.model.ids import SiteName, TenantName, is_name
+from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.model.signing import Minted, MintToken, ReadStatus, SignerStatus, SignSite
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.steps import Steps, ask_signer, send, sign
@@ -67,6 +67,17 @@ def label_site(site: str, changes: Mapping[str, str | None]) -> Steps[bool]:
     if labels == record.labels:
         return False
     wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, labels=labels)
+    yield from _put_site(wanted, record.number)
+    return True
+
+
+def admit_tenant(site: str, tenant: TenantName, keys: RoleKeys) -> Steps[bool]:
+    """Let a tenant's apps come to a site; False when its keys are admitted there already."""
+    record, envelope = yield from read_site(site)
+    if record.tenants.get(tenant) == keys:
+        return False
+    tenants = {**record.tenants, tenant: keys}
+    wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, tenants=tenants)
     yield from _put_site(wanted, record.number)
     return True
 

@@ -1,34 +1,14 @@
-"""Audit: one hash chain per tenant and one for the operator (trust.md §12).
-
-    hash = SHA-256("skerry-audit-v1", 0x00, previous hash, payload bytes)
+"""Audit: one hash chain per tenant and one for the operator (trust/chain.py).
 
 A record is written in the transaction of what it records, so neither is ever there without the other.
 """
-
-import hashlib
 
 import msgspec
 from sqlalchemy import Connection, insert, select
 
 from skerry.model.ids import CauseId
 from skerry.store.schema import AUDIT
-
-#: What the first record of a chain stands on.
-CHAIN_START = bytes(32)
-_DOMAIN = b"skerry-audit-v1\x00"
-
-
-class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done: the payload of one record, as compact JSON."""
-
-    seq: int
-    time_us: int
-    actor: str
-    operation: str
-    #: What it was done to: a name, and the digest of a signed object where there is one.
-    object: str
-    outcome: str
-    cause: CauseId
+from skerry.trust.chain import CHAIN_START, AuditRecord, chain_hash
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +18,6 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     previous: bytes
     hash: bytes
     payload: bytes
-
-
-def chain_hash(previous: bytes, payload: bytes) -> bytes:
-    """Return the hash that ties ``payload`` to everything before it."""
-    return hashlib.sha256(_DOMAIN + previous + payload).digest()
 
 
 def append_audit(
