@@ -1,9 +1,10 @@
 """A node with a health gate: what it runs while it watches, when a revision fails, and after that."""
 
 import msgspec
+import pytest
 from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, image, revision, service, volume_mount
 
-from skerry.model.app import AppRevision, HealthCheck, Volume
+from skerry.model.app import AppRevision, HealthCheck, Placement, Replicas, Volume
 from skerry.model.document import unit_id
 from skerry.model.ids import ServiceName, VolumeName
 from skerry.model.observed import AppFact, NodeSeen
@@ -17,7 +18,8 @@ WORDS = Rollout(gate=Gate(healthy_us=30 * SECOND, timeout_us=120 * SECOND))
 
 
 def make(number: int, tag: str, *names: str, words: Rollout = WORDS) -> AppRevision:
-    one = service(tag, healthcheck=CHECK, mounts=(volume_mount("data"),))
+    alone = Placement(replicas=Replicas(per_site=1, total=0))
+    one = service(tag, healthcheck=CHECK, mounts=(volume_mount("data"),), placement=alone)
     made = revision(number, **dict.fromkeys(names or ("web",), one))
     return msgspec.structs.replace(made, rollout=words, volumes={VolumeName("data"): Volume()})
 
@@ -36,6 +38,12 @@ class Node(World):
             revisions={digest: app},
             fallbacks={name: each for name, each in known.items() if name in needed},
         )
+
+    def assign(self, app: AppRevision, count: int) -> None:
+        """Wish for so many copies of the only service."""
+        self.wish(app)
+        units = [assign(app, "web", ordinal=ordinal) for ordinal in range(count)]
+        self.held = msgspec.structs.replace(self.held, units={unit_id(unit): unit for unit in units})
 
     def run(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -124,8 +132,28 @@ def test_an_app_goes_back_whole() -> None:
     node.healthy = True
     node.run(60)
     services = sorted(seen.service for seen in node.observed.containers if seen.state == "running")
-    assert services == [ServiceName("old"), ServiceName("old"), ServiceName("web")]
+    assert services == [ServiceName("old"), ServiceName("web")]
     assert set(node.images()) == {image("1").config}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_it_goes_back_to_as_many_copies_as_there_were(before: int, after: int) -> None:
+    def copies(number: int, tag: str, count: int) -> AppRevision:
+        made = make(number, tag)
+        placement = Placement(replicas=Replicas(per_site=count, total=0))
+        one = msgspec.structs.replace(made.services[ServiceName("web")], placement=placement)
+        return msgspec.structs.replace(made, services={ServiceName("web"): one})
+
+    first, second = copies(1, "1", before), copies(2, "2", after)
+    node = Node(hold(first))
+    node.assign(first, before)
+    node.run(60)
+    node.assign(second, after)
+    node.healthy = False
+    node.run(200)
+    node.healthy = True
+    node.run(60)
+    assert node.images() == [image("1").config] * before
 
 
 def test_a_rollout_that_was_taken_back_goes_back_where_it_was_well() -> None:

@@ -110,13 +110,14 @@ def _is_mine(unit: Unit, held: HeldSite) -> TypeGuard[Assignment]:
 
 
 def _assign_again(units: list[Assignment], digest: Digest, revision: AppRevision) -> list[Assignment]:
-    """Assign the services of ``revision``: with the ordinals that are assigned now, else as many as belong here."""
+    """Assign the services of ``revision``: as many as belong at each site, and of a total those that are here now."""
     like = units[0]
     again: list[Assignment] = []
     for service, words in revision.services.items():
-        ordinals = [unit.ordinal for unit in units if unit.service == service]
-        if not any(unit.service == service for unit in units):
-            ordinals = list(range(words.placement.replicas.per_site))
+        replicas = words.placement.replicas
+        ordinals = [unit.ordinal for unit in units if unit.service == service and unit.ordinal < replicas.total]
+        if replicas.per_site:
+            ordinals = list(range(replicas.per_site))
         again += [
             msgspec.structs.replace(like, service=service, ordinal=ordinal, revision=digest, back=UNSET)
             for ordinal in ordinals

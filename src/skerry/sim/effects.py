@@ -6,7 +6,7 @@ A check gets the run so far, the site and the action, and returns what is wrong,
 from collections.abc import Callable
 
 from skerry.clock import SECOND_US
-from skerry.model.ids import SiteName, TenantName
+from skerry.model.ids import Digest, SiteName, TenantName
 from skerry.plan.actions import (
     Action,
     CreateContainer,
@@ -36,6 +36,8 @@ class Run:
         self.weather = weather
         #: Host uids by site, start to tenant.
         self.uids: dict[tuple[SiteName, int], TenantName] = {}
+        #: Revisions that a site was wished to run and began to.
+        self.begun: set[tuple[SiteName, Digest]] = set()
         self.checked = 0
 
 
@@ -114,7 +116,7 @@ def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> 
     if seen is None or seen.state != "running":
         return ""
     known = run.world.confirmed.get((seen.tenant, seen.app))
-    if known is None or known.touched or (seen.tenant, seen.app) in run.world.total_apps():
+    if known is None or known.touched or (seen.tenant, seen.app) in run.world.loose_apps():
         return ""
     copies = [each for each in site.machine.containers.values() if each.instance == seen.instance]
     return "" if len(copies) > 1 else f"{site.name} stops {seen.instance}, and nobody asked for that"
@@ -154,6 +156,27 @@ def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> 
     return "" if owner == tenant else f"{site.name}: uids from {start} are {owner}'s, and now {tenant}'s too"
 
 
+def check_i36_only_what_was_well_comes_back(run: Run, site: SimSite, action: Action) -> str:
+    """A failed or interrupted update ends at the last proven version, without a person, within the health window."""
+    held = None if site.agent.holdings is None else site.agent.holdings.as_site()
+    followed = site.followed()
+    if not isinstance(action, StartContainer) or held is None or followed is None:
+        return ""
+    item = derive_wanted(followed)[0].get(action.instance)
+    if item is None or item.derived.digest != action.spec_digest:
+        return ""
+    digest = item.assignment.revision
+    if digest in held.revisions:
+        run.begun.add((site.name, digest))
+        return ""
+    signed = run.world.signed.get(digest)
+    if (site.name, digest) not in run.begun:
+        return f"{site.name} goes back to a revision of {action.instance} that never ran there"
+    if signed is not None and signed.words is not None and signed.words.ill:
+        return f"{site.name} goes back to a revision of {action.instance} that was never well"
+    return ""
+
+
 EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
     check_i04_only_signed_objects_are_applied,
     check_i05_only_named_images_run,
@@ -163,6 +186,7 @@ EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
     check_i17_nothing_stops_unasked,
     check_i18_nothing_stops_without_a_successor,
     check_i27_tenants_share_no_uids,
+    check_i36_only_what_was_well_comes_back,
 )
 
 

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from skerry.clock import SECOND_US, SeededMint
+from skerry.model.rollout import Gate, Rollout, Share
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
 from skerry.sim.checkers import Break, Checker
@@ -30,6 +31,14 @@ LOOK_S = 10
 CALM_S = 1800
 #: Virtual seconds in which a site without WAN must have everything running again (P6).
 ALONE_S = 400
+
+#: How revisions come to sites where an app has a rollout: short enough for what the calm leaves of time.
+ROLLOUT = Rollout(
+    canary=Share(sites=1),
+    bake_us=20 * SECOND_US,
+    waves=(Share(permille=500), Share(permille=1000)),
+    gate=Gate(healthy_us=20 * SECOND_US, timeout_us=120 * SECOND_US),
+)
 
 KINDS = (
     "cut",
@@ -214,6 +223,7 @@ class Storm:
         names = ("web", "db")[: 1 + self.dice.below(2)]
         match = self.dice.pick(((), (), ("side=east",), ("tier=store",)))
         total = self.dice.pick((0, 0, 0, 2))
+        rollout = self.dice.pick((None, None, ROLLOUT)) if not total else None
         return AppWords(
             services={name: f"image-{self.dice.below(6)}" for name in names},
             match=match,
@@ -221,6 +231,8 @@ class Storm:
             per_site=1 + self.dice.below(2),
             volume=not total and self.dice.chance(0.7),
             health=self.dice.chance(0.3),
+            ill=rollout is not None and self.dice.chance(0.3),
+            rollout=rollout,
             command=("serve", str(self.dice.below(3))),
         )
 

@@ -327,7 +327,7 @@ class Weather:
             return f"I24 {surplus} run and nobody wants them"
         if not poison and not site.agent.reconciler.plan.settled:
             return f"I24 not settled: {self._explain(site)}"
-        totals = self.world.total_apps()
+        totals = self.world.loose_apps()
         held_here = sorted(
             instance
             for instance, item in wanted.items()

@@ -389,7 +389,9 @@ class World:
         for key in sorted(self.confirmed):
             row = self.app_row(key)
             signed = self.signed.get(Digest(row.revision_digest))
-            if signed is None or signed.words is None or signed.words.total or row.held or row.lost:
+            if signed is None or signed.words is None or row.held or row.lost:
+                continue
+            if signed.words.total or signed.words.rollout:
                 continue
             if record is None or site_unmet(Sites(match=signed.words.match), record):
                 continue
@@ -397,12 +399,12 @@ class World:
                 wanted += [f"{key[0]}/{key[1]}/{name}/{n}" for n in range(signed.words.per_site)]
         return sorted(wanted)
 
-    def total_apps(self) -> set[Key]:
-        """Apps whose newest revision spreads a total over the sites."""
+    def loose_apps(self) -> set[Key]:
+        """Apps of which the wish alone does not say what runs where: totals over the sites, and rollouts in waves."""
         found: set[Key] = set()
         for key in self.confirmed:
             signed = self.signed.get(Digest(self.app_row(key).revision_digest))
-            if signed is not None and signed.words is not None and signed.words.total:
+            if signed is not None and signed.words is not None and (signed.words.total or signed.words.rollout):
                 found.add(key)
         return found
 

@@ -225,4 +225,20 @@ BUGS = (
         ("I33",),
         siege=True,
     ),
+    Bug(
+        "what was never proven is what a site goes back to",
+        "update",
+        "plan/gate.py",
+        'return judged.revision if judged.verdict == "proven" else judged.fallback',
+        "return judged.revision",
+        ("I7", "I36"),
+    ),
+    Bug(
+        "the bytes of a proven revision are forgotten with its document",
+        "update",
+        "agent/agent.py",
+        "needed = set(accepted.needed) | holdings.proven\n",
+        "needed = set(accepted.needed)\n",
+        ("I7", "I24", "I36"),
+    ),
 )
