@@ -68,12 +68,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int = BODY_BYTES_MAX
     #: The answer is packed for clients that take gzip: for the few that are large and asked for over slow lines.
     zipped: bool = False
+    #: Does no more when it is sent again, although it is no read: it needs no ``Idempotency-Key``.
+    repeatable: bool = False
     built: bool = True
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the path's parameters, in order."""
         return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def keyed(self) -> bool:
+        """Say whether it is a change, and so done once for each ``Idempotency-Key``."""
+        return self.method != "GET" and self.style in ("json", "raw") and not self.repeatable
 
 
 def _make(name: str, route: str, permission: Permission, audience: Audience, line: str, **more: Any) -> Operation:
@@ -119,10 +126,11 @@ _APPS = (
             result=answers.Applied),
     _make("plan_app", "POST /v1/apps/{app}:plan", "read", "tenant", "Say what applying an unsigned payload would do.",
           body=AppRevision, style="raw", result=answers.AppPlan, etag="number",
-          body_bytes_max=limits.PAYLOAD_BYTES_MAX),
+          body_bytes_max=limits.PAYLOAD_BYTES_MAX, repeatable=True),
     _make("plan_manifest", "POST /v1/manifests:plan", "deploy", "tenant",
           "Say what applying a manifest's text would do; the plan holds for the same text in a file.",
-          body=asks.PlanManifest, result=answers.ManifestPlan, body_bytes_max=asks.MANIFEST_TEXT_MAX * 4),
+          body=asks.PlanManifest, result=answers.ManifestPlan, body_bytes_max=asks.MANIFEST_TEXT_MAX * 4,
+          repeatable=True),
     _make("list_revisions", "GET /v1/apps/{app}/revisions", "read", "tenant", "List an app's revisions, newest first.",
           query=asks.PageQuery, result=answers.Page[answers.RevisionSummary]),
     _make("read_revision", "GET /v1/apps/{app}/revisions/{number}", "read", "tenant",

@@ -1,7 +1,7 @@
 import httpx2
 import pytest
 import stamina
-from tests.sdk.test_client import URL, event, give, problem, stream, version
+from tests.sdk.test_client import MORE, URL, event, give, problem, stream, version
 
 from skerry.model.asks import EventQuery, LogQuery
 from skerry.sdk import errors
@@ -41,6 +41,19 @@ async def test_requests_retries_and_refusals_are_those_of_the_plain_client():
     async with make_client(lambda _: problem(404)) as client:
         with pytest.raises(errors.NotFound):
             await client.sites.show("oslo")
+
+
+async def test_a_change_whose_answer_was_lost_is_sent_again_under_the_same_key():
+    keys = []
+
+    def answer(request):
+        keys.append(request.headers["Idempotency-Key"])
+        done = httpx2.Response(200, json={"app": "shop", "cause": "c", "event_id": 1} | MORE)
+        return httpx2.ReadError("cut") if len(keys) < 3 else done
+
+    async with make_client(answer) as client:
+        assert (await client.apps.pause("shop")).event_id == 1
+    assert (len(keys), len(set(keys))) == (3, 1)
 
 
 async def test_events_resume():

@@ -10,6 +10,8 @@ from skerry.sdk import errors
 from skerry.sdk.client import Client
 
 URL = "http://127.0.0.1:1"
+#: What else an app that was changed is answered with.
+MORE = {"number": 2, "state": "hold", "operation": "o"}
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +63,28 @@ def test_the_token_goes_along_and_the_answer_comes_back_typed():
     assert client.asked[0].headers["Authorization"] == "Bearer skt_x"
 
 
-def test_reads_are_tried_again_and_writes_without_a_key_are_not():
+def test_reads_are_tried_again():
     client = make_client(give(httpx2.ConnectError("down"), problem(503), version))
     assert client.core.show_version().version == "1"
-    client = make_client(give(problem(503)))
-    with pytest.raises(errors.Unavailable):
+
+
+def test_a_change_whose_answer_was_lost_is_sent_again_under_the_same_key():
+    changed = httpx2.Response(200, json={"app": "shop", "cause": "c", "event_id": 1} | MORE)
+    busy = problem(409, code="E-KEY-BUSY")
+    client = make_client(give(httpx2.ReadError("cut"), problem(503), busy, changed))
+    assert client.apps.pause("shop").event_id == 1
+    keys = [request.headers["Idempotency-Key"] for request in client.asked]
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+    client = make_client(give(changed))
+    client.apps.pause("shop")
+    assert client.asked[0].headers["Idempotency-Key"]
+
+
+def test_a_change_that_is_refused_is_not_sent_again():
+    client = make_client(give(problem(409)))
+    with pytest.raises(errors.Conflict):
         client.apps.pause("shop")
-    assert len(client.asked) == 1
 
 
 def test_retries_end():

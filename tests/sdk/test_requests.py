@@ -1,5 +1,6 @@
 import pytest
 
+from skerry.clock import SeededMint
 from skerry.model import asks
 from skerry.model.errors import Unavailable
 from skerry.operations import OPERATIONS
@@ -42,6 +43,19 @@ def test_a_post_is_repeated_only_with_a_key():
     named = requests.make_request("pause_app", parameters={"app": "shop"}, idempotency_key="K")
     assert requests.is_repeatable(named)
     assert requests.write_headers(named)["Idempotency-Key"] == "K"
+
+
+def test_a_change_gets_a_key_of_its_own_and_keeps_one_that_it_has():
+    mint = SeededMint("k")
+    pause = requests.make_request("pause_app", parameters={"app": "shop"})
+    one, two = requests.name_change(pause, mint), requests.name_change(pause, mint)
+    assert len(one.idempotency_key) == 2 * requests.KEY_BYTES
+    assert one.idempotency_key != two.idempotency_key
+    assert requests.name_change(one, mint) == one
+    read = requests.make_request("show_app", parameters={"app": "shop"})
+    dry = requests.make_request("plan_app", parameters={"app": "shop"}, body=b"{}")
+    assert (requests.name_change(read, mint), requests.name_change(dry, mint)) == (read, dry)
+    assert requests.is_repeatable(dry)
 
 
 def test_what_is_no_answer_is_the_worlds_fault():

@@ -23,7 +23,8 @@ from skerry.api.pages import PREFIX, Pages
 from skerry.api.router import Match, Router
 from skerry.api.sockets import ClientSocket
 from skerry.clock import make_ulid
-from skerry.core.auth import check_allowed
+from skerry.core.auth import Caller, check_allowed
+from skerry.core.once import KeptAnswer, name_change
 from skerry.core.refusals import Unbuilt, not_found, unproven
 from skerry.core.service import Service, check_complete
 from skerry.core.state import Core
@@ -41,6 +42,8 @@ SESSION = f"{PREFIX}session"
 _LOGIN_BYTES_MAX = 1_024
 #: 10,000 points in 6 ms, and a fifth of their bytes.
 _PACK_LEVEL = 1
+#: Headers that make a change another one.
+_GUARDS = ("if-match", "if-none-match", "skerry-plan")
 #: Close code of a socket whose problem was told: a policy forbids it.
 _POLICY = 1008
 
@@ -129,7 +132,28 @@ class Door:
         check_allowed(operation, caller)
         if not operation.built:
             raise unbuilt(operation)
-        arguments = await self._read(request, match)
+        arguments, content = await self._read(request, match)
+        key = requests.read_key(request.headers.getall("idempotency-key", [])) if operation.keyed else ""
+        if not key:
+            return await self._act(request, operation, caller, arguments)
+        target = f"{request.method} {path}?{request.scope['query_string'].decode('ascii', 'replace')}"
+        guards = (f"{name}:{request.headers.get(name, '')}" for name in _GUARDS)
+        asked = [part.encode() for part in (target, *guards)] + [content]
+        once = name_change(caller.tenant or "", caller.token_id, token, key, asked)
+        repeats = self._core.repeats
+        async with repeats.hold(once) as kept:
+            if kept is not None:
+                return _repeat(kept)
+            response = await self._act(request, operation, msgspec.structs.replace(caller, once=once), arguments)
+            assert isinstance(response, Response), "no change answers with a stream"
+            await repeats.keep(
+                once, KeptAnswer(response.status_code or 200, response.headers, cast("bytes", response.content))
+            )
+            return response
+
+    async def _act(
+        self, request: AnyRequest, operation: Operation, caller: Caller, arguments: Mapping[str, Any]
+    ) -> AnyResponse:
         result = getattr(self._service, operation.name)(caller, **arguments)
         if inspect.isawaitable(result):
             result = await result
@@ -149,8 +173,9 @@ class Door:
         headers = {"Set-Cookie": browser.write_cookie(token, request.headers), "Cache-Control": "no-store"}
         return Response(None, status_code=204, headers=headers)
 
-    async def _read(self, request: AnyRequest, match: Match) -> dict[str, Any]:
-        """Read what the operation takes besides the caller."""
+    async def _read(self, request: AnyRequest, match: Match) -> tuple[dict[str, Any], bytes]:
+        """Read what the operation takes besides the caller, and the body's bytes where they are not a stream."""
+        content = b""
         operation, clock, tasks = match.operation, self._core.clock, self._core.tasks
         headers = request.headers
         arguments: dict[str, Any] = dict(match.values)
@@ -176,7 +201,7 @@ class Door:
             arguments["body"] = content if raw else requests.read_json(operation, content)
         else:
             await requests.read_body(request.stream(), declared, 0, clock, tasks)
-        return arguments
+        return arguments, content
 
     def _respond(self, operation: Operation, result: Any, *, packed: bool = False) -> AnyResponse:
         headers = {"Cache-Control": "no-store"}
@@ -254,6 +279,10 @@ class Door:
 def unbuilt(operation: Operation) -> Unbuilt:
     """Say that an operation is declared and not built yet."""
     return Unbuilt("E-NOT-YET", f"{operation.name} is not built yet: {operation.help}")
+
+
+def _repeat(kept: KeptAnswer) -> AnyResponse:
+    return Response(kept.content, media_type="application/json", headers=dict(kept.headers), status_code=kept.status)
 
 
 def _follow(result: object, path: str) -> object:

@@ -91,9 +91,9 @@ def _query_parameters(operation: Operation, refs: Refs, components: dict[str, An
 
 
 def _guards(operation: Operation) -> list[dict[str, Any]]:
-    if not operation.guarded:
-        return []
-    words = ("If-Match", "If-None-Match") + (("Skerry-Plan",) if operation.name == "apply_app" else ())
+    words = ("If-Match", "If-None-Match") if operation.guarded else ()
+    words += ("Skerry-Plan",) if operation.name == "apply_app" else ()
+    words += ("Idempotency-Key",) if operation.keyed else ()
     return [{"name": word, "in": "header", "required": False, "schema": {"type": "string"}} for word in words]
 
 

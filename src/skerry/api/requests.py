@@ -28,6 +28,7 @@ _QUERY_FIELDS_MAX = 32
 _QUERY_CHARACTERS_MAX = 4096
 
 _ETAG = re.compile(r'"([0-9]{1,15})"', re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _PLAN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 
@@ -63,6 +64,17 @@ def read_precondition(if_match: str | None, if_none_match: str | None, plan: str
     if found is None:
         raise Refused("E-PRECONDITION", 'If-Match takes one strong ETag: a number in quotes, as in If-Match: "411".')
     return Expected(int(found[1]), plan or "")
+
+
+def read_key(values: Iterable[str]) -> str:
+    """Return the ``Idempotency-Key`` of a request, empty when there is none; raises ``Refused`` for one that is none.
+
+    Its form is free: whoever quotes it, as the draft standard does, quotes it each time.
+    """
+    key = first_of(values)
+    if key is not None and _KEY.fullmatch(key) is None:
+        raise Refused("E-HEADER", "Idempotency-Key is 1 to 128 visible ASCII characters, such as a ULID.")
+    return key or ""
 
 
 def read_query(operation: Operation, text: str) -> msgspec.Struct | None:

@@ -15,6 +15,7 @@ import re
 import msgspec
 
 from skerry.clock import Mint
+from skerry.core.once import Once
 from skerry.core.refusals import forbidden, unproven
 from skerry.model.asks import OperatorRole, TenantRole
 from skerry.model.ids import TenantName, TokenId
@@ -35,6 +36,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     tenant_role: TenantRole = ""
     operator_role: OperatorRole = ""
     bootstrap: bool = False
+    #: Names the change that is asked for, where its sender did.
+    once: Once | None = None
 
     @property
     def scope(self) -> Scope:

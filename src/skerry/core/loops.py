@@ -7,13 +7,14 @@ keep      counters into the store, old rows out, a snapshot     each minute, eac
 """
 
 from skerry.clock import SECOND_US, Alarm
+from skerry.core.once import KEPT_US
 from skerry.core.state import Core
 from skerry.model.ids import SiteName
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.liveness import pulse
 from skerry.plan.report import AppReport
 from skerry.safe.errors import StoreFull
-from skerry.store import Connection, apps, events, fleet, sites
+from skerry.store import Connection, answers, apps, events, fleet, sites
 
 PLAN_US = 60 * SECOND_US
 PUBLISH_US = 60 * SECOND_US
@@ -132,8 +133,8 @@ class Keeper:
     async def turn(self) -> None:
         """Write what is counted in memory, forget what is old, make a snapshot when one is due."""
         await flush_bytes(self._core)
-        oldest_us = self._core.clock.wall_us() - PLAN_LIFE_US
-        await self._core.db.run(lambda connection: _forget(connection, oldest_us))
+        now_us = self._core.clock.wall_us()
+        await self._core.db.run(lambda connection: _forget(connection, now_us))
         if self._core.clock.boot_us() >= self._snapshot_due_us:
             self._snapshot_due_us = self._core.clock.boot_us() + SNAPSHOT_US
             try:
@@ -157,9 +158,10 @@ async def flush_bytes(core: Core) -> None:
     await core.db.run(record)
 
 
-def _forget(connection: Connection, oldest_us: int) -> None:
+def _forget(connection: Connection, now_us: int) -> None:
     events.trim_events(connection, EVENTS_KEPT)
-    apps.trim_plans(connection, oldest_us)
+    apps.trim_plans(connection, now_us - PLAN_LIFE_US)
+    answers.trim_answers(connection, now_us - KEPT_US)
 
 
 def _tell_no_snapshot(connection: Connection, now_us: int, detail: str) -> None:

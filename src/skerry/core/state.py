@@ -13,6 +13,7 @@ from skerry.core.auth import Caller
 from skerry.core.bell import Bell
 from skerry.core.changes import Changes
 from skerry.core.delivery import Delivery
+from skerry.core.once import Repeats, record_once
 from skerry.core.refusals import Clash, Stale, no_root
 from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
@@ -98,6 +99,8 @@ class Core:
         self.records = Bell()
         #: What screens that follow should look at again.
         self.changes = Changes()
+        #: Changes that their senders named.
+        self.repeats = Repeats(db, clock, tasks, mint)
         #: Version of the wishes that the newest plan stands on; 0 until this core has planned once.
         self.planned = 0
         self.sites: Sites | None = None
@@ -169,6 +172,8 @@ class Core:
         def recorded(connection: Connection) -> T:
             result = job(connection, stamp)
             self._audit(connection, chain, caller, operation, subject, "done", stamp)
+            if caller.once is not None:
+                record_once(connection, caller.once, stamp.now_us)
             return result
 
         try:

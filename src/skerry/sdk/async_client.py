@@ -86,6 +86,7 @@ class AsyncClient(AsyncFaces):
 
     async def send(self, request: Request[T]) -> T:
         """Send one request and return its answer; raises one of ``skerry.sdk.errors``."""
+        request = requests.name_change(request, self._mint)
         async for attempt in self._retries(request):
             with attempt:
                 async with self._closing(await self._once(request)) as response:

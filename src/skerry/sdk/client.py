@@ -103,6 +103,7 @@ class Client(Faces):
 
     def send(self, request: Request[T]) -> T:
         """Send one request and return its answer; raises one of ``skerry.sdk.errors``."""
+        request = requests.name_change(request, self._mint)
         for attempt in self._retries(request):
             with attempt, contextlib.closing(self._once(request)) as response:
                 return requests.read_answer(request, self._read(response))

@@ -23,6 +23,8 @@ ATTEMPTS_S_MAX = 45.0
 #: How often one blob is tried in all: cuts of a bad link, or two minutes of somebody else who sends the same layer.
 UPLOAD_ATTEMPTS_MAX = 120
 UPLOAD_WAIT_S = 1.0
+#: Seconds until one looks again whether a change that was sent before, and whose answer was lost, is done.
+BUSY_WAIT_S = 1.0
 #: First cap of a wait between two tries, and the last.
 WAIT_S_FIRST = 0.2
 WAIT_S_MAX = 5.0
@@ -46,7 +48,11 @@ class Backoff:
 
     def __call__(self, error: Exception) -> bool | float:
         """Return the seconds to wait, or False to give up; the form that ``stamina`` asks for."""
-        if not self._repeatable or not isinstance(error, Unavailable):
+        if not self._repeatable or not isinstance(error, SkerryError):
+            return False
+        if error.code == "E-KEY-BUSY":
+            return BUSY_WAIT_S
+        if not isinstance(error, Unavailable):
             return False
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= RETRY_AFTER_S_MAX else False

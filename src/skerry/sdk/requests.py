@@ -9,12 +9,15 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from skerry.clock import Mint
 from skerry.model.errors import Unavailable
 from skerry.model.ids import is_digest
 from skerry.operations import Operation, find_operation
 
 T = TypeVar("T")
 
+#: Random bytes in the name of a change: two never draw the same.
+KEY_BYTES = 16
 #: Bytes of one answer that a client reads: 1,000 instances with reasons are under 1 MB.
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
@@ -109,7 +112,15 @@ def name_subject(request: Request[Any]) -> str:
 
 def is_repeatable(request: Request[Any]) -> bool:
     """Say whether sending it twice does no more than sending it once."""
-    return request.operation.method == "GET" or request.expect is not None or bool(request.idempotency_key)
+    read = request.operation.method == "GET" or request.operation.repeatable
+    return read or request.expect is not None or bool(request.idempotency_key)
+
+
+def name_change(request: Request[T], mint: Mint) -> Request[T]:
+    """Give a change a key of its own, so that it is done once however often it is sent; others stay as they are."""
+    if not request.operation.keyed or request.idempotency_key:
+        return request
+    return msgspec.structs.replace(request, idempotency_key=mint.draw(KEY_BYTES).hex())
 
 
 def next_page(request: Request[Any], token: str) -> Request[Any]:

@@ -353,3 +353,18 @@ JOIN_REQUESTS = Table(
 LINK_BYTES = Table(
     "link_bytes", METADATA, _text("site", key=True), _text("purpose", key=True), _whole("sent"), _whole("received")
 )
+
+#: Changes that were named by their senders: done once, and answered again. Short-lived.
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    _text("tenant", key=True),
+    #: Hash of the credential's id and the key it sent.
+    _text("name", key=True),
+    #: Digest of what was asked under that key.
+    _text("request"),
+    #: Sealed for whoever presents the credential and the key again; empty until it is known.
+    _bytes("answer"),
+    _whole("recorded_us"),
+    Index("answers_by_time", "recorded_us"),
+)
