@@ -93,7 +93,8 @@ NOUNS: tuple[Noun, ...] = (
         Verb("pause", "Stop an app's instances and keep everything.", "skerry.cli.apps:pause"),
         Verb("resume", "Let a paused app run again.", "skerry.cli.apps:resume"),
         Verb("restart", "Start an app's instances afresh.", "skerry.cli.apps:restart"),
-        *_later("scale", "move"),
+        Verb("scale", "Sign the newest revision again with another number of copies.", "skerry.cli.scale:scale"),
+        *_later("move"),
     )),
     Noun("instance", "Copies of services.", _later("list", "show", "restart", "stop")),
     Noun("rollout", "Changes in waves.", (

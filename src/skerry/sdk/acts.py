@@ -107,6 +107,12 @@ class AppActs(Noun):
 
         return self._follow(self._client.perform(publishing.roll_back(self._client.person, app, number)))
 
+    def scale(self, app: str, service: str, count: int) -> Published[Rollout]:
+        """Sign the newest revision again with ``count`` copies of a service: at each site, or in all, as it was."""
+        from skerry.sdk import publishing
+
+        return self._follow(self._client.perform(publishing.scale(self._client.person, app, service, count)))
+
     def delete(self, app: str, *, volumes: Sequence[str] = (), grace_s: int = 0) -> Published[Rollout]:
         """End an app. Its volumes stay but for those named; these are deleted ``grace_s`` after a site's yes."""
         steps = _bury(self._client.person, app, volumes, grace_s=grace_s)
@@ -151,6 +157,12 @@ class AsyncAppActs(AsyncNoun):
         from skerry.sdk import publishing
 
         return self._follow(await self._client.perform(publishing.roll_back(self._client.person, app, number)))
+
+    async def scale(self, app: str, service: str, count: int) -> Published[AsyncRollout]:
+        """Sign the newest revision again with ``count`` copies of a service: at each site, or in all, as it was."""
+        from skerry.sdk import publishing
+
+        return self._follow(await self._client.perform(publishing.scale(self._client.person, app, service, count)))
 
     async def delete(self, app: str, *, volumes: Sequence[str] = (), grace_s: int = 0) -> Published[AsyncRollout]:
         """End an app. Its volumes stay but for those named; these are deleted ``grace_s`` after a site's yes."""

@@ -11,10 +11,11 @@ import msgspec
 
 from skerry.manifest.values import Manifest
 from skerry.model.answers import AppDetail, Applied, AppSummary, ImageView, Page, RevisionSummary
-from skerry.model.app import AppRevision, Sites
+from skerry.model.app import AppRevision, Replicas, Sites
 from skerry.model.asks import PageQuery
-from skerry.model.errors import Conflict, Invalid, NotFound, Problem, SkerryError
-from skerry.model.ids import AppName, OperationId, TenantName, VolumeName
+from skerry.model.errors import Conflict, Invalid, NotFound, Problem, Refused, SkerryError
+from skerry.model.ids import AppName, OperationId, ServiceName, TenantName, VolumeName
+from skerry.model.limits import REPLICAS_MAX
 from skerry.model.signed import Envelope, Tombstone
 from skerry.model.signing import (
     KeepAccepted,
@@ -118,6 +119,46 @@ def roll_back(person: Person, app: str, number: int = 0) -> Steps[Outcome]:
     old = yield from _read_revision(app, chosen, tenant)
     applied = yield from put_revision(msgspec.structs.replace(old, number=present + len(lost) + 1))
     return _conclude(applied, lost)
+
+
+def scale(person: Person, app: str, service: str, count: int) -> Steps[Outcome]:
+    """Sign the newest revision again with another number of copies of one service, as the next number.
+
+    Copies stay counted as they are: at each site, or in all. All is so already: nothing is signed.
+    """
+    tenant = yield from find_tenant(person)
+    request: Request[AppDetail] = make_request("show_app", parameters={"app": app})
+    detail = yield from send(request)
+    summary = detail.summary
+    if not summary.revision:
+        raise NotFound(
+            "E-REVISION", f"App {app} has ended: there is nothing to scale.", hint=f"skerry app history {app}"
+        )
+    lost = yield from hand_in_lost(tenant, app, summary.number)
+    newest = lost[-1] if lost else summary.revision
+    current = yield from _read_revision(app, newest, tenant)
+    wanted = change_replicas(current, service, count)
+    if wanted == current:
+        known = max((int(event.id or 0) for event in detail.events), default=0)
+        return Outcome(app=AppName(app), number=summary.number + len(lost), event_id=known, handed_in=lost)
+    applied = yield from put_revision(msgspec.structs.replace(wanted, number=summary.number + len(lost) + 1))
+    return _conclude(applied, lost)
+
+
+def change_replicas(revision: AppRevision, service: str, count: int) -> AppRevision:
+    """Return a revision with another number of copies of one service; raises ``NotFound`` and ``Refused``."""
+    found = revision.services.get(ServiceName(service))
+    if found is None:
+        detail = f"App {revision.app} has no service {service!r}."
+        raise NotFound("E-NOT-FOUND", detail, hint=f"skerry app show {revision.app}")
+    if not 1 <= count <= REPLICAS_MAX:
+        detail = f"A service has 1 to {REPLICAS_MAX} copies, not {count}."
+        raise Refused("E-RANGE", detail, hint=f"skerry app pause {revision.app}")
+    before = found.placement.replicas
+    replicas = Replicas(per_site=count) if before.per_site else Replicas(total=count)
+    placement = msgspec.structs.replace(found.placement, replicas=replicas)
+    changed = msgspec.structs.replace(found, placement=placement)
+    return msgspec.structs.replace(revision, services={**revision.services, ServiceName(service): changed})
 
 
 def choose_revision(app: str, number: int = 0) -> Steps[int]:
@@ -229,11 +270,15 @@ def _find_app(app: str) -> Steps[AppSummary | None]:
 
 
 def _read_revision(app: str, number: int, tenant: TenantName) -> Steps[AppRevision]:
-    """Return a revision that the tenant's own key has signed."""
+    """Return a revision that the tenant's own key has signed; the core might hand out another one of the tenant's."""
     names: Mapping[str, str] = {"app": app, "number": str(number)}
     request: Request[Envelope] = make_request("read_revision", parameters=names)
     envelope = yield from send(request)
-    return read_revision(envelope, (yield from ask_signer(ReadStatus(), SignerStatus)), tenant)
+    found = read_revision(envelope, (yield from ask_signer(ReadStatus(), SignerStatus)), tenant)
+    if (found.app, found.number) != (app, number):
+        detail = f"The core brings revision {found.number} of {found.app} for revision {number} of {app}."
+        raise Invalid("E-SUBJECT", detail, hint=f"skerry app history {app}")
+    return found
 
 
 def _locate(error: Invalid, manifest: Manifest) -> Invalid:
