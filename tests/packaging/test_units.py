@@ -51,6 +51,7 @@ def test_every_unit_reports_and_is_watched_and_restarted_for_ever(name):
     settings = read_settings(name)
     assert settings["Type"] == ["notify"]
     assert settings["WatchdogSec"] == ["30"]
+    assert settings["TimeoutStartSec"] == ["5min"]
     assert settings["Restart"] == ["always"]
     assert settings["StartLimitIntervalSec"] == ["0"]
     for key in ("StateDirectory", "MemoryHigh", "NoNewPrivileges", "ProtectSystem", "CapabilityBoundingSet"):
