@@ -65,6 +65,13 @@ RUNS = (
         20,
     ),
     LongRun(
+        "projects",
+        "real projects' Compose files on a site: asked, one container killed, power cut, asked again",
+        "tests.e2e.projects.run",
+        ("--json", JSON),
+        60,
+    ),
+    LongRun(
         "guest",
         "the shipped units under a real systemd, in an emulated Debian guest that reboots and loses its power",
         "tests.guest.units",
