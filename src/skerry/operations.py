@@ -21,8 +21,8 @@ Permission = Literal["public", "read", "deploy", "admin", "operate"]
 #: Whose role must grant it. ``either``: a tenant's or an operator's role; the answer shows what that role may see.
 Audience = Literal["public", "tenant", "operator", "either"]
 #: ``json``: JSON in, JSON out. ``raw``: the body's exact bytes are kept. ``upload``: a stream in. ``events``: SSE out.
-#: ``lines``: JSON lines out. ``socket``: a WebSocket.
-Style = Literal["json", "raw", "upload", "events", "lines", "socket"]
+#: ``lines``: JSON lines out. ``text``: OpenMetrics text out. ``socket``: a WebSocket.
+Style = Literal["json", "raw", "upload", "events", "lines", "text", "socket"]
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
 TENANT_ROLES: dict[TenantRole, frozenset[Permission]] = {
@@ -268,7 +268,19 @@ _PLATFORM = (
     _make("check_live", "GET /livez", "public", "public", "Say that the process answers.", result=answers.Health),
     _make("check_ready", "GET /readyz", "public", "public", "Say whether the core can do its work.",
           result=answers.Health),
-    _make("read_metrics", "GET /metrics", "public", "public", "Metrics as OpenMetrics text.", built=False),
+    _make("read_metrics", "GET /metrics", "read", "either",
+          "Metrics of the core and of visible sites as OpenMetrics text.",
+          query=asks.MetricsQuery, result=str, style="text"),
+    _make("list_scrape_targets", "GET /v1/metrics/http-sd", "read", "either",
+          "Name the core and each visible site as a target, for Prometheus' http_sd_configs.",
+          query=asks.TargetQuery, result=tuple[answers.ScrapeGroup, ...]),
+    _make("list_site_use", "GET /v1/use/sites", "read", "either", "List what sites use of their machines.",
+          query=asks.SiteUseQuery, result=answers.Page[answers.SiteUseView]),
+    _make("list_instance_use", "GET /v1/use/instances", "read", "tenant", "List what instances use.",
+          query=asks.InstanceQuery, result=answers.Page[answers.InstanceUseView]),
+    _make("read_use_history", "GET /v1/use/history", "read", "either",
+          "Return a day of what a site or an instance used, in steps of a quarter of an hour.",
+          query=asks.HistoryQuery, result=answers.UseHistory),
     _make("watch", "GET /v1/watch", "read", "either", "Stream the newest state per object, for screens.",
           query=asks.WatchQuery, result=answers.WatchDelta, style="events"),
     _make("list_machines", "GET /v1/machines", "read", "operator", "List bare-metal machines.", built=False),

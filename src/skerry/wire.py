@@ -6,18 +6,24 @@ decodes to ``Unknown`` and is answered with ``Rejected``; every length was limit
 Authority (documents, revisions, secrets …) travels as DSSE envelopes inside; nothing else here carries any.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest, InstanceId, NodeName, SiteName, UnitId
+from skerry.model.limits import INTEGER_MAX
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, PublicKey
+
+#: What ``HelloClaim.features`` says of a child that understands ``SamplesAsk``: others are never sent one.
+SAMPLES_FEATURE = "samples"
 
 #: Raised when a message changes in a way that an older reader cannot skip.
 FORMAT = 1
 
-Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join"]
+Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join", "samples"]
 LinkClass = Literal["wired", "mobile", "satellite"]
 
 
@@ -200,6 +206,25 @@ class EventsAnswer(_Message, frozen=True, tag="ek"):
     through: int
 
 
+class SamplesAsk(_Message, frozen=True, tag="sq"):
+    """Please send a sample of use every ``every_us``: always when ``span_us`` is 0, else only for so long from now.
+
+    Only a child that names ``SAMPLES_FEATURE`` is asked, and it never sends one unasked. The pace is a wish: the class
+    of the link and the child's own budget bound it (sync/samples.py).
+    """
+
+    every_us: int
+    span_us: int = 0
+
+
+class Samples(_Message, frozen=True, tag="sa"):
+    """What the node uses; the newest is all that counts, so nobody answers it and a lost one is no loss."""
+
+    sample: Sample
+    #: Round trip of the last heartbeat that was answered, through every queue between; 0 while none was.
+    rtt_us: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] = 0
+
+
 # --- calls and streams -----------------------------------------------------------------------------------------------
 
 
@@ -341,6 +366,8 @@ Message = (
     | FactsAnswer
     | Events
     | EventsAnswer
+    | SamplesAsk
+    | Samples
     | CallRequest
     | CallReply
     | StreamData

@@ -165,7 +165,13 @@ def _fill(operation: Operation, /, **known: str) -> str:
         "request": "0" * 26,
         "token": "aaaaaaaaaa",
     } | known
-    query = "?follow=false" if operation.name == "follow_events" else "?size=1" if operation.style == "upload" else ""
+    queries = {
+        "follow_events": "?follow=false",
+        "list_scrape_targets": "?target=core:443",
+        "read_use_history": "?site=rome",
+        "put_blob": "?size=1",
+    }
+    query = queries.get(operation.name, "")
     return operation.path.format(**values) + query
 
 

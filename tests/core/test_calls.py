@@ -45,6 +45,9 @@ class FakeSites:
         self.asked: list[tuple[str, str, bytes]] = []
         self.calls: list[FakeCall] = []
 
+    def ask_samples(self, site: SiteName, every_us: int, span_us: int) -> None:
+        pass
+
     def nudge(self, site: SiteName) -> None:
         pass
 

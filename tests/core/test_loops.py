@@ -18,6 +18,9 @@ class Nudges:
     def __init__(self) -> None:
         self.sites: list[str] = []
 
+    def ask_samples(self, site: SiteName, every_us: int, span_us: int) -> None:
+        pass
+
     def nudge(self, site: SiteName) -> None:
         self.sites.append(site)
 

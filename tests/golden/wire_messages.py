@@ -8,7 +8,8 @@ import pathlib
 
 from skerry import wire
 from skerry.model.event import Event
-from skerry.model.ids import CallId, CauseId, Digest, KeyId, NodeName, SiteName, UnitId
+from skerry.model.ids import CallId, CauseId, Digest, InstanceId, KeyId, NodeName, SiteName, UnitId, VolumeId
+from skerry.model.samples import HostUse, InstanceUse, Sample, VolumeUse
 from skerry.model.signed import Envelope, PublicKey, Signature
 
 FOLDER = pathlib.Path(__file__).parent / "wire"
@@ -57,6 +58,15 @@ SAMPLES: dict[str, wire.Message] = {
         (Event(sequence=9, time_us=5, type="a.b", klass="security", cause=CauseId("c"), data={"k": "v"}),), 2
     ),
     "events-answer": wire.EventsAnswer(9),
+    "samples-ask": wire.SamplesAsk(900_000_000, 300_000_000),
+    "samples": wire.Samples(
+        Sample(
+            HostUse(5_000_000, 1_250, 1 << 30, 7 << 30),
+            (InstanceUse(InstanceId("default/pos/web/0"), 9_000, 1 << 20, 10, 20, 30, 40),),
+            (VolumeUse(VolumeId("default/pos/data"), 1 << 20),),
+        ),
+        42_000,
+    ),
     "call-request": wire.CallRequest(_CALL, "logs", b"body", 15_000_000),
     "call-reply": wire.CallReply(_CALL, False, b"", "E-BUSY", "too many", False),
     "stream-data": wire.StreamData(_CALL, 2, b"bytes", True, 3),

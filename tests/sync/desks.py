@@ -11,6 +11,7 @@ from skerry.clock import SeededMint
 from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
 from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, NodeRecord, SiteRecord
 from skerry.sync import child_ports as cp
 from skerry.sync import parent_ports as pp
@@ -31,6 +32,7 @@ class AgentDisk:
         self.calls: list[wire.CallRequest] = []
         self.typed: list[bytes] = []
         self.drawn_bytes = 0
+        self.sample: Sample | None = None
         #: Raised by every write of the journal.
         self.trouble: Exception | None = None
         self.changed = asyncio.Event()
@@ -64,6 +66,9 @@ class AgentDisk:
 
     async def read_facts(self) -> dict[str, bytes]:
         return dict(self.disk.facts)
+
+    async def read_sample(self) -> Sample | None:
+        return self.sample
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
         return tuple(event for event in self.disk.outbox if event.sequence > after)[:limit], 0
@@ -133,6 +138,7 @@ class CoreDesk:
         self.blob_gate = asyncio.Event()
         self.blob_gate.set()
         self.read_bytes = 0
+        self.samples: list[tuple[Sample, int]] = []
         self.joins: list[wire.JoinRequest] = []
         self.joined = asyncio.Event()
         #: Raised by the next write.
@@ -203,6 +209,9 @@ class CoreDesk:
     async def wait_joined(self, site: SiteName, node: NodeName, until_us: int) -> wire.JoinAnswer:
         await self.joined.wait()
         return wire.JoinAnswer("joined", site_record=self.envelope)
+
+    def take_sample(self, site: SiteName, sample: Sample, rtt_us: int) -> None:
+        self.samples.append((sample, rtt_us))
 
     async def count_bytes(self, site: SiteName, sent: dict[str, int], received: dict[str, int]) -> None:
         for total, more in ((self.sent, sent), (self.received, received)):

@@ -16,11 +16,13 @@ from skerry.agent.desk import CallAnswer, DocumentVerdict
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
 from skerry.agent.loop import Reconciler
 from skerry.agent.perform import Performer
+from skerry.agent.sampler import Sampler
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
-from skerry.drivers.base import Console, Driver, Watcher
+from skerry.drivers.base import Console, Driver, Gauge, VolumeGauge, Watcher
 from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
+from skerry.model.samples import Sample
 from skerry.model.signed import Call, Envelope
 from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
@@ -111,6 +113,12 @@ class Agent:
             read_held=self._read_held,
             agent_version=__version__,
             on_changed=self._changed.set,
+        )
+        self._sampler = Sampler(
+            clock,
+            console,
+            gauge=next((each for each in drivers if isinstance(each, Gauge)), None),
+            volumes=next((each for each in drivers if isinstance(each, VolumeGauge)), None),
         )
         self.calls = CallDesk(
             clock=clock,
@@ -256,6 +264,7 @@ class Agent:
             event_acknowledged=self.counters.event_acknowledged,
             clock_s=self._clock.wall_us() // SECOND_US,
             agent=__version__,
+            features=(wire.SAMPLES_FEATURE,),
             root=holdings.root.number,
             link_class=self._link_class,
             site_record=0 if holdings.record is None else holdings.record.number,
@@ -357,6 +366,10 @@ class Agent:
     async def read_facts(self) -> dict[str, bytes]:
         """All present facts."""
         return dict(self.reconciler.facts)
+
+    async def read_sample(self) -> Sample | None:
+        """What this node and the instances on it use now."""
+        return await self._sampler.read(self.reconciler.observed.containers)
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
         """The next events, and how many between were lost."""

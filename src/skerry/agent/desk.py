@@ -11,6 +11,7 @@ import msgspec
 
 from skerry.model.event import Event
 from skerry.model.ids import Digest
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
 from skerry.wire import CallRequest, DocumentPatch, HelloClaim, StreamData
 
@@ -58,6 +59,10 @@ class AgentDesk(Protocol):
 
     async def read_facts(self) -> dict[str, bytes]:
         """Return all present facts by key, encoded."""
+        ...
+
+    async def read_sample(self) -> Sample | None:
+        """Return what this node uses now; None when nothing can be seen."""
         ...
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:

@@ -60,6 +60,8 @@ class LinkSession:
         self._is_handling = False
         self._alarm = Alarm(clock, tasks, "link alarm", lambda: self._feed(ports.Woke()))
         self._chores = Worker[ChildCommand](tasks, "link chores", self._do_chore)
+        #: Beside the chores: a runtime that takes its time must not hold the journal up.
+        self._looks = Worker[ChildCommand](tasks, "link samples", self._look)
         self._pump: Pump | None = None
         self._closing: ports.Close | None = None
         self._is_up = False
@@ -191,6 +193,8 @@ class LinkSession:
                 call = self._calls.pop(command.call, None)
                 if call is not None:
                     call.end()
+            case child_ports.ReadSample():
+                self._looks.add(command)
             case child_ports.DeliverBlob() | child_ports.FailBlob():
                 self._fetcher.take(command)
             case _:
@@ -213,6 +217,10 @@ class LinkSession:
     async def _wait_call_room(self) -> None:
         if self._pump is not None:
             await self._pump.wait_room(Lane.CALL)
+
+    async def _look(self, _: ChildCommand) -> None:
+        await self._wait_call_room()
+        self._feed(child_ports.SampleRead(await self._desk.read_sample()))
 
     async def _do_chore(self, command: ChildCommand) -> None:
         """What touches the journal, one after the other. A journal that fails ends the agent (faults.md §3.4).

@@ -24,6 +24,7 @@ from skerry.api.router import Match, Router
 from skerry.api.sockets import ClientSocket
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller, check_allowed
+from skerry.core.exposition import MEDIA_TYPE
 from skerry.core.once import KeptAnswer, name_change
 from skerry.core.refusals import Unbuilt, not_found, unproven
 from skerry.core.service import Service, check_complete
@@ -212,6 +213,8 @@ class Door:
             case "lines":
                 body = streams.stream_lines(cast("AsyncIterator[Any]", result))
                 return Stream(body, media_type=streams.LINES_TYPE, headers=headers, status_code=200)
+            case "text":
+                return Response(result, media_type=MEDIA_TYPE, headers=headers, status_code=200)
             case _:
                 pass
         if operation.etag:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from skerry import __version__
+from skerry.core.exposition import MEDIA_TYPE
 from skerry.model.answers import ProblemDocument
 from skerry.operations import OPERATIONS, Operation
 
@@ -13,7 +14,12 @@ Refs = dict[tuple[str, str], Any]
 
 _REF = "#/components/schemas/{name}"
 _RAW = {"type": "string", "format": "binary"}
-_TYPES = {"json": "application/json", "lines": "application/jsonl", "events": "text/event-stream"}
+_TYPES = {
+    "json": "application/json",
+    "lines": "application/jsonl",
+    "events": "text/event-stream",
+    "text": MEDIA_TYPE,
+}
 
 
 def describe_api(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.wire import DocumentPatch, FactsPatch, HelloClaim, JoinAnswer, JoinRequest
 
@@ -98,6 +99,10 @@ class LinkDesk(Protocol):
 
     async def wait_joined(self, site: SiteName, node: NodeName, until_us: int) -> JoinAnswer:
         """Wait until the signer has vouched for a pending node, at most until the given boot time."""
+        ...
+
+    def take_sample(self, site: SiteName, sample: Sample, rtt_us: int) -> None:
+        """Remember what a site uses; kept in memory, the newest counts."""
         ...
 
     async def count_bytes(self, site: SiteName, sent: dict[str, int], received: dict[str, int]) -> None:

@@ -14,6 +14,7 @@ from skerry.model import limits
 from skerry.model.event import Event
 from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName
 from skerry.model.observed import Fact, InstanceFact
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
 from skerry.store import Connection, access, documents, events, facts, fleet, joining, objects, sites, things
 from skerry.store.joining import JoinRequestRow
@@ -61,6 +62,7 @@ class StoreDesk:
         if isinstance(answer, SessionGrant):
             self._core.link_classes[claim.site] = claim.link_class
             self.hear(claim.site)
+            self._core.use.renew(claim.site)
             self._core.changes.touch(claim.site)
             self._core.events.ring()
             if learning:
@@ -86,6 +88,12 @@ class StoreDesk:
         for total, more in zip(totals, (sent, received), strict=True):
             for purpose, count in more.items():
                 total[purpose] = total.get(purpose, 0) + count
+        self._core.use.count_link(site, sum(sent.values()) + sum(received.values()))
+
+    def take_sample(self, site: SiteName, sample: Sample, rtt_us: int) -> None:
+        """See ``LinkDesk``."""
+        clock = self._core.clock
+        self._core.use.take(site, sample, rtt_us, clock.wall_us() // 1_000_000, clock.boot_us())
 
     # --- documents ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import inspect
 from skerry.core.calls import CallsPart
 from skerry.core.enrolment import EnrolmentPart
 from skerry.core.joining import JoiningPart
+from skerry.core.metrics import MetricsPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
 from skerry.core.reading import ReadingPart
@@ -23,6 +24,7 @@ class Service(
     WishesPart,
     RolloutsPart,
     PlanningPart,
+    MetricsPart,
     ReadingPart,
     SuppliesPart,
     EnrolmentPart,

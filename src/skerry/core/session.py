@@ -150,6 +150,10 @@ class SiteSession:
             self._blobs.stop()
             await self._count_bytes()
 
+    def ask_samples(self, every_us: int, span_us: int) -> None:
+        """Wish for quicker samples for a while."""
+        self.feed(parent_ports.SamplesWanted(every_us, span_us))
+
     def nudge(self) -> None:
         """The site's document or record may have changed."""
         self.feed(parent_ports.Nudged())
@@ -224,6 +228,8 @@ class SiteSession:
                 self._alarm.set(command.boot_us)
             case parent_ports.ReplyCall():
                 self._reply(command)
+            case parent_ports.TakeSample():
+                self._desk.take_sample(self._site, command.sample, command.rtt_us)
             case ports.DeliverStream():
                 if command.call in self._calls:
                     self._calls[command.call].deliver(

@@ -68,6 +68,12 @@ class Sessions:
         if session is not None:
             session.nudge()
 
+    def ask_samples(self, site: SiteName, every_us: int, span_us: int) -> None:
+        """Wish for quicker samples of a site for a while; nothing where it has no session here."""
+        session = self._sessions.get(site)
+        if session is not None:
+            session.ask_samples(every_us, span_us)
+
     async def call(self, site: SiteName, kind: str, body: bytes, allowed_us: int) -> StreamedCall:
         """Call a site; raise ``Unavailable`` when it has no session here or does not answer in time."""
         session = self._sessions.get(site)

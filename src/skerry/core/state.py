@@ -3,7 +3,7 @@
 Memory holds nothing that is not in the store or heard again within a heartbeat: a core may be killed at any time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from skerry.core.changes import Changes
 from skerry.core.delivery import Delivery
 from skerry.core.once import Repeats, record_once
 from skerry.core.refusals import Clash, Stale, no_root
+from skerry.core.use import QUICK_US, Use
 from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
 from skerry.model.signed import Envelope, Root
@@ -55,6 +56,10 @@ class Sites(Protocol):
 
     def nudge(self, site: SiteName) -> None:
         """Say that a site's document or record may have changed."""
+        ...
+
+    def ask_samples(self, site: SiteName, every_us: int, span_us: int) -> None:
+        """Wish for quicker samples of a site for a while."""
         ...
 
     async def call(self, site: SiteName, kind: str, body: bytes, allowed_us: int) -> SiteCall:
@@ -111,6 +116,8 @@ class Core:
         self.watch: Watch = start_watch(clock.boot_us())
         #: Bytes by purpose that are not in the store yet: site to (sent, received).
         self.link_bytes: dict[SiteName, tuple[dict[str, int], dict[str, int]]] = {}
+        #: What sites use.
+        self.use = Use()
 
     async def load(self) -> None:
         """Read what is kept in memory; raises ``Unavailable`` when the delivery key is not the one that sites trust."""
@@ -149,6 +156,13 @@ class Core:
         """Drop what is in memory of a site that was removed."""
         for known in (self.heard, self.link_classes, self.link_bytes):
             known.pop(site, None)
+        self.use.forget(site)
+
+    def watch_use(self, sites: Iterable[SiteName], every_us: int) -> None:
+        """Somebody looks at what these sites use: ask them to tell more often for a while."""
+        if self.sites is not None:
+            for site in self.use.want(sites, every_us, self.clock.boot_us()):
+                self.sites.ask_samples(site, every_us, QUICK_US)
 
     def silent(self) -> frozenset[SiteName]:
         """Name the sites that were heard once and are silent now."""

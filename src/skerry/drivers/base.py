@@ -12,7 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from skerry.model.ids import VolumeId
 from skerry.model.observed import Observation
+from skerry.model.samples import HostUse
 from skerry.plan.actions import Action, Outcome
 
 
@@ -41,6 +43,24 @@ class Watcher(Protocol):
 
     async def wait_changed(self) -> None:
         """Return when something may have changed since the last return; never raises, may return too often."""
+        ...
+
+
+@runtime_checkable
+class Gauge(Protocol):
+    """A driver that can tell how much of the machine is in use; one of a node's drivers is."""
+
+    async def read_use(self) -> HostUse:
+        """Read the machine's present use; cheap enough for every half minute."""
+        ...
+
+
+@runtime_checkable
+class VolumeGauge(Protocol):
+    """A driver that can tell how much room each volume takes."""
+
+    async def measure(self) -> dict[VolumeId, int]:
+        """Count the bytes of disk of each volume; this reads whole trees, so it is asked for seldom."""
         ...
 
 
@@ -92,6 +112,9 @@ class ContainerStats(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     received_bytes: int = 0
     sent_bytes: int = 0
+    #: From and to block devices.
+    read_bytes: int = 0
+    written_bytes: int = 0
 
 
 class Console(Protocol):

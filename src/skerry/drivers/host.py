@@ -7,6 +7,7 @@ import psutil
 
 from skerry.model.ids import NodeName
 from skerry.model.observed import NodeSeen, Observation
+from skerry.model.samples import HostUse
 from skerry.plan.actions import Action, Outcome, failed
 
 #: What Compose and OCI call the machine types that Python names otherwise.
@@ -42,6 +43,19 @@ class HostDriver:
                 kernel=platform.release(),
                 facts=self._facts,
             ),
+        )
+
+    async def read_use(self) -> HostUse:
+        """Read what is in use now."""
+        times = psutil.cpu_times()
+        # Time that a guest ran is in ``user`` and ``nice`` already.
+        working = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+        memory = psutil.virtual_memory()
+        return HostUse(
+            cpu_us=int(working * 1_000_000),
+            load_m=int(psutil.getloadavg()[0] * 1000),
+            memory_bytes=memory.total - memory.available,
+            disk_bytes=psutil.disk_usage(str(self._disk)).used,
         )
 
     async def perform(self, action: Action) -> Outcome:

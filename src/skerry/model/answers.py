@@ -367,6 +367,75 @@ class SiteMap(Answer, frozen=True, kw_only=True):
     points: tuple[MapPoint, ...]
 
 
+class SiteUseView(Answer, frozen=True, kw_only=True):
+    """What a site uses, as its newest sample says; ``sampled_s_ago`` is None while there is none."""
+
+    site: SiteName
+    state: SiteState
+    sampled_s_ago: int | None = None
+    #: Thousandths of processors: in use since the sample before, None before there are two; and what there is.
+    cpu_used_m: int | None = None
+    cpu_m: int = 0
+    #: Run queue over a minute, in thousandths.
+    load_m: int = 0
+    memory_used_bytes: int = 0
+    memory_bytes: int = 0
+    disk_used_bytes: int = 0
+    disk_bytes: int = 0
+    #: Round trip of the last answered heartbeat in microseconds; 0 while it is not known.
+    link_rtt_us: int = 0
+    instances: int = 0
+    ready: int = 0
+    #: Conditions worth a person's eye, by name.
+    conditions: tuple[str, ...] = ()
+
+
+class InstanceUseView(Answer, frozen=True, kw_only=True):
+    """What an instance uses; bytes are counted since its container started."""
+
+    instance: InstanceId
+    app: AppName
+    service: ServiceName
+    ordinal: int
+    site: SiteName
+    phase: str
+    restarts: int
+    sampled_s_ago: int | None = None
+    cpu_used_m: int | None = None
+    memory_bytes: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+
+
+class UsePoint(Answer, frozen=True, kw_only=True):
+    """One step of a history. ``cpu_used_m`` and ``bytes_moved`` are of the time since the point before, if known."""
+
+    time_s: int
+    cpu_used_m: int | None
+    memory_bytes: int
+    disk_bytes: int
+    #: Over the link of a site, over the networks of an instance.
+    bytes_moved: int | None
+
+
+class UseHistory(Answer, frozen=True, kw_only=True):
+    """A day of what a site or one of its instances used, oldest first; a core forgets it when it stops."""
+
+    site: SiteName
+    instance: str
+    step_s: int
+    points: tuple[UsePoint, ...]
+
+
+class ScrapeGroup(Answer, frozen=True, kw_only=True):
+    """One group of targets, as Prometheus reads it (``http_sd_configs``)."""
+
+    targets: tuple[str, ...]
+    labels: dict[str, str]
+
+
 class LinkBytes(Answer, frozen=True, kw_only=True):
     """Bytes of a site's link for one purpose since the site joined, as the core counted them."""
 

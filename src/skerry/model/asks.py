@@ -64,6 +64,32 @@ class VolumeQuery(PageQuery, frozen=True, kw_only=True):
     site: MaybeName = ""
 
 
+class SiteUseQuery(PageQuery, frozen=True, kw_only=True):
+    """All sites, or one."""
+
+    site: MaybeName = ""
+
+
+class HistoryQuery(Ask, frozen=True, kw_only=True):
+    """A site, or one instance at it, named as in listings: ``tenant/app/service/ordinal``."""
+
+    site: Name
+    instance: Annotated[str, Meta(max_length=256)] = ""
+
+
+class MetricsQuery(Ask, frozen=True, kw_only=True):
+    """Which part of the metrics: all, the core's own, or one site's."""
+
+    only: Literal["", "core"] = ""
+    site: MaybeName = ""
+
+
+class TargetQuery(Ask, frozen=True, kw_only=True):
+    """Host and port under which whoever scrapes reaches this core."""
+
+    target: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\[\]-]{1,261}$")]
+
+
 class WhyQuery(Ask, frozen=True, kw_only=True):
     """Which part of an app's placement to explain; empty means all."""
 

@@ -22,6 +22,19 @@ BULK_CHUNK_BYTES = 64 * 1024
 #: Chunks on their way without acknowledgement: fills 600 ms of round trip at 20 Mbit/s.
 BULK_WINDOW_CHUNKS = 24
 
+#: Instances in one sample of use: more than the containers of any edge machine we know of; 12 kB on the wire.
+SAMPLE_INSTANCES_MAX = 200
+#: Volumes in one sample, for the same machines.
+SAMPLE_VOLUMES_MAX = 200
+#: Files that one measuring of all volumes looks at; what lies beyond is measured the next time or never.
+MEASURED_FILES_MAX = 200_000
+#: Sites whose series one answer of /metrics may hold; a larger fleet is scraped site by site (interfaces.md §5).
+METRICS_SITES_MAX = 1_000
+#: How long a site goes on sampling quicker before it has to be asked again; whoever watches asks again by itself.
+SAMPLES_QUICK_US_MAX = 600_000_000
+#: Series of use that a core remembers for a day, 4 kB each: 160 MB; what comes later has newest values only.
+USE_SERIES_MAX = 40_000
+
 #: A message longer than this goes in parts, so that a heartbeat waits at most 4 s behind one at 64 kbit/s.
 FRAME_PART_BYTES = 32 * 1024
 #: Bytes waiting to be sent in one lane of a connection before its producers wait; a message more always fits.

@@ -136,6 +136,13 @@ class Core(Noun):
         asked: Request[answers.Health] = make_request("check_ready")
         return self._client.send(asked)
 
+    def list_scrape_targets(self, *, target: str) -> tuple[answers.ScrapeGroup, ...]:
+        """Name the core and each visible site as a target, for Prometheus' http_sd_configs."""
+        asked: Request[tuple[answers.ScrapeGroup, ...]] = make_request(
+            "list_scrape_targets", query=asks.TargetQuery(target=target)
+        )
+        return self._client.send(asked)
+
 
 class Instances(Noun):
     """Operations on instances."""
@@ -144,6 +151,12 @@ class Instances(Noun):
         """List instances: what is wanted beside what is."""
         return self._client.pages(
             make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+    def list_use(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.InstanceUseView]:
+        """List what instances use."""
+        return self._client.pages(
+            make_request("list_instance_use", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
         )
 
 
@@ -297,6 +310,19 @@ class Sites(acts.SiteActs):
     def adopt(self, site: str) -> answers.Recorded:
         """End a site's learning state: publish to it although it holds what the core does not know."""
         asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return self._client.send(asked)
+
+    def list_use(self, *, page_size: int = 50, site: str = "") -> Iterator[answers.SiteUseView]:
+        """List what sites use of their machines."""
+        return self._client.pages(
+            make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
+        )
+
+    def read_use_history(self, *, site: str, instance: str = "") -> answers.UseHistory:
+        """Return a day of what a site or an instance used, in steps of a quarter of an hour."""
+        asked: Request[answers.UseHistory] = make_request(
+            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance)
+        )
         return self._client.send(asked)
 
 
@@ -529,6 +555,13 @@ class AsyncCore(AsyncNoun):
         asked: Request[answers.Health] = make_request("check_ready")
         return await self._client.send(asked)
 
+    async def list_scrape_targets(self, *, target: str) -> tuple[answers.ScrapeGroup, ...]:
+        """Name the core and each visible site as a target, for Prometheus' http_sd_configs."""
+        asked: Request[tuple[answers.ScrapeGroup, ...]] = make_request(
+            "list_scrape_targets", query=asks.TargetQuery(target=target)
+        )
+        return await self._client.send(asked)
+
 
 class AsyncInstances(AsyncNoun):
     """Operations on instances."""
@@ -537,6 +570,12 @@ class AsyncInstances(AsyncNoun):
         """List instances: what is wanted beside what is."""
         return self._client.pages(
             make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
+        )
+
+    def list_use(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.InstanceUseView]:
+        """List what instances use."""
+        return self._client.pages(
+            make_request("list_instance_use", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
         )
 
 
@@ -690,6 +729,19 @@ class AsyncSites(acts.AsyncSiteActs):
     async def adopt(self, site: str) -> answers.Recorded:
         """End a site's learning state: publish to it although it holds what the core does not know."""
         asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    def list_use(self, *, page_size: int = 50, site: str = "") -> AsyncIterator[answers.SiteUseView]:
+        """List what sites use of their machines."""
+        return self._client.pages(
+            make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
+        )
+
+    async def read_use_history(self, *, site: str, instance: str = "") -> answers.UseHistory:
+        """Return a day of what a site or an instance used, in steps of a quarter of an hour."""
+        asked: Request[answers.UseHistory] = make_request(
+            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance)
+        )
         return await self._client.send(asked)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit
-from skerry.model.ids import Digest, InstanceId, NodeName, VolumeName
+from skerry.model.ids import Digest, InstanceId, NodeName, VolumeId, VolumeName
 from skerry.model.instance import InstanceSpec
 from skerry.model.observed import (
     ContainerSeen,
@@ -26,6 +26,7 @@ from skerry.model.observed import (
     Observation,
     VolumeSeen,
 )
+from skerry.model.samples import HostUse
 from skerry.plan.actions import (
     DONE,
     Action,
@@ -314,6 +315,23 @@ class FakeDriver:
             return failed("E-TIMEOUT", "no answer in time")
         return outcome
 
+    async def read_use(self) -> HostUse:
+        """One processor of four is busy for ever."""
+        machine = self.machine
+        return HostUse(
+            cpu_us=self._clock.boot_us(),
+            load_m=1000,
+            memory_bytes=1 << 30,
+            disk_bytes=machine.disk_bytes - machine.free_bytes(),
+        )
+
+    async def measure(self) -> dict[VolumeId, int]:
+        """A volume takes a block, and what was written to it."""
+        machine = self.machine
+        return {
+            seen.volume: 4096 + len(machine.contents.get(name, "")) for name, seen in sorted(machine.volumes.items())
+        }
+
     async def wait_changed(self) -> None:
         """Return when a container ended by itself."""
         await self._changed.wait()
@@ -339,9 +357,10 @@ class FakeDriver:
         yield Exit(0)
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
-        """Every running container uses a little."""
+        """Every running container uses a little, and its processor time grows with the time."""
+        spent_us = self._clock.boot_us() // 100
         return tuple(
-            ContainerStats(container=name, cpu_us=1000, memory_bytes=1 << 20)
+            ContainerStats(container=name, cpu_us=1000 + spent_us, memory_bytes=1 << 20)
             for name, seen in sorted(self.machine.containers.items())
             if seen.state == "running"
         )

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from skerry import wire
 from skerry.model.ids import CallId
 from skerry.model.limits import EVENTS_PER_BATCH_MAX, INTEGER_MAX, STREAMS_PER_SITE_MAX
+from skerry.model.samples import Sample
 from skerry.sync import child_ports, ports
 from skerry.sync.bulk import BulkReceiver
 from skerry.sync.child_ports import ChildCommand, ChildEvent
@@ -26,12 +27,15 @@ from skerry.sync.facts import FactsSender
 from skerry.sync.outbox import OutboxCursor
 from skerry.sync.ports import Send
 from skerry.sync.pulse import ANSWER_US, Pulse, Sign
+from skerry.sync.samples import SamplesSender
 from skerry.sync.streams import Streams
 
 #: Messages of a later release that are refused by name in one session, before it counts as garbage.
 _UNKNOWN_MAX = 8
 #: Event numbers that a parent may claim to hold; what is left above is enough for any site.
 _SEQUENCE_MAX = INTEGER_MAX // 2
+#: Signs of life that are no step towards an answer which the other end owes.
+_SIGNS = (wire.Beat, wire.Samples, wire.SamplesAsk)
 
 
 class ChildState(enum.Enum):
@@ -54,6 +58,7 @@ _FORESEEN: dict[ChildState, tuple[type, ...]] = {
         wire.Objects,
         wire.FactsAnswer,
         wire.EventsAnswer,
+        wire.SamplesAsk,
         wire.CallRequest,
         wire.StreamData,
         wire.StreamWindow,
@@ -79,6 +84,7 @@ class ChildEnd:
         self._is_set_back = False
         self._facts = FactsSender()
         self._outbox = OutboxCursor()
+        self._samples = SamplesSender()
         self._gathering: Gathering | None = None
         self._is_judging = False
         #: A document that came while another one is being worked on.
@@ -108,6 +114,8 @@ class ChildEnd:
                 self._send_facts(now, out)
             case child_ports.OutboxRead():
                 self._outbox.take(event.after, event.events)
+            case child_ports.SampleRead():
+                self._send_sample(event.sample, now, out)
             case child_ports.Judged():
                 self._judge(event, out)
             case child_ports.CallAnswered():
@@ -144,7 +152,9 @@ class ChildEnd:
         self.state = ChildState.UP
         self._pulse.begin(now, clamp_heartbeat(message.heartbeat_us))
         out.append(child_ports.NoteLink("up"))
-        self._facts.begin(message.facts_digest, now, LINK_PLANS[claim.link_class].facts_pace_us)
+        plan = LINK_PLANS[claim.link_class]
+        self._facts.begin(message.facts_digest, now, plan.facts_pace_us)
+        self._samples.begin(plan)
         self._outbox.begin(acknowledged)
         if acknowledged > (claim.event_acknowledged if self._is_set_back else claim.event_last):
             # An old disk was put back: numbers that the parent knows must not be used for other events.
@@ -180,7 +190,7 @@ class ChildEnd:
             out.append(Send(wire.Rejected("E-PROTOCOL", f"{name} is not foreseen here", fatal=True)))
             self._close(out, "E-PROTOCOL", f"the parent sent {name} while {self.state.value}")
             return
-        self._pulse.note_heard(now, word=not isinstance(message, wire.Beat))
+        self._pulse.note_heard(now, word=not isinstance(message, _SIGNS))
         match message:
             case wire.Welcome() if self._claim is not None:
                 self._welcome(message, self._claim, now, out)
@@ -202,6 +212,8 @@ class ChildEnd:
                 self._facts.answer(message.number, now, again=message.again)
             case wire.EventsAnswer():
                 self._acknowledge(message.through, out)
+            case wire.SamplesAsk():
+                self._samples.ask(message, now)
             case wire.CallRequest():
                 self._call(message, now, out)
             case wire.StreamData():
@@ -284,6 +296,14 @@ class ChildEnd:
         if patch is not None:
             out.append(Send(patch))
 
+    def _send_sample(self, sample: Sample | None, now: int, out: list[ChildCommand]) -> None:
+        size = 0
+        if sample is not None and self.state is ChildState.UP:
+            message = wire.Samples(sample, self._pulse.rtt_us)
+            size = len(wire.encode(message))
+            out.append(Send(message))
+        self._samples.note_read(now, size)
+
     def _acknowledge(self, through: int, out: list[ChildCommand]) -> None:
         was_waiting = self._outbox.is_waiting
         if self._outbox.answer(through):
@@ -343,6 +363,10 @@ class ChildEnd:
             if facts_due is not None and facts_due <= now:
                 self._facts.start_reading()
                 out.append(child_ports.ReadFacts())
+            sample_due = self._samples.due(now)
+            if sample_due is not None and sample_due <= now:
+                self._samples.start_reading()
+                out.append(child_ports.ReadSample())
             batch = self._outbox.next_batch()
             if batch is not None:
                 out.append(Send(batch))
@@ -351,17 +375,16 @@ class ChildEnd:
                 out.append(child_ports.ReadOutbox(self._outbox.acknowledged, EVENTS_PER_BATCH_MAX))
         sent = [command.message for command in out if isinstance(command, Send)]
         if sent:
-            self._pulse.note_sent(now, word=not all(isinstance(message, wire.Beat) for message in sent))
-        self._ask_wake(out)
+            self._pulse.note_sent(now, word=not all(isinstance(message, _SIGNS) for message in sent))
+        self._ask_wake(now, out)
         return out
 
-    def _ask_wake(self, out: list[ChildCommand]) -> None:
+    def _ask_wake(self, now: int, out: list[ChildCommand]) -> None:
         if self.state is ChildState.DOWN:
             return
         due = self._greet_by
         if self.state is ChildState.UP:
-            facts_due = self._facts.read_due()
-            reads = [] if facts_due is None else [facts_due]
+            reads = [due for due in (self._facts.read_due(), self._samples.due(now)) if due is not None]
             due = min([self._pulse.next_due(waiting=self._is_waiting), *self._calls.values(), *reads])
         if self._wake_at is None or due < self._wake_at:
             self._wake_at = due

@@ -2,6 +2,7 @@
 
 from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
 from skerry.sync.ports import CommonCommand, CommonEvent, Value
 from skerry.wire import CallRequest, DocumentPatch, HelloClaim
@@ -44,6 +45,12 @@ class Judged(Value, frozen=True):
     code: str = ""
     reason: str = ""
     digests: tuple[Digest, ...] = ()
+
+
+class SampleRead(Value, frozen=True):
+    """Answer to ``ReadSample``; None when nothing could be seen."""
+
+    sample: Sample | None
 
 
 class CallAnswered(Value, frozen=True):
@@ -104,6 +111,10 @@ class ReadFacts(Value, frozen=True):
     """Read all present facts."""
 
 
+class ReadSample(Value, frozen=True):
+    """Look at what the node uses, once the call lane has room."""
+
+
 class ReadOutbox(Value, frozen=True):
     """Read the next events above ``after``."""
 
@@ -157,6 +168,7 @@ ChildEvent = (
     | Changed
     | FactsRead
     | OutboxRead
+    | SampleRead
     | Judged
     | CallAnswered
     | BlobWanted
@@ -170,6 +182,7 @@ ChildCommand = (
     | ApplyDocument
     | ReadFacts
     | ReadOutbox
+    | ReadSample
     | TrimOutbox
     | RaiseOutbox
     | AnswerCall

@@ -24,6 +24,11 @@ class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     backoff_us_max: int
     #: Shortest time between two patches of facts: what changes often is sent once per interval.
     facts_pace_us: int
+    #: Time between two samples of use when nobody watches, and the shortest when somebody does.
+    samples_us: int
+    samples_us_min: int
+    #: Bytes that samples may cost in an hour when nobody watches: long ones come the more seldom.
+    samples_bytes_per_hour: int
 
 
 LINK_PLANS: dict[LinkClass, LinkPlan] = {
@@ -32,18 +37,27 @@ LINK_PLANS: dict[LinkClass, LinkPlan] = {
         backoff_us_min=SECOND_US,
         backoff_us_max=60 * SECOND_US,
         facts_pace_us=SECOND_US,
+        samples_us=900 * SECOND_US,
+        samples_us_min=30 * SECOND_US,
+        samples_bytes_per_hour=2_000,
     ),
     "mobile": LinkPlan(
         heartbeat_us=60 * SECOND_US,
         backoff_us_min=2 * SECOND_US,
         backoff_us_max=120 * SECOND_US,
         facts_pace_us=5 * SECOND_US,
+        samples_us=1800 * SECOND_US,
+        samples_us_min=60 * SECOND_US,
+        samples_bytes_per_hour=1_000,
     ),
     "satellite": LinkPlan(
         heartbeat_us=900 * SECOND_US,
         backoff_us_min=5 * SECOND_US,
         backoff_us_max=300 * SECOND_US,
         facts_pace_us=60 * SECOND_US,
+        samples_us=4 * 3600 * SECOND_US,
+        samples_us_min=900 * SECOND_US,
+        samples_bytes_per_hour=50,
     ),
 }
 #: By class, when the operator sets nothing else.

@@ -37,6 +37,8 @@ _ROUTES: dict[type, tuple[Lane, Purpose]] = {
     wire.FactsAnswer: (Lane.FACTS, "facts"),
     wire.Events: (Lane.EVENTS, "events"),
     wire.EventsAnswer: (Lane.EVENTS, "events"),
+    wire.SamplesAsk: (Lane.CALL, "samples"),
+    wire.Samples: (Lane.CALL, "samples"),
     wire.CallRequest: (Lane.CALL, "call"),
     wire.CallReply: (Lane.CALL, "call"),
     wire.StreamData: (Lane.CALL, "logs"),

@@ -18,7 +18,7 @@ from skerry.model.ids import CallId, Digest
 from skerry.model.limits import FACTS_MAX, OBJECTS_PER_MESSAGE_MAX, STREAMS_PER_SITE_MAX
 from skerry.sync import parent_ports, ports
 from skerry.sync.bulk import BulkSender
-from skerry.sync.classes import HEARTBEATS_US
+from skerry.sync.classes import HEARTBEATS_US, LINK_PLANS
 from skerry.sync.documents import Offering, fit_patch, split_objects
 from skerry.sync.outbox import check_batch
 from skerry.sync.parent_ports import ParentCommand, ParentEvent
@@ -30,6 +30,8 @@ from skerry.sync.streams import Streams
 _UNKNOWN_MAX = 8
 #: Objects that are read and held at a time.
 _OBJECTS_PER_READ = 8
+#: Signs of life that are no step towards an answer which the other end owes.
+_SIGNS = (wire.Beat, wire.Samples, wire.SamplesAsk)
 
 _FORESEEN = (
     wire.Beat,
@@ -38,6 +40,7 @@ _FORESEEN = (
     wire.Need,
     wire.FactsPatch,
     wire.Events,
+    wire.Samples,
     wire.CallReply,
     wire.StreamData,
     wire.StreamWindow,
@@ -113,6 +116,8 @@ class ParentEnd:
                 out.extend(self._bulk.send(event, now))
             case parent_ports.CallWanted():
                 self._call(event, now, out)
+            case parent_ports.SamplesWanted():
+                self._ask_samples(event.every_us, event.span_us, out)
             case parent_ports.CallDropped():
                 self._drop_call(event, out)
             case ports.StreamRead():
@@ -154,7 +159,7 @@ class ParentEnd:
         if not isinstance(message, _FORESEEN):
             self._close(out, "E-PROTOCOL", f"{type(message).__name__} is not foreseen here")
             return
-        self._pulse.note_heard(now, word=not isinstance(message, wire.Beat))
+        self._pulse.note_heard(now, word=not isinstance(message, _SIGNS))
         match message:
             case wire.Beat(want=True):
                 out.append(Send(wire.Beat()))
@@ -169,6 +174,8 @@ class ParentEnd:
                 self._ingest_facts(message, out)
             case wire.Events():
                 self._ingest_events(message, out)
+            case wire.Samples():
+                out.append(parent_ports.TakeSample(message.sample, message.rtt_us))
             case wire.CallReply():
                 self._answer_call(message, out)
             case wire.StreamData():
@@ -225,6 +232,8 @@ class ParentEnd:
         if self._admitted is not None:
             out.append(Send(self._welcome(self._admitted, patch, record)))
             self._admitted = None
+            if self._claim is not None:
+                self._ask_samples(LINK_PLANS[self._claim.link_class].samples_us, 0, out)
         elif patch is not None or record is not None:
             out.append(Send(wire.DocumentOffer(patch, record)))
 
@@ -284,6 +293,11 @@ class ParentEnd:
         else:
             self._is_ingesting_events = True
             out.append(parent_ports.IngestEvents(message.events, message.dropped))
+
+    def _ask_samples(self, every_us: int, span_us: int, out: list[ParentCommand]) -> None:
+        """Ask a child that knows the word, once it was answered."""
+        if self._claim is not None and self._admitted is None and wire.SAMPLES_FEATURE in self._claim.features:
+            out.append(Send(wire.SamplesAsk(every_us, span_us)))
 
     def _call(self, event: parent_ports.CallWanted, now: int, out: list[ParentCommand]) -> None:
         if self._admitted is not None:
@@ -355,7 +369,7 @@ class ParentEnd:
             del self._needed[:_OBJECTS_PER_READ]
         sent = [command.message for command in out if isinstance(command, Send)]
         if sent:
-            self._pulse.note_sent(now, word=not all(isinstance(message, wire.Beat) for message in sent))
+            self._pulse.note_sent(now, word=not all(isinstance(message, _SIGNS) for message in sent))
         due = min([self._pulse.next_due(waiting=self._is_waiting), *self._calls.values()])
         if self._retry_at is not None:
             due = min(due, self._retry_at)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest
+from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
 from skerry.sync.ports import CommonCommand, CommonEvent, Value
 from skerry.wire import DocumentPatch, FactsPatch, HelloClaim
@@ -79,6 +80,13 @@ class CallWanted(Value, frozen=True):
     allowed_us: int
 
 
+class SamplesWanted(Value, frozen=True):
+    """Somebody watches: samples of use are wished for this often, for so long from now."""
+
+    every_us: int
+    span_us: int
+
+
 class CallDropped(Value, frozen=True):
     """The caller has gone."""
 
@@ -117,6 +125,13 @@ class IngestEvents(Value, frozen=True):
 
     events: tuple[Event, ...]
     dropped: int
+
+
+class TakeSample(Value, frozen=True):
+    """Keep what the site uses."""
+
+    sample: Sample
+    rtt_us: int
 
 
 class ReadObjects(Value, frozen=True):
@@ -162,6 +177,7 @@ ParentEvent = (
     | BlobRead
     | CallWanted
     | CallDropped
+    | SamplesWanted
 )
 ParentCommand = (
     CommonCommand
@@ -169,6 +185,7 @@ ParentCommand = (
     | RecordAnswer
     | IngestFacts
     | IngestEvents
+    | TakeSample
     | ReadObjects
     | SizeBlob
     | ReadBlob

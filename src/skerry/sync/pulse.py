@@ -40,11 +40,14 @@ class Pulse:
 
     def __init__(self, *, leads: bool) -> None:
         self._leads = leads
+        #: Time between the last question that was answered and its answer; 0 while none was in this session.
+        self.rtt_us = 0
         self.begin(0, SECOND_US)
 
     def begin(self, now: int, interval_us: int) -> None:
         """Start a session with this heartbeat interval; both ends have just spoken."""
         self._interval_us = interval_us
+        self.rtt_us = 0
         self._sent = now
         self._heard = now
         self._progress = now
@@ -60,6 +63,8 @@ class Pulse:
     def note_heard(self, now: int, *, word: bool) -> None:
         """Something arrived; ``word`` when it was more than a heartbeat."""
         self._heard = now
+        if self._asked is not None and not word:
+            self.rtt_us = max(now - self._asked, 0)
         self._asked = None
         if word:
             self._progress = now

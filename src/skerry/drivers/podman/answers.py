@@ -145,6 +145,8 @@ class StatsItem(msgspec.Struct):
     memory: int = msgspec.field(name="MemUsage", default=0)
     received: int = msgspec.field(name="NetInput", default=0)
     sent: int = msgspec.field(name="NetOutput", default=0)
+    read: int = msgspec.field(name="BlockInput", default=0)
+    written: int = msgspec.field(name="BlockOutput", default=0)
 
 
 class StatsAnswer(msgspec.Struct, rename="pascal"):

@@ -453,6 +453,8 @@ class PodmanDriver:
                 memory_bytes=item.memory,
                 received_bytes=item.received,
                 sent_bytes=item.sent,
+                read_bytes=item.read,
+                written_bytes=item.written,
             )
             for item in answer.stats or []
         )

@@ -1,0 +1,335 @@
+"""What the core measures and what sites tell of their use: for Prometheus, for ``skerry top`` and for charts.
+
+Whoever reads here is watching: the sites shown are asked for quicker samples for a while (core/use.py). A reader sees
+the sites and instances that its token sees everywhere else, and no more series than a limit says.
+"""
+
+import collections
+import os
+import resource
+from pathlib import Path
+
+import msgspec
+
+from skerry import __version__
+from skerry.core import use, views
+from skerry.core.auth import Caller
+from skerry.core.exposition import Exposition
+from skerry.core.refusals import not_found
+from skerry.core.state import Part
+from skerry.model.answers import InstanceUseView, Page, ScrapeGroup, SiteUseView, UseHistory, UsePoint
+from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
+from skerry.model.ids import InstanceId, SiteName, TenantName
+from skerry.model.limits import METRICS_SITES_MAX
+from skerry.model.observed import NodeFact, SiteFact
+from skerry.store import Connection, facts, sites
+from skerry.store.rows import read_page_token, write_page_token
+from skerry.store.scope import PLATFORM
+from skerry.store.sites import SiteRow, SiteState
+from skerry.sync.classes import LINK_PLANS
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
+_MICRO = 1_000_000
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """What one reader may see of some sites, read at one moment."""
+
+    rows: list[SiteRow]
+    states: dict[SiteName, SiteState]
+    told: dict[SiteName, tuple[list[NodeFact], SiteFact | None]]
+    instances: list[views.Instance]
+    #: Site to bytes by purpose: (purpose, sent, received); for operators.
+    link: dict[SiteName, list[tuple[str, int, int]]]
+    #: Visible sites that are too many for one answer.
+    left_out: int
+
+
+class MetricsPart(Part):
+    """Operations that show use."""
+
+    async def read_metrics(self, caller: Caller, *, query: MetricsQuery) -> str:
+        """Return OpenMetrics text: of the core to operators, of visible sites, of the caller's own instances."""
+        text = Exposition()
+        if caller.scope.platform and not query.site:
+            await self._write_core(text)
+        if query.only == "core":
+            return text.write()
+
+        def job(connection: Connection) -> _Seen:
+            return self._see(connection, caller, query.site, detailed=True)
+
+        seen = await self._core.db.read(job)
+        if query.site and not seen.rows:
+            raise not_found()
+        self._core.watch_use([row.site for row in seen.rows], use.SCRAPED_US)
+        if seen.left_out:
+            line = "Visible sites without series here: scrape site by site, see /v1/metrics/http-sd."
+            text.add("gauge", "skerry_sites_left_out", line, seen.left_out)
+        for row in seen.rows:
+            self._write_site(text, row, seen)
+        newest = {row.site: self._fresh(row.site) for row in seen.rows}
+        for each in seen.instances:
+            _write_instance(text, caller.tenant, each, newest.get(each.view.site))
+        for row in seen.rows:
+            _write_volumes(text, row.site, caller.tenant, newest[row.site])
+        return text.write()
+
+    async def list_scrape_targets(self, caller: Caller, *, query: TargetQuery) -> tuple[ScrapeGroup, ...]:
+        """Name one target for the core, for operators, and one for each visible site."""
+        rows = await self._core.db.read(lambda connection: sites.list_sites(connection, caller.scope))
+        targets = (query.target,)
+        groups = [_group(targets, "core", {"__param_only": "core"})] if caller.scope.platform else []
+        for row in rows:
+            labels = {f"__meta_skerry_label_{_label(key)}": value for key, value in row.record.labels.items()}
+            groups.append(_group(targets, f"site/{row.site}", {"__param_site": row.site, **labels}))
+        return tuple(groups)
+
+    async def list_site_use(self, caller: Caller, *, query: SiteUseQuery) -> Page[SiteUseView]:
+        """List sites by name with what they use."""
+        position = read_page_token(query.page_token, 1)
+
+        def job(connection: Connection) -> _Seen:
+            after = position[0] if position else ""
+            return self._see(connection, caller, query.site, after=after, limit=query.page_size + 1)
+
+        seen = await self._core.db.read(job)
+        rows = seen.rows[: query.page_size]
+        self._core.watch_use([row.site for row in rows], use.WATCHED_US)
+        more = len(seen.rows) > query.page_size
+        items = tuple(self._view_site(row, seen) for row in rows)
+        return Page(items=items, next_page_token=write_page_token(rows[-1].site) if more else "")
+
+    async def list_instance_use(self, caller: Caller, *, query: InstanceQuery) -> Page[InstanceUseView]:
+        """List instances by app, service, ordinal and site, with what they use."""
+        position = read_page_token(query.page_token, 4)
+
+        def job(connection: Connection) -> list[views.Instance]:
+            chosen = (query.site,) if query.site else ()
+            return views.read_instances(self._core, connection, caller.scope, app=query.app, sites=chosen)
+
+        found = [each.view for each in await self._core.db.read(job)]
+        if position is not None:
+            behind = (position[0], position[1], int(position[2]), position[3])
+            found = [each for each in found if (each.app, each.service, each.ordinal, each.site) > behind]
+        shown, more = found[: query.page_size], len(found) > query.page_size
+        self._core.watch_use(sorted({each.site for each in shown}), use.WATCHED_US)
+        last = shown[-1] if more else None
+        token = "" if last is None else write_page_token(last.app, last.service, last.ordinal, last.site)
+        return Page(items=tuple(self._view_instance(each) for each in shown), next_page_token=token)
+
+    async def read_use_history(self, caller: Caller, *, query: HistoryQuery) -> UseHistory:
+        """Return a day of a visible site, or of one of the caller's instances there."""
+        site, instance = SiteName(query.site), InstanceId(query.instance)
+
+        def job(connection: Connection) -> bool:
+            if sites.find_site(connection, site, caller.scope) is None:
+                return False
+            owned = views.read_instances(self._core, connection, caller.scope, sites=(site,)) if instance else []
+            return not instance or any(each.view.instance == instance for each in owned)
+
+        if not await self._core.db.read(job):
+            raise not_found()
+        points = tuple(
+            UsePoint(
+                time_s=point.time_s,
+                cpu_used_m=point.cpu_m,
+                memory_bytes=point.memory_bytes,
+                disk_bytes=point.disk_bytes,
+                bytes_moved=point.bytes_moved,
+            )
+            for point in self._core.use.history(site, instance or None)
+        )
+        return UseHistory(site=site, instance=instance, step_s=use.STEP_S, points=points)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _see(
+        self,
+        connection: Connection,
+        caller: Caller,
+        site: str,
+        *,
+        after: str = "",
+        limit: int = METRICS_SITES_MAX + 1,
+        detailed: bool = False,
+    ) -> _Seen:
+        if site:
+            row = sites.find_site(connection, site, caller.scope)
+            rows = [] if row is None else [row]
+        else:
+            rows = sites.list_sites(connection, caller.scope, after, limit)
+        if detailed and len(rows) > METRICS_SITES_MAX:
+            count = len(sites.list_sites(connection, caller.scope))
+            return _Seen([], {}, {}, [], {}, count)
+        names = [row.site for row in rows]
+        if not names:
+            return _Seen([], {}, {}, [], {}, 0)
+        link = {name: sites.read_link_bytes(connection, name) for name in names if detailed and caller.scope.platform}
+        return _Seen(
+            rows,
+            sites.read_states(connection, names),
+            facts.read_site_facts(connection, names),
+            views.read_instances(self._core, connection, caller.scope, sites=names),
+            link,
+            0,
+        )
+
+    def _fresh(self, site: SiteName) -> use.Newest | None:
+        """Return a sample that may still be true: not of a silent site, nor older than two of its slowest paces."""
+        newest = self._core.use.newest(site)
+        if newest is None or self._core.liveness(site) == "silent":
+            return None
+        pace_us = LINK_PLANS[self._core.link_classes.get(site, "wired")].samples_us
+        return newest if self._core.clock.boot_us() - newest.boot_us <= 2 * pace_us else None
+
+    def _age_s(self, newest: use.Newest) -> int:
+        return (self._core.clock.boot_us() - newest.boot_us) // _MICRO
+
+    def _view_site(self, row: SiteRow, seen: _Seen) -> SiteUseView:
+        newest = self._core.use.newest(row.site)
+        host = None if newest is None else newest.sample.host
+        nodes, fact = seen.told.get(row.site, ([], None))
+        here = [each for each in seen.instances if each.view.site == row.site and each.wanted]
+        return SiteUseView(
+            site=row.site,
+            state=views.site_state(self._core, seen.states[row.site]),
+            sampled_s_ago=None if newest is None else self._age_s(newest),
+            cpu_used_m=None if newest is None else newest.cpu_m,
+            cpu_m=sum(node.cpu_m for node in nodes),
+            load_m=0 if host is None else host.load_m,
+            memory_used_bytes=0 if host is None else host.memory_bytes,
+            memory_bytes=sum(node.memory_bytes for node in nodes),
+            disk_used_bytes=0 if host is None else host.disk_bytes,
+            disk_bytes=sum(node.disk_bytes for node in nodes),
+            link_rtt_us=0 if newest is None else newest.rtt_us,
+            instances=len(here),
+            ready=sum(each.ready for each in here),
+            conditions=() if fact is None else tuple(sorted(fact.conditions)),
+        )
+
+    def _view_instance(self, view: views.InstanceView) -> InstanceUseView:
+        newest = self._core.use.newest(view.site)
+        used = None if newest is None else newest.instances.get(view.instance)
+        return InstanceUseView(
+            instance=view.instance,
+            app=view.app,
+            service=view.service,
+            ordinal=view.ordinal,
+            site=view.site,
+            phase=view.phase,
+            restarts=view.restarts,
+            sampled_s_ago=None if newest is None or used is None else self._age_s(newest),
+            cpu_used_m=None if newest is None else newest.instances_cpu_m.get(view.instance),
+            memory_bytes=0 if used is None else used.memory_bytes,
+            received_bytes=0 if used is None else used.received_bytes,
+            sent_bytes=0 if used is None else used.sent_bytes,
+            read_bytes=0 if used is None else used.read_bytes,
+            written_bytes=0 if used is None else used.written_bytes,
+        )
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def _write_core(self, text: Exposition) -> None:
+        def job(connection: Connection) -> collections.Counter[str]:
+            states = sites.read_states(connection)
+            standing = (row.site for row in sites.list_sites(connection, PLATFORM))
+            return collections.Counter(views.site_state(self._core, states[site]) for site in standing)
+
+        states = await self._core.db.read(job)
+        text.add("info", "skerry_build", "The release of this core.", 1, {"version": __version__})
+        for state, count in sorted(states.items()):
+            text.add("gauge", "skerry_sites", "Sites by state.", count, {"state": state})
+        text.add("counter", "skerry_samples", "Samples of use taken since the start.", self._core.use.samples)
+        text.add(
+            "gauge", "skerry_plan_version", "Version of the wishes that the newest plan stands on.", self._core.planned
+        )
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        text.add("counter", "process_cpu_seconds", "Processor time of the core.", used.ru_utime + used.ru_stime)
+        text.add("gauge", "process_resident_memory_bytes", "Memory of the core.", _read_resident())
+
+    def _write_site(self, text: Exposition, row: SiteRow, seen: _Seen) -> None:
+        site, labels = row.site, {"site": row.site}
+        up = views.site_state(self._core, seen.states[site]) == "online"
+        text.add("gauge", "skerry_site_up", "1 while the site is heard in time.", int(up), labels)
+        nodes, fact = seen.told.get(site, ([], None))
+        for condition in () if fact is None else sorted(fact.conditions):
+            line = "A condition that the site reports."
+            text.add("gauge", "skerry_site_condition", line, 1, {**labels, "condition": condition})
+        if nodes:
+            text.add("gauge", "skerry_host_cpus", "Processors.", sum(node.cpu_m for node in nodes) / 1000, labels)
+            memory, disk = sum(node.memory_bytes for node in nodes), sum(node.disk_bytes for node in nodes)
+            text.add("gauge", "skerry_host_memory_bytes", "Memory there is.", memory, labels)
+            text.add("gauge", "skerry_host_disk_bytes", "Size of the disk of images and volumes.", disk, labels)
+        for purpose, sent, received in seen.link.get(site, ()):
+            for direction, count in (("down", sent), ("up", received)):
+                line = "Bytes of the site's link by purpose, after compression, without TLS and TCP."
+                words = {**labels, "purpose": purpose, "direction": direction}
+                text.add("counter", "skerry_link_bytes", line, count, words)
+        newest = self._fresh(site)
+        if newest is None:
+            return
+        text.add("gauge", "skerry_site_sample_age_seconds", "Age of the newest sample.", self._age_s(newest), labels)
+        if newest.rtt_us:
+            line = "Round trip of the last answered heartbeat."
+            text.add("gauge", "skerry_link_round_trip_seconds", line, newest.rtt_us / _MICRO, labels)
+        host = newest.sample.host
+        if host is not None:
+            text.add(
+                "counter", "skerry_host_cpu_seconds", "Processor time since the boot.", host.cpu_us / _MICRO, labels
+            )
+            text.add("gauge", "skerry_host_load1", "Run queue over a minute.", host.load_m / 1000, labels)
+            text.add("gauge", "skerry_host_memory_used_bytes", "Memory in use.", host.memory_bytes, labels)
+            text.add("gauge", "skerry_host_disk_used_bytes", "Disk in use.", host.disk_bytes, labels)
+
+
+def _read_resident() -> int:
+    return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
+
+
+def _write_instance(
+    text: Exposition, tenant: TenantName | None, each: views.Instance, newest: use.Newest | None
+) -> None:
+    view = each.view
+    labels = {
+        "site": view.site,
+        "tenant": tenant or "",
+        "app": view.app,
+        "service": view.service,
+        "instance": view.instance,
+    }
+    text.add("gauge", "skerry_instance_ready", "1 while it runs as wished.", int(each.ready), labels)
+    text.add("counter", "skerry_instance_restarts", "Restarts, as the site counts them.", view.restarts, labels)
+    used = None if newest is None else newest.instances.get(view.instance)
+    if used is None:
+        return
+    text.add("counter", "skerry_instance_cpu_seconds", "Processor time.", used.cpu_us / _MICRO, labels)
+    text.add("gauge", "skerry_instance_memory_bytes", "Memory in use.", used.memory_bytes, labels)
+    counters = (
+        ("skerry_instance_network_received_bytes", "Bytes received over its networks.", used.received_bytes),
+        ("skerry_instance_network_sent_bytes", "Bytes sent over its networks.", used.sent_bytes),
+        ("skerry_instance_disk_read_bytes", "Bytes read from block devices.", used.read_bytes),
+        ("skerry_instance_disk_written_bytes", "Bytes written to block devices.", used.written_bytes),
+    )
+    for name, line, count in counters:
+        text.add("counter", name, line, count, labels)
+
+
+def _write_volumes(text: Exposition, site: SiteName, tenant: TenantName | None, newest: use.Newest | None) -> None:
+    for volume in () if newest is None else newest.sample.volumes:
+        owner, _, rest = volume.volume.partition("/")
+        app, _, name = rest.partition("/")
+        if tenant and owner == tenant:
+            labels = {"site": site, "tenant": owner, "app": app, "volume": name}
+            line = "Disk that a volume's data takes, measured each quarter of an hour."
+            text.add("gauge", "skerry_volume_disk_bytes", line, volume.disk_bytes, labels)
+
+
+def _group(targets: tuple[str, ...], instance: str, labels: dict[str, str]) -> ScrapeGroup:
+    return ScrapeGroup(targets=targets, labels={"__metrics_path__": "/metrics", "instance": instance, **labels})
+
+
+def _label(key: str) -> str:
+    """Return a site's label as Prometheus can name it."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in key)

@@ -1,0 +1,60 @@
+"""What a site uses of itself at one moment: the numbers that travel beside facts, often changing and soon stale.
+
+A sample may be lost: whatever grows is counted since a beginning (of a boot, of a container), so the next sample says
+what the lost one would have said, and the difference of any two is a true mean. States and restarts are
+facts (observed.py) and not repeated here. Arrays on the wire: fields are only ever appended.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from skerry.model.ids import InstanceId, VolumeId
+from skerry.model.limits import INTEGER_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
+
+#: Bytes, microseconds or thousandths; a site that says anything else is not understood.
+Amount = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+
+
+class HostUse(msgspec.Struct, frozen=True, array_like=True):
+    """What the machine uses; what it has is its ``NodeFact``."""
+
+    #: Time that its processors worked since the boot, in microseconds of one processor.
+    cpu_us: Amount
+    #: Mean length of the run queue over a minute, in thousandths.
+    load_m: Amount
+    #: Memory that a new process could not have.
+    memory_bytes: Amount
+    #: Used bytes of the disk that holds images and volumes.
+    disk_bytes: Amount
+
+
+class InstanceUse(msgspec.Struct, frozen=True, array_like=True):
+    """What one instance uses; all but the memory is counted since its container started."""
+
+    instance: Annotated[InstanceId, Meta(max_length=256)]
+    #: Processor time in microseconds.
+    cpu_us: Amount
+    memory_bytes: Amount
+    #: Bytes over its networks.
+    received_bytes: Amount = 0
+    sent_bytes: Amount = 0
+    #: Bytes from and to block devices.
+    read_bytes: Amount = 0
+    written_bytes: Amount = 0
+
+
+class VolumeUse(msgspec.Struct, frozen=True, array_like=True):
+    """Room that one volume's data takes on the disk, as it was when it was last measured."""
+
+    volume: Annotated[VolumeId, Meta(max_length=256)]
+    disk_bytes: Amount
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One look at a node."""
+
+    host: HostUse | None
+    instances: Annotated[tuple[InstanceUse, ...], Meta(max_length=SAMPLE_INSTANCES_MAX)] = ()
+    volumes: Annotated[tuple[VolumeUse, ...], Meta(max_length=SAMPLE_VOLUMES_MAX)] = ()
