@@ -69,12 +69,18 @@ def test_a_service_beats_its_app_word_by_word():
     ("app", "found"),
     [
         ("{autonomy: {offline: stop-after}}", "E-CONFLICT /autonomy"),
-        ("{autonomy: {offline: fenced, max-offline: 1h}}", "E-CONFLICT /autonomy"),
         ("{max-down: 150%}", "E-RANGE /max-down"),
     ],
 )
 def test_what_contradicts_itself(app, found):
     assert read(app)[1] == [found]
+
+
+def test_a_fenced_instance_is_refused_for_now_and_for_what_it_contradicts():
+    assert read("{autonomy: {offline: fenced, max-offline: 1h}}")[1] == [
+        "E-CONFLICT /autonomy",
+        "E-NOT-YET /autonomy/offline",
+    ]
 
 
 def test_who_may_withdraw():

@@ -42,7 +42,6 @@ def test_the_point_of_sale_waits_for_exactly_these_words():
         "20 E-NOT-YET /secrets/till-key/x-skerry/on-rotate",
         "26 E-NOT-YET /x-skerry/placement/geofence",
         "27 E-NOT-YET /x-skerry/placement/same-node",
-        "28 E-NOT-YET /x-skerry/autonomy",
         "29 E-NOT-YET /x-skerry/rollout/window",
         "30 E-NOT-YET /x-skerry/priority",
     ]
@@ -74,13 +73,13 @@ def test_messages(words, told):
 
 
 def test_inside_a_word_that_is_not_built_unknown_and_ill_formed_ones_are_still_told():
-    words = "{rollout: {cannary: 5, max-failed: few}, autonomy: {max-offline: 30 days, offline: never}}"
+    words = "{rollout: {cannary: 5, max-failed: few}, priority: {value: much}, autonomy: {offline: never}}"
     assert tell(wrap("", f"x-skerry: {words}")) == [
         '22 E-UNKNOWN-WORD: unknown word. Did you mean "canary"?',
         '46 E-TYPE: "few" is not a count or percent. Write 5 or 10%',
-        '52 E-NOT-YET: "autonomy" is not built yet',
-        '76 E-TYPE: "30 days" is not a duration. Write 90s, 1h30m or 30d',
-        '94 E-TYPE: "never" is none of keep-running, stop-after, fenced',
+        '52 E-NOT-YET: "priority" is not built yet',
+        '70 E-TYPE: "much" is not a whole number from 0 to 1000. Write 1',
+        '97 E-TYPE: "never" is none of keep-running, stop-after, fenced',
     ]
 
 

@@ -51,6 +51,11 @@ class LinkState(msgspec.Struct, frozen=True):
     reason: str = "not dialled yet"
     since_us: int = 0
 
+    @property
+    def is_up(self) -> bool:
+        """The parent is heard."""
+        return self.state == "up"
+
 
 class TrustClock:
     """Time that only grows: the durable floor, plus what the boot-time clock has counted since it was set."""
@@ -223,7 +228,8 @@ class Agent:
         if self.holdings is None:
             return None
         self.holdings.proven = list_needed(self.reconciler.history.kept.judged)
-        return self.holdings.as_site()
+        held = self.holdings.as_site()
+        return None if held is None else msgspec.structs.replace(held, linked=self.link.is_up)
 
     def _find_container(self, instance: InstanceId) -> ContainerSeen | None:
         """Of the containers of an instance prefer the one that runs."""
@@ -410,7 +416,9 @@ class Agent:
     def note_link(self, state: str, reason: str) -> None:
         """Show the link locally."""
         if (state, reason) != (self.link.state, self.link.reason):
-            self.link = LinkState(state, reason, self._clock.boot_us())
+            was_up, self.link = self.link.is_up, LinkState(state, reason, self._clock.boot_us())
+            if was_up != self.link.is_up:
+                self.reconciler.nudge()
 
     async def wait_changed(self) -> None:
         """Return when there is something new to report."""

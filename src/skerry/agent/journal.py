@@ -18,7 +18,7 @@ from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
 from skerry.plan.gate import Judged
-from skerry.plan.history import AppId, Deleting, Ended, Grace, Kept, Started
+from skerry.plan.history import AppId, Contact, Deleting, Ended, Grace, Kept, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -129,6 +129,7 @@ NOTES: dict[str, Any] = {
     "volume": int,
     "deleting": Deleting,
     "judged": Judged,
+    "contact": Contact,
 }
 
 
@@ -169,6 +170,7 @@ def read_all(connection: Connection) -> Remembered:
             volumes={VolumeId(name): born for name, born in notes.read(connection, "volume", int).items()},
             deleting={VolumeId(name): each for name, each in notes.read(connection, "deleting", Deleting).items()},
             judged={AppId(name): each for name, each in notes.read(connection, "judged", Judged).items()},
+            contact=notes.find(connection, "contact", "", Contact) or Contact(),
         ),
     )
 
@@ -263,6 +265,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     forget_volumes: frozenset[VolumeId] = frozenset()
     judged: dict[AppId, Judged] = {}
     forget_judged: frozenset[AppId] = frozenset()
+    contact: Contact | None = None
 
 
 def record_changes(connection: Connection, changes: Changes) -> None:
@@ -276,6 +279,8 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.forget(connection, "volume", changes.forget_volumes)
     notes.write_all(connection, "judged", changes.judged)
     notes.forget(connection, "judged", changes.forget_judged)
+    if changes.contact is not None:
+        notes.write(connection, "contact", "", changes.contact)
 
 
 def apply_changes(kept: Kept, changes: Changes) -> Kept:
@@ -291,6 +296,7 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
         tombstones={**kept.tombstones, **changes.graces},
         volumes={name: born for name, born in volumes.items() if name not in changes.forget_volumes},
         judged={name: each for name, each in judged.items() if name not in changes.forget_judged},
+        contact=changes.contact or kept.contact,
     )
 
 

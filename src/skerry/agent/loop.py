@@ -232,6 +232,7 @@ class Reconciler:
             forget_volumes=plan.forget_volumes,
             judged=plan.judged,
             forget_judged=plan.forget_judged,
+            contact=plan.contact,
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches)
         if changes != journal.Changes():

@@ -59,6 +59,8 @@ def _read_autonomy(reading: Reading, app: Place | None, own: Place | None) -> Au
     if place is not None and found.offline == "stop-after" and not found.max_offline_us:
         detail = "stop-after needs max-offline: at which age they stop"
         reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+    if found.offline == "fenced" and (fenced := find("offline")) is not None:
+        reading.findings.not_yet(fenced, "fenced")
     if place is not None and found.offline == "fenced" and found.max_offline_us:
         detail = "a fenced instance stops with its lease, so max-offline says nothing"
         reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)

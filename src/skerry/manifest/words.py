@@ -137,11 +137,17 @@ _PLACEMENT_OF_APP = Group((*_PLACEMENT_WORDS, Word("tiers", Named(_PLACEMENT)), 
 
 _AUTONOMY = Group(
     (
+        Word(
+            "offline",
+            Choice(("keep-running", "stop-after", "fenced")),
+            "while the site is cut off; fenced is not built yet",
+            "keep-running",
+            built=True,
+        ),
+        Word("max-offline", DURATION, "at which age it stops, or an alarm is raised", built=True),
+        Word("restart-offline", SWITCH, "whether it starts after a reboot while cut off", "true", built=True),
         *_words(
             1,
-            offline=Choice(("keep-running", "stop-after", "fenced")),
-            max_offline=DURATION,
-            restart_offline=SWITCH,
             local_control=Choice(("none", "restart", "full")),
             replace_after=Either((Choice(("never",)), DURATION)),
             on_return=Choice(("keep-original", "keep-replacement", "newest", "longest-running")),
@@ -241,12 +247,12 @@ TOP = (
     Word("labels", Named(LOOSE_TEXT), "what a site's accepts sees", built=True),
     Word("profile", NAME, "what the app may ask of a site", "default", built=True),
     Word("placement", _PLACEMENT_OF_APP, "where instances may be", built=True),
+    Word("autonomy", _AUTONOMY, "what holds while a site is cut off", built=True),
     Word("rollout", _ROLLOUT, "how a new revision comes to the sites", "to all at once", built=True),
     *_words(
         1,
         withdraw=Choice(("core", "tenant")),
         max_down=SHARE,
-        autonomy=_AUTONOMY,
         priority=_PRIORITY,
     ),
     *_words(
@@ -300,12 +306,12 @@ _INTERFACE = Group(_words(2, network=NAME, address=TEXT, mac=TEXT, model=Choice(
 #: Words of a service.
 SERVICE = (
     Word("placement", _PLACEMENT, "where its instances may be", "the app's", built=True),
+    Word("autonomy", _AUTONOMY, "what holds while its site is cut off", "the app's", built=True),
     *_words(
         1,
         runtime=Choice(("container", "vm")),
         health=_HEALTH,
         tier=NAME,
-        autonomy=_AUTONOMY,
         priority=_PRIORITY,
         max_down=SHARE,
         bandwidth=Group(_words(1, up=RATE, down=RATE)),

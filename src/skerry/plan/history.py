@@ -64,6 +64,15 @@ class Deleting(msgspec.Struct, frozen=True, kw_only=True):
     cause: CauseId = CauseId("")
 
 
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """When the parent was heard, for apps that wish something of a site that is cut off."""
+
+    #: The boot in which it was heard last.
+    heard_boot: str = ""
+    #: How long it has not been heard; None while it is.
+    away: Grace | None = None
+
+
 #: ``TENANT/APP``.
 AppId = NewType("AppId", str)
 
@@ -88,6 +97,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     deleting: dict[VolumeId, Deleting] = {}
     #: What each app's health gate has said here.
     judged: dict[AppId, Judged] = {}
+    contact: Contact = Contact()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,12 +5,14 @@ one starts, the old one goes. So whatever cannot be made ready leaves the old on
 """
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.model.app import NetworkPlan
 from skerry.model.document import Assignment
 from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, ServiceName, VolumeId, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, is_implied_by
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
+from skerry.model.policy import Policy
 from skerry.plan.actions import (
     Action,
     CheckHealth,
@@ -45,6 +47,9 @@ class Wanted(msgspec.Struct, frozen=True):
     internal: tuple[str, ...] = ()
     #: What the revision says of its networks, where it says anything.
     plans: dict[NetworkName, NetworkPlan] = {}
+    #: What its owner wishes where nothing usual does, and why it is held here although the core does not say so.
+    policy: Policy | UnsetType = UNSET
+    held_why: str = ""
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +104,7 @@ def plan_instance(instance: InstanceId, scene: Scene) -> Step:
     """Plan the next step of ``instance``."""
     wanted = scene.wanted[instance]
     current, others = _choose_current(wanted.derived.digest, scene.containers)
-    if wanted.assignment.state == "hold":
+    if wanted.assignment.state == "hold" or wanted.held_why:
         return _hold(wanted, scene)
     if current is None:
         return _make(wanted, others, scene)
@@ -129,7 +134,7 @@ def _hold(wanted: Wanted, scene: Scene) -> Step:
     instance = wanted.derived.spec.id
     kept = scene.history.kept
     actions = next(((_stop(seen, wanted),) for seen in scene.containers if seen.state in _LIVE), ())
-    step = _step(wanted, scene, "held", "the app is paused", actions=actions)
+    step = _step(wanted, scene, "held", wanted.held_why or "the app is paused", actions=actions)
     # Resumed, it starts again whatever its restart policy says, unless it had ended by itself before.
     return msgspec.structs.replace(step, forget_start=instance in kept.started and instance not in kept.ended)
 

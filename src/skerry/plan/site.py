@@ -17,6 +17,7 @@ from skerry.model.ids import Digest, InstanceId, UnitId
 from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
+from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.derive import Derived, Underivable, derive_instance
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History
@@ -53,6 +54,12 @@ def plan_site(
     wished = held
     held = return_to_proven(held, history.kept.judged)
     wanted, refused = derive_wanted(held)
+    standing = judge_autonomy(wanted, history.kept.contact, linked=held.linked, boot=history.boot, now_us=now.boot_us)
+    for name, why in standing.held.items():
+        wanted[name] = msgspec.structs.replace(wanted[name], held_why=why)
+    for wait in standing.waits:
+        draft.wait(wait.subject, wait.reason)
+    draft.wake(standing.wake_us)
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
     have_images = plan_images(draft, held, wanted, observed)
@@ -110,6 +117,7 @@ def plan_site(
         judged=verdicts.judged,
         forget_judged=verdicts.gone,
         watches=verdicts.watches,
+        contact=standing.contact,
         wake_us=draft.wake_us,
     )
 
@@ -151,6 +159,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     number=revision.number,
                     internal=_internal_networks(revision),
                     plans={name: network.plan for name, network in revision.networks.items() if network.plan},
+                    policy=revision.services[unit.service].policy,
                 )
             case Underivable():
                 refused[name] = derived

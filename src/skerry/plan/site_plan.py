@@ -13,7 +13,7 @@ from skerry.model.observed import Fact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, lane
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Ended, Grace, History
+from skerry.plan.history import AppId, Contact, Ended, Grace, History
 from skerry.plan.report import Wait
 
 #: Phases of an instance that is not yet where it is wanted.
@@ -33,6 +33,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeName
     record: SiteRecord
     #: Of the document; 0 while none is held.
+    #: The parent is heard right now.
+    linked: bool = True
     epoch: int = 0
     generation: int = 0
     units: dict[UnitId, Unit] = {}
@@ -70,6 +72,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[AppId, Judged] = {}
     forget_judged: frozenset[AppId] = frozenset()
     watches: dict[AppId, Watch] = {}
+    #: When the parent was heard, if that is new: to be journaled.
+    contact: Contact | None = None
     spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0

@@ -22,6 +22,7 @@ from skerry.model.app import (
     Volume,
 )
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
+from skerry.model.policy import Autonomy, Policy
 from skerry.model.rollout import Rollout
 
 _OCI = "application/vnd.oci.image."
@@ -42,7 +43,13 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     #: Its health command always says no.
     ill: bool = False
     rollout: Rollout | None = None
+    autonomy: Autonomy | None = None
     command: tuple[str, ...] = ()
+
+    @property
+    def is_loose(self) -> bool:
+        """The wish alone does not say what runs where: a total over the sites, waves, and stops when cut off."""
+        return bool(self.total or self.rollout or self.autonomy)
 
 
 def make_revision(
@@ -59,6 +66,7 @@ def make_revision(
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
             ports=(Port(target=80, published=words.port),) if words.port else (),
             healthcheck=_make_check(words),
+            policy=Policy(autonomy=words.autonomy) if words.autonomy else UNSET,
             placement=Placement(sites=Sites(match=words.match), replicas=replicas),
         )
         for name, image in sorted(words.services.items())

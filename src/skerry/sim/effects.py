@@ -18,6 +18,7 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
+from skerry.plan.autonomy import find_autonomy
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.site import derive_wanted
 from skerry.sim.parts import SimSite
@@ -133,6 +134,9 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     item = derive_wanted(held)[0].get(action.instance)
     if item is None or item.assignment.state != "run":
         return ""
+    autonomy = find_autonomy(item)
+    if autonomy is not None and autonomy.offline == "stop-after" and not held.linked:
+        return ""  # its owner has signed that it stops when the site is cut off for long
     ready = [
         each
         for name, each in site.machine.containers.items()

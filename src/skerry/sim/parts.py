@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
+
 from skerry.agent import journal
 from skerry.agent.agent import Agent
 from skerry.agent.session import LinkSession
@@ -239,7 +241,9 @@ class SimSite:
         judged = self.agent.reconciler.history.kept.judged
         self.agent.holdings.proven = list_needed(judged)
         held = self.agent.holdings.as_site()
-        return None if held is None else return_to_proven(held, judged)
+        if held is None:
+            return None
+        return msgspec.structs.replace(return_to_proven(held, judged), linked=self.agent.link.is_up)
 
     async def kill(self, *, machine: bool = False) -> None:
         """SIGKILL the agent, or cut the power of its whole ``machine``."""

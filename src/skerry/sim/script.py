@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from skerry.clock import SECOND_US, SeededMint
 from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.model.policy import Autonomy
 from skerry.model.rollout import Gate, Rollout
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
@@ -28,6 +29,12 @@ from skerry.store.scope import Scope
 _ROLLOUTS = {
     "waves": Rollout(bake_us=60 * SECOND_US, gate=Gate(healthy_us=60 * SECOND_US, timeout_us=300 * SECOND_US)),
     "asked": Rollout(bake_us=0, approve="each-wave", gate=Gate(healthy_us=0, timeout_us=300 * SECOND_US)),
+}
+#: What an app may wish of a site that is cut off.
+_AUTONOMIES = {
+    "stop": Autonomy(offline="stop-after", max_offline_us=86_400 * SECOND_US),
+    "alarm": Autonomy(max_offline_us=3_600 * SECOND_US),
+    "wait": Autonomy(restart_offline=False),
 }
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 
@@ -94,7 +101,19 @@ async def _join(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 
 
 async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
-    known = ("tenant", "match", "total", "per_site", "restart", "size", "port", "volume", "health", "rollout")
+    known = (
+        "tenant",
+        "match",
+        "total",
+        "per_site",
+        "restart",
+        "size",
+        "port",
+        "volume",
+        "health",
+        "rollout",
+        "offline",
+    )
     words = AppWords(
         services={name: image for name, image in named.items() if name not in known},
         match=(named["match"].replace(":", "="),) if "match" in named else (),
@@ -104,6 +123,7 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         volume=named.get("volume", "yes") == "yes" and "total" not in named,
         health=named.get("health") == "yes",
         ill=named.get("health") == "ill",
+        autonomy=_AUTONOMIES[named["offline"]] if "offline" in named else None,
         rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
     )

@@ -391,7 +391,7 @@ class World:
             signed = self.signed.get(Digest(row.revision_digest))
             if signed is None or signed.words is None or row.held or row.lost:
                 continue
-            if signed.words.total or signed.words.rollout:
+            if signed.words.is_loose:
                 continue
             if record is None or site_unmet(Sites(match=signed.words.match), record):
                 continue
@@ -400,11 +400,11 @@ class World:
         return sorted(wanted)
 
     def loose_apps(self) -> set[Key]:
-        """Apps of which the wish alone does not say what runs where: totals over the sites, and rollouts in waves."""
+        """Apps of which the wish alone does not say what runs where."""
         found: set[Key] = set()
         for key in self.confirmed:
             signed = self.signed.get(Digest(self.app_row(key).revision_digest))
-            if signed is not None and signed.words is not None and (signed.words.total or signed.words.rollout):
+            if signed is not None and signed.words is not None and signed.words.is_loose:
                 found.add(key)
         return found
 
