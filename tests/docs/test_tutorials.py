@@ -1,7 +1,7 @@
 """What the tutorials and how-to pages tell the reader to type is typed, and what they show is seen.
 
-A block `console` is typed here; `console e2e: WHY` only at a site of the lab, `console postgres: WHY` where there is a
-database server, and `console no-run: WHY` never. Lines
+A block `python` of a how-to page is run. A block `console` is typed here; `console e2e: WHY` only at a site of the lab,
+`console postgres: WHY` where there is a database server, and `console no-run: WHY` never. Lines
 after `$ ` are typed, the others must be seen in their order, with `…` for anything and any width of gaps, and
 `# exit code N` says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are
 the test's own.
@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -141,6 +142,24 @@ def test_the_core_part_of_a_how_to_page_is_true(page: Path):
     )
 
 
+WITH_PYTHON = [page for page in HOW_TOS if "```python\n" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
+def test_the_programs_of_a_how_to_page_run(page: Path, tmp_path: Path):
+    for number, info, block in list_blocks(page.read_text()):
+        if info == "python":
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-c", block],
+                cwd=tmp_path,
+                env=make_environment(tmp_path, os.environ["PATH"]),
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_S,
+            )
+            assert done.returncode == 0, f"{page.name}:{number}: {done.stderr}"
+
+
 ON_POSTGRES = [page for page in HOW_TOS if DATABASE in page.read_text()]
 
 
@@ -185,7 +204,8 @@ def find_silent_blocks(path: str, text: str, tutorial: bool) -> list[str]:
     for number, info, _ in list_blocks(text):
         language, _, rest = info.partition(" ")
         says_why = re.fullmatch(r"(no-run|e2e|postgres): \S.*", rest) is not None
-        if language in LANGUAGES and not says_why and not (tutorial and language != "python"):
+        run = language != "python" if path.startswith("docs/tutorials/") else tutorial
+        if language in LANGUAGES and not says_why and not run:
             found.append(f"{path}:{number}: ```{info}")
     return found
 

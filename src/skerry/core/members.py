@@ -196,7 +196,7 @@ class MembersPart(Part):
         if operators and not caller.operator_role:
             raise forbidden("read")
         chain = "" if operators else caller.owner()
-        position = read_page_token(query.page_token, 1)
+        position = read_page_token(query.page_token, 1, 0)
 
         def job(connection: Connection) -> Page[AuditEntry]:
             rows = audit.list_audit(connection, chain, int(position[0]) if position else 0, query.page_size + 1)

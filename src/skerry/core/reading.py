@@ -77,7 +77,7 @@ class ReadingPart(Part):
 
     async def list_revisions(self, caller: Caller, *, app: str, query: PageQuery) -> Page[RevisionSummary]:
         """List an app's numbers, newest first."""
-        position = read_page_token(query.page_token, 1)
+        position = read_page_token(query.page_token, 1, 0)
 
         def job(connection: Connection) -> Page[RevisionSummary]:
             row = apps.find_app(connection, caller.owner(), app)
@@ -147,7 +147,7 @@ class ReadingPart(Part):
 
     async def list_instances(self, caller: Caller, *, query: InstanceQuery) -> Page[InstanceView]:
         """List instances by app, service, ordinal and site."""
-        position = read_page_token(query.page_token, 4)
+        position = read_page_token(query.page_token, 4, 2)
 
         def job(connection: Connection) -> Page[InstanceView]:
             chosen = (query.site,) if query.site else ()

@@ -1,6 +1,7 @@
 """Small helpers that every query file uses: put a row, count up, turn a page."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,9 @@ from sqlalchemy import Connection, Table, and_, func, insert, select, update
 
 from skerry.model.errors import Refused
 from skerry.store.schema import COUNTERS
+
+#: What both databases hold in 64 bits.
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def put_row(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -38,14 +42,17 @@ def write_page_token(*position: str | int) -> str:
     return base64.urlsafe_b64encode("\x1f".join(str(part) for part in position).encode()).decode().rstrip("=")
 
 
-def read_page_token(token: str, parts: int) -> list[str] | None:
-    """Return the position that a token stands for, None for an empty token; raise ``Refused`` for a damaged one."""
+def read_page_token(token: str, parts: int, *numbers: int) -> list[str] | None:
+    """Return the position that a token stands for, None for an empty token; raise ``Refused`` for a damaged one.
+
+    ``numbers`` says at which places of it whole numbers stand.
+    """
     if not token:
         return None
     try:
-        found = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().split("\x1f")
+        found = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode().split("\x1f")
     except (ValueError, UnicodeDecodeError):
         found = []
-    if len(found) != parts:
+    if len(found) != parts or not all(_NUMBER.fullmatch(found[place]) for place in numbers):
         raise Refused("E-PAGE", "That page token is not one of ours.", hint="Begin again without page_token.")
     return found
