@@ -26,7 +26,7 @@ from skerry.cli.output import (
     write_value,
 )
 from skerry.cli.session import Session
-from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES
+from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, STAYING
 from skerry.cli.watching import show_again
 from skerry.model.answers import LinkBytes, NodeView, SiteDetail, SiteSummary
 from skerry.sdk.siting import Joining, change_labels, read_site
@@ -107,6 +107,7 @@ def _draw(detail: SiteDetail) -> None:
     link: tuple[LinkBytes, ...] = detail.link_bytes
     write_section("Nodes", nodes, _NODES)
     write_section("Instances", detail.instances, INSTANCES)
+    write_section("Still here", detail.staying, STAYING)
     write_section("Link", link, _LINK)
     write_section("Conditions", summary.conditions, CONDITIONS)
     write_section("Events", detail.events, EVENTS)

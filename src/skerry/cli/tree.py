@@ -82,7 +82,10 @@ NOUNS: tuple[Noun, ...] = (
         Verb("show", "Show a site: facts, conditions, events, link.", "skerry.cli.sites:show"),
         Verb("label", "Set or remove labels of a site: KEY=VALUE, KEY-.", "skerry.cli.sites:label"),
         Verb("remove", "Forget a site; what runs there goes on.", "skerry.cli.sites:remove"),
-        *_later("cordon", "uncordon", "drain", "approve", "reject", "voucher", "upgrade", "quarantine", "release"),
+        Verb("cordon", "Place nothing new at a site; what runs there stays.", "skerry.cli.cordons:cordon"),
+        Verb("uncordon", "Place instances at a site again.", "skerry.cli.cordons:uncordon"),
+        Verb("drain", "Move away what may move, and say what stays and why.", "skerry.cli.cordons:drain"),
+        *_later("approve", "reject", "voucher", "upgrade", "quarantine", "release"),
     )),
     Noun("node", "Machines of sites.", _later("list", "show", "cordon", "uncordon", "drain", "remove", "rekey")),
     Noun("app", "What tenants run.", (

@@ -3,7 +3,7 @@
 import re
 
 from skerry.cli.output import Column
-from skerry.model.answers import CloudEvent, Condition, InstanceView, Unplaced
+from skerry.model.answers import CloudEvent, Condition, DrainedInstance, InstanceView, Unplaced
 
 CONDITIONS: tuple[Column[Condition], ...] = (
     Column("condition", lambda each: each.kind),
@@ -14,6 +14,11 @@ CONDITIONS: tuple[Column[Condition], ...] = (
 def event_kind(event: CloudEvent) -> str:
     """Return an event's kind without its CloudEvents clothes."""
     return event.type.removeprefix("dev.skerry.").removesuffix(".v1")
+
+
+def name_drained(each: DrainedInstance) -> str:
+    """Name an instance at a site that is drained; of other tenants' only the owner is known."""
+    return f"{each.app}/{each.service}.{each.ordinal}" if each.app else f"one of tenant {each.tenant}"
 
 
 #: A thousandth of a second says nothing in a table; -o json has it.
@@ -37,6 +42,10 @@ INSTANCES: tuple[Column[InstanceView], ...] = (
     Column("restarts", lambda each: each.restarts),
     Column("ports", lambda each: tuple(sorted(each.ports))),
     Column("reason", lambda each: each.reason),
+)
+STAYING: tuple[Column[DrainedInstance], ...] = (
+    Column("instance", lambda each: name_drained(each)),
+    Column("reason", lambda each: f"{each.reason}{'; it goes later' if each.waits else ''}"),
 )
 UNPLACED: tuple[Column[Unplaced], ...] = (
     Column("service", lambda each: each.service),

@@ -7,6 +7,7 @@ import msgspec
 
 from skerry.core import views
 from skerry.core.auth import Caller
+from skerry.core.cordons import list_staying, view_cordon
 from skerry.core.mapping import SiteMaps, is_settled
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Core, Part, Stamp
@@ -29,7 +30,8 @@ from skerry.model.observed import NodeFact, SiteFact
 from skerry.model.selector import Selector, SelectorError, matches, parse_selector
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.model.site_match import site_labels
-from skerry.store import Connection, events, facts, fleet, joining, sites
+from skerry.store import Connection, cordons, events, facts, fleet, joining, sites
+from skerry.store.cordons import Cordon
 from skerry.store.events import EventFilter
 from skerry.store.rows import read_page_token, write_page_token
 from skerry.store.sites import SiteRow, SiteState
@@ -172,6 +174,8 @@ class EnrolmentPart(Part):
             logged = events.last_events(connection, caller.scope, _EVENTS_SHOWN, EventFilter(about=row.site))
             instances = views.read_instances(self._core, connection, caller.scope, sites=(site,))
             platform = caller.scope.platform
+            cordon = cordons.read_cordons(connection).get(row.site)
+            drained = cordon is not None and cordon.mode == "drain"
             return SiteDetail(
                 summary=summarise_sites(self._core, connection, caller, [row])[0],
                 latitude_udeg=row.record.latitude_udeg,
@@ -190,6 +194,7 @@ class EnrolmentPart(Part):
                 ),
                 instances=tuple(each.view for each in instances),
                 events=tuple(views.cloud_event(each) for each in logged),
+                staying=list_staying(connection, caller, row.site) if drained else (),
             )
 
         return await self._core.db.read(job)
@@ -202,6 +207,7 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
         return ()
     states = sites.read_states(connection, names)
     told = facts.read_site_facts(connection, names)
+    kept_free = cordons.read_cordons(connection)
     counts: dict[SiteName, list[views.Instance]] = {}
     for each in views.read_instances(core, connection, caller.scope, sites=names):
         counts.setdefault(each.view.site, []).append(each)
@@ -222,7 +228,7 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
                 nodes=len(row.record.nodes),
                 instances=len(here),
                 ready=sum(each.ready for each in here),
-                conditions=_list_conditions(state, fact),
+                conditions=_list_conditions(state, fact, kept_free.get(row.site)),
                 heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
                 settled=is_settled(state, fact),
             )
@@ -230,8 +236,10 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
     return tuple(found)
 
 
-def _list_conditions(state: SiteState, fact: SiteFact | None) -> tuple[Condition, ...]:
+def _list_conditions(state: SiteState, fact: SiteFact | None, cordon: Cordon | None) -> tuple[Condition, ...]:
     found: list[Condition] = []
+    if cordon is not None:
+        found.append(view_cordon(cordon))
     if state.learning:
         reason = "it holds a newer document than the core knows: apply the apps again, or adopt it"
         found.append(Condition(kind="learning", reason=reason))

@@ -7,6 +7,7 @@ The parts hold the methods, a file per noun; who may call what is decided before
 import inspect
 
 from skerry.core.calls import CallsPart
+from skerry.core.cordons import CordonsPart
 from skerry.core.enrolment import EnrolmentPart
 from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
@@ -28,6 +29,7 @@ class Service(
     ReadingPart,
     SuppliesPart,
     EnrolmentPart,
+    CordonsPart,
     JoiningPart,
     CallsPart,
     PlatformPart,

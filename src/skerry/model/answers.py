@@ -444,6 +444,30 @@ class LinkBytes(Answer, frozen=True, kw_only=True):
     received: int
 
 
+class DrainedInstance(Answer, frozen=True, kw_only=True):
+    """An instance at a site that is drained; of another tenant's only its owner is named."""
+
+    tenant: TenantName
+    app: AppName | Literal[""]
+    service: ServiceName | Literal[""]
+    ordinal: int
+    #: Where it goes; empty while it stays.
+    to: SiteName | Literal[""] = ""
+    #: Why it stays.
+    reason: str = ""
+    #: It goes later, by itself.
+    waits: bool = False
+
+
+class SiteDrain(Answer, frozen=True, kw_only=True):
+    """What becomes of a site that is drained, by a plan of now."""
+
+    site: SiteName
+    dry_run: bool
+    moving: tuple[DrainedInstance, ...]
+    staying: tuple[DrainedInstance, ...]
+
+
 class SiteDetail(Answer, frozen=True, kw_only=True):
     """A site with everything that ``skerry site show`` prints. ``latitude_udeg`` and its like are micro-degrees."""
 
@@ -461,6 +485,8 @@ class SiteDetail(Answer, frozen=True, kw_only=True):
     link_bytes: tuple[LinkBytes, ...]
     instances: tuple[InstanceView, ...]
     events: tuple[CloudEvent, ...]
+    #: Of a site that is drained: what of the asker's is still there, and why.
+    staying: tuple[DrainedInstance, ...] = ()
 
 
 class Recorded(Answer, frozen=True, kw_only=True):

@@ -22,6 +22,9 @@ LOG_TAIL_MAX = 10_000
 #: Characters of a manifest that the core itself reads: its loop waits for that, 0.7 s of processor for the largest.
 MANIFEST_TEXT_MAX = 64 * 1024
 
+#: Highest number that a client may name: what 15 digits hold fits every database and every JSON reader.
+NUMBER_MAX = 10**15 - 1
+
 #: RFC 1123 label; the same words as ``model.ids.NAME_PATTERN``.
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
 #: A name, or nothing.
@@ -100,7 +103,7 @@ class WhyQuery(Ask, frozen=True, kw_only=True):
 class EventQuery(Ask, frozen=True, kw_only=True):
     """Events above the id ``after``; with ``follow`` the stream goes on, otherwise it ends when caught up."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 0
     follow: bool = True
     site: MaybeName = ""
     app: MaybeName = ""
@@ -139,8 +142,8 @@ class ExecQuery(Ask, frozen=True, kw_only=True):
 class BlobQuery(Ask, frozen=True, kw_only=True):
     """Where the sent bytes begin, and how long the whole blob is."""
 
-    offset: Annotated[int, Meta(ge=0)] = 0
-    size: Annotated[int, Meta(ge=0)]
+    offset: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 0
+    size: Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
@@ -152,7 +155,7 @@ class AuditQuery(PageQuery, frozen=True, kw_only=True):
 class RootQuery(Ask, frozen=True, kw_only=True):
     """Root documents above this number."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 0
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
@@ -170,6 +173,13 @@ class RestartApp(Ask, frozen=True, kw_only=True):
     """Start instances afresh: those of one service, or all."""
 
     service: MaybeName = ""
+
+
+class DrainSite(Ask, frozen=True, kw_only=True):
+    """Move away what may move."""
+
+    #: Say what would go and stay, and change nothing.
+    dry_run: bool = False
 
 
 class CreateToken(Ask, frozen=True, kw_only=True):

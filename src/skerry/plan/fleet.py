@@ -11,6 +11,7 @@ from skerry.model.app import ImageRef
 from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
 from skerry.model.ids import Digest, SecretName, SiteName, TenantName, UnitId, instance_id
 from skerry.model.site_match import site_unmet
+from skerry.plan.placement.drain import find_wake
 from skerry.plan.placement.seats import Seating
 from skerry.plan.report import AppReport, Change
 from skerry.plan.rollout import Progress
@@ -71,7 +72,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         ),
         notes=_note(snapshot),
         rollouts=waves.progress,
-        wake_us=waves.wake_us,
+        wake_us=min(filter(None, (waves.wake_us, find_wake(reports, snapshot.now_us))), default=0),
     )
 
 

@@ -21,7 +21,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
     site: SiteName
     node: NodeName | None
-    #: One of site, tenant, label, node, architecture, cpu, memory, disk, port, spread, variable.
+    #: One of site, tenant, label, node, cordon, architecture, cpu, memory, disk, port, spread, variable.
     constraint: str
     detail: str
 
@@ -47,6 +47,17 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     rejections: tuple[Rejection, ...] = ()
 
 
+class Staying(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance that is still at a site that is drained, and why."""
+
+    service: ServiceName
+    ordinal: int
+    site: SiteName
+    reason: str
+    #: It goes later, by itself; otherwise something has to change first.
+    waits: bool = False
+
+
 class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     """How one app was placed."""
 
@@ -57,6 +68,8 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[Refused, ...] = ()
     #: Sites that may not have the newest revision yet, and why.
     waiting: dict[SiteName, str] = {}
+    #: Instances that sites which are drained still have.
+    staying: tuple[Staying, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ Values only; the core's store makes them (store/fleet.py), tests write them by h
 saved and planned again elsewhere.
 """
 
+from typing import Literal
+
 import msgspec
 
 from skerry.model.app import AppRevision
@@ -12,6 +14,9 @@ from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, Servi
 from skerry.model.observed import AppFact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.rollout import Progress
+
+#: What an operator says of a site: nothing new comes, or what may move goes, too.
+CordonMode = Literal["cordon", "drain"]
 
 
 class AppWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +68,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     learning: bool = False
     #: Not heard for too long: no new instance goes there while another site can take it.
     silent: bool = False
+    #: Kept free by an operator's word; empty for most sites.
+    cordon: CordonMode | Literal[""] = ""
     #: What follows was reported in the site's present or last session, and is not from before a restore of the core.
     facts_current: bool = True
     nodes: dict[NodeName, NodeFact] = {}

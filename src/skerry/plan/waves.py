@@ -78,7 +78,8 @@ def _list_standings(
     standings: list[Standing] = []
     for view in sorted(snapshot.sites, key=lambda each: (each.enrolment, each.site)):
         present = seats.get(view.site)
-        if view.learning or (present is None and not _is_meant(revision, view)):
+        # An operator keeps new instances away from a site that is cordoned, so nobody waits for it.
+        if view.learning or (present is None and (view.cordon or not _is_meant(revision, view))):
             continue
         unplaced = view.site in admitted and wish.revision not in (present or ())
         standings.append(_stand(view, wish, revision.rollout, unplaced))

@@ -312,6 +312,23 @@ class Sites(acts.SiteActs):
         asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
         return self._client.send(asked)
 
+    def cordon(self, site: str) -> answers.Recorded:
+        """Place nothing new at a site; what runs there stays, and new revisions still reach it."""
+        asked: Request[answers.Recorded] = make_request("cordon_site", parameters={"site": site})
+        return self._client.send(asked)
+
+    def uncordon(self, site: str) -> answers.Recorded:
+        """Place instances at a site again."""
+        asked: Request[answers.Recorded] = make_request("uncordon_site", parameters={"site": site})
+        return self._client.send(asked)
+
+    def drain(self, site: str, *, dry_run: bool = False) -> answers.SiteDrain:
+        """Cordon a site and move away what may move; say what stays and why."""
+        asked: Request[answers.SiteDrain] = make_request(
+            "drain_site", parameters={"site": site}, body=asks.DrainSite(dry_run=dry_run)
+        )
+        return self._client.send(asked)
+
     def list_use(self, *, page_size: int = 50, site: str = "") -> Iterator[answers.SiteUseView]:
         """List what sites use of their machines."""
         return self._client.pages(
@@ -729,6 +746,23 @@ class AsyncSites(acts.AsyncSiteActs):
     async def adopt(self, site: str) -> answers.Recorded:
         """End a site's learning state: publish to it although it holds what the core does not know."""
         asked: Request[answers.Recorded] = make_request("adopt_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def cordon(self, site: str) -> answers.Recorded:
+        """Place nothing new at a site; what runs there stays, and new revisions still reach it."""
+        asked: Request[answers.Recorded] = make_request("cordon_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def uncordon(self, site: str) -> answers.Recorded:
+        """Place instances at a site again."""
+        asked: Request[answers.Recorded] = make_request("uncordon_site", parameters={"site": site})
+        return await self._client.send(asked)
+
+    async def drain(self, site: str, *, dry_run: bool = False) -> answers.SiteDrain:
+        """Cordon a site and move away what may move; say what stays and why."""
+        asked: Request[answers.SiteDrain] = make_request(
+            "drain_site", parameters={"site": site}, body=asks.DrainSite(dry_run=dry_run)
+        )
         return await self._client.send(asked)
 
     def list_use(self, *, page_size: int = 50, site: str = "") -> AsyncIterator[answers.SiteUseView]:

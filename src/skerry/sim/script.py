@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from skerry.clock import SECOND_US, SeededMint
+from skerry.model.asks import DrainSite
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.model.policy import Autonomy
 from skerry.model.rollout import Gate, Rollout
@@ -20,7 +21,7 @@ from skerry.sim.checkers import Checker
 from skerry.sim.joining import Joining
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.weather import Weather
-from skerry.sim.world import World
+from skerry.sim.world import ADMIN, World
 from skerry.store import events, sites
 from skerry.store.events import EventFilter
 from skerry.store.scope import Scope
@@ -167,6 +168,23 @@ def _switch(verb: str) -> "Command":
         return script.news()
 
     return switch
+
+
+def _keep_free(verb: str) -> "Command":
+    async def keep_free(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+        service = script.world.core.service
+        match verb:
+            case "cordon":
+                await service.cordon_site(ADMIN, site=plain[0])
+            case "uncordon":
+                await service.uncordon_site(ADMIN, site=plain[0])
+            case _:
+                found = await service.drain_site(ADMIN, site=plain[0], body=DrainSite())
+                lines = [f"{each.tenant} copy {each.ordinal} goes to {each.to}" for each in found.moving]
+                return [*lines, *(f"{each.tenant} copy {each.ordinal} stays: {each.reason}" for each in found.staying)]
+        return [f"{plain[0]} is {verb}ed"]
+
+    return keep_free
 
 
 # --- what happens ----------------------------------------------------------------------------------------------------
@@ -399,6 +417,9 @@ COMMANDS: dict[str, Command] = {
     "abort": _switch("abort"),
     "rollout": _rollout,
     "restart": _switch("restart"),
+    "cordon": _keep_free("cordon"),
+    "uncordon": _keep_free("uncordon"),
+    "drain": _keep_free("drain"),
     "cut": _cut,
     "heal": _heal,
     "slow": _slow,

@@ -17,7 +17,7 @@ from skerry.plan.fleet import FleetPlan
 from skerry.plan.placement.seats import assignment_of
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
-from skerry.store import apps, documents, events, facts, objects, rollouts, sites, things
+from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, sites, things
 from skerry.store.rows import count_up, read_counter
 from skerry.store.scope import PLATFORM
 from skerry.trust.keys import key_id
@@ -42,8 +42,16 @@ def load_snapshot(connection: Connection, silent: frozenset[SiteName], now_us: i
     units = documents.read_all_units(connection)
     reported = facts.read_all_facts(connection)
     states = sites.read_states(connection)
+    kept_free = cordons.read_cordons(connection)
     views = tuple(
-        _view(row, states[row.site], units.get(row.site, {}), reported.get(row.site, []), row.site in silent)
+        _view(
+            row,
+            states[row.site],
+            units.get(row.site, {}),
+            reported.get(row.site, []),
+            row.site in silent,
+            kept_free.get(row.site),
+        )
         for row in sites.list_sites(connection, PLATFORM)
     )
     rows = apps.list_all_apps(connection)
@@ -158,6 +166,7 @@ def _view(
     units: dict[UnitId, Unit],
     reported: Iterable[Fact],
     silent: bool,
+    cordon: cordons.Cordon | None,
 ) -> SiteView:
     known = list(reported)
     return SiteView(
@@ -168,6 +177,7 @@ def _view(
         acknowledged=state.acknowledged,
         learning=state.learning,
         silent=silent,
+        cordon="" if cordon is None else cordon.mode,
         nodes={fact.node: fact for fact in known if isinstance(fact, NodeFact)},
         facts_current=state.facts_current,
         instances=tuple(fact for fact in known if isinstance(fact, InstanceFact)),

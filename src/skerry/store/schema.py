@@ -354,6 +354,16 @@ LINK_BYTES = Table(
     "link_bytes", METADATA, _text("site", key=True), _text("purpose", key=True), _whole("sent"), _whole("received")
 )
 
+#: Sites that an operator keeps new instances away from.
+CORDONS = Table(
+    "cordons",
+    METADATA,
+    _text("site", key=True),
+    #: ``cordon``: nothing new comes; ``drain``: what may move goes, too.
+    _text("mode"),
+    _whole("since_us"),
+)
+
 #: Changes that were named by their senders: done once, and answered again. Short-lived.
 ANSWERS = Table(
     "answers",

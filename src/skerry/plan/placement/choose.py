@@ -2,7 +2,8 @@
 
 Constraints come in two sorts. A *wish* constraint (site, tenant, label, node) is the owner's word: an instance that no
 longer fulfils it leaves. A *room* constraint (cpu, memory, disk, port, secret, variable, spread) only keeps newcomers
-out: what runs is never stopped because room is counted short. Scores are integers, lower is better; ties go by order.
+out, and so does an operator's cordon: what runs is never stopped because room is counted short. Scores are integers,
+lower is better; ties go by order.
 """
 
 from collections import Counter
@@ -47,6 +48,14 @@ def reject_wish(request: Request, slot: Slot) -> Rejection | None:
     return None
 
 
+def reject_new(slot: Slot) -> Rejection | None:
+    """Say when an operator keeps newcomers away; what is there already stays and takes new revisions."""
+    if not slot.cordon:
+        return None
+    verb = "cordoned" if slot.cordon == "cordon" else "drained"
+    return _rejection(slot, "cordon", f"{slot.site} is {verb}: nothing new is placed there")
+
+
 def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | None:
     """Return the first room constraint that the slot does not fulfil; spread is judged over all candidates."""
     if slot.cpu_m is not None and slot.cpu_used_m + request.cpu_m > slot.cpu_m and request.cpu_m:
@@ -85,7 +94,7 @@ def choose(
     candidates: list[Slot] = []
     rejections: list[Rejection] = []
     for slot in slots:
-        rejection = reject_wish(request, slot)
+        rejection = reject_wish(request, slot) or reject_new(slot)
         if rejection is None:
             candidates.append(slot)
         else:

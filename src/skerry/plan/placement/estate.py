@@ -21,6 +21,7 @@ class Slot:
     """One node as a place for instances."""
 
     __slots__ = (
+        "cordon",
         "cpu_m",
         "cpu_used_m",
         "disk_claimed_bytes",
@@ -45,6 +46,7 @@ class Slot:
         self.order = order
         self.record: SiteRecord = view.record
         self.silent = view.silent
+        self.cordon = view.cordon
         self.sealing: KeyId | None = view.sealing.get(node)
         #: What node selectors see: the node's own facts, overruled by what the registrar signed of the site.
         self.labels: dict[str, str] = {}

@@ -1,8 +1,9 @@
 """Seating all instances: what has a place keeps it, then newcomers are placed.
 
-Three passes over all apps, in the order of their names: (1) instances whose wish ended leave; (2) instances that stay
+Four passes over all apps, in the order of their names: (1) instances whose wish ended leave; (2) instances that stay
 take up the newest revision, move if the new one does not fit, or else hold their site at the revision it has, all
-services of the app together, because a site takes an app's revision whole or not at all; (3) newcomers choose.
+services of the app together, because a site takes an app's revision whole or not at all; (3) instances leave sites
+that are drained, as ``drain.py`` allows; (4) newcomers choose.
 """
 
 from collections.abc import Iterable
@@ -14,10 +15,11 @@ from msgspec import UNSET
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.observed import InstanceFact
+from skerry.plan.placement import drain
 from skerry.plan.placement.choose import choose, reject_room, reject_wish
 from skerry.plan.placement.estate import Estate, Slot
 from skerry.plan.placement.request import Request, make_request, same_room
-from skerry.plan.report import AppReport, Placed, Refused
+from skerry.plan.report import AppReport, Placed, Refused, Staying
 from skerry.plan.snapshot import AppWish, FleetSnapshot
 
 AppKey = tuple[TenantName, AppName]
@@ -48,6 +50,9 @@ class Seating:
         self._closed: dict[AppKey, frozenset[SiteName]] = {}
         self._refused: dict[AppKey, list[Refused]] = {}
         self._scores: dict[tuple[SiteName, InstanceId], Placed] = {}
+        self._drained = frozenset(view.site for view in snapshot.sites if view.cordon == "drain")
+        self._up = drain.list_up(snapshot.sites if self._drained else ())
+        self._staying: dict[AppKey, list[Staying]] = {}
         self._read_seats()
 
     def run(self) -> tuple[dict[SiteName, list[Assignment]], tuple[AppReport, ...]]:
@@ -58,6 +63,8 @@ class Seating:
             self._dismiss(key, known.get(key))
         for wish in wishes:
             self._settle(wish)
+        for wish in wishes if self._drained else ():
+            self._drain(wish)
         for wish in wishes:
             self._place(wish)
         seated: dict[SiteName, list[Assignment]] = {}
@@ -188,6 +195,51 @@ class Seating:
         assert slot is not None
         return slot
 
+    def _drain(self, wish: AppWish) -> None:
+        """Move what may move away from sites that are drained; note why the rest is still there."""
+        key = (wish.tenant, wish.app)
+        seats = self._seats.get(key, [])
+        down = {_copy(seat) for seat in seats if not wish.held and (seat.site, _instance(seat)) not in self._up}
+        for place, seat in enumerate(seats):
+            if seat.site not in self._drained or seat.site in self.learning:
+                continue
+            moved, staying = self._try_drain(wish, seat, seats, down)
+            if staying is not None:
+                self._staying.setdefault(key, []).append(staying)
+            elif moved is not None:
+                seats[place] = moved
+                down |= set() if wish.held else {_copy(moved)}
+        seats.sort(key=_seat_order)
+
+    def _try_drain(
+        self, wish: AppWish, seat: Seat, seats: list[Seat], down: set[drain.Copy]
+    ) -> tuple[Seat | None, Staying | None]:
+        """Give one seat a place elsewhere, or say why it is still there."""
+        key, request, slot = (wish.tenant, wish.app), seat.request, seat.slot
+        closed = self._closed.get(key, frozenset())
+        same = {_copy(each) for each in seats if each.assignment.service == seat.assignment.service}
+        reason, waits = "what it asks for is not known here", False
+        if request is not None and slot is not None:
+            reason = drain.find_anchor(request, slot, is_closed=seat.site in closed)
+            if not reason and _copy(seat) not in down:
+                reason = drain.find_wait(request.wish.policy, len(same), len(same & down))
+                waits = bool(reason)
+            if not reason:
+                self._vacate(seat)
+                ordinal = seat.assignment.ordinal
+                found = choose(self.estate, request, ordinal, self._open_slots(closed), self._secrets)
+                if isinstance(found, Placed):
+                    target = self.estate.find(found.site, found.node)
+                    assert target is not None
+                    moved = Seat(_assign(wish, request, ordinal, target), target.site, target, request)
+                    self._occupy(moved, present=False)
+                    self._scores[target.site, _instance(moved)] = found
+                    return moved, None
+                self._occupy(seat, present=True)
+                reason = f"there is no other place: {found.reason}"
+        unit = seat.assignment
+        return None, Staying(service=unit.service, ordinal=unit.ordinal, site=seat.site, reason=reason, waits=waits)
+
     def _place(self, wish: AppWish) -> None:
         """Place the instances of one app that have no place yet."""
         key = (wish.tenant, wish.app)
@@ -281,6 +333,7 @@ class Seating:
             placed=tuple(placed),
             refused=waiting + tuple(self._refused.get(key, ())),
             waiting=wish.waiting,
+            staying=tuple(self._staying.get(key, ())),
         )
 
 
@@ -308,6 +361,10 @@ def _dress(seat: Seat, wish: AppWish) -> Assignment:
 def _instance(seat: Seat) -> InstanceId:
     found = seat.assignment
     return InstanceId(f"{found.tenant}/{found.app}/{found.service}/{found.ordinal}")
+
+
+def _copy(seat: Seat) -> drain.Copy:
+    return (seat.assignment.service, seat.assignment.ordinal)
 
 
 def _seat_order(seat: Seat) -> tuple[ServiceName, int, int]:

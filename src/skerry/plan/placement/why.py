@@ -3,7 +3,7 @@
 import msgspec
 
 from skerry.model.ids import AppName, ServiceName, TenantName
-from skerry.plan.placement.choose import reject_room, reject_wish
+from skerry.plan.placement.choose import reject_new, reject_room, reject_wish
 from skerry.plan.placement.seats import Seating
 from skerry.plan.report import Rejection
 from skerry.plan.snapshot import FleetSnapshot
@@ -25,13 +25,17 @@ def explain_site(
     if wish is None or view is None or tenant not in view.record.tenants or wish.revision is None:
         return None
     seating = Seating(snapshot)
-    seated, _ = seating.run()
+    seated, reports = seating.run()
     here = {unit.service for unit in seated.get(view.site, ()) if (unit.tenant, unit.app) == (wish.tenant, wish.app)}
     secrets = {(str(owner), str(name)): sealed for (owner, name), sealed in snapshot.secrets.items()}
     rejections: list[tuple[ServiceName, Rejection]] = []
     notes: list[str] = []
     if view.learning:
         notes.append(f"{site} holds a newer document than the core knows: nothing is published to it")
+    staying: dict[ServiceName, list[tuple[int, str]]] = {}
+    for each in next((each.staying for each in reports if (each.tenant, each.app) == (tenant, app)), ()):
+        if each.site == site:
+            staying.setdefault(each.service, []).append((each.ordinal, each.reason))
     revision = snapshot.revisions.get(wish.revision)
     for name in sorted(() if revision is None else revision.services):
         request = seating.request(wish.revision, name)
@@ -39,9 +43,10 @@ def explain_site(
             continue
         if name in here:
             notes.append(f"{name} is wanted at {site}")
+            notes += [f"{name}.{ordinal} is still at {site}: {reason}" for ordinal, reason in staying.get(name, ())]
             continue
         found = [
-            reject_wish(request, slot) or reject_room(request, slot, secrets)
+            reject_wish(request, slot) or reject_new(slot) or reject_room(request, slot, secrets)
             for slot in seating.estate.by_site.get(view.site, [])
         ]
         rejections += [(name, each) for each in found if each is not None]
