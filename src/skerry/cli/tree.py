@@ -58,7 +58,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("status", "One screen: core, sites by state, apps not as wanted.", "skerry.cli.status:status"),
     Verb("doctor", _LATER),
     Verb("why", "Say why an app is placed where it is, or not.", "skerry.cli.status:why"),
-    Verb("explain", _LATER),
+    Verb("explain", "Say what a word, a field or an error code means; offline.", "skerry.cli.explain:explain"),
     Verb("logs", "Show the output of an app's instances.", "skerry.cli.streams:logs"),
     Verb("events", "Show what happened.", "skerry.cli.streams:events"),
     Verb("exec", "Run a command in an instance.", "skerry.cli.exec:exec_command"),
