@@ -135,6 +135,17 @@ def test_images_that_were_never_pushed_are_named_with_their_lines(town, write):
     assert town.run("app", "show", "lost").code == 5
 
 
+def test_what_is_only_built_runs_once_it_was_pushed_under_composes_name(town, write, tmp_path):
+    file = write("services:\n  web:\n    build: ./web\n", "workshop")
+    refused = town.run("apply", "-f", file)
+    assert refused.code == 1
+    assert "skerry image push the image workshop-web" in refused.err
+    archive = tmp_path / "built.tar"
+    archive.write_bytes(tar(layout(Image(salt=b"built"))))
+    town.ok("image", "push", archive, "workshop-web")
+    assert town.ok("apply", "-f", file) == "app/workshop\n"
+
+
 def test_every_error_of_a_manifest_at_once(town, write):
     file = write("services:\n  web:\n    image: [1]\n    prots: []\n    privileged: true\n", "wrong")
     for command in ("validate", "plan", "apply", "diff"):

@@ -40,6 +40,7 @@ from skerry.model.app import ImageRef, Service
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName
 from skerry.model.policy import Policy
 from skerry.model.profile import CAPABILITIES, STRICT
+from skerry.model.reference import full_name
 
 _IMAGE = re.compile(
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
@@ -170,7 +171,8 @@ def _read_labels(reading: Reading, service: Place) -> dict[str, str]:
 def _find_built(reading: Reading, service: Place, build: Place, around: Around) -> Place | None:
     """Return the name that Compose gives to what it builds, once that was pushed."""
     name = f"{around.app}-{service.name}"
-    if name in around.options.pushed:
+    # The core calls it docker.io/library/NAME:latest, as engines do.
+    if not around.options.pushed.isdisjoint((name, full_name(name))):
         reading.findings.note(build, "translated", f"the image {name} as it was pushed")
         mark = build.key_mark or build.node.mark
         return Place(Scalar(name, name, mark), build.pointer, build.key_mark)
