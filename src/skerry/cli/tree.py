@@ -49,7 +49,7 @@ def _later(*names: str) -> tuple[Verb, ...]:
 EVERYDAY: tuple[Verb, ...] = (
     Verb("up", "Start a core, a signer and local sites, here and now.", "skerry.cli.local:up"),
     Verb("down", "Stop what `up` has started.", "skerry.cli.local:down"),
-    Verb("init", _LATER),
+    Verb("init", "Write a small manifest, or add x-skerry to a Compose file.", "skerry.cli.init:init"),
     Verb("validate", "Check a manifest and report its fields; needs no core.", "skerry.cli.apply:validate"),
     Verb("plan", "Say what applying a manifest would do, with placement and reasons.", "skerry.cli.apply:plan"),
     Verb("diff", "Show how a manifest differs from what is applied.", "skerry.cli.apply:diff"),
