@@ -63,7 +63,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("events", "Show what happened.", "skerry.cli.streams:events"),
     Verb("exec", "Run a command in an instance.", "skerry.cli.exec:exec_command"),
     Verb("forward", _LATER),
-    Verb("top", _LATER),
+    Verb("top", "Show what sites and instances use, until interrupted.", "skerry.cli.top:top"),
     Verb("wait", "Wait until an app or site is as wanted.", "skerry.cli.wait:wait"),
     Verb("verify", _LATER),
     Verb("approve", _LATER),

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from skerry.clock import SECOND_US, SeededMint
+from skerry.core.loops import flush_bytes
 from skerry.model.asks import DrainSite
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.model.policy import Autonomy
@@ -341,6 +342,33 @@ async def _core(script: Script, plain: list[str], named: Mapping[str, str]) -> l
     return lines
 
 
+async def _use(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Show the newest samples without watching, and what all samples have cost since the last ``use``."""
+    core, lines = script.world.core.core, list[str]()
+    for name in plain or sorted(script.world.sites):
+        newest = core.use.newest(SiteName(name))
+        if newest is None:
+            lines.append(f"{name}: no sample")
+            continue
+        age_s = (core.clock.boot_us() - newest.boot_us) // SECOND_US
+        lines.append(f"{name}: {age_s} s old, cpu {newest.cpu_m}, {len(newest.instances)} instances")
+    await flush_bytes(core)
+    total = sum(
+        sent + received
+        for name in script.world.sites
+        for purpose, sent, received in sites.read_link_bytes(script.world.core.view, name)
+        if purpose == "samples"
+    )
+    lines.append(f"{core.use.samples} samples, {total} bytes on links")
+    return lines
+
+
+async def _watch(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Look every half minute for so long, as ``skerry top`` does."""
+    await script.world.watch(seconds(plain[0]))
+    return [f"watched for {plain[0]}"]
+
+
 async def _log(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     scope = Scope(tenant=TenantName(named.get("tenant", "default")), platform=True)
     chosen = (
@@ -442,6 +470,8 @@ COMMANDS: dict[str, Command] = {
     "show": _show,
     "machine": _machine,
     "core": _core,
+    "use": _use,
+    "watch": _watch,
     "log": _log,
     "check": _check,
     "sweep": _sweep,

@@ -19,7 +19,7 @@ from skerry.core.wishes import Expected
 from skerry.link.dictionary import link_compressor
 from skerry.model import limits
 from skerry.model.app import ImageRef, Sites
-from skerry.model.asks import BlobQuery, CreateTenant, PageQuery, RegisterImage, RestartApp
+from skerry.model.asks import BlobQuery, CreateTenant, PageQuery, RegisterImage, RestartApp, SiteUseQuery
 from skerry.model.errors import SkerryError
 from skerry.model.ids import AppName, Digest, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
@@ -302,6 +302,18 @@ class World:
             signed = self.signed.get(numbers.get(row.known_number + 1, Digest("")))
             if row.number >= max(numbers, default=0) or row.lost or signed is None or not await self.resubmit(signed):
                 return
+
+    async def look(self) -> None:
+        """Look at what all sites use: they are asked for quicker samples for a while."""
+        await self.ask("look", lambda: self.core.service.list_site_use(ADMIN, query=SiteUseQuery(page_size=1000)))
+
+    async def watch(self, seconds: int) -> None:
+        """Look again and again, as somebody does at a screen."""
+        clock = self.core.clock
+        end_us = clock.boot_us() + seconds * SECOND_US
+        while clock.boot_us() < end_us:
+            await self.look()
+            await clock.sleep_until(min(clock.boot_us() + 30 * SECOND_US, end_us))
 
     async def read(self, app: str, tenant: str = "default") -> None:
         """Look at an app's numbers as its owner does."""

@@ -1,0 +1,150 @@
+"""Debian's Prometheus scrapes a real core with light sites over real links, and is asked for what it stored."""
+
+import json
+import re
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.browser.town import Town, settle
+from tests.tidy.sources import ROOT
+
+pytestmark = pytest.mark.e2e
+
+WAIT_S = 90
+PAGE = ROOT / "docs/how-to/monitor-with-prometheus.md"
+
+
+def make_config(target: str, token: Path) -> str:
+    """Both configurations of the how-to page as one, for this core and in a hurry."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    heads = {block.partition("\n")[0] for block in blocks}
+    assert (len(blocks), heads) == (2, {"scrape_configs:"})
+    text = "scrape_configs:\n" + "".join(block.partition("\n")[2] for block in blocks)
+    for theirs, ours in (("core.example:7710", target), ("/etc/prometheus/skerry.token", str(token)), ("60s", "1s")):
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    return "global: {scrape_timeout: 1s}\n" + text
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Prometheus:
+    """One server, as a user without rights, in a folder of its own."""
+
+    def __init__(self, folder: Path, target: str, token: str) -> None:
+        (folder / "token").write_text(token)
+        config = folder / "prometheus.yml"
+        config.write_text(make_config(target, folder / "token"))
+        checked = subprocess.run(["promtool", "check", "config", config], capture_output=True, text=True, timeout=30)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        for path in (folder, config, folder / "token"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        data = folder / "data"
+        data.mkdir()
+        data.chmod(0o777)
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self._log = (folder / "log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"),
+                *("prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}"),
+                f"--web.listen-address={self.url.removeprefix('http://')}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def ask(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def wait_for(self, query: str) -> list[dict[str, Any]]:
+        """Return the series a query gives, once there are any."""
+        end = time.monotonic() + WAIT_S
+        found: list[dict[str, Any]] = []
+        while not found and time.monotonic() < end:
+            assert self._process.poll() is None, "prometheus has ended"
+            try:
+                found = self.ask("/api/v1/query?" + urllib.parse.urlencode({"query": query}))["result"]
+            except OSError:
+                found = []
+            time.sleep(0.2)
+        assert found, f"no series for {query}"
+        return found
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+@pytest.fixture(scope="module")
+def scraped() -> Iterator[tuple[Town, Prometheus]]:
+    town = Town()
+    try:
+        for name in ("oslo-1", "bergen-1"):
+            town.add_site(name, labels={"tier": "store"})
+        town.apply("shop", {"web": "nginx"})
+        settle(town, "shop", 2)
+        # A folder that a user without rights may enter, which pytest's own are not.
+        with tempfile.TemporaryDirectory(prefix="skerry-prometheus-") as folder:
+            server = Prometheus(Path(folder), f"127.0.0.1:{town.port}", town.token)
+            try:
+                yield town, server
+            finally:
+                server.stop()
+    finally:
+        town.close()
+
+
+def test_series_of_the_core_of_sites_and_of_instances_are_stored(scraped):
+    _, server = scraped
+    assert server.wait_for('skerry_sites{state="online"}')[0]["value"][1] == "2"
+    assert {each["metric"]["site"] for each in server.wait_for('skerry_site_up{job="skerry"} == 1')} == {
+        "oslo-1",
+        "bergen-1",
+    }
+    used = server.wait_for('skerry_instance_memory_bytes{job="skerry", site="oslo-1"}')[0]
+    assert used["metric"] | {"instance": "default/shop/web/0", "app": "shop", "service": "web"} == used["metric"]
+    assert used["value"][1] == str(1 << 20)
+
+
+def test_what_sites_use_came_because_somebody_scraped(scraped):
+    town, server = scraped
+    found = server.wait_for('skerry_host_load1{job="skerry", site="oslo-1"}')
+    assert found[0]["value"][1] == "1"
+    cost = server.wait_for('skerry_samples_total{job="skerry"}')
+    assert float(cost[0]["value"][1]) >= 2
+    history = town.api.ask("GET", "/v1/use/history?site=oslo-1")
+    assert history["points"][0]["memory_bytes"] == 1 << 30
+
+
+def test_targets_are_found_by_http_sd_and_are_all_well(scraped):
+    _, server = scraped
+    up = server.wait_for('count(up{job="skerry-sites"} == 1) == 3')
+    assert up[0]["value"][1] == "3"
+    assert server.wait_for('skerry_host_memory_bytes{job="skerry-sites", site="bergen-1"}')
+    active = server.ask("/api/v1/targets?state=active")["activeTargets"]
+    assert {each["labels"]["instance"] for each in active if each["labels"]["job"] == "skerry-sites"} == {
+        "core",
+        "site/oslo-1",
+        "site/bergen-1",
+    }
+    assert {each["lastError"] for each in active} <= {""}
