@@ -6,10 +6,12 @@ from tools.gen.__main__ import ROOT, find_differences, write_pages
 from tools.gen.commands import make_commands_page
 from tools.gen.errors import find_codes
 from tools.gen.limits import read_limits
+from tools.gen.man import escape, make_man_pages
 from tools.gen.operations import make_operations_page
 from tools.gen.settings import make_settings_page, read_settings
 from tools.gen.wire import list_messages
 
+from skerry.cli.tree import EVERYDAY, NOUNS
 from skerry.operations import OPERATIONS
 
 LIMITS = '''"""Limits."""
@@ -111,3 +113,23 @@ def test_the_page_of_commands_has_every_built_command_with_its_options():
     assert "--help" not in built
     assert "`skerry flow`: `list`" in later
     assert "### skerry node" not in built
+
+
+def test_every_built_command_has_its_place_in_a_man_page():
+    pages = make_man_pages(ROOT)
+    for noun in NOUNS:
+        page = pages.get(f"man/skerry-{noun.name}.1", "")
+        assert bool(page) == noun.built
+        for verb in noun.verbs:
+            assert (f'.SS "skerry {noun.name} {escape(verb.name)} ' in page) == verb.built, verb
+    for verb in EVERYDAY:
+        assert (f'.SS "skerry {escape(verb.name)} ' in pages["man/skerry.1"]) == verb.built, verb
+
+
+def test_no_text_is_taken_for_a_request_of_roff():
+    assert escape(".SH no") == "\\&.SH no"
+    assert escape("a\\b --yes\n'x") == "a\\eb \\-\\-yes 'x"
+    requests = {"TH", "SH", "SS", "TP", "B", "BR"}
+    for name, page in make_man_pages(ROOT).items():
+        found = {line[1:].split(" ")[0] for line in page.splitlines() if line.startswith((".", "'"))}
+        assert found <= requests, name

@@ -12,6 +12,7 @@ from tools.gen.commands import make_commands_page
 from tools.gen.errors import make_error_page
 from tools.gen.fields import make_fields_page
 from tools.gen.limits import make_limits_page
+from tools.gen.man import make_man_pages
 from tools.gen.operations import make_openapi, make_operations_page
 from tools.gen.settings import make_settings_page
 from tools.gen.wire import make_wire_page
@@ -24,6 +25,7 @@ GENERATORS: tuple[Generator, ...] = (
     make_error_page,
     make_fields_page,
     make_limits_page,
+    make_man_pages,
     make_openapi,
     make_operations_page,
     make_settings_page,
