@@ -84,3 +84,31 @@ def test_what_is_wrong_is_said_with_a_next_command(machine, capsys, tmp_path):
     said = capsys.readouterr().err
     assert "mysql:// is no database" in said
     assert "postgresql://USER@HOST/NAME" in said
+
+
+def test_of_backups_with_a_date_the_newest_are_kept_and_nothing_else_is_touched(machine, capsys, tmp_path):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old = [f"core-2020010{day}T030000Z.backup" for day in (1, 2, 3)]
+    others = ["monday.backup", "core-20200101T030000Z.backup.gz", "core.backup"]
+    for name in (*old, *others):
+        (folder / name).write_bytes(b"")
+    assert machine.type("backup", folder, "--keep", 2) == 0
+    left = sorted(each.name for each in folder.iterdir())
+    assert set(old[:2]).isdisjoint(left)
+    assert {*others, old[2]} <= set(left)
+    assert len(left) == len(others) + 2
+    (made,) = set(left) - {*others, old[2]}
+    capsys.readouterr()
+    assert machine.type("restore", folder / made, "--overwrite") == 0
+
+
+def test_a_backup_that_failed_costs_no_older_one(machine, capsys, tmp_path):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for day in (1, 2):
+        (folder / f"core-2020010{day}T030000Z.backup").write_bytes(b"")
+    assert machine.type("backup", folder, "--keep", 1, "--data", tmp_path / "no-core") == 1
+    assert len([*folder.iterdir()]) == 2
+    assert machine.type("backup", tmp_path / "none", "--keep", 1) == 1
+    assert "is no folder" in capsys.readouterr().err

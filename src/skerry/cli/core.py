@@ -4,6 +4,7 @@ The work is done by a program beside the core, as the same user; it needs no API
 not start can still be looked after. Only the signer is asked from here.
 """
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +17,13 @@ from skerry.cli.options import pass_session
 from skerry.cli.output import Column, format_time, tell, with_output, write_table, write_value
 from skerry.cli.processes import skerry_command
 from skerry.cli.session import Session
+from skerry.clock import SystemClock
 from skerry.model.errors import Refused, SkerryError, Unavailable
 
 Fields = Mapping[str, Any]
+
+#: Backups in a folder that ``--keep`` looks after: the day and second in UTC, so that names sort by age.
+_KEPT = re.compile(r"core-\d{8}T\d{6}Z\.backup")
 
 _CHECKS: tuple[Column[Fields], ...] = (
     Column("check", lambda each: each["name"]),
@@ -38,17 +43,36 @@ def _of_a_core(function: Any) -> Any:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1, max=1000),
+    metavar="N",
+    help="FILE is a folder: write a file named by date into it, then keep the newest N of these.",
+)
 @_of_a_core
 @with_output
 @pass_session
 def backup(
-    session: Session, file: Path, data: Path | None, database_url: str | None, settings: Path | None, output: str
+    session: Session,
+    file: Path,
+    keep: int | None,
+    data: Path | None,
+    database_url: str | None,
+    settings: Path | None,
+    output: str,
 ) -> None:
     """Write the core's database and delivery key to FILE; the core may run meanwhile.
 
     FILE appears when it is whole and was read back. It holds a secret: keep it where nobody else reads it.
     """
+    folder = file
+    if keep is not None:
+        if not folder.is_dir():
+            raise Refused("E-FILE", f"{folder} is no folder: --keep needs one.")
+        file = folder / f"core-{format_time(SystemClock().wall_us()).replace('-', '').replace(':', '')}.backup"
     found = _keep(session, data, database_url, settings, do="backup", file=file.absolute())
+    if keep is not None:
+        _forget_oldest(folder, keep)
     if output != "table":
         write_value(found, "json" if output in ("jsonl", "name", "wide") else output)
         return
@@ -113,6 +137,13 @@ def doctor(session: Session, data: Path | None, database_url: str | None, settin
     else:
         write_table(checks, _CHECKS)
     return 3 if any(check["verdict"] == "bad" for check in checks) else 0
+
+
+def _forget_oldest(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` backups that bear a date; whatever else is there is somebody's own."""
+    dated = sorted(each for each in folder.iterdir() if _KEPT.fullmatch(each.name) and not each.is_symlink())
+    for old in dated[:-keep]:
+        old.unlink(missing_ok=True)
 
 
 def _check_signer(session: Session) -> Fields:

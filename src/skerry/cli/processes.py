@@ -112,7 +112,8 @@ def _is_zombie(pid: int) -> bool:
 
 def skerry_command(program: str, **settings: object) -> list[str]:
     """Return the command line of one of our programs; settings that are empty are left out."""
-    command = [sys.executable, "-m", "skerry", program]
+    # -P: root may type this in a folder where somebody else has put a `skerry.py`.
+    command = [sys.executable, "-P", "-m", "skerry", program]
     for name, value in settings.items():
         if value not in ("", None):
             command += [f"--{name.replace('_', '-')}", str(value)]
