@@ -20,6 +20,7 @@ UNITS = sorted(path.name for path in FOLDER.iterdir())
 #: Exposure that `systemd-analyze security` may find, in tenths. The agent writes firewall rules, so it may more.
 # podman is not rated: it makes containers, so it may do everything.
 EXPOSURE_MAX = {"skerry-core.service": 15, "skerry-signer.service": 15, "skerry-agent.service": 35}
+RATED = {**EXPOSURE_MAX, "skerry-backup.service": 15}
 
 
 def read_settings(name: str) -> dict[str, list[str]]:
@@ -40,10 +41,9 @@ def run_analyze(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_there_is_one_unit_for_each_program_two_for_podman_and_one_for_the_end():
-    assert (
-        sorted([*EXPOSURE_MAX, "skerry-containers.service", "skerry-podman.service", "skerry-podman.socket"]) == UNITS
-    )
+def test_there_is_one_unit_for_each_program_two_for_podman_two_for_backups_and_one_for_the_end():
+    others = ("skerry-containers.service", "skerry-podman.service", "skerry-podman.socket", "skerry-backup.timer")
+    assert sorted([*RATED, *others]) == UNITS
 
 
 @pytest.mark.parametrize("name", EXPOSURE_MAX)
@@ -111,7 +111,7 @@ def test_the_core_and_the_signer_are_different_users_without_capabilities():
 
 def test_every_user_and_group_of_a_unit_is_made():
     made = re.findall(r"^([ug]) (\S+)", (ROOT / "packaging" / "sysusers" / "skerry.conf").read_text(), re.MULTILINE)
-    for name in EXPOSURE_MAX:
+    for name in RATED:
         settings = read_settings(name)
         assert {("u", user) for user in settings.get("User", [])} <= set(made)
         assert {("g", group) for group in settings.get("Group", [])} <= set(made)
@@ -145,6 +145,19 @@ def test_the_command_that_founds_a_core_looks_where_the_settings_put_things():
     assert signer.core == Path(founding.SIGNER_CORE)
 
 
+def test_the_backup_is_written_by_the_core_s_user_where_tmpfiles_makes_a_place():
+    unit, timer = read_settings("skerry-backup.service"), read_settings("skerry-backup.timer")
+    core = read_settings("skerry-core.service")
+    assert (unit["User"], unit["StateDirectory"]) == (core["User"], core["StateDirectory"])
+    (place,) = unit["ReadWritePaths"]
+    assert f" core backup {place} --keep 14 --settings /etc/skerry/core.toml" in unit["ExecStart"][0]
+    made = (ROOT / "packaging" / "tmpfiles" / "skerry-core.conf").read_text()
+    # No age: systemd-tmpfiles never cleans it.
+    assert f"\nd {place} 0700 {unit['User'][0]} {unit['User'][0]} -\n" in made
+    assert timer["Persistent"] == ["yes"]
+    assert "Unit" not in timer
+
+
 def test_the_agent_waits_for_no_network():
     settings = read_settings("skerry-agent.service")
     assert "network" not in " ".join(
@@ -159,9 +172,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", EXPOSURE_MAX)
+@pytest.mark.parametrize("name", RATED)
 def test_the_exposure_stays_low(name, tmp_path):
-    limit = f"--threshold={EXPOSURE_MAX[name]}"
+    limit = f"--threshold={RATED[name]}"
     done = run_analyze(tmp_path, "security", "--no-pager", "--offline=true", limit, f"./{name}")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
