@@ -63,10 +63,14 @@ class Disk:
         return place
 
 
-def ensure_disk(packages: Sequence[str], cache: Path = CACHE) -> Disk:
-    """Return the disk with Debian's ``packages`` on top of ``BASE``, made now or taken from the cache."""
-    names = sorted({*BASE, *packages})
-    key = hashlib.sha256(json.dumps([_VERSION, SUITE, names, DISK_BYTES]).encode()).hexdigest()[:16]
+def ensure_disk(packages: Sequence[str], cache: Path = CACHE, *, fetched: Sequence[str] = ()) -> Disk:
+    """Return the disk with Debian's ``packages`` on top of ``BASE``, made now or taken from the cache.
+
+    ``fetched`` and what they depend on lie in the guest's apt, ready to be installed without a network.
+    """
+    names, waiting = sorted({*BASE, *packages}), sorted(fetched)
+    what = [_VERSION, SUITE, names, DISK_BYTES, *([waiting] if waiting else [])]
+    key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
     folder = cache / f"disk-{key}"
     disk = Disk(folder / "root.img", folder / "vmlinuz", folder / "initrd.img")
     if folder.exists():
@@ -74,7 +78,7 @@ def ensure_disk(packages: Sequence[str], cache: Path = CACHE) -> Disk:
     cache.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="new-", dir=cache))
     try:
-        _make(names, fresh)
+        _make(names, waiting, fresh)
         fresh.chmod(0o755)
         # Whole or not at all; somebody else's that came first is as good.
         with contextlib.suppress(OSError):
@@ -115,11 +119,11 @@ def run_tool(*words: str | Path, seconds_max: float = TOOL_S_MAX, **environment:
     return done.stdout
 
 
-def _make(names: Sequence[str], folder: Path) -> None:
+def _make(names: Sequence[str], waiting: Sequence[str], folder: Path) -> None:
     """Make the tree under the system's temporary directory, and from it the image, kernel and initramfs."""
     with tempfile.TemporaryDirectory(prefix="guest-tree-") as temporary:
         tree = Path(temporary, "root")
-        run_tool(*_tree_command(names, tree), *read_mirrors(), seconds_max=TREE_S_MAX, TMPDIR=temporary)
+        run_tool(*_tree_command(names, waiting, tree), *read_mirrors(), seconds_max=TREE_S_MAX, TMPDIR=temporary)
         for place, name in ((tree / "vmlinuz", "vmlinuz"), (tree / "initrd.img", "initrd.img")):
             shutil.copyfile(tree / place.readlink(), folder / name)
         image = folder / "root.img"
@@ -128,7 +132,7 @@ def _make(names: Sequence[str], folder: Path) -> None:
         run_tool("mkfs.ext4", "-q", "-F", "-L", "root", "-d", tree, image)
 
 
-def _tree_command(names: Sequence[str], tree: Path) -> list[str]:
+def _tree_command(names: Sequence[str], waiting: Sequence[str], tree: Path) -> list[str]:
     words = ["nice", "mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", "--format=directory"]
     words += ["--aptopt=APT::Install-Recommends false", "--dpkgopt=force-unsafe-io"]
     words += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
@@ -140,4 +144,8 @@ def _tree_command(names: Sequence[str], tree: Path) -> list[str]:
     words += ['--customize-hook=echo "LABEL=root / ext4 defaults 0 1" >"$1/etc/fstab"']
     # A journal in memory would be gone at the first reboot, and with it the reason of whatever failed before.
     words += ['--customize-hook=mkdir -p "$1/var/log/journal"']
+    if waiting:
+        fetch = f"apt-get --quiet --yes --download-only install {' '.join(waiting)}"
+        words += [f'--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {fetch}']
+        words += ["--skip=cleanup/apt"]
     return [*words, SUITE, str(tree)]

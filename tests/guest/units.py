@@ -231,13 +231,7 @@ class Units:
     def _start_core(self, report: Report) -> None:
         self._started = self._find_process()
         self.guest.must("systemctl", "enable", "--now", "skerry-core", "skerry-signer")
-
-        def is_online() -> bool:
-            done = self.guest.run("skerry", "site", "show", "box", "-o", "json")
-            summary = json.loads(done.out)["summary"] if done.exit == 0 else {}
-            return summary.get("state") == "online" and summary["settled"]
-
-        self.guest.wait_until(is_online, "the site to be online and settled")
+        self.guest.wait_until(self._is_online, "the site to be online and settled")
         self._expect_untouched()
         report.detail = "nothing was restarted for it"
 
@@ -289,6 +283,12 @@ class Units:
     def _answers(self) -> bool:
         return self.guest.run("python3", "-c", VISIT).out == "hello\n"
 
+    def _is_online(self) -> bool:
+        """Whether the core shows the site as online and settled."""
+        done = self.guest.run("skerry", "site", "show", "box", "-o", "json")
+        summary = json.loads(done.out)["summary"] if done.exit == 0 else {}
+        return summary.get("state") == "online" and summary["settled"]
+
     def _find_process(self) -> tuple[str, str]:
         """The app's process as the machine sees it: its number, and when it was started, in ticks since the boot."""
         number = self._ask("pgrep", "-x", "httpd")
@@ -327,15 +327,15 @@ class Units:
                 print(self.guest.run(*words, "--no-pager", seconds=60).out)
 
 
-def main(words: list[str]) -> int:
-    """Tell the story; the exit code is 0 when all of it held."""
-    parser = argparse.ArgumentParser(description="start the shipped units in an emulated Debian guest")
+def tell_story(kind: type[Units], title: str, words: list[str]) -> int:
+    """Tell a story with a guest of its own; the exit code is 0 when all of it held."""
+    parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the steps as JSON")
     given = parser.parse_args(words)
-    stage = Stage("The shipped units under a real systemd")
+    stage = Stage(title)
     with tempfile.TemporaryDirectory(prefix="skerry-guest-") as folder:
         try:
-            Units(stage, Path(folder)).tell()
+            kind(stage, Path(folder)).tell()
         except Exception as failure:
             print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
             return 1
@@ -348,4 +348,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(tell_story(Units, "The shipped units under a real systemd", sys.argv[1:]))

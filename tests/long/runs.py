@@ -79,6 +79,13 @@ RUNS = (
         40,
     ),
     LongRun(
+        "packages",
+        "apt installs, upgrades, removes and purges the packages on a bare Debian guest without a network",
+        "tests.guest.packages",
+        ("--json", JSON),
+        40,
+    ),
+    LongRun(
         "bench-spine",
         "memory, bytes and ratios of the first milestone",
         "bench.spine",
