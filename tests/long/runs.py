@@ -99,4 +99,11 @@ RUNS = (
         ("--kills", "10000", "--seed", "1", "--progress", ".cache/agent-kills.json", "--json", JSON),
         120,
     ),
+    LongRun(
+        "api-description",
+        "ten seeds of whatever the API's own description allows and forbids, asked as each role",
+        "tests.contract.fuzzing",
+        ("--examples", "50", "--seeds", "10", "--first-seed", "1", "--json", JSON),
+        60,
+    ),
 )

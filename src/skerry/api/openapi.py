@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from skerry import __version__
+from skerry.api.router import FORMS
 from skerry.core.exposition import MEDIA_TYPE
 from skerry.model.answers import ProblemDocument
 from skerry.operations import OPERATIONS, Operation
@@ -53,7 +54,7 @@ def _describe(operation: Operation, refs: Refs, components: dict[str, Any]) -> d
         "summary": operation.help,
         "parameters": [
             *(
-                {"name": name, "in": "path", "required": True, "schema": {"type": _type_of(name)}}
+                {"name": name, "in": "path", "required": True, "schema": _describe_parameter(name)}
                 for name in operation.parameters
             ),
             *_query_parameters(operation, refs, components),
@@ -103,5 +104,7 @@ def _guards(operation: Operation) -> list[dict[str, Any]]:
     return [{"name": word, "in": "header", "required": False, "schema": {"type": "string"}} for word in words]
 
 
-def _type_of(name: str) -> str:
-    return "integer" if name == "number" else "string"
+def _describe_parameter(name: str) -> dict[str, Any]:
+    if name == "number":
+        return {"type": "integer", "minimum": 1, "maximum": 10**15 - 1}
+    return {"type": "string", "pattern": f"^{FORMS[name]}$"}

@@ -13,7 +13,7 @@ from skerry.operations import OPERATIONS, Operation
 _NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
 #: What a path parameter looks like; a new one needs a line here.
-_FORMS: dict[str, str] = {
+FORMS: dict[str, str] = {
     "app": _NAME,
     "site": _NAME,
     "secret": _NAME,
@@ -63,6 +63,6 @@ class Router:
 def _compile(path: str) -> re.Pattern[str]:
     parts = re.split(r"\{([a-z_]+)\}", path)
     text = "".join(
-        re.escape(part) if place % 2 == 0 else f"(?P<{part}>{_FORMS[part]})" for place, part in enumerate(parts)
+        re.escape(part) if place % 2 == 0 else f"(?P<{part}>{FORMS[part]})" for place, part in enumerate(parts)
     )
     return re.compile(text, re.ASCII)
