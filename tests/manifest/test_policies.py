@@ -1,6 +1,8 @@
 """Words that are read whether or not they are built: their values, what contradicts what, and that none is lost."""
 
 import pytest
+from tests.manifest.texts import lines_of
+from tests.manifest.texts import read as read_manifest
 
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Place
@@ -113,3 +115,19 @@ def test_the_wishes_about_a_secret(text, policy, codes):
 def test_each_of_these_words_is_in_the_vocabulary():
     assert {"autonomy", "priority", "max-down", "withdraw"} <= {word.name for word in TOP}
     assert {"autonomy", "priority", "max-down"} <= {word.name for word in SERVICE}
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("{offline: fenced}", "E-NOT-YET"),
+        ("{offline: stop-after}", "E-CONFLICT"),
+        ("{local-control: full}", "E-NOT-YET"),
+        ("{replace-after: 1h}", "E-NOT-YET"),
+        ("{on-return: newest}", "E-NOT-YET"),
+        ("{max-offline: 30 days}", "E-TYPE"),
+    ],
+)
+def test_of_autonomy_what_is_not_built_or_makes_no_sense_is_refused(word, code):
+    found = read_manifest(f"name: app\nservices: {{web: {{image: img}}}}\nx-skerry: {{autonomy: {word}}}")
+    assert any(code in line for line in lines_of(found)), found
