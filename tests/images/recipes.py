@@ -352,6 +352,7 @@ MEDIAWIKI = Recipe(
     packages=("mediawiki", "libapache2-mod-php", "php-cli", "php-mysql", "php-redis"),
     arrange=(
         # Debian spreads MediaWiki over two folders by links; it is to be in one piece, so that a volume can hold it.
+        'chroot "$1" find /var/lib/mediawiki /usr/share/mediawiki -xtype l -delete',
         'chroot "$1" cp -rL /var/lib/mediawiki /usr/src/mediawiki',
         'rm -rf "$1/usr/src/mediawiki/debian-scripts"',
     ),
@@ -411,7 +412,13 @@ _PROMETHEUS: dict[str, Any] = {
     "packages": ("prometheus",),
     # Real ones run as `nobody`, who has to own the place of the data.
     "arrange": ('install -d -o 65534 -g 65534 "$1/prometheus"',),
-    "drop": ("usr/bin/promtool", "var/lib/prometheus/*", "etc/prometheus/*", "etc/default/prometheus"),
+    "drop": (
+        "usr/bin/promtool",
+        "usr/share/javascript/moment-timezone/data/*",
+        "var/lib/prometheus/*",
+        "etc/prometheus/*",
+        "etc/default/prometheus",
+    ),
 }
 
 PROMETHEUS = Recipe(

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,8 +51,9 @@ class Result:
 class Story:
     """One project from its images to the last question."""
 
-    def __init__(self, project: Project, result: Result, lab: Lab, say: Callable[[str], None]) -> None:
+    def __init__(self, project: Project, result: Result, lab: Lab, cache: Path, say: Callable[[str], None]) -> None:
         self._project = project
+        self._cache = cache.absolute()
         self._result = result
         self._lab = lab
         self._say = say
@@ -87,8 +89,8 @@ class Story:
     def _build(self) -> dict[str, Path]:
         layouts: dict[str, Path] = {}
         for name, made_as in {**{name: name for name in self._project.images}, **self._project.built}.items():
-            place = build.DEFAULT_CACHE / "layouts" / made_as.replace("/", "_").replace(":", "_")
-            layouts[name] = build.build(made_as, place, say=lambda text: self._say(f"      {text}"))
+            place = self._cache / "layouts" / made_as.replace("/", "_").replace(":", "_")
+            layouts[name] = build.build(made_as, place, self._cache, say=lambda text: self._say(f"      {text}"))
             size = build.size_of(layouts[name])
             self._result.images[name] = {"about": recipes.recipe_of(made_as).about, "bytes": size}
             assert size <= IMAGE_BYTES_MAX, f"{name} has {size} bytes"
@@ -175,14 +177,14 @@ class Story:
         return "\n".join(said)
 
 
-def run_project(project: Project, say: Callable[[str], None]) -> Result:
+def run_project(project: Project, cache: Path, say: Callable[[str], None]) -> Result:
     """Run one project in a lab of its own; a failure is in the result."""
     result = Result(project.name, project.file.relative_to(COMPOSE).as_posix(), detail=project.detail)
     say(f"{project.name}: {result.file}")
     began = time.monotonic()
     try:
         with Lab([SITE]) as lab:
-            story = Story(project, result, lab, say)
+            story = Story(project, result, lab, cache, say)
             try:
                 story.tell()
                 result.ok = True
@@ -208,6 +210,7 @@ def _say_what_is_known(story: Story, say: Callable[[str], None]) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Run real projects on a lab's site.")
+    parser.add_argument("--cache", type=Path, default=build.DEFAULT_CACHE, help="where layers are kept (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("projects", nargs="*", metavar="PROJECT", help=", ".join(PROJECTS))
     asked = parser.parse_args()
@@ -216,7 +219,8 @@ def main() -> int:
         parser.error(f"there is no project {', '.join(unknown)}")
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
-    results = [run_project(PROJECTS[name], lambda text: print(text, flush=True)) for name in asked.projects or PROJECTS]
+    say = partial(print, flush=True)
+    results = [run_project(PROJECTS[name], asked.cache, say) for name in asked.projects or PROJECTS]
     if asked.json:
         asked.json.write_text(json.dumps({"projects": [asdict(one) for one in results]}, indent=1) + "\n")
     print(f"{sum(one.ok for one in results)} of {len(results)} projects hold")
