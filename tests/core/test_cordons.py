@@ -1,4 +1,4 @@
-"""Keeping sites free: the word is kept, placement heeds it, only operators say it, and each sees only their own apps."""
+"""Keeping sites free: the word is kept and heeded, only operators say it, and each sees no more than their own apps."""
 
 import pytest
 from tests.core.cores import Rig
