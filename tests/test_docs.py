@@ -19,6 +19,7 @@ PARTS = {
     "Further": "part of a service: what few services say",
     "Grants": "what a profile grants, in words",
     "HealthCheck": "Compose's word, part of a service",
+    "HostUse": "part of a sample: the machine itself",
     "InlineFile": "part of what runs: a config, written into the container",
     "InlineFolder": "part of what runs: a folder of configs, written into the container",
     "KindRow": "a line of the table of signed kinds",
