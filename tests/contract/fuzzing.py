@@ -155,7 +155,7 @@ def send(client: httpx2.Client, url: str, case: Any, headers: dict[str, str]) ->
         words["method"],
         words["url"],
         params=words.get("params") or None,
-        headers=sent | headers,
+        headers={name: str(value).encode() for name, value in (sent | headers).items()},
         cookies=words.get("cookies") or None,
         **({"json": words["json"]} if "json" in words else {"content": words.get("data") or b""}),
     )
