@@ -162,3 +162,27 @@ def test_names_that_would_leave_the_root_are_refused(place: Place):
         with pytest.raises(Exception, match="not a name"):
             place.do(msgspec.structs.replace(CREATE, name=name))
     assert list(place.folder.iterdir()) in ([], [place.folder / "alpha"])
+
+
+def test_the_room_that_data_takes_is_counted_without_following_links_or_endless_folders(place: Place, tmp_path: Path):
+    place.do(CREATE)
+    data = place.volume / "data"
+    empty = asyncio.run(place.driver.measure())[CREATE.volume]
+    (data / "sub").mkdir()
+    (data / "sub/file").write_bytes(bytes(1 << 20))
+    (tmp_path / "elsewhere").write_bytes(bytes(8 << 20))
+    (data / "link").symlink_to(tmp_path / "elsewhere")
+    (data / "loop").symlink_to(data)
+    deep = data
+    for _ in range(200):
+        deep /= "d"
+        deep.mkdir()
+    (deep / "far").write_bytes(bytes(8 << 20))
+    measured = asyncio.run(place.driver.measure())[CREATE.volume]
+    assert 1 << 20 <= measured - empty < 4 << 20
+
+
+def test_a_strange_volume_is_not_measured(place: Place):
+    place.do(CREATE)
+    (place.volume / "identity").unlink()
+    assert asyncio.run(place.driver.measure()) == {}

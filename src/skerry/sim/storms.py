@@ -116,6 +116,8 @@ class Storm:
 
     def __init__(self, seed: int, loop: SimLoop, mint: SeededMint) -> None:
         self.dice = Dice(mint.split("storm"))
+        #: Of its own, so that storms of before keep their dice.
+        self._looks = Dice(mint.split("looks"))
         self.world = World(loop, mint.split("world"))
         self.weather = Weather(self.world)
         self.checker = Checker(self.world, self.weather)
@@ -160,6 +162,8 @@ class Storm:
                 await self._wish(self.dice.pick(WISHES))
             if self.dice.chance(0.3):
                 await self.world.read(self.dice.pick(APPS), self._tenant())
+            if self._looks.chance(0.2):
+                await self.world.look()
             self.checker.check_step()
         await self._finish_pending()
         await self._leave_alone()
@@ -377,6 +381,9 @@ class Storm:
             await self.world.read(app, tenant)
         await self.checker.check_calm()
         self.checker.check_step()
+        for name, sent, most in self.world.count_samples():
+            if sent > most:
+                self.checker.complain("samples", f"{name} sent {sent} samples, at most {most} were due")
         for invariant, detail in judge(self.world.records):
             self.checker.complain(invariant, detail)
 

@@ -6,6 +6,7 @@ can ask whether it is still true.
 """
 
 import asyncio
+import collections
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -32,6 +33,7 @@ from skerry.sim.loop import SimLoop
 from skerry.sim.network import SimListener
 from skerry.sim.parts import ENDPOINT, SimCore, SimSite
 from skerry.store import apps
+from skerry.sync.classes import LINK_PLANS
 
 T = TypeVar("T")
 
@@ -82,6 +84,8 @@ class World:
         self.records: list[Record] = []
         self.refusals = 0
         self.frames = 0
+        #: Samples of use that each site's link was given.
+        self.samples: collections.Counter[SiteName] = collections.Counter()
         #: Devices that each join token let in.
         self.joined: dict[str, set[bytes]] = {}
         #: Called with the site and each action before it takes effect.
@@ -158,6 +162,7 @@ class World:
         self.frames += 1
         self.note(site.name, "up" if upward else "down", len(frame))
         content = self._unpacker.unpack(frame, limits.FRAME_BYTES_MAX)
+        self.samples[site.name] += peek_tag(content) == b"sa"
         if peek_tag(content) in TAGS:
             self.record("frame", site.name, upward, content)
         self.on_frame(site)
@@ -306,6 +311,12 @@ class World:
     async def look(self) -> None:
         """Look at what all sites use: they are asked for quicker samples for a while."""
         await self.ask("look", lambda: self.core.service.list_site_use(ADMIN, query=SiteUseQuery(page_size=1000)))
+
+    def count_samples(self) -> list[tuple[SiteName, int, int]]:
+        """Say of each site how many samples it sent, and how many its class of link allows in the time so far."""
+        paces = self.loop.now_us // LINK_PLANS["wired"].samples_us_min
+        # An agent that starts anew does not know when it sent the last one.
+        return [(name, self.samples[name], paces + site.starts + 1) for name, site in sorted(self.sites.items())]
 
     async def watch(self, seconds: int) -> None:
         """Look again and again, as somebody does at a screen."""
