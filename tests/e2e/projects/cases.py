@@ -167,7 +167,7 @@ _FLOWS = [
     {"id": "answer", "type": "http response", "z": "tab", "wires": []},
     {"id": "heard", "type": "mqtt in", "z": "tab", "topic": "readings", "qos": "1", "broker": "listener"}
     | {"datatype": "json", "wires": [["line"]]},
-    {"id": "line", "type": "function", "z": "tab", "func": "msg.payload = 'depth metres=' + msg.payload.metres;"}
+    {"id": "line", "type": "function", "z": "tab", "func": "return {payload: 'depth metres=' + msg.payload.metres};"}
     | {"outputs": 1, "wires": [["write"]]},
     {"id": "write", "type": "http request", "z": "tab", "method": "POST", "ret": "txt"}
     | {"url": "http://series:8086/write?db=readings", "wires": [[]]},
@@ -204,26 +204,6 @@ PROJECTS = {
             shows=_blog_shows,
             port=80,
             killed="db",
-        ),
-        Project(
-            name="timeseries",
-            file=COMPOSE / "mqtt-flows-timeseries.compose.yaml",
-            images=("eclipse-mosquitto:2", "nodered/node-red:latest", "influxdb:1.8"),
-            mark=_mark_series,
-            shows=_series_shows,
-            port=1880,
-            killed="series",
-            detail="the file is ours: the given ones with a time series want privileges or the engine's socket",
-        ),
-        Project(
-            name="wiki",
-            file=COMPOSE / "real/docker-awesome-compose__nextcloud-redis-mariadb-compose.yaml",
-            images=("nextcloud:apache", "redis:alpine", "mariadb:10.5"),
-            mark=_mark_wiki,
-            shows=_wiki_shows,
-            port=80,
-            killed="redis",
-            detail="MediaWiki in place of Nextcloud, which Debian, PyPI and npm do not have",
         ),
         Project(
             name="blog",
@@ -278,6 +258,26 @@ PROJECTS = {
             killed="n8n",
             jobs=frozenset({"n8n-import"}),
             detail="Node-RED in place of n8n, PostgreSQL with its `cube` in place of Qdrant; Ollama's profiles are off",
+        ),
+        Project(
+            name="timeseries",
+            file=COMPOSE / "mqtt-flows-timeseries.compose.yaml",
+            images=("eclipse-mosquitto:2", "nodered/node-red:latest", "influxdb:1.8"),
+            mark=_mark_series,
+            shows=_series_shows,
+            port=1880,
+            killed="series",
+            detail="the file is ours: the given ones with a time series want privileges or the engine's socket",
+        ),
+        Project(
+            name="wiki",
+            file=COMPOSE / "real/docker-awesome-compose__nextcloud-redis-mariadb-compose.yaml",
+            images=("nextcloud:apache", "redis:alpine", "mariadb:10.5"),
+            mark=_mark_wiki,
+            shows=_wiki_shows,
+            port=80,
+            killed="redis",
+            detail="MediaWiki in place of Nextcloud, which Debian, PyPI and npm do not have",
         ),
     )
 }
