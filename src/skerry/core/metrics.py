@@ -103,7 +103,7 @@ class MetricsPart(Part):
 
     async def list_instance_use(self, caller: Caller, *, query: InstanceQuery) -> Page[InstanceUseView]:
         """List instances by app, service, ordinal and site, with what they use."""
-        position = read_page_token(query.page_token, 4)
+        position = read_page_token(query.page_token, 4, 2)
 
         def job(connection: Connection) -> list[views.Instance]:
             chosen = (query.site,) if query.site else ()
