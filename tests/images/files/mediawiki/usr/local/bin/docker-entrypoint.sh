@@ -44,5 +44,8 @@ END
 	echo "[entrypoint] MediaWiki is set up"
 }
 
-if [ "${1:-}" = apache2-foreground ] && [ ! -s $settings ]; then install_wiki; fi
+if [ "${1:-}" = apache2-foreground ]; then
+	install -d -o www-data -g www-data /var/cache/mediawiki
+	if [ ! -s $settings ]; then install_wiki; fi
+fi
 exec "$@"
