@@ -406,9 +406,9 @@ async def test_a_defect_is_told_with_its_cause_and_without_its_details(api):
 
 
 async def test_what_is_not_built_is_refused_by_name(api):
-    answer = await api.ask("POST", "/v1/sites/oslo:drain", token=await api.operator())
+    answer = await api.ask("GET", "/v1/leases", token=await api.admin())
     assert (answer.status, answer.code) == (501, "E-NOT-YET")
-    assert "drain_site" in answer.json["detail"]
+    assert "list_leases" in answer.json["detail"]
 
 
 # --- uploads ---------------------------------------------------------------------------------------------------------
