@@ -138,7 +138,12 @@ def test_no_file_is_in_two_packages_and_none_tells_of_the_machine_that_built_it(
             assert str(ROOT).encode() not in content
             assert not path.endswith(("RECORD", "direct_url.json", "bin/program"))
     assert f"{LIBRARIES}/skerry/__pycache__/__init__.cpython-311.pyc" in seen
-    assert {"usr/bin/skerry", "usr/lib/skerry/bin/python", "usr/lib/skerry/pyvenv.cfg"} <= seen
+    assert {
+        "usr/share/man/man1/skerry.1.gz",
+        "usr/bin/skerry",
+        "usr/lib/skerry/bin/python",
+        "usr/lib/skerry/pyvenv.cfg",
+    } <= seen
 
 
 def test_every_file_is_root_s_and_its_sum_is_known(built, tmp_path):

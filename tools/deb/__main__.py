@@ -1,6 +1,7 @@
 """`./dev deb [--out FOLDER] [--revision N] [--pin]`: make skerry, skerry-core and skerry-agent for Debian 12."""
 
 import argparse
+import gzip
 import shutil
 import sys
 import tempfile
@@ -47,6 +48,8 @@ def build_packages(tree: Path, out: Path, revision: Sequence[int], root: Path = 
             if name == COMMON:
                 files[f"{HOME}/pyvenv.cfg"] = _ENVIRONMENT.encode()
                 files["usr/share/bash-completion/completions/skerry"] = _complete(tree)
+                for page in sorted((root / "docs" / "generated" / "man").glob("*.1")):
+                    files[f"usr/share/man/man1/{page.name}.gz"] = gzip.compress(page.read_bytes(), mtime=0)
                 links[f"{HOME}/bin/python"] = f"/usr/bin/python{PYTHON[0]}.{PYTHON[1]}"
             made.append(make_package(name, root, release, out, files=files, links=links))
     return made
