@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.lab import Lab
-from tests.images import build, check, debian, oci, recipes
+from tests.images import build, check, debian, oci, recipes, servers
 
 WEB = "skerry-test/web:1"
 
@@ -66,7 +66,7 @@ def test_an_image_without_a_recipe_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_dropped_and_what_is_kept() -> None:
-    keeps = debian.chooser((*recipes.DROP_ALWAYS, *recipes.MARIADB.drop), (*debian.KEEP_ALWAYS, *recipes.MARIADB.keep))
+    keeps = debian.chooser((*recipes.DROP_ALWAYS, *servers.MARIADB.drop), (*debian.KEEP_ALWAYS, *servers.MARIADB.keep))
     kept = ["usr/bin/mariadb-admin", "usr/bin/bash", "usr/share/doc/bash", "usr/share/doc/bash/copyright", "run"]
     dropped = ["usr/bin/mariadb-binlog", "usr/share/doc/bash/README", "run/lock", "var/log/dpkg.log", "etc/rc0.d/K01x"]
     assert [name for name in [*kept, *dropped] if keeps(name)] == kept

@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.projects.visit import Visit
 
@@ -159,7 +160,7 @@ def _automation_shows(visit: Visit) -> None:
     assert _near(visit, _VECTORS).strip() == "harbour"
 
 
-_FLOWS = [
+_FLOWS: list[dict[str, Any]] = [
     {"id": "tab", "type": "tab", "label": "readings"},
     {"id": "listener", "type": "mqtt-broker", "broker": "broker", "port": "1883"},
     {"id": "in", "type": "http in", "z": "tab", "url": "/send", "method": "get", "wires": [["out", "answer"]]},
