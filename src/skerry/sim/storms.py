@@ -360,13 +360,14 @@ class Storm:
                 self.checker.complain("I18", f"{name}, alone and rebooted: {idle}")
 
     async def _calm(self) -> None:
-        if self.dice.chance(0.4):
-            # The runtimes fail until the very end: what was tried in vain must be tried again soon enough.
+        failing_s = 300 if self.dice.chance(0.4) else 0
+        if failing_s:
+            # The runtimes fail until the very end: what was tried in vain, three times too, is tried again soon enough.
             for name in sorted(self.world.sites):
                 self.weather.trouble(name, fail=0.8)
             await self._grow(self._tenant())
         self.weather.heal_links()
-        await self._pass_time(120)
+        await self._pass_time(max(failing_s, 120))
         for name in sorted(self.world.sites):
             self.weather.trouble(name, fail=0.0)
         await self.weather.repair()

@@ -77,6 +77,8 @@ class World:
         self.labels: dict[SiteName, dict[str, str]] = {}
         self.confirmed: dict[Key, Confirmed] = {}
         self.images: dict[tuple[TenantName, str], ImageRef] = {}
+        #: Every image ever uploaded, by digest: a name may stand for another one by now.
+        self.pushed: dict[Digest, tuple[str, int]] = {}
         #: Everything that a tenant signed, by digest: what a site may act on.
         self.signed: dict[Digest, Signed] = {}
         self.story: list[str] = []
@@ -234,6 +236,7 @@ class World:
             await service.put_blob(caller, digest=digest_of(blob), query=query, body=_once(blob))
         await service.register_image(caller, body=RegisterImage(name=name, digest=image.digest))
         self.images[(tenant, name)] = image
+        self.pushed[image.digest] = (name, size)
         return image
 
     async def apply(self, app: str, words: AppWords, tenant: str = "default", size: int = 1000) -> bool:
@@ -292,8 +295,8 @@ class World:
             if signed.words is None:
                 await self.core.service.delete_app(caller, app=app, body=signed.envelope, expect=expect)
             else:
-                for name in sorted(set(signed.words.services.values())):
-                    await self.push_image(signed.key[0], name, self.images[(signed.key[0], name)].size_bytes)
+                for digest in sorted(signed.images):
+                    await self.push_image(signed.key[0], *self.pushed[digest])
                 await self.core.service.apply_app(caller, app=app, body=signed.envelope, expect=expect)
             return signed
 
