@@ -79,8 +79,13 @@ def follow(page: Path, kinds: tuple[str, ...], run: Run) -> int:
 
 def typist(home: Path, env: Mapping[str, str], prefix: list[str], change: Callable[[str], str]) -> Run:
     """One shell after another, each in the folder where the one before it ended."""
+    # What a page writes where it stands must not stay in the checkout.
+    checkout = home / "checkout"
+    checkout.mkdir()
+    for entry in ROOT.iterdir():
+        (checkout / entry.name).symlink_to(entry)
     state = home / ".cwd"
-    state.write_text(str(ROOT))
+    state.write_text(str(checkout))
 
     def run(command: str) -> "subprocess.CompletedProcess[str]":
         # The shell itself goes to the folder: entering a place's namespaces leads to the root of its disk.
