@@ -33,7 +33,21 @@ def run_dev(*arguments):
 def test_without_a_word_it_lists_the_words(arguments):
     done = run_dev(*arguments)
     assert done.returncode == 0
-    for word in ("demo", "test", "check", "sim", "bench", "long", "console", "deb", "gen", "docs", "shape", "clean", "setup"):
+    for word in (
+        "demo",
+        "test",
+        "check",
+        "sim",
+        "bench",
+        "long",
+        "console",
+        "deb",
+        "gen",
+        "docs",
+        "shape",
+        "clean",
+        "setup",
+    ):
         assert f"\n  {word} " in done.stdout
 
 
