@@ -289,6 +289,9 @@ def test_a_container_killed_comes_back_by_itself(town: Town):
 def test_exec_logs_and_rollback(town: Town):
     done = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "--", "cat", "/www/index.html")
     assert (done.exit, done.out) == (0, "hello\n")
+    text = "".join(f"line {number}\n" for number in range(50_000))
+    echoed = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "-i", "--", "cat", stdin=text.encode())
+    assert (echoed.exit, echoed.out == text) == (0, True)
     assert town.fleet.cli("logs", WEB, "--site", "one").exit == 0
     assert town.apply(manifest(PORT, ROUND="before")).exit == 0
     number = town.fleet.ask("app", "show", WEB)["summary"]["revision"]
@@ -298,6 +301,3 @@ def test_exec_logs_and_rollback(town: Town):
     town.agree()
     environment = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "--", "cat", "/proc/1/environ").out
     assert "ROUND=before" in environment
-    text = "".join(f"line {number}\n" for number in range(50_000))
-    echoed = town.fleet.cli("exec", f"{WEB}/web", "--site", "one", "-i", "--", "cat", stdin=text.encode())
-    assert (echoed.exit, echoed.out == text) == (0, True)
