@@ -24,10 +24,10 @@ RUNS = (
         "seeds that no change has seen, every invariant after every step",
         "skerry.sim",
         (
-            *("--seeds", "5000", "--first-seed", "100000", "--jobs", "2"),
+            *("--seeds", "1500", "--first-seed", "100000", "--jobs", "2"),
             *("--page", "docs/results/simulation.md", "--json", JSON),
         ),
-        80,
+        40,
     ),
     LongRun(
         "planted-bugs",
