@@ -11,7 +11,7 @@ import msgspec
 
 from skerry.agent.perform import Performer
 from skerry.drivers.base import Chunk, Console, Exit
-from skerry.model.app import HealthCheck, ImageRef, Mount, Port, Resources
+from skerry.model.app import HealthCheck, ImageRef, Mount, Port, Probe, Resources
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, spec_digest
 from skerry.model.observed import ContainerSeen, Observation
@@ -226,6 +226,30 @@ async def check_a_failing_health_command_is_told_with_its_output(rig: Rig) -> No
     outcome = await do(rig, CheckHealth(container=seen.container, instance=seen.instance, check=check))
     assert (outcome.ok, outcome.healthy) == (True, False), outcome
     assert "out of order" in outcome.reason, outcome
+
+
+async def check_a_probe_asks_the_instance_at_its_own_address(rig: Rig) -> None:
+    await prepare(rig)
+    probes = {
+        Probe(port=8080): "",
+        Probe(port=8080, path="/"): "",
+        Probe(port=8080, path="/missing"): "404",
+        Probe(port=8081): "8081",
+        Probe(port=8081, path="/"): "8081",
+    }
+    spec = make_spec(rig, healthcheck=HealthCheck(test=(), probe=Probe(port=8080)))
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    await rig.wait(0.5)
+    for probe, flaw in probes.items():
+        check = HealthCheck(test=(), probe=probe, timeout_us=5_000_000)
+        outcome = await do(rig, CheckHealth(container=seen.container, instance=seen.instance, check=check))
+        assert (outcome.ok, outcome.healthy) == (True, not flaw), outcome
+        assert flaw in outcome.reason, outcome
+    await done(rig, remove(seen))
 
 
 async def check_streams_give_output_and_exit(rig: Rig) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from tests.manifest.texts import accept, refuse, reject, service
 
-from skerry.model.app import HealthCheck, Restart
+from skerry.model.app import HealthCheck, Probe, Restart
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,48 @@ def test_health(fields, health):
 )
 def test_what_is_refused(fields, found):
     assert refuse(fields) == [found]
+
+
+PROBED = {
+    "{tcp: 80}": HealthCheck(test=(), probe=Probe(port=80)),
+    "{http: {port: 80}}": HealthCheck(test=(), probe=Probe(port=80, path="/")),
+    "{http: {port: 80, path: '/health?deep=1'}, interval: 5s, timeout: 2s, retries: 1, start-period: 1m}": HealthCheck(
+        test=(),
+        probe=Probe(port=80, path="/health?deep=1"),
+        interval_us=5_000_000,
+        timeout_us=2_000_000,
+        retries=1,
+        start_period_us=60_000_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("words", PROBED)
+def test_an_instance_is_asked_from_outside(words):
+    assert service(f"x-skerry: {{health: {words}}}").healthcheck == PROBED[words]
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("x-skerry: {health: {}}", "E-TYPE x-skerry/health"),
+        ("x-skerry: {health: {tcp: 80, http: {port: 80}}}", "E-CONFLICT x-skerry/health"),
+        ("x-skerry: {health: {tcp: 80}}\nhealthcheck: {test: x}", "E-CONFLICT x-skerry/health"),
+        ("x-skerry: {health: {tcp: 80}}\nnetwork_mode: none", "E-CONFLICT x-skerry/health"),
+        ("x-skerry: {health: {tcp: 0}}", "E-TYPE x-skerry/health/tcp"),
+        ("x-skerry: {health: {http: {path: /}}}", "E-TYPE x-skerry/health/http"),
+        ("x-skerry: {health: {http: {port: 80, path: health}}}", "E-TYPE x-skerry/health/http/path"),
+        ("x-skerry: {health: {http: {port: 80, path: '/a b'}}}", "E-TYPE x-skerry/health/http/path"),
+        ("x-skerry: {health: {guest-agent: true, tcp: 80}}", "E-NOT-YET x-skerry/health/guest-agent"),
+        ("x-skerry: {runtime: vm}", "E-NOT-YET x-skerry/runtime"),
+    ],
+)
+def test_how_nobody_can_be_asked(fields, found):
+    assert refuse(fields) == [found]
+
+
+def test_a_container_is_what_a_service_is():
+    assert service("x-skerry: {runtime: container}") == service("")
 
 
 @pytest.mark.parametrize(
@@ -142,6 +184,15 @@ def test_waiting_for_health_needs_a_healthcheck():
                 {health}
             """
         assert reject(text) == ["3 E-NOT-YET /services/web/depends_on/db"]
+
+
+def test_waiting_for_health_that_is_asked_from_outside():
+    text = """
+        services:
+          web: {image: x, depends_on: {db: {condition: service_healthy}}}
+          db: {image: x, x-skerry: {health: {tcp: 5432}}}
+        """
+    assert accept(text).services["web"].depends_on == {"db": "healthy"}
 
 
 def test_a_circle_is_told_once_with_its_way():

@@ -8,12 +8,14 @@ from skerry.model.app import (
     FolderFile,
     FolderMount,
     Further,
+    HealthCheck,
     ImageRef,
     Mount,
     Network,
     NetworkPlan,
     Placement,
     Port,
+    Probe,
     Replicas,
     Service,
     Sites,
@@ -46,6 +48,21 @@ def change(payload: msgspec.Struct, **words: Any) -> msgspec.Struct:
 
 def with_service(**words: Any) -> msgspec.Struct:
     return change(people.make_revision(1), services={people.WEB: Service(image=IMAGE, **words)})
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        HealthCheck(test=()),
+        HealthCheck(test=("CMD", "true"), probe=Probe(port=80)),
+        HealthCheck(test=(), probe=Probe(port=0)),
+        HealthCheck(test=(), probe=Probe(port=70_000)),
+        HealthCheck(test=(), probe=Probe(port=80, path="/ HTTP/1.1\r\nX: y")),
+    ],
+)
+def test_a_health_check_that_is_none_is_a_flaw(check):
+    assert find_flaw(with_service(healthcheck=HealthCheck(test=(), probe=Probe(port=80, path="/x")))) == ""
+    assert "probe" in find_flaw(with_service(healthcheck=check))
 
 
 def test_sound_payloads_have_no_flaw():

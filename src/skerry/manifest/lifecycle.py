@@ -1,4 +1,4 @@
-"""When an instance starts, is well, stops and starts again: healthcheck, restart, depends_on, grace.
+"""When an instance starts, is well, stops and starts again: healthcheck, health, restart, depends_on, grace.
 
 Times are microseconds. Neighbour: ``meaning.py`` checks what several services say together.
 """
@@ -11,8 +11,8 @@ import msgspec
 
 from skerry.manifest.nodes import Place, Sequence
 from skerry.manifest.reading import Reading
-from skerry.model.app import HealthCheck, Restart
-from skerry.model.ids import ServiceName
+from skerry.model.app import HealthCheck, Probe, Restart
+from skerry.model.ids import ServiceName, is_page
 
 Condition = Literal["started", "healthy", "completed"]
 
@@ -85,6 +85,46 @@ def _read_test(reading: Reading, place: Place) -> tuple[str, ...] | None:
             detail = 'a test is ["CMD", program, …], ["CMD-SHELL", command] or ["NONE"]'
             reading.findings.complain(test, "E-TYPE", detail)
             return None
+
+
+def read_probe(reading: Reading, place: Place | None, healthcheck: Place | None) -> HealthCheck | None:
+    """Return how an instance is asked from outside; ``place`` is our own word, ``healthcheck`` the field of Compose."""
+    if place is None:
+        return None
+    if healthcheck is not None:
+        reading.findings.complain(place, "E-CONFLICT", "healthcheck says how it is tested already", at_key=True)
+    tcp, http = reading.find(place, "tcp"), reading.find(place, "http")
+    if (tcp is None) == (http is None):
+        if reading.findings.is_sound(place):
+            code = "E-TYPE" if tcp is None else "E-CONFLICT"
+            reading.findings.complain(place, code, 'one of "tcp" and "http" must be given here', at_key=True)
+        return None
+    port = tcp or reading.find(http, "port")
+    if port is None:
+        if http is not None and reading.findings.is_sound(http):
+            reading.findings.complain(http, "E-TYPE", '"port" must be given here', at_key=True)
+        return None
+    path = reading.find(http, "path")
+    standard = HealthCheck(test=())
+
+    def duration(name: str, default: int) -> int:
+        return reading.duration(reading.find(place, name), 0) or default
+
+    return HealthCheck(
+        test=(),
+        probe=Probe(port=reading.whole(port, 1, 65535, 1), path=_read_page(reading, path) if http else ""),
+        interval_us=duration("interval", standard.interval_us),
+        timeout_us=duration("timeout", standard.timeout_us),
+        retries=reading.whole(reading.find(place, "retries"), 1, _RETRIES_MAX, standard.retries),
+        start_period_us=duration("start-period", 0),
+    )
+
+
+def _read_page(reading: Reading, place: Place | None) -> str:
+    path = reading.text(place, "/")
+    if place is not None and not is_page(path):
+        reading.findings.complain(place, "E-TYPE", f'"{path[:60]}" is not the path of a page: write /health')
+    return path
 
 
 def read_restart(reading: Reading, service: Place) -> Restart:

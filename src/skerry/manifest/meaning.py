@@ -196,14 +196,14 @@ def _check_dependencies(read: list[ReadService], findings: Findings) -> None:
                 findings.complain(dependency.place, "E-REFERENCE", "a service cannot wait for itself", at_key=True)
             elif dependency.condition == "healthy" and _is_untested(target, findings):
                 what = f'waiting for the health of "{target.place.name}", which has no healthcheck in this file,'
-                hint = f"add a healthcheck to {target.place.name}: one inside the image is not read"
+                hint = f"add a healthcheck or health to {target.place.name}: a check inside the image is not read"
                 findings.not_yet(dependency.place, what, hint=hint)
     _check_cycles(by_name, findings)
 
 
 def _is_untested(target: ReadService, findings: Findings) -> bool:
-    place = target.place.find("healthcheck")
-    if place is not None and not findings.is_sound(place):
+    given = (target.place.find("healthcheck"), target.health)
+    if any(place is not None and not findings.is_sound(place) for place in given):
         return False
     return target.service.healthcheck is None or target.service.healthcheck.test == ("NONE",)
 

@@ -16,6 +16,7 @@ from skerry.manifest.lifecycle import (
     read_dependencies,
     read_grace,
     read_health,
+    read_probe,
     read_restart,
     read_stop_signal,
 )
@@ -77,6 +78,8 @@ class ReadService(msgspec.Struct, frozen=True):
     dependencies: tuple[Dependency, ...]
     #: Service to further names that it has for this one's sake.
     links: dict[ServiceName, tuple[str, ...]]
+    #: Our own word about its health.
+    health: Place | None = None
 
 
 def read_service(reading: Reading, place: Place, name: ServiceName, around: Around) -> ReadService:
@@ -127,7 +130,8 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         networks=networks,
         extra_hosts=read_hosts(reading, find("extra_hosts")),
         dns=read_servers(reading, find("dns")),
-        healthcheck=read_health(reading, find("healthcheck")),
+        healthcheck=read_probe(reading, reading.find(own.get("health")), find("healthcheck"))
+        or read_health(reading, find("healthcheck")),
         restart=read_restart(reading, place),
         limits=limits,
         reservations=read_reservations(reading, place),
@@ -138,13 +142,13 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         further=read_further(reading, place, tree, limits, around.networks, networks),
         policy=_read_policy(reading, around.wishes.top, own),
     )
-    _check_against_networks(reading, place, service)
+    _judge_runtime(reading, own)
+    _check_against_networks(reading, place, service, own)
     aliases = _read_own_aliases(reading, place, name, service)
     networks = {network: tuple(sorted({*given, *aliases})) for network, given in service.networks.items()}
     dependencies = (*read_dependencies(reading, place, around.services, around.off), *linked)
-    return ReadService(
-        name, place, msgspec.structs.replace(service, networks=networks), image, tuple(dependencies), links
-    )
+    service = msgspec.structs.replace(service, networks=networks)
+    return ReadService(name, place, service, image, dependencies, links, own.get("health"))
 
 
 def _read_policy(reading: Reading, app: Given, own: Given) -> Policy | msgspec.UnsetType:
@@ -245,7 +249,13 @@ def _read_links(
     return names, tuple(linked)
 
 
-def _check_against_networks(reading: Reading, place: Place, service: Service) -> None:
+def _judge_runtime(reading: Reading, own: Given) -> None:
+    runtime = reading.find(own.get("runtime"))
+    if runtime is not None and reading.text(runtime) == "vm":
+        reading.findings.not_yet(runtime, '"runtime: vm"')
+
+
+def _check_against_networks(reading: Reading, place: Place, service: Service, own: Given) -> None:
     if reading.text(reading.find(place, "network_mode")) != "none":
         return
     ports = reading.find(place, "ports")
@@ -254,6 +264,9 @@ def _check_against_networks(reading: Reading, place: Place, service: Service) ->
     links = reading.find(place, "links")
     if links is not None:
         reading.findings.complain(links, "E-CONFLICT", "a service without network reaches no other", at_key=True)
+    health = own.get("health")
+    if health is not None:
+        reading.findings.complain(health, "E-CONFLICT", "a service without network is asked by nobody", at_key=True)
 
 
 def _read_own_aliases(reading: Reading, place: Place, name: ServiceName, service: Service) -> set[str]:

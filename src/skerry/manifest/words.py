@@ -289,16 +289,21 @@ _VM = Group(
         on_node_shutdown=Choice(("shutdown", "save")),
     )
 )
+_PAGE = Group(
+    (
+        Word("port", _PORT, "port of the instance that is asked", built=True),
+        Word("path", TEXT, "page that answers with a status of 200 to 399", "/", built=True),
+    )
+)
 _HEALTH = Group(
-    _words(
-        1,
-        tcp=_PORT,
-        http=Group(_words(1, port=_PORT, path=TEXT)),
-        guest_agent=SWITCH,
-        interval=DURATION,
-        timeout=DURATION,
-        retries=whole(1, 1000),
-        start_period=DURATION,
+    (
+        Word("tcp", _PORT, "it is well when this port of it takes a connection", built=True),
+        Word("http", _PAGE, "it is well when this page of it is there", built=True),
+        Word("interval", DURATION, "how often it is asked", "30s", built=True),
+        Word("timeout", DURATION, "how long it may take to answer", "30s", built=True),
+        Word("retries", whole(1, 1000), "failures in a row that make it unhealthy", "3", built=True),
+        Word("start-period", DURATION, "time after its start in which no failure counts", "0s", built=True),
+        *_words(2, guest_agent=SWITCH),
     )
 )
 _INTERFACE = Group(_words(2, network=NAME, address=TEXT, mac=TEXT, model=Choice(("virtio", "sriov")), bandwidth=RATE))
@@ -307,10 +312,10 @@ _INTERFACE = Group(_words(2, network=NAME, address=TEXT, mac=TEXT, model=Choice(
 SERVICE = (
     Word("placement", _PLACEMENT, "where its instances may be", "the app's", built=True),
     Word("autonomy", _AUTONOMY, "what holds while its site is cut off", "the app's", built=True),
+    Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
+    Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
     *_words(
         1,
-        runtime=Choice(("container", "vm")),
-        health=_HEALTH,
         tier=NAME,
         priority=_PRIORITY,
         max_down=SHARE,

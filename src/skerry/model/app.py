@@ -34,10 +34,18 @@ class ImageRef(_Signed, frozen=True, kw_only=True):
     size_bytes: int
 
 
+class Probe(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """What the agent asks of an instance at its own address, where no command is run inside."""
+
+    port: int
+    #: GET of this path has to give a status of 200 to 399; without one it is enough that the port takes a connection.
+    path: str = ""
+
+
 class HealthCheck(_Signed, frozen=True, kw_only=True):
     """How the agent finds out whether an instance is well; times in microseconds."""
 
-    #: First word is CMD or CMD-SHELL, as in Compose.
+    #: First word is CMD or CMD-SHELL, as in Compose; empty where there is a probe.
     test: tuple[str, ...]
     interval_us: int = 30_000_000
     timeout_us: int = 30_000_000
@@ -45,6 +53,7 @@ class HealthCheck(_Signed, frozen=True, kw_only=True):
     start_period_us: int = 0
     #: Interval during the start period.
     start_interval_us: int = 5_000_000
+    probe: Probe | UnsetType = UNSET
 
 
 class Port(_Signed, frozen=True, kw_only=True):

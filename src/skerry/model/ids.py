@@ -38,6 +38,8 @@ CallId = NewType("CallId", str)
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 #: Bytes of a path below a folder of configs; the kernel takes four times as many.
 PATH_BYTES_MAX = 1024
+#: Target of a plain HTTP request, query included.
+PAGE_PATTERN = re.compile(r"/[!-~]{0,1023}", re.ASCII)
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
@@ -51,6 +53,11 @@ def is_inner_path(path: str) -> bool:
     steps = path.split("/")
     fits = len(path.encode("utf-8", "replace")) <= PATH_BYTES_MAX and "\0" not in path
     return fits and all(step not in ("", ".", "..") and len(step.encode("utf-8", "replace")) <= 255 for step in steps)
+
+
+def is_page(path: str) -> bool:
+    """Say whether ``path`` can be asked for in one line of HTTP: from ``/`` on, without blanks."""
+    return PAGE_PATTERN.fullmatch(path) is not None
 
 
 def is_digest(text: str) -> bool:

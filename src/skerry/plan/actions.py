@@ -142,7 +142,10 @@ class RemoveContainer(_Action, frozen=True, kw_only=True, tag="remove-container"
 
 
 class CheckHealth(_Action, frozen=True, kw_only=True, tag="check-health"):
-    """Run the instance's health command once. Its outcome is the proof: ``healthy`` or not, with the output's end."""
+    """Run the instance's health command, or ask by its probe, once.
+
+    Its outcome is the proof: ``healthy``, or not with the output's end or what the probe found.
+    """
 
     container: str
     instance: InstanceId

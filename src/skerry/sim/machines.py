@@ -15,6 +15,7 @@ import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.model.app import Probe
 from skerry.model.ids import Digest, InstanceId, NodeName, VolumeId, VolumeName
 from skerry.model.instance import InstanceSpec
 from skerry.model.observed import (
@@ -223,12 +224,27 @@ class FakeMachine:
         return DONE
 
     def _check_health(self, action: CheckHealth) -> Outcome:
-        """Obey ``unhealthy``, and a command that says itself what it does: ``echo words; exit 3``."""
+        """Obey ``unhealthy``, and a command that says itself what it does: ``echo words; exit 3``.
+
+        A service listens at the ports that its specification names, and at 8080; its only page is ``/``.
+        """
+        if action.check.probe:
+            return self._ask(action, action.check.probe)
         said = re.fullmatch(r"echo (.*); exit ([0-9]+)", action.check.test[-1])
         if said is not None and said[2] != "0":
             return Outcome(ok=True, healthy=False, reason=f"health check failed with code {said[2]}: {said[1]}")
         well = action.instance not in self.unhealthy
         return Outcome(ok=True, healthy=well, reason="" if well else "it said no")
+
+    def _ask(self, action: CheckHealth, probe: Probe) -> Outcome:
+        seen, spec = self.containers.get(action.container), self.specs.get(action.container)
+        heard = {8080, *(port.target for port in spec.ports)} if spec is not None and spec.networks else set[int]()
+        flaw = ""
+        if seen is None or seen.state != "running" or probe.port not in heard or action.instance in self.unhealthy:
+            flaw = f"port {probe.port} takes no connection"
+        elif probe.path not in ("", "/"):
+            flaw = f"{probe.path} at port {probe.port} answered 404"
+        return Outcome(ok=True, healthy=not flaw, reason=flaw)
 
     def _start(self, action: StartContainer) -> Outcome:
         seen = self.containers.get(action.container)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites, Subnet
-from skerry.model.ids import is_digest, is_inner_path, is_name
+from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
 from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX
 from skerry.model.profile import (
     PROFILES,
@@ -112,6 +112,12 @@ def _check_walls(profile: str, service: Service) -> None:
         )
     for name in service.sysctls:
         _demand(owns_sysctl(name), f"the whole node shares {name[:80]}")
+    check = service.healthcheck
+    if check is not None:
+        _demand(bool(check.test) != bool(check.probe), "health is told by a command or by a probe")
+    if check is not None and check.probe:
+        _demand(1 <= check.probe.port <= PORT_MAX, "a probe asks a port that is none")
+        _demand(not check.probe.path or is_page(check.probe.path), "a probe asks for a page that is none")
     for mount in service.mounts:
         for option in mount.options or ():
             _demand(grants_mount_option(mount.kind, option), f"a mount cannot have the option {option[:80]!r}")

@@ -25,6 +25,7 @@ from skerry.drivers.podman.answers import (
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
 from skerry.drivers.podman.hung import end_session
+from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, network_body, network_name, volume_name
 from skerry.model.app import Mount
@@ -366,6 +367,11 @@ class PodmanDriver:
         return DONE
 
     async def _check_health(self, action: CheckHealth) -> Outcome:
+        if action.check.probe:
+            inspected = await self._http.read(Inspected, f"/containers/{action.container}/json")
+            addresses = [each.ip for _, each in sorted((inspected.network_settings.networks or {}).items()) if each.ip]
+            flaw = await ask(addresses[0] if addresses else "", action.check.probe, action.check.timeout_us)
+            return Outcome(ok=True, healthy=not flaw, reason=flaw)
         deadline_s = action.check.timeout_us / 1_000_000 + 10
         try:
             answer = await self._http.read(

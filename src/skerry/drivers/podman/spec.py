@@ -186,7 +186,7 @@ def container_body(
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
     if spec.entrypoint == ():
         body["entrypoint"] = [""]  # podman's word for none; an empty list means the image's own
-    if spec.healthcheck is not None:
+    if spec.healthcheck is not None and not spec.healthcheck.probe:
         # Interval 0 keeps podman from timers of its own; one failure is one failure: the agent counts.
         body["healthconfig"] = {
             "Test": list(spec.healthcheck.test),
