@@ -57,7 +57,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_one():
     assert "did you mean 'test'?" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["docs"], ["demo", "no-such-demo"], ["bench", "no-such-bench"]])
+@pytest.mark.parametrize("arguments", [["demo", "no-such-demo"], ["bench", "no-such-bench"]])
 def test_what_is_not_built_is_refused_before_anything_is_installed(arguments):
     done = run_dev(*arguments)
     assert done.returncode == 64
