@@ -10,6 +10,8 @@ from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_che
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
     "Address": "part of a service: what it is called by in a network",
+    "Apart": "part of the placement of an app",
+    "Around": "part of a region: a circle",
     "Autonomy": "part of a policy: what holds while a site is cut off",
     "Config": "Compose's word, part of an app",
     "ContainerSeen": "a container as its driver saw it; the word of the glossary is `observed`",
@@ -23,13 +25,20 @@ PARTS = {
     "InlineFile": "part of what runs: a config, written into the container",
     "InlineFolder": "part of what runs: a folder of configs, written into the container",
     "KindRow": "a line of the table of signed kinds",
+    "LabelWish": "part of the placement of an app: nodes that are better",
+    "Latency": "part of the placement of an app: how near it has to be",
     "Mount": "Compose's word, part of a service",
+    "Nearest": "part of the placement of an app: the sites near a service",
     "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
+    "Point": "a place on the ground",
     "Policy": "part of a service: its wishes about bad times",
     "Port": "Compose's word, part of a service",
+    "Prefer": "part of the placement of an app: weights of its score",
     "Priority": "part of a policy: who keeps room when room is short",
     "PublicKey": "the public half of a key",
     "Reference": "a `${NAME}` in a manifest",
+    "Region": "part of the placement of an app: where something may be",
+    "Residency": "part of the placement of an app: where its data may be",
     "Resources": "Compose's word, part of a service",
     "Restart": "Compose's word, part of a service",
     "RoleKeys": "the keys of one role in the root",
@@ -37,8 +46,10 @@ PARTS = {
     "Spread": "part of the placement of an app",
     "Subnet": "part of a network: a range of addresses",
     "Term": "one condition of a selector",
+    "Together": "part of the placement of an app",
     "Ulimit": "Compose's word, part of a service",
     "VariableError": "what is wrong with a `${NAME}`",
+    "Where": "what a site's record says of its place",
 }
 
 #: Files of the model whose classes are shapes of the API, of the signer's socket or of OCI, or errors, and no nouns.

@@ -35,6 +35,8 @@ def site(
     memory: int = 8 * GIB,
     reported: bool = True,
     region: str = "",
+    country: str = "",
+    at: tuple[int, int] | None = None,
     labels: dict[str, str] | None = None,
     **more: object,
 ) -> SiteView:
@@ -43,6 +45,9 @@ def site(
         number=1,
         labels=labels or {},
         region=region,
+        country=country,
+        latitude_udeg=None if at is None else at[0] * 1_000_000,
+        longitude_udeg=None if at is None else at[1] * 1_000_000,
         nodes={NodeName(node): NodeRecord(device=KEY, sealing=KEY) for node in nodes},
         tenants={TenantName(tenant): RoleKeys(keys=(KEY,)) for tenant in tenants},
     )
@@ -68,7 +73,9 @@ def site(
 
 
 def service(tag: str = "1", *, port: int = 0, memory: int = 0, cpu: int = 0, **words: object) -> Service:
-    placement = Placement(**{key: words.pop(key) for key in ("sites", "replicas", "node", "spread") if key in words})
+    placement = Placement(
+        **{key: words.pop(key) for key in ("sites", "replicas", "node", "spread", "rules") if key in words}
+    )
     base = Service(
         image=image(tag),
         ports=(Port(target=80, published=port),) if port else (),

@@ -10,12 +10,15 @@ from skerry.model.app import (
     FolderMount,
     Further,
     HealthCheck,
+    Mount,
     Port,
     SecretUse,
     Sites,
 )
+from skerry.model.geography import Region
 from skerry.model.ids import digest_of
 from skerry.model.instance import spec_digest
+from skerry.model.placing import PlacementRules, Residency
 from skerry.plan.derive import Derived, Underivable, derive_instance
 
 
@@ -143,3 +146,27 @@ def test_who_asks_for_nothing_more_keeps_the_digest_that_it_had():
     assert b"further" not in msgspec.json.encode(derived.spec)
     assert b"folders" not in msgspec.json.encode(derived.spec)
     assert b"among" not in msgspec.json.encode(derive(revision(web=service(ports=(Port(target=80),)))).spec)
+
+
+@pytest.mark.parametrize(
+    ("country", "volume", "covers", "reason"),
+    [
+        ("NO", True, (), ""),
+        ("DE", True, (), "needs a country in NO, SE, the site is in DE"),
+        ("DE", False, ("volumes",), ""),
+        ("DE", True, ("volumes",), "data of it would be there: needs a country in NO, SE, the site is in DE"),
+        ("", False, ("logs",), "data of it would be there: needs a country in NO, SE, the site's record names none"),
+    ],
+)
+def test_a_site_runs_nothing_where_its_own_record_says_that_it_is_forbidden(country, volume, covers, reason):
+    nordic = Region(countries=("NO", "SE"))
+    data = PlacementRules(residency=(Residency(region=nordic, covers=covers),))
+    wish = service(mounts=(Mount(kind="volume", source="data", target="/data"),) if volume else ())
+    placement = msgspec.structs.replace(wish.placement, rules=data if covers else PlacementRules(geofence=(nordic,)))
+    app = revision(web=msgspec.structs.replace(wish, placement=placement))
+    derived = derive(app, record=msgspec.structs.replace(scenery.record(), country=country))
+    if not reason:
+        assert isinstance(derived, Derived)
+    else:
+        assert isinstance(derived, Underivable)
+        assert (derived.code, derived.reason) == ("E-PLACEMENT", reason)

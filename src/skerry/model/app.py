@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
+from skerry.model.placing import PlacementRules
 from skerry.model.policy import Policy, SecretPolicy
 from skerry.model.rollout import Rollout
 
@@ -206,6 +207,8 @@ class Placement(_Signed, frozen=True, kw_only=True):
     #: Selectors over facts and labels of the node; any one may match.
     node: tuple[str, ...] = ()
     spread: tuple[Spread, ...] = (Spread(),)
+    #: The further words; left out of the signed form where there is none.
+    rules: PlacementRules | UnsetType = UNSET
 
 
 class Service(_Signed, frozen=True, kw_only=True):

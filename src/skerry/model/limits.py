@@ -82,6 +82,12 @@ SERVICES_MAX = 100
 SCALAR_BYTES_MAX = 256 * 1024
 #: Relative file binds and env files read at apply, in all (manifest.md §4).
 INLINE_BYTES_MAX = 1024 * 1024
+#: Corners of all polygons of an app (manifest.md §4): each site is held against every one.
+POLYGON_CORNERS_MAX = 2_000
+#: How deep a region may leave out what another one leaves out; more says nothing that a person could follow.
+REGION_DEPTH_MAX = 8
+#: Further placement words of a service, names in lists counted: each is asked of every candidate of every copy.
+PLACEMENT_WORDS_MAX = 200
 #: Selector text (manifest.md §4).
 SELECTOR_CHARACTERS_MAX = 1_024
 

@@ -15,7 +15,7 @@ from skerry.model.document import Assignment
 from skerry.model.ids import Digest, NodeName, SecretName, is_inner_path
 from skerry.model.instance import InlineFile, InlineFolder, InstanceSpec, SecretFile, spec_digest
 from skerry.model.signed import SiteRecord
-from skerry.model.site_match import site_unmet
+from skerry.model.site_match import service_unmet
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -108,7 +108,7 @@ def _derive(
         raise _NotDerivableError("E-ASSIGNMENT", f"ordinal {assignment.ordinal} is beyond the signed replicas")
     if NodeName(assignment.node) not in record.nodes:
         raise _NotDerivableError("E-ASSIGNMENT", f"the site has no node {assignment.node}")
-    unmet = site_unmet(service.placement.sites, record)
+    unmet = service_unmet(service, record)
     if unmet:
         raise _NotDerivableError("E-PLACEMENT", unmet)
     return _fill(revision, service, assignment, instance_variables(revision, assignment, record), secrets)

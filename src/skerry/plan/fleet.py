@@ -10,7 +10,7 @@ import msgspec
 from skerry.model.app import ImageRef
 from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
 from skerry.model.ids import Digest, SecretName, SiteName, TenantName, UnitId, instance_id
-from skerry.model.site_match import site_unmet
+from skerry.model.site_match import service_unmet, site_unmet
 from skerry.plan.placement.drain import find_wake
 from skerry.plan.placement.seats import Seating
 from skerry.plan.report import AppReport, Change
@@ -136,7 +136,7 @@ def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetS
     for wish in snapshot.apps:
         if wish.prefetch and view.site in wish.waiting and wish.revision is not None:
             services = snapshot.revisions[wish.revision].services.values()
-            images += [each.image for each in services if not site_unmet(each.placement.sites, view.record)]
+            images += [each.image for each in services if not service_unmet(each, view.record)]
     return list({image.digest: ImageHold(image.digest, image.config, image.size_bytes) for image in images}.values())
 
 

@@ -14,6 +14,7 @@ from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, Servi
 from skerry.model.observed import AppFact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.rollout import Progress
+from skerry.wire import LinkClass
 
 #: What an operator says of a site: nothing new comes, or what may move goes, too.
 CordonMode = Literal["cordon", "drain"]
@@ -70,6 +71,9 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     silent: bool = False
     #: Kept free by an operator's word; empty for most sites.
     cordon: CordonMode | Literal[""] = ""
+    link_class: LinkClass = "wired"
+    #: Round trip to the core as its link measured it last; 0 while nobody knows.
+    rtt_us: int = 0
     #: What follows was reported in the site's present or last session, and is not from before a restore of the core.
     facts_current: bool = True
     nodes: dict[NodeName, NodeFact] = {}

@@ -10,7 +10,7 @@ from skerry.model.document import Assignment
 from skerry.model.ids import AppName, Digest, SiteName, TenantName
 from skerry.model.observed import AppFact
 from skerry.model.rollout import Rollout
-from skerry.model.site_match import site_unmet
+from skerry.model.site_match import service_unmet, site_unmet
 from skerry.plan.rollout import Progress, Standing, begin_rollout, plan_rollout
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
 
@@ -89,8 +89,8 @@ def _list_standings(
 def _is_meant(revision: AppRevision, view: SiteView) -> bool:
     if revision.tenant not in view.record.tenants:
         return False
-    placements = (service.placement for service in revision.services.values())
-    return any(each.replicas.per_site and not site_unmet(each.sites, view.record) for each in placements)
+    services = revision.services.values()
+    return any(each.placement.replicas.per_site and not service_unmet(each, view.record) for each in services)
 
 
 def _stand(view: SiteView, wish: AppWish, words: Rollout, unplaced: bool) -> Standing:

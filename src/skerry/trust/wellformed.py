@@ -23,6 +23,7 @@ from skerry.model.profile import (
 from skerry.model.selector import SelectorError, parse_selector
 from skerry.model.signed import Call, DocumentHead, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
 from skerry.trust.keys import KEY_BYTES
+from skerry.trust.placed import find_placement_flaw
 
 #: 31 December 9999: beyond it readers of dates differ.
 TIME_S_MAX = 253_402_300_799
@@ -88,6 +89,8 @@ def _check_revision(revision: AppRevision) -> None:
     for service in revision.services.values():
         _check_service(service)
         _check_walls(revision.profile, service)
+    flaw = find_placement_flaw(revision)
+    _demand(not flaw, flaw)
     for network in revision.networks.values():
         for subnet in network.plan.subnets if network.plan else ():
             _check_subnet(subnet)

@@ -1,9 +1,9 @@
 """``choose``: the best slot for one instance, or every candidate's first failed constraint.
 
-Constraints come in two sorts. A *wish* constraint (site, tenant, label, node) is the owner's word: an instance that no
-longer fulfils it leaves. A *room* constraint (cpu, memory, disk, port, secret, variable, spread) only keeps newcomers
-out, and so does an operator's cordon: what runs is never stopped because room is counted short. Scores are integers,
-lower is better; ties go by order.
+Constraints come in two sorts. A *wish* constraint (site, tenant, label, geofence, residency, node) is the owner's word:
+an instance that no longer fulfils it leaves. A *room* constraint (cpu, memory, disk, port, secret, variable, spread,
+and those of ``rules.py``) only keeps newcomers out, and so does an operator's cordon: what runs is never stopped
+because room is counted short. Scores are integers, lower is better; ties go by order.
 """
 
 from collections import Counter
@@ -11,10 +11,12 @@ from collections import Counter
 from skerry.model import selector
 from skerry.model.document import Assignment
 from skerry.model.ids import SiteName
-from skerry.model.site_match import site_unmet
+from skerry.model.placing import PlacementRules
+from skerry.model.site_match import ground_unmet, site_unmet
 from skerry.plan.derive import Underivable, derive_instance
 from skerry.plan.placement.estate import Estate, Slot, domain_of, port_taken
 from skerry.plan.placement.request import Request
+from skerry.plan.placement.rules import Judge
 from skerry.plan.report import Placed, Refused, Rejection
 from skerry.plan.snapshot import SecretWish
 
@@ -25,8 +27,14 @@ REJECTIONS_MAX = 100
 _SPREAD_PENALTY = 10_000
 #: Score of a node that must fetch the image first: decides between nodes that are otherwise about equally full.
 _FETCH_PENALTY = 100
+#: Price of an instance for an hour that is one point, in millionths of the operator's unit.
+_COST_MICRO = 1_000
 #: Score of a silent site: taken only when nobody else can.
 _SILENT_PENALTY = 10**12
+
+#: What a node is filled to at most, of processors and memory together.
+_FULL = 2_000
+_NO_RULES = PlacementRules()
 
 Secrets = dict[tuple[str, str], SecretWish]
 
@@ -39,6 +47,12 @@ def reject_wish(request: Request, slot: Slot) -> Rejection | None:
     unmet = site_unmet(request.wish.placement.sites, record)
     if unmet:
         return _rejection(slot, "label" if "match" in unmet else "site", unmet)
+    if request.zone:
+        if request.zone not in slot.zones:
+            slot.zones[request.zone] = ground_unmet(request.wish, record)
+        word, unmet = slot.zones[request.zone]
+        if unmet:
+            return _rejection(slot, word, unmet)
     terms = [selector.first_unmet(wanted, slot.labels) for wanted in request.node]
     if terms and all(term is not None for term in terms):
         last = terms[-1]
@@ -81,6 +95,17 @@ def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | N
     return _reject_variable(request, slot) if request.varies else None
 
 
+def make_judge(estate: Estate, request: Request, secrets: Secrets) -> Judge | None:
+    """Return who judges the further words for a newcomer; None where neither it nor anybody here has any."""
+    if not request.wish.placement.rules and not estate.has_shunned:
+        return None
+    return Judge(
+        estate,
+        request,
+        lambda other, slot: reject_wish(other, slot) or reject_new(slot) or reject_room(other, slot, secrets),
+    )
+
+
 def choose(
     estate: Estate,
     request: Request,
@@ -91,6 +116,7 @@ def choose(
     at: SiteName | None = None,
 ) -> Placed | Refused:
     """Pick the best of ``slots``; nothing is committed. ``at`` names the one site asked for, whose slots these are."""
+    judge = make_judge(estate, request, secrets)
     candidates: list[Slot] = []
     rejections: list[Rejection] = []
     for slot in slots:
@@ -105,11 +131,15 @@ def choose(
     lowest = {by: min((count[domain_of(slot, by)] for slot in candidates), default=0) for by, count in counts.items()}
     best: tuple[int, int] | None = None
     for slot in candidates:
-        rejection = reject_room(request, slot, secrets) or _reject_spread(request, slot, counts, lowest)
+        rejection = (
+            (None if judge is None else judge.reject(slot))
+            or reject_room(request, slot, secrets)
+            or _reject_spread(request, slot, counts, lowest)
+        )
         if rejection is not None:
             rejections.append(rejection)
             continue
-        score = (_score(request, slot, counts), slot.order)
+        score = (_score(request, slot, counts) + (0 if judge is None else judge.score(slot)), slot.order)
         if best is None or score < best:
             best = score
     if best is not None:
@@ -124,13 +154,18 @@ def choose(
 
 
 def _score(request: Request, slot: Slot, counts: dict[str, Counter[str]]) -> int:
-    score = sum(_SPREAD_PENALTY * count[domain_of(slot, by)] for by, count in counts.items())
+    prefer = (request.wish.placement.rules or _NO_RULES).prefer
+    score = prefer.spread * sum(_SPREAD_PENALTY * count[domain_of(slot, by)] for by, count in counts.items())
+    filled = 0
     if slot.cpu_m:
-        score += 1000 * (slot.cpu_used_m + request.cpu_m) // slot.cpu_m
+        filled += 1000 * (slot.cpu_used_m + request.cpu_m) // slot.cpu_m
     if slot.memory_bytes:
-        score += 1000 * (slot.memory_used_bytes + request.memory_bytes) // slot.memory_bytes
+        filled += 1000 * (slot.memory_used_bytes + request.memory_bytes) // slot.memory_bytes
+    score += filled if prefer.fill == "level" else _FULL - filled
     if not slot.images[request.wish.image.digest]:
-        score += _FETCH_PENALTY
+        score += prefer.moves * _FETCH_PENALTY
+    if slot.price_micro:
+        score += prefer.cost * (slot.price_micro // _COST_MICRO)
     return score + (_SILENT_PENALTY if slot.silent else 0)
 
 

@@ -33,6 +33,9 @@ def find_anchor(request: Request, slot: Slot, *, is_closed: bool) -> str:
     """Say what keeps a copy at its site whatever room there is elsewhere; empty when it may go."""
     if request.wish.placement.replicas.per_site:
         return "its manifest wants a copy at each site that it names"
+    rules = request.wish.placement.rules
+    if rules and rules.together:
+        return "it is kept together with others, and they do not move as one"
     if any(mount.kind == "volume" for mount in request.wish.mounts):
         return "its volume is here, and volumes do not move"
     if slot.silent:

@@ -2,7 +2,7 @@
 
 ``commit`` and ``release`` are the only mutators and undo each other exactly. Amounts a node has not reported are
 unknown (None) and refuse nothing. Slots are ordered by enrolment of the site, then by name of the node; that order
-breaks every tie.
+breaks every tie. Tallies are made when first asked for and kept current from then on.
 """
 
 from collections import Counter
@@ -10,8 +10,8 @@ from collections import Counter
 from skerry.model.app import Port
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.signed import SiteRecord
-from skerry.model.site_match import site_labels
-from skerry.plan.placement.request import Request
+from skerry.model.site_match import site_labels, site_price_micro
+from skerry.plan.placement.request import Request, make_request
 from skerry.plan.snapshot import SiteView
 
 Group = tuple[TenantName, AppName, ServiceName]
@@ -33,18 +33,25 @@ class Slot:
         "node",
         "order",
         "ports",
+        "price_micro",
         "record",
         "sealing",
         "silent",
         "site",
+        "view",
+        "zones",
     )
 
-    def __init__(self, view: SiteView, node: NodeName, order: int) -> None:
+    def __init__(self, view: SiteView, node: NodeName, order: int, zones: dict[str, tuple[str, str]]) -> None:
         fact = view.nodes.get(node)
         self.site: SiteName = view.site
         self.node = node
         self.order = order
+        self.view = view
         self.record: SiteRecord = view.record
+        #: What geofences and residencies were found to say of the site, by their name (``Request.zone``).
+        self.zones: dict[str, tuple[str, str]] = zones
+        self.price_micro: int | None = site_price_micro(view.record)
         self.silent = view.silent
         self.cordon = view.cordon
         self.sealing: KeyId | None = view.sealing.get(node)
@@ -76,16 +83,22 @@ class Estate:
     def __init__(self, sites: tuple[SiteView, ...]) -> None:
         self.slots: list[Slot] = []
         self.by_site: dict[SiteName, list[Slot]] = {}
+        self.views: dict[SiteName, SiteView] = {view.site: view for view in sites}
         self._by_name: dict[tuple[SiteName, NodeName], Slot] = {}
         for view in sorted(sites, key=lambda item: (item.enrolment, item.site)):
             here: list[Slot] = []
+            zones: dict[str, tuple[str, str]] = {}
             for node in sorted(view.record.nodes):
-                slot = Slot(view, node, len(self.slots))
+                slot = Slot(view, node, len(self.slots), zones)
                 here.append(slot)
                 self.slots.append(slot)
                 self._by_name[view.site, node] = slot
             self.by_site[view.site] = here
         self._counts: dict[Group, Counter[int]] = {}
+        self._tallies: dict[Group, dict[str, Counter[str]]] = {}
+        #: Who is kept apart from whom where: group and domain to the groups that are there and forbid it.
+        self._shunned: dict[tuple[Group, str, str], Counter[Group]] = {}
+        self._partners: dict[tuple[Digest, ServiceName], Request] = {}
 
     def find(self, site: SiteName, node: NodeName) -> Slot | None:
         """Return the slot of a node; None when the site's record does not list it."""
@@ -101,6 +114,7 @@ class Estate:
         for port in request.ports:
             slot.ports[port_key(port)] += 1
         self._counts.setdefault(request.group, Counter())[slot.order] += 1
+        self._note(request, slot, 1)
 
     def release(self, request: Request, slot: Slot) -> None:
         """Give the room back. The claim on disk stays: what was fetched once is on the disk."""
@@ -110,6 +124,7 @@ class Estate:
         for port in request.ports:
             slot.ports[port_key(port)] -= 1
         self._counts[request.group][slot.order] -= 1
+        self._note(request, slot, -1)
 
     def count_by(self, group: Group, by: str, among: list[Slot] | None = None) -> Counter[str]:
         """Count the group's instances per domain of ``by``: all of them, or those on ``among`` only."""
@@ -119,6 +134,52 @@ class Estate:
         for slot in slots:
             counts[domain_of(slot, by)] += orders[slot.order]
         return counts
+
+    def tally(self, group: Group, by: str) -> Counter[str]:
+        """Return how many of the group's instances are in each domain of ``by``; not to be changed by the caller."""
+        tallies = self._tallies.setdefault(group, {})
+        if by not in tallies:
+            tallies[by] = self.count_by(group, by)
+        return tallies[by]
+
+    @property
+    def has_shunned(self) -> bool:
+        """Somebody here is kept apart from others."""
+        return bool(self._shunned)
+
+    def find_shunning(self, group: Group, slot: Slot) -> Group | None:
+        """Return a group that has an instance here and is kept apart from ``group``; None when there is none."""
+        for by in ("node", "site", "region"):
+            domain = domain_of(slot, by)
+            here = self._shunned.get((group, by, domain)) if domain else None
+            found = min((each for each, count in (here or {}).items() if count > 0), default=None)
+            if found is not None:
+                return found
+        return None
+
+    def partner(self, request: Request, service: ServiceName) -> Request:
+        """Return what another service of the same revision asks for."""
+        key = (request.digest, service)
+        if key not in self._partners:
+            self._partners[key] = make_request(request.revision, request.digest, service)
+        return self._partners[key]
+
+    def _note(self, request: Request, slot: Slot, change: int) -> None:
+        for by, tally in self._tallies.get(request.group, {}).items():
+            tally[domain_of(slot, by)] += change
+        rules = request.wish.placement.rules
+        for words in rules.apart if rules else ():
+            for name in words.services:
+                key = (group_of(request, name), words.by, domain_of(slot, words.by))
+                self._shunned.setdefault(key, Counter())[request.group] += change
+
+
+def group_of(request: Request, name: str) -> Group:
+    """Read a name of a manifest: a service of the same app, or ``app/service`` of the same tenant."""
+    app, sign, service = name.partition("/")
+    if sign:
+        return (request.tenant, AppName(app), ServiceName(service))
+    return (request.tenant, request.app, ServiceName(name))
 
 
 def port_key(port: Port) -> tuple[str, int, str]:

@@ -7,8 +7,9 @@ service at one revision ask for the same, so a request is made per service and s
 import msgspec
 
 from skerry.model.app import AppRevision, Port, Resources, Service
-from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName
+from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
 from skerry.model.selector import Selector, parse_selector
+from skerry.model.site_match import kept_at_site
 
 #: Fields whose text may hold ``${SKERRY_...}`` and therefore can fail to derive at some sites.
 _EXPANDED = ("environment", "command", "entrypoint", "hostname", "labels", "healthcheck", "extra_hosts")
@@ -31,6 +32,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[SecretName, ...]
     #: Some text depends on where the instance runs.
     varies: bool
+    #: Name of what its geofence and residency say together: one for all services that say the same, empty for none.
+    zone: str = ""
+    #: Labels that are better, and by how much.
+    preferred: tuple[tuple[Selector, int], ...] = ()
 
     @property
     def group(self) -> tuple[TenantName, AppName, ServiceName]:
@@ -54,6 +59,8 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         node=tuple(parse_selector(text) for text in service.placement.node),
         secrets=tuple(sorted({revision.secrets[use.source].name for use in service.secrets})),
         varies=_varies(revision, service),
+        zone=_name_zone(service),
+        preferred=_read_preferred(service),
     )
 
 
@@ -76,3 +83,16 @@ def _amount(service: Service, field: str) -> int:
 def _varies(revision: AppRevision, service: Service) -> bool:
     texts = [msgspec.json.encode(getattr(service, field)) for field in _EXPANDED]
     return any(b"$" in text for text in texts) or any(revision.configs[use.source].expand for use in service.configs)
+
+
+def _name_zone(service: Service) -> str:
+    rules = service.placement.rules
+    if not rules or not (rules.geofence or rules.residency):
+        return ""
+    kept = sorted(kept_at_site(service)) if rules.residency else []
+    return digest_of(msgspec.json.encode((rules.geofence, rules.residency, kept)))
+
+
+def _read_preferred(service: Service) -> tuple[tuple[Selector, int], ...]:
+    rules = service.placement.rules
+    return tuple((parse_selector(wish.match), wish.weight) for wish in rules.prefer.labels) if rules else ()

@@ -16,9 +16,10 @@ from skerry.model.document import Assignment
 from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.observed import InstanceFact
 from skerry.plan.placement import drain
-from skerry.plan.placement.choose import choose, reject_room, reject_wish
+from skerry.plan.placement.choose import choose, make_judge, reject_room, reject_wish
 from skerry.plan.placement.estate import Estate, Slot
 from skerry.plan.placement.request import Request, make_request, same_room
+from skerry.plan.placement.rules import order_services
 from skerry.plan.report import AppReport, Placed, Refused, Staying
 from skerry.plan.snapshot import AppWish, FleetSnapshot
 
@@ -100,9 +101,12 @@ class Seating:
         """Let go of the instances that the newest wish no longer has, at sites whose facts are known."""
         kept: list[Seat] = []
         taken: set[tuple[ServiceName, int]] = set()
+        used: dict[ServiceName, set[SiteName]] = {}
         for seat in self._seats[key]:
-            if seat.site in self.learning or self._is_wished(seat, wish, taken):
+            at = used.setdefault(seat.assignment.service, set())
+            if seat.site in self.learning or self._is_wished(seat, wish, taken, at):
                 taken.add((seat.assignment.service, seat.assignment.ordinal))
+                at.add(seat.site)
                 kept.append(seat)
             elif seat.slot is not None and seat.request is not None:
                 self.estate.release(seat.request, seat.slot)
@@ -112,7 +116,9 @@ class Seating:
         else:
             self._seats[key] = kept
 
-    def _is_wished(self, seat: Seat, wish: AppWish | None, taken: set[tuple[ServiceName, int]]) -> bool:
+    def _is_wished(
+        self, seat: Seat, wish: AppWish | None, taken: set[tuple[ServiceName, int]], used: set[SiteName]
+    ) -> bool:
         if wish is None or wish.revision is None or seat.slot is None:
             return False
         assignment = seat.assignment
@@ -123,6 +129,9 @@ class Seating:
         if assignment.ordinal >= (replicas.per_site or replicas.total):
             return False
         if not replicas.per_site and (assignment.service, assignment.ordinal) in taken:
+            return False
+        rules = request.wish.placement.rules
+        if rules and 0 < rules.sites_max <= len(used) and seat.site not in used:
             return False
         return reject_wish(request, seat.slot) is None
 
@@ -180,8 +189,9 @@ class Seating:
         rejection = reject_room(request, seat.slot, self._secrets)
         if rejection is None:
             return seat.slot
-        if any(mount.kind == "volume" for mount in request.wish.mounts):
-            # Its data is on that node: nothing but the owner's word takes it elsewhere.
+        rules = request.wish.placement.rules
+        if any(mount.kind == "volume" for mount in request.wish.mounts) or (rules and rules.together):
+            # Its data or its company is on that node: nothing but the owner's word takes it elsewhere.
             return Refused(service=request.service, site=seat.site, reason=rejection.detail, rejections=(rejection,))
         per_site = request.wish.placement.replicas.per_site
         slots = self.estate.by_site[seat.site] if per_site else self._open_slots(closed)
@@ -246,7 +256,7 @@ class Seating:
         refused = self._refused.setdefault(key, [])
         if wish.revision is None or wish.revision not in self._snapshot.revisions:
             return
-        for service in sorted(self._snapshot.revisions[wish.revision].services):
+        for service in order_services(self._snapshot.revisions[wish.revision]):
             request = self.request(wish.revision, service)
             assert request is not None
             if request.wish.placement.replicas.per_site:
@@ -263,20 +273,38 @@ class Seating:
         }
         refused: list[Refused] = []
         admitted = False
-        for site, slots in self.estate.by_site.items():
+        rules = request.wish.placement.rules
+        most = rules.sites_max if rules else 0
+        used = {site for site, _ in present}
+        for site, slots in self._order_sites(request):
             if not any(reject_wish(request, slot) is None for slot in slots):
                 continue
             admitted = True
             if site in self._closed[key]:
                 continue
+            if most and site not in used and (len(used) >= most or slots[0].cordon):
+                continue
             for ordinal in range(request.wish.placement.replicas.per_site):
                 if (site, ordinal) not in present:
                     found = choose(self.estate, request, ordinal, slots, self._secrets, at=site)
                     refused.extend(self._seat_new(wish, request, found))
+                    used |= {site} if isinstance(found, Placed) else set()
+        if most and len(used) >= most:
+            # Others were found in place of the sites that had no room.
+            refused = [each for each in refused if each.site in used]
         if not admitted:
             nowhere = choose(self.estate, request, 0, self.estate.slots, self._secrets)
             refused.extend([nowhere] if isinstance(nowhere, Refused) else [])
         return refused
+
+    def _order_sites(self, request: Request) -> Iterable[tuple[SiteName, list[Slot]]]:
+        """Return the sites by enrolment, or the nearest ones first where the manifest wants them."""
+        rules = request.wish.placement.rules
+        judge = make_judge(self.estate, request, self._secrets) if rules and rules.nearest is not None else None
+        if judge is None:
+            return self.estate.by_site.items()
+        known = [(site, slots) for site, slots in self.estate.by_site.items() if slots]
+        return sorted(known, key=lambda each: judge.rank(each[1][0]))
 
     def _place_total(self, wish: AppWish, request: Request) -> list[Refused]:
         key = (wish.tenant, wish.app)

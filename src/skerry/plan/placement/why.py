@@ -3,7 +3,7 @@
 import msgspec
 
 from skerry.model.ids import AppName, ServiceName, TenantName
-from skerry.plan.placement.choose import reject_new, reject_room, reject_wish
+from skerry.plan.placement.choose import make_judge, reject_new, reject_room, reject_wish
 from skerry.plan.placement.seats import Seating
 from skerry.plan.report import Rejection
 from skerry.plan.snapshot import FleetSnapshot
@@ -45,8 +45,12 @@ def explain_site(
             notes.append(f"{name} is wanted at {site}")
             notes += [f"{name}.{ordinal} is still at {site}: {reason}" for ordinal, reason in staying.get(name, ())]
             continue
+        judge = make_judge(seating.estate, request, secrets)
         found = [
-            reject_wish(request, slot) or reject_new(slot) or reject_room(request, slot, secrets)
+            reject_wish(request, slot)
+            or reject_new(slot)
+            or (None if judge is None else judge.reject(slot))
+            or reject_room(request, slot, secrets)
             for slot in seating.estate.by_site.get(view.site, [])
         ]
         rejections += [(name, each) for each in found if each is not None]
