@@ -525,6 +525,6 @@ def test_an_operation_without_a_permission_that_makes_sense_keeps_the_core_from_
 
 
 async def test_health_and_version_are_public(api):
-    for target in ("/livez", "/readyz", "/version", "/openapi.json", "/v1/roots"):
+    for target in ("/livez", "/readyz", "/version", "/openapi.json", "/schemas/app.json", "/v1/roots"):
         assert (await api.ask("GET", target)).status == 200
     assert (await api.ask("GET", "/readyz")).json["checks"]["root"] == "ok"

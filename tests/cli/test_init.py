@@ -49,10 +49,38 @@ def test_a_compose_file_keeps_every_byte_that_it_has(town, here, ending):
     assert after.count(b"\n") == after.count(ending.encode())
     assert file.stat().st_mode & 0o777 == 0o640
     assert validate(town, "compose.yaml")["problems"] == []
-    assert [each.name for each in here.iterdir()] == ["compose.yaml"]
+    assert sorted(each.name for each in here.iterdir()) == ["compose.yaml", "skerry.schema.json"]
     again = town.run("init", "--from", "compose.yaml", "--yes")
     assert again.code == 6
     assert "has x-skerry already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("more", "written"),
+    [
+        ((), "compose.yaml"),
+        (("--from", "vendor.yaml", "--overlay"), "skerry.yaml"),
+        (("--from", "vendor.yaml", "--yes"), "vendor.yaml"),
+    ],
+)
+def test_editors_are_told_of_the_schema_that_is_written_beside(town, here, more, written):
+    (here / "vendor.yaml").write_text(VENDOR)
+    town.ok("init", *more)
+    line = "\n# yaml-language-server: $schema=./skerry.schema.json\n"
+    assert [each.name for each in here.glob("*.yaml") if line in "\n" + each.read_text()] == [written]
+    schema = here / "skerry.schema.json"
+    assert schema.read_text() == town.ok("schema")
+    schema.write_text(schema.read_text().replace("a variable", "what an older release said"))
+    town.ok("init", "--to", "more.yaml")
+    assert schema.read_text() == town.ok("schema")
+
+
+def test_a_foreign_file_of_that_name_is_left_alone(town, here):
+    (here / "skerry.schema.json").write_text("{}")
+    again = town.run("init")
+    assert again.code == 6
+    assert "is no schema of Skerry" in again.err
+    assert [each.name for each in here.iterdir()] == ["skerry.schema.json"]
 
 
 def test_a_file_without_a_last_newline_is_fine(town, here):

@@ -14,6 +14,7 @@ from tools.gen.fields import make_fields_page
 from tools.gen.limits import make_limits_page
 from tools.gen.man import make_man_pages
 from tools.gen.operations import make_openapi, make_operations_page
+from tools.gen.schema import make_schema_file
 from tools.gen.settings import make_settings_page
 from tools.gen.wire import make_wire_page
 
@@ -28,6 +29,7 @@ GENERATORS: tuple[Generator, ...] = (
     make_man_pages,
     make_openapi,
     make_operations_page,
+    make_schema_file,
     make_settings_page,
     make_wire_page,
 )

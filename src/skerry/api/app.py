@@ -29,6 +29,7 @@ from skerry.core.once import KeptAnswer, name_change
 from skerry.core.refusals import Unbuilt, not_found, unproven
 from skerry.core.service import Service, check_complete
 from skerry.core.state import Core
+from skerry.manifest.editor import write_schema
 from skerry.model.asks import EventQuery
 from skerry.model.errors import Broken, Refused, SkerryError
 from skerry.operations import OPERATIONS, OPERATOR_ROLES, TENANT_ROLES, Operation, Permission
@@ -102,6 +103,8 @@ class Door:
         try:
             if path == "/openapi.json" and request.method in ("GET", "HEAD"):
                 return Response(self._openapi, media_type="application/json", status_code=200)
+            if path == "/schemas/app.json" and request.method in ("GET", "HEAD"):
+                return Response(write_schema().encode(), media_type="application/schema+json", status_code=200)
             if path == "/" and request.method in ("GET", "HEAD"):
                 return Response(b"", status_code=303, headers={"Location": PREFIX})
             if path == SESSION and request.method in ("POST", "DELETE"):

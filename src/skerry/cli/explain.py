@@ -1,4 +1,4 @@
-"""``skerry explain``: what a word of ``x-skerry``, a field of Compose or an error code means. Offline.
+"""``skerry explain``, ``skerry schema``: what words of ``x-skerry``, fields of Compose and error codes mean; offline.
 
 It reads the very tables that judge a manifest (manifest/words.py, manifest/fields.py), so it says of each what will be
 done with it. A place may be written whole (``services.web.ports``), as a pointer of a message (``/services/web/ports``)
@@ -13,6 +13,7 @@ import msgspec
 
 from skerry.cli.output import show_value, with_output, write_pairs
 from skerry.cli.shell import read_topics
+from skerry.manifest.editor import write_schema
 from skerry.manifest.fields import FIELDS, Field
 from skerry.manifest.word_types import Anything, Choice, Either, Form, Group, Many, Named, Type, Word
 from skerry.manifest.words import HOMES
@@ -64,6 +65,12 @@ def explain(topic: str, output: str) -> None:
         _draw(each)
     if len(found) > SHOWN_MAX:
         click.echo(f"\nand {len(found) - SHOWN_MAX} more: skerry explain {topic} -o json", err=True)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of manifests, for an editor: of Compose files with x-skerry, and of overlays. Offline."""
+    click.echo(write_schema(), nl=False)
 
 
 def find_topic(topic: str) -> list[Explained]:

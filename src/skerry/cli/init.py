@@ -1,7 +1,8 @@
 """``skerry init``: the first lines of a manifest, in a file of its own or at the end of a Compose file that is there.
 
 What stands in a Compose file stays byte for byte, comments and all: the words of ``x-skerry`` are put behind it, and
-only where the whole still reads as one file with them. A vendor's file is left alone by ``--overlay``.
+only where the whole still reads as one file with them. A vendor's file is left alone by ``--overlay``. A comment tells
+editors of the schema, which is written beside the manifest: so it helps without a network, and for whoever has a copy.
 """
 
 import json
@@ -14,6 +15,7 @@ from skerry.cli.asking import confirm
 from skerry.cli.options import pass_session, with_dry_run, with_yes
 from skerry.cli.output import tell
 from skerry.cli.session import Session
+from skerry.manifest.editor import FILE, LINE, write_schema
 from skerry.manifest.nodes import Mapping, Place, to_plain
 from skerry.manifest.report import format_problems
 from skerry.manifest.tree import read_documents
@@ -22,7 +24,8 @@ from skerry.model.errors import Conflict, Invalid, NotFound, Refused
 from skerry.model.selector import SelectorError, parse_selector
 from skerry.sdk.manifests import ManifestRefused, read_manifest
 
-_START = """\
+_START = f"""\
+{LINE}
 # An app: a Compose file, and x-skerry for what many places need. What a word means: skerry explain WORD
 services:
   web:
@@ -40,6 +43,8 @@ _NO_SITES = """\
 {indent}  # Which sites, by their labels; without it all sites of yours:
 {indent}  # sites: {{match: ["tier=store"]}}"""
 _OVERLAY_NAME = "skerry.yaml"
+#: The schema says in its first lines what it is.
+_SCHEMA_HEAD_BYTES = 512
 
 
 @click.command()
@@ -72,8 +77,11 @@ def init(
         confirm(session, asked, yes=yes)
     elif path.exists():
         raise Conflict("E-EXISTS", f"{path} is there already.", hint="skerry init --from FILE, or --to another file")
+    schema = path.with_name(FILE)
+    _check_schema(schema)
     _replace(path, text)
-    tell(f"{path} is written")
+    _replace(schema, write_schema())
+    tell(f"{path} is written, and {FILE} for editors")
     _tell_next(session, path)
 
 
@@ -99,7 +107,7 @@ def _write_overlay(source: Path, path: Path, sites: str) -> str:
     beside = os.path.relpath(source, path.parent)
     compose = beside if beside.startswith("../") else f"./{beside}"
     return (
-        f"# Laid over {source.name}, which stays as it is. What a word means: skerry explain WORD\n"
+        f"{LINE}\n# Laid over {source.name}, which stays as it is. What a word means: skerry explain WORD\n"
         f"app: {json.dumps(app)}\ncompose: {json.dumps(compose)}\n{_write_words(sites, '')}"
     )
 
@@ -110,7 +118,7 @@ def _extend(path: Path, sites: str) -> str:
     top = _read_top(path, content)
     if top.find("x-skerry") is not None:
         raise Conflict("E-EXISTS", f"{path} has x-skerry already.", hint=f"skerry validate -f {path}")
-    words = "\n# For many places: skerry explain x-skerry\nx-skerry:\n" + _write_words(sites, "  ")
+    words = f"\n{LINE}\n# For many places: skerry explain x-skerry\nx-skerry:\n" + _write_words(sites, "  ")
     text = content if content.endswith("\n") else content + "\n"
     text += words.replace("\n", "\r\n") if "\r\n" in content else words
     documents, problems = read_documents(text.encode(), path.name)
@@ -173,6 +181,19 @@ def _replace(path: Path, text: str) -> None:
         raise Conflict("E-EXISTS", f"{fresh} is left over from before.", hint=f"rm {fresh}") from error
     except OSError as error:
         raise Refused("E-FILE", f"{path} cannot be written: {error.strerror}.", hint="skerry init --to FILE") from error
+
+
+def _check_schema(path: Path) -> None:
+    """Refuse to write over a file that is no schema of ours, of whatever release."""
+    try:
+        with path.open("rb") as source:
+            is_ours = f'"$id": "{FILE}"'.encode() in source.read(_SCHEMA_HEAD_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refused("E-FILE", f"{path} cannot be read: {error.strerror}.", hint="skerry init --to FILE") from error
+    if not is_ours:
+        raise Conflict("E-EXISTS", f"{path} is there, and is no schema of Skerry.", hint=f"mv {path} {path}.old")
 
 
 def _tell_next(session: Session, path: Path) -> None:

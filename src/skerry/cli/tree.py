@@ -59,6 +59,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("doctor", _LATER),
     Verb("why", "Say why an app is placed where it is, or not.", "skerry.cli.status:why"),
     Verb("explain", "Say what a word, a field or an error code means; offline.", "skerry.cli.explain:explain"),
+    Verb("schema", "Print the JSON Schema of manifests, for an editor; offline.", "skerry.cli.explain:schema"),
     Verb("logs", "Show the output of an app's instances.", "skerry.cli.streams:logs"),
     Verb("events", "Show what happened.", "skerry.cli.streams:events"),
     Verb("exec", "Run a command in an instance.", "skerry.cli.exec:exec_command"),

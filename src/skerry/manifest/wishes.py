@@ -8,18 +8,11 @@ import msgspec
 
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Place
-from skerry.manifest.word_types import NAME, Anything, Group, Named, Word, check_words
-from skerry.manifest.words import NETWORK, SECRET, SERVICE, TOP, VOLUME, find_homes
+from skerry.manifest.word_types import check_words
+from skerry.manifest.words import OVERLAY, SECTIONS, TOP, find_homes
 
 #: Word of the vocabulary to the place of its value.
 Given = dict[str, Place]
-
-_SECTIONS: dict[str, tuple[Word, ...]] = {
-    "services": SERVICE,
-    "volumes": VOLUME,
-    "networks": NETWORK,
-    "secrets": SECRET,
-}
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -41,7 +34,7 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
     if words is not None:
         check_words(words, TOP, findings, find_homes)
         top.update(words.entries())
-    for section, vocabulary in _SECTIONS.items():
+    for section, vocabulary in SECTIONS.items():
         entries = compose.find(section)
         for name, entry in entries.entries() if entries is not None else ():
             words = entry.find("x-skerry")
@@ -53,7 +46,7 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
                     secrets[name] = words
     if overlay is not None:
         _check_overlay(overlay, compose, findings)
-        _lay_over(top, overlay, findings, frozenset(("app", "compose", *_SECTIONS)))
+        _lay_over(top, overlay, findings, frozenset(("app", "compose", *SECTIONS)))
         laid = overlay.find("services")
         for name, entry in laid.entries() if laid is not None else ():
             _lay_over(services.setdefault(name, {}), entry, findings, frozenset())
@@ -63,10 +56,8 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
 
 
 def _check_overlay(overlay: Place, compose: Place, findings: Findings) -> None:
-    inner = tuple(Word(name, Named(Group(words)), built=True) for name, words in _SECTIONS.items())
-    head = (Word("app", NAME, built=True), Word("compose", Anything(), built=True))
-    check_words(overlay, (*head, *inner, *TOP), findings, find_homes)
-    for section in _SECTIONS:
+    check_words(overlay, OVERLAY, findings, find_homes)
+    for section in SECTIONS:
         known = compose.find(section)
         laid = overlay.find(section)
         for name, entry in laid.entries() if laid is not None else ():

@@ -6,22 +6,24 @@ durations ``90s 1h30m 30d``, sizes in ``Ki Mi Gi Ti`` or bytes, rates in ``kbit/
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Mapping, Place, Scalar, Sequence, describe_node
 from skerry.manifest.suggest import describe_unknown
-from skerry.model.ids import is_name
+from skerry.model.ids import NAME_PATTERN
 from skerry.model.selector import SelectorError, parse_selector
 
 
 class Form(msgspec.Struct, frozen=True):
-    """One scalar value: what it is called, an example, and the test of its text."""
+    """One scalar value: what it is called, an example, the test of its text, and what JSON Schema can say of that."""
 
     what: str
     example: str
     fits: Callable[[Scalar], bool]
+    shape: dict[str, Any]
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -74,9 +76,12 @@ class Word(msgspec.Struct, frozen=True):
     built: bool = False
 
 
-def _matches(pattern: str) -> Callable[[Scalar], bool]:
+def _write(what: str, example: str, pattern: str, *, is_count: bool = False) -> Form:
+    """Return the type of what has a form; ``is_count`` where a bare number may have it."""
     compiled = re.compile(pattern, re.ASCII)
-    return lambda scalar: compiled.fullmatch(scalar.text) is not None
+    types = ["string", "integer"] if is_count else ["string"]
+    shape = {"type": types, "pattern": f"^(?:{pattern})$"}
+    return Form(what, example, lambda scalar: compiled.fullmatch(scalar.text) is not None, shape)
 
 
 def _is_selector(scalar: Scalar) -> bool:
@@ -93,33 +98,35 @@ def whole(low: int, high: int) -> Form:
     def fits(scalar: Scalar) -> bool:
         return isinstance(scalar.value, int) and not isinstance(scalar.value, bool) and low <= scalar.value <= high
 
-    return Form(f"a whole number from {low} to {high}", str(max(low, 1)), fits)
+    shape = {"type": "integer", "minimum": low, "maximum": high}
+    return Form(f"a whole number from {low} to {high}", str(max(low, 1)), fits, shape)
 
 
-TEXT = Form("text", '"…"', lambda scalar: isinstance(scalar.value, str))
+TEXT = Form("text", '"…"', lambda scalar: isinstance(scalar.value, str), {"type": "string"})
 #: Text where numbers and switches are common, such as values of labels.
-LOOSE_TEXT = Form("text", "text", lambda scalar: scalar.value is not None)
-NAME = Form("a name", "my-name", lambda scalar: is_name(scalar.text))
-SWITCH = Form("true or false", "true", lambda scalar: isinstance(scalar.value, bool))
+LOOSE_TEXT = Form("text", "text", lambda scalar: scalar.value is not None, {"type": ["string", "number", "boolean"]})
+NAME = _write("a name", "my-name", NAME_PATTERN.pattern, is_count=True)
+SWITCH = Form("true or false", "true", lambda scalar: isinstance(scalar.value, bool), {"type": "boolean"})
 NUMBER = Form(
-    "a number", "1", lambda scalar: isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool)
+    "a number",
+    "1",
+    lambda scalar: isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool),
+    {"type": "number"},
 )
-DURATION = Form("a duration", "90s, 1h30m or 30d", _matches(r"(?:[0-9]{1,9}(?:ms|[smhdw]))+"))
-SIZE = Form("a size", "512Mi or 20Gi", _matches(r"[0-9]{1,15}(?:[KMGT]i)?"))
-RATE = Form("a rate", "256kbit/s or 5Mbit/s", _matches(r"[0-9]{1,9}[kMG]bit/s"))
-BUDGET = Form(
-    "a budget", "256kbit/s or 2Gi/30d", _matches(r"[0-9]{1,9}[kMG]bit/s|[0-9]{1,15}(?:[KMGT]i)?/[0-9]{1,9}[smhdw]")
-)
-SHARE = Form("a count or percent", "5 or 10%", _matches(r"[0-9]{1,9}|[0-9]{1,3}(?:\.[0-9]{1,3})?%"))
-PERCENT = Form("a percentage", "99.5%", _matches(r"[0-9]{1,3}(?:\.[0-9]{1,6})?%"))
+DURATION = _write("a duration", "90s, 1h30m or 30d", r"(?:[0-9]{1,9}(?:ms|[smhdw]))+")
+SIZE = _write("a size", "512Mi or 20Gi", r"[0-9]{1,15}(?:[KMGT]i)?", is_count=True)
+RATE = _write("a rate", "256kbit/s or 5Mbit/s", r"[0-9]{1,9}[kMG]bit/s")
+BUDGET = _write("a budget", "256kbit/s or 2Gi/30d", r"[0-9]{1,9}[kMG]bit/s|[0-9]{1,15}(?:[KMGT]i)?/[0-9]{1,9}[smhdw]")
+SHARE = _write("a count or percent", "5 or 10%", r"[0-9]{1,9}|[0-9]{1,3}(?:\.[0-9]{1,3})?%", is_count=True)
+PERCENT = _write("a percentage", "99.5%", r"[0-9]{1,3}(?:\.[0-9]{1,6})?%")
 _DAYS = "[a-z]{3}(?:-[a-z]{3})?"
 _CLOCK = "[0-2][0-9]:[0-5][0-9]"
-WINDOW = Form(
+WINDOW = _write(
     "a window of time",
     '"mon-fri 02:00-05:00 site-local"',
-    _matches(f"(?:{_DAYS}(?:,{_DAYS})* )?{_CLOCK}-{_CLOCK} (?:site-local|utc)"),
+    f"(?:{_DAYS}(?:,{_DAYS})* )?{_CLOCK}-{_CLOCK} (?:site-local|utc)",
 )
-SELECTOR = Form("a selector", "tier=store, opening!=soon", _is_selector)
+SELECTOR = Form("a selector", "tier=store, opening!=soon", _is_selector, {"type": "string"})
 
 
 def check_words(

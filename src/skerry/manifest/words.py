@@ -383,6 +383,26 @@ HOMES: dict[str, tuple[Word, ...]] = {
 }
 
 
+#: The same for an overlay, where sections of Compose hold our words and nothing else.
+SECTIONS: dict[str, tuple[Word, ...]] = {
+    "services": SERVICE,
+    "volumes": VOLUME,
+    "networks": NETWORK,
+    "secrets": SECRET,
+}
+
+#: First words of an overlay, and all of them.
+HEAD = (
+    Word("app", NAME, "what the app is called", built=True),
+    Word("compose", Anything(), "the Compose file, a list of them, or the text itself", built=True),
+)
+OVERLAY = (
+    *HEAD,
+    *(Word(name, Named(Group(words)), "words by name", built=True) for name, words in SECTIONS.items()),
+    *TOP,
+)
+
+
 def find_homes(name: str) -> tuple[str, ...]:
     """Return the places where a word exists, for messages about one that stands where it does not."""
     return _index().get(name, ())
