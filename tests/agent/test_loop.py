@@ -15,7 +15,8 @@ from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef, Restart
 from skerry.model.ids import Digest, InstanceId, NodeName
-from skerry.model.observed import InstanceFact, NodeSeen, decode_fact
+from skerry.model.observed import InstanceFact, NodeSeen, Observation, decode_fact
+from skerry.plan.actions import Action, Outcome, StopContainer
 from skerry.plan.history import History
 from skerry.plan.site_plan import HeldSite
 from skerry.safe.db import Db, plain
@@ -81,7 +82,7 @@ class Site:
     def events(self) -> list[str]:
         return [event.type for event in journal.read_outbox(self.db.file.connection, 0, 10_000)]
 
-    def wish(self, **services: ImageRef) -> None:
+    def wish(self, generation: int = 1, **services: ImageRef) -> None:
         app = scenery.revision(
             **{
                 name: msgspec.structs.replace(
@@ -90,7 +91,8 @@ class Site:
                 for name, image in services.items()
             }
         )
-        self.held = scenery.hold(app, *(scenery.assign(app, name) for name in services))
+        held = scenery.hold(app, *(scenery.assign(app, name) for name in services))
+        self.held = msgspec.structs.replace(held, generation=generation)
 
 
 def virtually(test):
@@ -145,6 +147,35 @@ async def test_an_agent_that_is_killed_restarts_nothing(site: Site):
         await site.kill_and_restart()
         await site.settle()
     assert site.machine.story == story
+
+
+@virtually
+async def test_a_wish_that_comes_while_the_machine_is_looked_at_is_the_one_planned_by(site: Site):
+    one, two, three = (site.shelf.add_image(f"web:{number}") for number in (1, 2, 3))
+    site.wish(web=one)
+    await site.settle()
+    look = site.driver.observe
+    at_stop: list[set[str]] = []
+
+    async def look_slowly() -> Observation:
+        seen = await look()
+        if site.held is not None and site.held.generation == 2 and len(site.machine.containers) == 2:
+            site.wish(web=three, generation=3)  # the successor of the second wish is there, and not wanted any more
+        return seen
+
+    site.driver.observe = look_slowly
+    perform = site.driver.perform
+
+    async def perform_watched(action: Action) -> Outcome:
+        if isinstance(action, StopContainer):
+            at_stop.append({seen.image_config for seen in site.machine.containers.values()})
+        return await perform(action)
+
+    site.driver.perform = perform_watched
+    site.wish(web=two, generation=2)
+    await site.settle()
+    assert at_stop
+    assert three.config in at_stop[0]
 
 
 @virtually

@@ -134,14 +134,17 @@ class Reconciler:
 
     async def reconcile(self) -> None:
         """Make one pass."""
-        held = self._read_held()
-        if held is None:
+        if self._read_held() is None:
             return
         # What is under way while we look may end while we look: of these lanes nothing is concluded from this look.
         busy = frozenset(self._busy)
         observed = await self._performer.observe()
         if not observed.unavailable:
             self.observed = observed
+        # Read after the look: a slow runtime is looked at for seconds, and a wish may come meanwhile.
+        held = self._read_held()
+        if held is None:
+            return
         now = Now(self._clock.boot_us())
         self.history = note_observed(self.history, observed, now.boot_us, busy)
         plan = self._plan(held, observed, now, busy)
@@ -151,6 +154,10 @@ class Reconciler:
         except StoreFull:
             # What could not be remembered is not relied upon: actions wait, what runs goes on (faults.md D1).
             plan = msgspec.structs.replace(plan, actions=(), wake_us=now.boot_us + 5_000_000)
+        if self._is_overtaken(held):
+            # Nothing is stopped for what is not wanted any more: the next pass, at once, plans by the new wish.
+            plan = msgspec.structs.replace(plan, actions=())
+            self.nudge()
         self.plan = plan
         await self._report(held, plan, observed)
         self._followed &= self.facts.keys() | busy | {lane(action) for action in plan.actions}
@@ -162,6 +169,11 @@ class Reconciler:
         if not observed.unavailable:
             self._stop_fetches({f"{FETCH_LANE}{fact.digest}" for fact in plan.facts if isinstance(fact, ImageFact)})
         self.passes += 1
+
+    def _is_overtaken(self, held: HeldSite) -> bool:
+        """A newer document came since ``held`` was read."""
+        newest = self._read_held()
+        return newest is None or (newest.epoch, newest.generation) != (held.epoch, held.generation)
 
     def _count(self, kind: str) -> int:
         return sum(kind == busy for busy, _ in self._busy.values())

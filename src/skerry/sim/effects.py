@@ -137,10 +137,13 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     autonomy = find_autonomy(item)
     if autonomy is not None and autonomy.offline == "stop-after" and not held.linked:
         return ""  # its owner has signed that it stops when the site is cut off for long
+    # A slow runtime that was asked to stop before a newer wish came cannot be asked back: that successor will do.
     ready = [
         each
         for name, each in site.machine.containers.items()
-        if each.instance == seen.instance and each.spec == item.derived.digest and name != action.container
+        if each.instance == seen.instance
+        and (each.spec == item.derived.digest or (site.machine.faults.slow_us and name > action.container))
+        and name != action.container
     ]
     return "" if ready else f"{site.name} stops {seen.instance} before its successor can start"
 
