@@ -24,10 +24,10 @@ RUNS = (
         "seeds that no change has seen, every invariant after every step",
         "skerry.sim",
         (
-            *("--seeds", "1500", "--first-seed", "100000", "--jobs", "2"),
+            *("--seeds", "1000", "--first-seed", "100000", "--jobs", "2"),
             *("--page", "docs/results/simulation.md", "--json", JSON),
         ),
-        40,
+        30,
     ),
     LongRun(
         "planted-bugs",
