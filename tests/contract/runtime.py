@@ -11,9 +11,9 @@ import msgspec
 
 from skerry.agent.perform import Performer
 from skerry.drivers.base import Chunk, Console, Exit
-from skerry.model.app import HealthCheck, ImageRef, Mount, Port, Probe, Resources
-from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, volume_id
-from skerry.model.instance import InstanceSpec, spec_digest
+from skerry.model.app import FileMount, HealthCheck, ImageRef, Mount, Port, Probe, Resources
+from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of, volume_id
+from skerry.model.instance import InstanceSpec, SecretFile, spec_digest
 from skerry.model.observed import ContainerSeen, Observation
 from skerry.plan.actions import (
     Action,
@@ -30,6 +30,7 @@ from skerry.plan.actions import (
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
+    RenewSecrets,
     StartContainer,
     StopContainer,
 )
@@ -249,6 +250,33 @@ async def check_a_probe_asks_the_instance_at_its_own_address(rig: Rig) -> None:
         outcome = await do(rig, CheckHealth(container=seen.container, instance=seen.instance, check=check))
         assert (outcome.ok, outcome.healthy) == (True, not flaw), outcome
         assert flaw in outcome.reason, outcome
+    await done(rig, remove(seen))
+
+
+async def check_a_running_instance_is_told_of_a_new_version_of_its_secret(rig: Rig) -> None:
+    await prepare(rig)
+    old, new = digest_of(b"old"), digest_of(b"new")
+    mount = FileMount(source="key", target="/run/secrets/key")
+    secret = SecretFile(mount, SecretName("till-key"), old, rotate="signal:WINCH")
+    spec = make_spec(rig, secrets=(secret,))
+    later = make_spec(rig, secrets=(msgspec.structs.replace(secret, version=new),))
+    await done(rig, create(spec))
+    seen = await find(rig, later)
+    assert seen is not None, "a new version makes no other specification"
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    assert seen.secrets == {"till-key": old}
+    renew = RenewSecrets(
+        container=seen.container, spec=later, spec_digest=seen.spec, uid_start=UID, names=("till-key",), signal="WINCH"
+    )
+    await done(rig, renew)
+    seen = await wait_state(rig, spec, "running")
+    assert seen.secrets == {"till-key": new}
+    # The laboratory's secrets say their version; a fake machine repeats the command.
+    command = ("/bin/sh", "-c", f"cat /run/secrets/key; echo {new}")
+    output, _ = await collect(rig.console.run_command(seen.container, command, give()))
+    assert str(old).encode() not in output, output
+    assert str(new).encode() in output, output
     await done(rig, remove(seen))
 
 

@@ -1,7 +1,7 @@
 """Words that are read whether or not they are built: their values, what contradicts what, and that none is lost."""
 
 import pytest
-from tests.manifest.texts import lines_of
+from tests.manifest.texts import accept, lines_of, reject
 from tests.manifest.texts import read as read_manifest
 
 from skerry.manifest.findings import Findings
@@ -96,13 +96,15 @@ def test_who_may_withdraw():
     [
         ("{}", SecretPolicy(), []),
         (
-            "{max-offline: 90m, on-rotate: 'signal:HUP', env: KEY, sites: tier=store}",
-            SecretPolicy(max_offline_us=90 * MINUTE, on_rotate="signal:HUP", env="KEY", sites=("tier=store",)),
+            "{max-offline: 90m, on-rotate: 'signal:HUP', sites: tier=store}",
+            SecretPolicy(max_offline_us=90 * MINUTE, on_rotate="signal:HUP", sites=("tier=store",)),
             [],
         ),
+        ("{env: KEY}", SecretPolicy(env="KEY"), []),
         ("{max-offline: none, on-rotate: none}", SecretPolicy(on_rotate="none"), []),
         ("{on-rotate: 'signal:hup'}", SecretPolicy(on_rotate="signal:hup"), ["E-TYPE"]),
         ("{env: 'a b'}", SecretPolicy(env="a b"), ["E-TYPE"]),
+        ("{env: A, on-rotate: none}", SecretPolicy(env="A", on_rotate="none"), ["E-CONFLICT"]),
     ],
 )
 def test_the_wishes_about_a_secret(text, policy, codes):
@@ -131,3 +133,12 @@ def test_each_of_these_words_is_in_the_vocabulary():
 def test_of_autonomy_what_is_not_built_or_makes_no_sense_is_refused(word, code):
     found = read_manifest(f"name: app\nservices: {{web: {{image: img}}}}\nx-skerry: {{autonomy: {word}}}")
     assert any(code in line for line in lines_of(found)), found
+
+
+def test_the_words_of_a_secret_are_signed_with_its_use():
+    text = """
+        services: {web: {image: x, secrets: [key], environment: {TOKEN: none}}}
+        secrets: {key: {external: true, x-skerry: {sites: vault=yes, env: KEY}}}
+        """
+    assert accept(text).secrets["key"].policy == SecretPolicy(sites=("vault=yes",), env="KEY")
+    assert reject(text.replace("env: KEY", "env: TOKEN")) == ["2 E-CONFLICT /services/web/secrets"]

@@ -16,6 +16,7 @@ from skerry.model.ids import (
     digest_of,
     volume_id,
 )
+from skerry.model.instance import list_followed
 from skerry.model.observed import ContainerSeen, ImageSeen, NetworkSeen, Observation, VolumeSeen
 from skerry.model.signed import NodeRecord, PublicKey, RoleKeys, SiteRecord
 from skerry.plan.actions import (
@@ -33,6 +34,7 @@ from skerry.plan.actions import (
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
+    RenewSecrets,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -229,7 +231,10 @@ class World:
                 started = {**self.history.kept.started, action.instance: Started(action.spec_digest, self.history.boot)}
                 kept = change(self.history.kept, started=started)
                 self.history = change(self.history, kept=kept)
-                seen = self._with_state(action.container, "running", 0)
+                seen = self._with_state(action.container, "running", 0, secrets=list_followed(action.spec))
+            case RenewSecrets():
+                told = {name: list_followed(action.spec)[name] for name in action.names}
+                seen = self._with_state(action.container, "running", 0, secrets=told)
             case StopContainer():
                 seen = self._with_state(action.container, "exited", 143)
             case UnpauseContainer():
@@ -257,11 +262,12 @@ class World:
         self.observed = msgspec.structs.replace(self.observed, containers=containers, rules="")
         self.history = History(boot=self.history.boot + "+", kept=self.history.kept)
 
-    def _with_state(self, container: str, state: str, code: int) -> Observation:
+    def _with_state(self, container: str, state: str, code: int, **words: object) -> Observation:
+        change = {"state": state, "exit_code": code, **words}
         return msgspec.structs.replace(
             self.observed,
             containers=tuple(
-                msgspec.structs.replace(item, state=state, exit_code=code) if item.container == container else item
+                msgspec.structs.replace(item, **change) if item.container == container else item
                 for item in self.observed.containers
             ),
         )

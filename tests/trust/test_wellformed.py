@@ -17,11 +17,13 @@ from skerry.model.app import (
     Port,
     Probe,
     Replicas,
+    SecretUse,
     Service,
     Sites,
     Subnet,
 )
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
+from skerry.model.policy import SecretPolicy
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -63,6 +65,25 @@ def with_service(**words: Any) -> msgspec.Struct:
 def test_a_health_check_that_is_none_is_a_flaw(check):
     assert find_flaw(with_service(healthcheck=HealthCheck(test=(), probe=Probe(port=80, path="/x")))) == ""
     assert "probe" in find_flaw(with_service(healthcheck=check))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        SecretPolicy(max_offline_us=-1),
+        SecretPolicy(on_rotate="signal:"),
+        SecretPolicy(on_rotate="reboot"),
+        SecretPolicy(env="A=B"),
+        SecretPolicy(env="A", on_rotate="none"),
+        SecretPolicy(sites=("a =",)),
+    ],
+)
+def test_a_wish_about_a_secret_that_makes_no_sense_is_a_flaw(policy):
+    def secrets(policy):
+        return change(people.make_revision(1), secrets={"key": SecretUse(name=SecretName("key"), policy=policy)})
+
+    assert find_flaw(secrets(SecretPolicy(env="A", max_offline_us=1, sites=("a=b",)))) == ""
+    assert find_flaw(secrets(policy)) != ""
 
 
 def test_sound_payloads_have_no_flaw():

@@ -4,17 +4,14 @@ The service's word beats the app's, word by word. Neighbours: ``words.py`` says 
 ``wishes.py`` has held every one against its type.
 """
 
-import re
 from typing import Literal, cast
 
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.reading import Reading
 from skerry.manifest.wishes import Given
-from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
+from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy, is_rotation, is_variable
 
 _PRIORITY_MAX = 1_000
-_SIGNAL = re.compile(r"signal:[A-Z][A-Z0-9+-]{1,11}", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def read_policy(reading: Reading, app: Given, own: Given) -> Policy:
@@ -96,12 +93,15 @@ def read_secret_policy(reading: Reading, words: Place | None) -> SecretPolicy:
     """Return the wishes about one secret."""
     limit, rotate = reading.find(words, "max-offline"), reading.find(words, "on-rotate")
     action = reading.text(rotate, "restart")
-    if rotate is not None and action not in ("restart", "none") and _SIGNAL.fullmatch(action) is None:
+    if rotate is not None and not is_rotation(action):
         detail = f'"{action[:40]}" is none of restart, signal:NAME, none'
         reading.findings.complain(rotate, "E-TYPE", detail)
     env = reading.find(words, "env")
-    if env is not None and _VARIABLE.fullmatch(reading.text(env)) is None:
+    if env is not None and not is_variable(reading.text(env)):
         reading.findings.complain(env, "E-TYPE", f'"{reading.text(env)[:40]}" cannot be the name of a variable')
+    if env is not None and action != "restart":
+        detail = "a variable keeps the old value until a restart, and on-rotate says that there is none"
+        reading.findings.complain(env, "E-CONFLICT", detail, at_key=True, hint="leave out env, or on-rotate")
     is_endless = limit is None or reading.text(limit) == "none"
     return SecretPolicy(
         max_offline_us=0 if is_endless else reading.duration(limit, 0),

@@ -143,6 +143,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         policy=_read_policy(reading, around.wishes.top, own),
     )
     _judge_runtime(reading, own)
+    _check_variables(reading, place, service, around)
     _check_against_networks(reading, place, service, own)
     aliases = _read_own_aliases(reading, place, name, service)
     networks = {network: tuple(sorted({*given, *aliases})) for network, given in service.networks.items()}
@@ -247,6 +248,18 @@ def _read_links(
                 reading.findings.complain(item, "E-CONFLICT", f"{alias} is a service of its own")
             names[target] = (*names.get(target, ()), alias)
     return names, tuple(linked)
+
+
+def _check_variables(reading: Reading, place: Place, service: Service, around: Around) -> None:
+    """Tell of secrets that set a variable which is set already."""
+    taken = set(service.environment)
+    for source in sorted({mount.source for mount in service.secrets}):
+        use = around.parts.secrets.get(source)
+        env = use.policy.env if use is not None and use.policy else ""
+        if env and env in taken:
+            detail = f"{env}, which secret {source} sets, is set already"
+            reading.findings.complain(reading.find(place, "secrets") or place, "E-CONFLICT", detail, at_key=True)
+        taken.add(env)
 
 
 def _judge_runtime(reading: Reading, own: Given) -> None:

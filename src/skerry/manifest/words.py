@@ -335,7 +335,18 @@ SERVICE = (
 )
 
 #: Words of a secret.
-SECRET = _words(1, max_offline=Either((Choice(("none",)), DURATION)), on_rotate=TEXT, sites=_SELECTORS, env=TEXT)
+SECRET = (
+    Word(
+        "max-offline",
+        Either((Choice(("none",)), DURATION)),
+        "how long a site cut off gives it to what it starts",
+        "none",
+        built=True,
+    ),
+    Word("on-rotate", TEXT, "what a new version does: restart, signal:NAME or none", "restart", built=True),
+    Word("sites", _SELECTORS, "labels of the sites that may ever have it", "where its users run", built=True),
+    Word("env", TEXT, "variable that is set to it too", built=True),
+)
 
 #: Words of a volume.
 VOLUME = _words(

@@ -46,6 +46,10 @@ class SecretFile(msgspec.Struct, frozen=True):
     name: SecretName
     #: Digest of the payload of kind ``secret``.
     version: Digest
+    #: Variable that is set to it too.
+    env: str | UnsetType = UNSET
+    #: What a new version means where it does not mean another instance: ``none``, or ``signal:NAME``.
+    rotate: str | UnsetType = UNSET
 
 
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +105,16 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
         return instance_id(self.tenant, self.app, self.service, self.ordinal)
 
 
+def list_followed(spec: InstanceSpec) -> dict[SecretName, Digest]:
+    """Return the secrets whose newest version the running instance is told of, with that version."""
+    return {each.name: each.version for each in spec.secrets if signal_of(each)}
+
+
+def signal_of(secret: SecretFile) -> str:
+    """Return the signal that tells of a new version; empty where none does."""
+    return (secret.rotate or "").partition(":")[2]
+
+
 def implied_volume(spec: InstanceSpec, folder: str) -> VolumeName:
     """Name the volume for a folder that only an instance's image declares; one of its own for each copy."""
     mark = hashlib.sha256(f"{spec.service}/{spec.ordinal}/{folder}".encode()).hexdigest()[:10]
@@ -118,5 +132,11 @@ def _implied_prefix(service: ServiceName) -> str:
 
 
 def spec_digest(spec: InstanceSpec) -> Digest:
-    """Name the specification by its content; equal on every machine and release."""
+    """Name the specification by its content; equal on every machine and release.
+
+    A new version of a secret that does not mean another instance gives no other name.
+    """
+    if any(secret.rotate for secret in spec.secrets):
+        secrets = (msgspec.structs.replace(each, version="") if each.rotate else each for each in spec.secrets)
+        spec = msgspec.structs.replace(spec, secrets=tuple(secrets))
     return Digest("sha256:" + hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest())

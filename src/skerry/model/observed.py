@@ -14,6 +14,7 @@ from skerry.model.ids import (
     InstanceId,
     NetworkName,
     NodeName,
+    SecretName,
     ServiceName,
     TenantName,
     UnitId,
@@ -46,6 +47,8 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: Wall time in microseconds when it last started; a hint for display and for health start periods.
     started_us: int = 0
     oom_killed: bool = False
+    #: Versions that it was last told of, of secrets that are renewed while it runs.
+    secrets: dict[SecretName, Digest] = {}
 
 
 class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,23 @@ Part of the signed revision, and left out of it where nothing is said. Whether a
 ``manifest/words.py`` says alone; one that is not built never comes here, because its manifest is refused.
 """
 
+import re
 from typing import Literal
 
 import msgspec
+
+_ROTATION = re.compile(r"restart|none|signal:[A-Z][A-Z0-9+-]{1,11}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def is_rotation(text: str) -> bool:
+    """Say whether a text names what a new version of a secret does."""
+    return _ROTATION.fullmatch(text) is not None
+
+
+def is_variable(text: str) -> bool:
+    """Say whether a secret may set a variable of this name."""
+    return _VARIABLE.fullmatch(text) is not None
 
 
 class _Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True):

@@ -11,7 +11,17 @@ import hashlib
 import msgspec
 
 from skerry.model.app import HealthCheck, NetworkPlan
-from skerry.model.ids import AppName, CauseId, Digest, InstanceId, NetworkName, TenantName, VolumeId, VolumeName
+from skerry.model.ids import (
+    AppName,
+    CauseId,
+    Digest,
+    InstanceId,
+    NetworkName,
+    SecretName,
+    TenantName,
+    VolumeId,
+    VolumeName,
+)
 from skerry.model.instance import InstanceSpec
 
 
@@ -134,6 +144,22 @@ class UnpauseContainer(_Action, frozen=True, kw_only=True, tag="unpause-containe
     instance: InstanceId
 
 
+class RenewSecrets(_Action, frozen=True, kw_only=True, tag="renew-secrets"):
+    """Write new versions into the files of a running container, then send it a signal. Proof: it is seen with them."""
+
+    container: str
+    spec: InstanceSpec
+    spec_digest: Digest
+    uid_start: int
+    names: tuple[SecretName, ...]
+    signal: str
+
+    @property
+    def instance(self) -> InstanceId:
+        """The instance it belongs to."""
+        return self.spec.id
+
+
 class RemoveContainer(_Action, frozen=True, kw_only=True, tag="remove-container"):
     """Remove a stopped or surplus container; never its named volumes. Proof: it is no longer seen."""
 
@@ -181,6 +207,7 @@ Action = (
     | StartContainer
     | StopContainer
     | UnpauseContainer
+    | RenewSecrets
     | RemoveContainer
     | CheckHealth
     | ApplyRules
@@ -204,7 +231,7 @@ def lane(action: Action) -> str:
             return volume_lane(action.volume)
         case CreateContainer():
             return instance_lane(action.spec.id)
-        case StartContainer() | StopContainer() | UnpauseContainer() | RemoveContainer():
+        case StartContainer() | StopContainer() | UnpauseContainer() | RenewSecrets() | RemoveContainer():
             return instance_lane(action.instance)
         case CheckHealth():
             return f"health/{action.instance}"

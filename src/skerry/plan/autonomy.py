@@ -30,11 +30,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_autonomy(
-    wanted: dict[InstanceId, Wanted], contact: Contact, *, linked: bool, boot: str, now_us: int
+    wanted: dict[InstanceId, Wanted], contact: Contact, *, linked: bool, boot: str, now_us: int, counts: bool = False
 ) -> Standing:
-    """Say which instances may run. ``linked``: the parent is heard right now."""
+    """Say which instances may run. ``linked``: the parent is heard right now; ``counts``: its absence counts anyhow."""
     words = {name: autonomy for name, item in wanted.items() if (autonomy := find_autonomy(item)) is not None}
-    if not words:
+    if not words and not counts:
         return Standing(contact=None if contact == Contact() else Contact())
     noted = note_contact(contact, linked=linked, boot=boot, now_us=now_us)
     away_us = 0 if noted.away is None else noted.away.until(boot, now_us)

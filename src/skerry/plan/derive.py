@@ -8,14 +8,16 @@ revision. Changing a rule here changes what old signatures mean: it needs a new 
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.model import variables
-from skerry.model.app import AppRevision, FileMount, HealthCheck, Placement, Service
+from skerry.model.app import AppRevision, FileMount, HealthCheck, Placement, Service, Sites
 from skerry.model.document import Assignment
 from skerry.model.ids import Digest, NodeName, SecretName, is_inner_path
 from skerry.model.instance import InlineFile, InlineFolder, InstanceSpec, SecretFile, spec_digest
+from skerry.model.policy import SecretPolicy
 from skerry.model.signed import SiteRecord
-from skerry.model.site_match import service_unmet
+from skerry.model.site_match import service_unmet, site_unmet
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -111,16 +113,18 @@ def _derive(
     unmet = service_unmet(service, record)
     if unmet:
         raise _NotDerivableError("E-PLACEMENT", unmet)
-    return _fill(revision, service, assignment, instance_variables(revision, assignment, record), secrets)
+    return _fill(revision, service, assignment, record, secrets)
 
 
 def _fill(
     revision: AppRevision,
     service: Service,
     assignment: Assignment,
-    values: dict[str, str],
+    record: SiteRecord,
     secrets: dict[SecretName, Digest],
 ) -> InstanceSpec:
+    values = instance_variables(revision, assignment, record)
+
     def put(text: str, where: str) -> str:
         try:
             return variables.expand(text, values.get)
@@ -160,7 +164,7 @@ def _fill(
         stop_grace_us=service.stop_grace_us,
         mounts=service.mounts,
         files=_inline_files(revision, service, put),
-        secrets=_secret_files(revision, service, secrets),
+        secrets=_secret_files(revision, service, record, secrets),
         ports=service.ports,
         networks=service.networks,
         extra_hosts=put_all(service.extra_hosts, "extra_hosts") or (),
@@ -210,14 +214,21 @@ def _read_config(revision: AppRevision, name: str, put: _Put) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _secret_files(revision: AppRevision, service: Service, held: dict[SecretName, Digest]) -> tuple[SecretFile, ...]:
+def _secret_files(
+    revision: AppRevision, service: Service, record: SiteRecord, held: dict[SecretName, Digest]
+) -> tuple[SecretFile, ...]:
     files: list[SecretFile] = []
     for mount in service.secrets:
         use = revision.secrets.get(mount.source)
         if use is None:
             raise _NotDerivableError("E-REFERENCE", f"the revision has no secret {mount.source}")
+        policy = use.policy or SecretPolicy()
+        unmet = site_unmet(Sites(match=policy.sites), record)
+        if unmet:
+            raise _NotDerivableError("E-SECRET", f"secret {use.name} is kept from this site: {unmet}")
         version = held.get(use.name)
         if version is None:
             raise _NotDerivableError("E-SECRET", f"secret {use.name} is not sealed for this site")
-        files.append(SecretFile(mount, use.name, version))
+        rotate = policy.on_rotate if policy.on_rotate != "restart" else UNSET
+        files.append(SecretFile(mount, use.name, version, env=policy.env or UNSET, rotate=rotate))
     return tuple(files)

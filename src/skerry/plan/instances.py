@@ -9,8 +9,18 @@ from msgspec import UNSET, UnsetType
 
 from skerry.model.app import NetworkPlan
 from skerry.model.document import Assignment
-from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, ServiceName, VolumeId, VolumeName, volume_id
-from skerry.model.instance import InstanceSpec, is_implied_by
+from skerry.model.ids import (
+    Digest,
+    InstanceId,
+    NetworkName,
+    NodeName,
+    SecretName,
+    ServiceName,
+    VolumeId,
+    VolumeName,
+    volume_id,
+)
+from skerry.model.instance import InstanceSpec, is_implied_by, signal_of
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
 from skerry.model.policy import Policy
 from skerry.plan.actions import (
@@ -19,6 +29,7 @@ from skerry.plan.actions import (
     CreateContainer,
     CreateVolume,
     RemoveContainer,
+    RenewSecrets,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -50,6 +61,8 @@ class Wanted(msgspec.Struct, frozen=True):
     #: What its owner wishes where nothing usual does, and why it is held here although the core does not say so.
     policy: Policy | UnsetType = UNSET
     held_why: str = ""
+    #: How long a site that is cut off gives its secrets to what it starts; a secret without limit is not here.
+    secret_limits: dict[SecretName, int] = {}
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +85,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeName
     #: The node's firewall table is in force for all networks that are here.
     guarded: bool = True
+    #: Why its secrets are not given out now; empty when they are.
+    withheld: str = ""
     #: An action on this instance was under way during the look: what it shows may be older than that.
     busy: bool = False
 
@@ -208,7 +223,7 @@ def _restarts(wanted: Wanted, current: ContainerSeen, run: Run | None) -> bool:
 def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
     """It runs: clear away what is surplus, check its health when due."""
     spec = wanted.derived.spec
-    actions = list(_clear(others, wanted))
+    actions = list(_clear(others, wanted)) or _renew(spec, current, scene)
     run = scene.history.runs.get(spec.id)
     if spec.healthcheck is None or run is None or run.spec != current.spec:
         return _step(wanted, scene, "ready" if spec.healthcheck is None else "starting", "", actions=tuple(actions))
@@ -225,6 +240,25 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         run.health_output if phase == "unhealthy" else "" if phase == "ready" else "its health check has not passed yet"
     )
     return _step(wanted, scene, phase, reason, actions=tuple(actions), wake_us=wake_us)
+
+
+def _renew(spec: InstanceSpec, current: ContainerSeen, scene: Scene) -> list[Action]:
+    """Tell what runs of new versions of its secrets, one signal at a time."""
+    if scene.withheld:
+        return []
+    stale = [each for each in spec.secrets if signal_of(each) and current.secrets.get(each.name) != each.version]
+    if not stale:
+        return []
+    names = sorted({each.name for each in stale if each.rotate == stale[0].rotate})
+    action = RenewSecrets(
+        container=current.container,
+        spec=spec,
+        spec_digest=current.spec,
+        uid_start=scene.uid_start,
+        names=tuple(names),
+        signal=signal_of(stale[0]),
+    )
+    return [action]
 
 
 def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
@@ -245,6 +279,8 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
         tenant, app, volume = name.split("/")
         if (tenant, app) == (spec.tenant, spec.app) and is_implied_by(VolumeName(volume), spec.service):
             return explain_loss(name)
+    if scene.withheld:
+        return scene.withheld
     if existing and spec.networks and not scene.guarded:
         return "the node's firewall is not in force yet"
     return ""

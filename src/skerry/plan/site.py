@@ -24,6 +24,7 @@ from skerry.plan.history import Ended, History
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import plan_networks, plan_rules
+from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.volumes import (
     allocate_uids,
@@ -54,7 +55,13 @@ def plan_site(
     wished = held
     held = return_to_proven(held, history.kept.judged)
     wanted, refused = derive_wanted(held)
-    standing = judge_autonomy(wanted, history.kept.contact, linked=held.linked, boot=history.boot, now_us=now.boot_us)
+    contact = history.kept.contact
+    counts = any(item.secret_limits for item in wanted.values())
+    standing = judge_autonomy(wanted, contact, linked=held.linked, boot=history.boot, now_us=now.boot_us, counts=counts)
+    away = (standing.contact or contact).away
+    away_us = 0 if held.linked or away is None else away.until(history.boot, now.boot_us)
+    withheld = judge_secrets(wanted, away_us)
+    draft.wake(now.boot_us + withheld.next_us - away_us if withheld.next_us and not held.linked else 0)
     for name, why in standing.held.items():
         wanted[name] = msgspec.structs.replace(wanted[name], held_why=why)
     for wait in standing.waits:
@@ -83,6 +90,7 @@ def plan_site(
             now_us=now.boot_us,
             node=held.node,
             guarded=guarded,
+            withheld=withheld.reasons.get(instance, ""),
             busy=instance_lane(instance) in busy,
         )
         step = instances.plan_instance(instance, scene)
@@ -160,6 +168,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     internal=_internal_networks(revision),
                     plans={name: network.plan for name, network in revision.networks.items() if network.plan},
                     policy=revision.services[unit.service].policy,
+                    secret_limits=read_limits(revision),
                 )
             case Underivable():
                 refused[name] = derived

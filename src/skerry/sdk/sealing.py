@@ -161,9 +161,21 @@ def _put(
 
 def find_sites(manifest: Manifest, name: SecretName) -> tuple[Sites, ...]:
     """Return the sites of the services that use a secret, each once."""
-    aliases = {alias for alias, use in manifest.secrets.items() if use.name == name}
-    users = [service for service in manifest.services.values() if aliases & {each.source for each in service.secrets}]
-    return tuple({msgspec.json.encode(user.placement.sites): user.placement.sites for user in users}.values())
+    uses = (
+        (service.placement.sites, manifest.secrets[mount.source])
+        for service in manifest.services.values()
+        for mount in service.secrets
+    )
+    found = [_narrow(sites, use.policy.sites if use.policy else ()) for sites, use in uses if use.name == name]
+    return tuple({msgspec.json.encode(sites): sites for sites in found}.values())
+
+
+def _narrow(sites: Sites, match: tuple[str, ...]) -> Sites:
+    """Return the sites that match besides; of selectors in a list any will do, in one all that it says must hold."""
+    if not match or not sites.match:
+        return msgspec.structs.replace(sites, match=sites.match or match)
+    both = tuple(f"{one}, {other}" for one in sites.match for other in match)
+    return msgspec.structs.replace(sites, match=both)
 
 
 def list_recipients(records: Iterable[SiteRecord], wanted: tuple[Sites, ...], tenant: TenantName) -> list[PublicKey]:

@@ -17,7 +17,7 @@ from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit
 from skerry.model.app import Probe
 from skerry.model.ids import Digest, InstanceId, NodeName, VolumeId, VolumeName
-from skerry.model.instance import InstanceSpec
+from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
     ContainerSeen,
     ContainerState,
@@ -42,6 +42,7 @@ from skerry.plan.actions import (
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
+    RenewSecrets,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -174,6 +175,14 @@ class FakeMachine:
             case UnpauseContainer():
                 if action.container in self.containers:
                     self._set(action.container, "running", 0)
+            case RenewSecrets():
+                seen = self.containers.get(action.container)
+                if seen is None or seen.state != "running":
+                    return failed("E-RUNTIME", "no running container to be told")
+                newest = list_followed(action.spec)
+                told = seen.secrets | {name: newest[name] for name in action.names}
+                self.containers[action.container] = msgspec.structs.replace(seen, secrets=told)
+                self.story.append((f"signal {action.signal}", action.instance))
             case RemoveContainer():
                 self.containers.pop(action.container, None)
                 self.specs.pop(action.container, None)
@@ -258,6 +267,8 @@ class FakeMachine:
                 taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
                 if taken:
                     return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
+        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec))
+        self.containers[action.container] = told
         self._set(action.container, "running", 0)
         self.story.append(("start", action.instance))
         for volume in seen.volumes:
@@ -281,6 +292,7 @@ class FakeDriver:
         StartContainer,
         StopContainer,
         UnpauseContainer,
+        RenewSecrets,
         RemoveContainer,
         CheckHealth,
         ApplyRules,

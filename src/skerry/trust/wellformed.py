@@ -12,6 +12,7 @@ import msgspec
 from skerry.model.app import AppRevision, Service, Sites, Subnet
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
 from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX
+from skerry.model.policy import SecretPolicy, is_rotation, is_variable
 from skerry.model.profile import (
     PROFILES,
     STRICT,
@@ -85,6 +86,8 @@ def _check_revision(revision: AppRevision) -> None:
     _demand(1 <= len(revision.services) <= SERVICES_MAX, f"an app has 1 to {SERVICES_MAX} services")
     _check_names(*revision.services, *revision.volumes, *revision.networks)
     _check_names(*(use.name for use in revision.secrets.values()))
+    for use in revision.secrets.values():
+        _check_secret(use.policy or SecretPolicy())
     _demand(revision.profile in PROFILES, f"no profile is called {revision.profile[:80]!r}")
     for service in revision.services.values():
         _check_service(service)
@@ -103,6 +106,14 @@ def _check_service(service: Service) -> None:
         _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
     _check_sites(service.placement.sites)
     _check_selectors(service.placement.node)
+
+
+def _check_secret(policy: SecretPolicy) -> None:
+    _demand(policy.max_offline_us >= 0, "a time is not negative")
+    _demand(is_rotation(policy.on_rotate), f"{policy.on_rotate[:80]!r} is nothing that a new secret does")
+    _demand(not policy.env or is_variable(policy.env), f"{policy.env[:80]!r} is no name of a variable")
+    _demand(not policy.env or policy.on_rotate == "restart", "a variable keeps an old secret until a restart")
+    _check_selectors(policy.sites)
 
 
 def _check_walls(profile: str, service: Service) -> None:

@@ -51,6 +51,33 @@ def test_laying_out_again_replaces_and_outlives_leftovers(tmp_path: Path):
     assert (tmp_path / "files" / NAME / "1").read_bytes() == b"new"
 
 
+def test_a_running_container_sees_a_new_version_in_the_file_that_it_has(tmp_path: Path):
+    _, (secret, _) = stage(tmp_path).plan_mounts(WITH_FILES, DIGEST)
+    followed = msgspec.structs.replace(SECRET, rotate="signal:HUP")
+    spec = msgspec.structs.replace(WITH_FILES, secrets=(followed,))
+    it = stage(tmp_path)
+    it.lay_out(spec, DIGEST, UID)
+    assert it.read_told(NAME) == {"till-key": digest_of(b"v1")}
+    before = Path(secret).stat()
+    stage(tmp_path, b"new").renew(NAME, spec, ("till-key",), UID)
+    assert Path(secret).read_bytes() == b"new"
+    assert (Path(secret).stat().st_ino, Path(secret).stat().st_mode) == (before.st_ino, before.st_mode)
+    it.note_told(NAME, {"till-key": digest_of(b"v2")})
+    assert it.read_told(NAME) == {"till-key": digest_of(b"v2")}
+    (Path(secret).parent / "told").write_bytes(b"{")
+    assert it.read_told(NAME) == {}
+    assert it.read_told("nobody") == {}
+
+
+def test_a_secret_may_be_a_variable_if_it_can(tmp_path: Path):
+    spec = msgspec.structs.replace(SPEC, secrets=(msgspec.structs.replace(SECRET, env="KEY"),))
+    assert stage(tmp_path).read_variables(spec) == {"KEY": "hush"}
+    assert stage(tmp_path).read_variables(WITH_FILES) == {}
+    for content in (b"\xff", b"a\0b"):
+        with pytest.raises(OSError, match="till-key"):
+            stage(tmp_path, content).read_variables(spec)
+
+
 def test_an_instance_without_files_leaves_no_directory(tmp_path: Path):
     stage(tmp_path).lay_out(SPEC, DIGEST, UID)
     assert not (tmp_path / "files").exists()

@@ -27,10 +27,10 @@ from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavaila
 from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
-from skerry.drivers.podman.spec import LABEL, container_body, network_body, network_name, volume_name
+from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.model.app import Mount
 from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
-from skerry.model.instance import InstanceSpec, implied_volume
+from skerry.model.instance import InstanceSpec, implied_volume, list_followed
 from skerry.model.observed import ContainerSeen, Observation
 from skerry.plan.actions import (
     DONE,
@@ -45,6 +45,7 @@ from skerry.plan.actions import (
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
+    RenewSecrets,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -77,6 +78,7 @@ class PodmanDriver:
         StartContainer,
         StopContainer,
         UnpauseContainer,
+        RenewSecrets,
         RemoveContainer,
         CheckHealth,
         DeleteVolume,
@@ -139,7 +141,9 @@ class PodmanDriver:
     def _read_container(self, item: ContainerItem) -> ContainerSeen | None:
         since = self._stopping.get(item.id)
         stuck = since is not None and asyncio.get_running_loop().time() - since > _STOPPING_S
-        return read_container(item, stuck=stuck)
+        seen = read_container(item, stuck=stuck)
+        told = self._files.read_told(item.names[0]) if seen is not None and item.names else {}
+        return msgspec.structs.replace(seen, secrets=told) if seen is not None and told else seen
 
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
@@ -216,6 +220,8 @@ class PodmanDriver:
             case UnpauseContainer():
                 await self._http.call("POST", f"/containers/{action.container}/unpause")
                 return DONE
+            case RenewSecrets():
+                return await self._renew_secrets(action)
             case RemoveContainer():
                 return await self._remove_container(action)
             case CheckHealth():
@@ -264,6 +270,7 @@ class PodmanDriver:
                 await self._ensure_volume(spec.tenant, spec.app, mount.source)
         mounts = self._files.plan_mounts(spec, action.spec_digest)
         body = container_body(spec, action.spec_digest, action.uid_start, mounts, _hard_limits())
+        body["env"] |= self._files.read_variables(spec)
         self._files.lay_out(spec, action.spec_digest, action.uid_start)
         try:
             await self._http.call("POST", "/containers/create", body)
@@ -324,6 +331,15 @@ class PodmanDriver:
             await self._http.call("POST", f"/containers/{action.container}/start", deadline_s=_START_S)
         finally:
             self._starting -= 1
+        return DONE
+
+    async def _renew_secrets(self, action: RenewSecrets) -> Outcome:
+        name = container_name(action.spec, action.spec_digest)
+        self._files.renew(name, action.spec, action.names, action.uid_start)
+        number: Query = {"signal": action.signal}
+        await self._http.call("POST", f"/containers/{action.container}/kill", query=number)
+        newest = {secret: version for secret, version in list_followed(action.spec).items() if secret in action.names}
+        self._files.note_told(name, self._files.read_told(name) | newest)
         return DONE
 
     async def _stop_container(self, action: StopContainer) -> Outcome:

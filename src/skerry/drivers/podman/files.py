@@ -11,13 +11,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from skerry.drivers.podman.spec import UID_COUNT, container_name
 from skerry.model.app import FileMount, NodeFile
-from skerry.model.ids import Digest, is_inner_path
-from skerry.model.instance import InlineFolder, InstanceSpec
+from skerry.model.ids import Digest, SecretName, is_inner_path
+from skerry.model.instance import InlineFolder, InstanceSpec, list_followed
 
 #: The largest zone of the time zone database has 4 KiB.
 _NODE_FILE_BYTES_MAX = 64 * 1024
+#: Names and digests of a hundred secrets take 15 KiB.
+_TOLD_BYTES_MAX = 1024 * 1024
 #: What a node without settings of its own means: UTC, as a zone file of version 1 and by name.
 _UTC = {
     "localtime": b"TZif"
@@ -64,6 +68,46 @@ class FileStage:
         for position, file in enumerate(_node_files(spec), len(contents) + len(folders)):
             mount = FileMount(source=file.kind, target=file.target)
             self._write(directory / str(position), mount, self._read_node_file(file.kind), uid_start)
+        self.note_told(directory.name, list_followed(spec))
+
+    def renew(self, name: str, spec: InstanceSpec, names: tuple[SecretName, ...], uid_start: int) -> None:
+        """Write new versions into secrets that a running container sees.
+
+        A container is bound to the files and not to their names, so they are written over, not replaced.
+        """
+        for position, secret in enumerate(spec.secrets, len(spec.files)):
+            if secret.name in names:
+                flags = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW
+                descriptor = os.open(self._root / name / str(position), flags)
+                _fill(descriptor, secret.mount, self._open_secret(secret.version), uid_start)
+
+    def read_variables(self, spec: InstanceSpec) -> dict[str, str]:
+        """Return the secrets that are variables too; raise OSError for one that cannot be."""
+        found: dict[str, str] = {}
+        for secret in spec.secrets:
+            if secret.env:
+                try:
+                    found[secret.env] = self._open_secret(secret.version).decode()
+                except UnicodeDecodeError as error:
+                    raise OSError(errno.EINVAL, f"secret {secret.name} is not text, so no variable holds it") from error
+                if "\0" in found[secret.env]:
+                    raise OSError(errno.EINVAL, f"secret {secret.name} has a zero byte, so no variable holds it")
+        return found
+
+    def note_told(self, name: str, told: dict[SecretName, Digest]) -> None:
+        """Remember, as long as the files are there, of which versions of its secrets a container was told."""
+        if told:
+            fresh = self._root / name / "told.new"
+            fresh.write_bytes(msgspec.json.encode(told))
+            fresh.rename(self._root / name / "told")
+
+    def read_told(self, name: str) -> dict[SecretName, Digest]:
+        """Return of which versions a container was told; nothing where that is not known."""
+        try:
+            with (self._root / name / "told").open("rb") as source:
+                return msgspec.json.decode(source.read(_TOLD_BYTES_MAX), type=dict[SecretName, Digest])
+        except (OSError, msgspec.DecodeError):
+            return {}
 
     def sweep(self, present: set[str]) -> None:
         """Forget the files of containers that are not there: once, at start, of those that a killed agent left."""

@@ -115,7 +115,7 @@ def container_body(
     body: dict[str, Any] = {
         "name": container_name(spec, digest),
         "image": spec.image_config.removeprefix("sha256:"),
-        "env": spec.environment,
+        "env": dict(spec.environment),
         "labels": {
             **spec.labels,
             "com.docker.compose.project": spec.app,

@@ -82,7 +82,12 @@ def _amount(service: Service, field: str) -> int:
 
 def _varies(revision: AppRevision, service: Service) -> bool:
     texts = [msgspec.json.encode(getattr(service, field)) for field in _EXPANDED]
-    return any(b"$" in text for text in texts) or any(revision.configs[use.source].expand for use in service.configs)
+    secrets = (revision.secrets[use.source].policy for use in service.secrets)
+    return (
+        any(b"$" in text for text in texts)
+        or any(revision.configs[use.source].expand for use in service.configs)
+        or any(policy.sites for policy in secrets if policy)
+    )
 
 
 def _name_zone(service: Service) -> str:
