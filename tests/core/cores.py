@@ -248,7 +248,7 @@ class FakeSite:
 
     async def fetch(self) -> DocumentPatch | None:
         """Draw the newest document, apply and acknowledge it."""
-        patch = await self.rig.desk.draw_patch(self.name, self.epoch, self.generation)
+        patch = (await self.rig.desk.draw_patch(self.name, self.epoch, self.generation)).patch
         if patch is None:
             return None
         head = msgspec.json.decode(patch.head.payload)

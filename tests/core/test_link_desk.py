@@ -68,7 +68,7 @@ async def test_a_site_accepts_what_the_core_signed(rig):
     await site.connect()
     await rig.apply("shop", 1)
     await rig.plan()
-    patch = await rig.desk.draw_patch(site.name, 0, 0)
+    patch = (await rig.desk.draw_patch(site.name, 0, 0)).patch
     held = Held(root=rig.root(), site_record=rig.record("oslo", 1))
     objects = {digest_of(each.payload): each for each in patch.objects}
     accepted = verify_document(patch.head, patch.bodies, objects, held, site.name)
@@ -92,7 +92,7 @@ async def test_a_base_that_is_forgotten_gives_the_whole_map_without_objects(rig)
         await rig.apply("shop", number, working_dir=f"/{number}")
         await rig.plan()
         await site.fetch()
-    old = await rig.desk.draw_patch(site.name, 1, 2)
+    old = (await rig.desk.draw_patch(site.name, 1, 2)).patch
     assert (old.base_generation, old.objects, sorted(old.bodies)) == (0, (), sorted(site.bodies))
 
 
@@ -189,7 +189,7 @@ async def test_strange_and_removed_sites_are_refused(rig):
     await rig.service.remove_site(rig.operator, site="oslo", expect=Expected(1))
     assert isinstance(await site.connect(), SessionRefusal)
     assert await rig.desk.find_site(SiteName("oslo")) is None
-    assert await rig.desk.draw_patch(site.name, 0, 0) is None
+    assert (await rig.desk.draw_patch(site.name, 0, 0)).patch is None
     assert await site.send(1) == 0
     assert not await site.report()
 

@@ -88,6 +88,6 @@ async def _finish(rig: Rig) -> None:
     await rig.plan()
     page = await rig.service.list_revisions(rig.admin, app="shop", query=PageQuery())
     assert [each.number for each in page.items] == [3, 2, 1]
-    patch = await rig.desk.draw_patch("oslo", 0, 0)
+    patch = (await rig.desk.draw_patch("oslo", 0, 0)).patch
     assert patch is not None
     assert "assignment/default/shop/web/0" in patch.bodies

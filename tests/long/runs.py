@@ -93,6 +93,13 @@ RUNS = (
         30,
     ),
     LongRun(
+        "bench-api",
+        "what a list of 1,000 sites costs, and one apply to 10,000",
+        "bench.api",
+        ("--json", JSON),
+        5,
+    ),
+    LongRun(
         "agent-kills",
         "10,000 SIGKILLs of an agent at any moment of its life: no container may be another one afterwards",
         "tests.e2e.kill_loop",

@@ -70,7 +70,7 @@ def _plan(dice: random.Random) -> Job:
         revision = digest_of(b"%d" % dice.randint(0, 9))
         unit = Assignment(TENANT, AppName("shop"), ServiceName("web"), number, NodeName("n1"), revision)
         units[unit_id(unit)] = unit
-    return lambda c: documents.record_units(c, site, units)
+    return lambda c: documents.record_units(c, {site: units})
 
 
 def _number(dice: random.Random, generation: int) -> Job:
@@ -81,7 +81,7 @@ def _number(dice: random.Random, generation: int) -> Job:
     row = documents.DocumentRow(
         site=site, epoch=1, generation=generation, head=_envelope(dice.randbytes(200)), digests=digests, objects=()
     )
-    return lambda c: documents.record_document(c, row)
+    return lambda c: documents.record_documents(c, (row,))
 
 
 def _report(dice: random.Random) -> Job:

@@ -8,7 +8,7 @@ from tests.sync.world import NODE, SITE, CoreDisk, SiteDisk
 from skerry import wire
 from skerry.agent.desk import CallAnswer, DocumentVerdict
 from skerry.clock import SeededMint
-from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
+from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
 from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.samples import Sample
@@ -173,8 +173,8 @@ class CoreDesk:
     def hear(self, site: SiteName) -> None:
         self.heard += 1
 
-    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> wire.DocumentPatch | None:
-        return self.disk.draw(base_epoch, base_generation).patch
+    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> Drawn:
+        return Drawn(self.disk.draw(base_epoch, base_generation).patch, await self.find_site(site))
 
     async def read_objects(self, site: SiteName, digests: tuple[Digest, ...]) -> dict[Digest, Envelope]:
         return {digest: self.disk.objects[digest] for digest in digests if digest in self.disk.objects}

@@ -59,7 +59,7 @@ class Delivery:
             generation=generation,
             head=sign_payload("document", encode_payload(head), (self._key,)),
             digests=digests,
-            objects=names_of(bodies),
+            objects=names_of(bodies.values()),
         )
 
 

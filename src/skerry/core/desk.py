@@ -22,6 +22,15 @@ class KnownSite(msgspec.Struct, frozen=True):
     envelope: Envelope
 
 
+class Drawn(msgspec.Struct, frozen=True):
+    """What a site is to hold, and who it is, read at one moment."""
+
+    #: The newest document as a difference to the base, whole when that is unknown; None when the site is current.
+    patch: DocumentPatch | None
+    #: None for unknown and removed sites.
+    known: KnownSite | None
+
+
 class SessionGrant(msgspec.Struct, frozen=True):
     """What the core has of a site whose session it just admitted."""
 
@@ -63,8 +72,8 @@ class LinkDesk(Protocol):
         """Note that something arrived just now; kept in memory, judged by the parent's boot-time clock."""
         ...
 
-    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> DocumentPatch | None:
-        """Return the newest document as a difference to the base, whole when that is unknown; None when current."""
+    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> Drawn:
+        """Return the newest document as a difference to the base, numbered first when the wish has changed since."""
         ...
 
     async def read_objects(self, site: SiteName, digests: tuple[Digest, ...]) -> dict[Digest, Envelope]:

@@ -7,8 +7,8 @@ evidence, and is listened to instead of overruled (faults.md R9, U2).
 from collections.abc import Iterable
 
 from skerry.clock import ClockTimeout, make_ulid
-from skerry.core.delivery import list_lacking, make_patch
-from skerry.core.desk import KnownSite, SessionGrant, SessionRefusal
+from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
+from skerry.core.drawing import Ask, Drawings
 from skerry.core.state import Core
 from skerry.model import limits
 from skerry.model.event import Event
@@ -23,7 +23,7 @@ from skerry.sync.facts import FactsMismatch, apply_facts
 from skerry.sync.outbox import mark_event
 from skerry.trust.join import CoreToken, Session, admit_join
 from skerry.trust.verdict import Denied
-from skerry.wire import DocumentPatch, FactsPatch, HelloClaim, JoinAnswer, JoinRequest
+from skerry.wire import FactsPatch, HelloClaim, JoinAnswer, JoinRequest
 
 #: A patch of facts this much below its limit was not cut, so it leaves the core with all of them.
 _WHOLE_FACTS_BYTES = limits.FACTS_PATCH_BYTES // 2
@@ -34,6 +34,7 @@ class StoreDesk:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._drawings = Drawings(core)
 
     async def read_roots(self, after: int) -> bytes:
         """See ``LinkDesk``."""
@@ -97,35 +98,9 @@ class StoreDesk:
 
     # --- documents ---------------------------------------------------------------------------------------------------
 
-    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> DocumentPatch | None:
-        """See ``LinkDesk``. Numbers the document first when the wish has changed since the last one."""
-        state = await self._core.db.read(lambda connection: sites.read_state(connection, site))
-        if state.learning:
-            return None
-        if state.pending:
-            time_s = self._core.clock.wall_us() // 1_000_000
-            await self._core.db.run(lambda connection: self._number(connection, site, time_s), soon=True)
-
-        def job(connection: Connection) -> DocumentPatch | None:
-            return _draw_patch(connection, site, base_epoch, base_generation)
-
-        return await self._core.db.read(job)
-
-    def _number(self, connection: Connection, site: SiteName, time_s: int) -> None:
-        state = sites.read_state(connection, site)
-        if state.learning or not state.pending or sites.find_site(connection, site, PLATFORM) is None:
-            return
-        before = documents.find_document(connection, site, state.epoch, state.generation)
-        row = self._core.delivery.number(
-            site,
-            documents.read_bodies(connection, site),
-            before,
-            epoch=state.epoch,
-            generation=state.generation + 1,
-            time_s=time_s,
-        )
-        documents.record_document(connection, row)
-        sites.change_state(connection, site, refused_code="", refused_reason="")
+    async def draw_patch(self, site: SiteName, base_epoch: int, base_generation: int) -> Drawn:
+        """See ``LinkDesk``."""
+        return await self._drawings.draw(Ask(site, base_epoch, base_generation))
 
     async def read_objects(self, site: SiteName, digests: tuple[Digest, ...]) -> dict[Digest, Envelope]:
         """See ``LinkDesk``."""
@@ -264,21 +239,6 @@ def _open_session(connection: Connection, claim: HelloClaim, now_us: int) -> Ses
         last = events.find_site_event(connection, claim.site, acknowledged)
         mark = b"" if last is None else mark_event(last)
     return SessionGrant(acknowledged, state.facts_digest, mark)
-
-
-def _draw_patch(connection: Connection, site: SiteName, base_epoch: int, base_generation: int) -> DocumentPatch | None:
-    state = sites.read_state(connection, site)
-    if not state.generation or state.learning or (base_epoch, base_generation) == (state.epoch, state.generation):
-        return None
-    row = documents.find_document(connection, site, state.epoch, state.generation)
-    if row is None:
-        return None
-    base = documents.find_document(connection, site, base_epoch, base_generation) if base_generation else None
-    bodies = documents.read_bodies(connection, site)
-    if any(name not in bodies for name in row.digests) or state.pending:
-        return None  # the wish moved between numbering and drawing: the nudge that follows draws the newer one
-    lacking = list_lacking(row, base, fresh=not base_generation)
-    return make_patch(row, base, bodies, objects.read_objects(connection, lacking))
 
 
 def _ingest_events(connection: Connection, site: SiteName, sent: tuple[Event, ...], dropped: int, now_us: int) -> int:

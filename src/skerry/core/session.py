@@ -268,12 +268,11 @@ class SiteSession:
         desk, site = self._desk, self._site
         match command:
             case parent_ports.DrawPatch():
-                patch = await desk.draw_patch(site, command.base_epoch, command.base_generation)
-                known = await desk.find_site(site)
-                if known is None:
+                drawn = await desk.draw_patch(site, command.base_epoch, command.base_generation)
+                if drawn.known is None:
                     self.close(ports.Close("E-SITE", "the site was removed"))
                 else:
-                    self.feed(_drawn(patch, known))
+                    self.feed(_drawn(drawn.patch, drawn.known))
             case parent_ports.RecordAnswer():
                 await desk.record_answer(
                     site,

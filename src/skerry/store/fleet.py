@@ -81,8 +81,7 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
         return None
     for site in plan.understood:
         adopt_evidence(connection, site)
-    for document in plan.documents:
-        documents.record_units(connection, document.site, document.units)
+    documents.record_units(connection, {document.site: document.units for document in plan.documents})
     for progress in plan.rollouts:
         _record_rollout(connection, progress, now_us)
     for report in plan.reports:
@@ -133,7 +132,7 @@ def adopt_evidence(connection: Connection, site: SiteName) -> None:
     for _, fact in facts.list_instance_facts(connection, None, sites=(site,)):
         unit = assignment_of(fact)
         found[unit_id(unit)] = unit
-    documents.record_units(connection, site, found)
+    documents.record_units(connection, {site: found})
     sites.change_state(connection, site, learning=False)
     touch_fleet(connection)
 

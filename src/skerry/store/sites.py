@@ -1,10 +1,10 @@
 """Sites: the registrar's signed records, and what the core knows of each site's session and document."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from skerry.model.ids import Digest, SiteName, TenantName, digest_of
 from skerry.model.signed import Envelope, SiteRecord
@@ -145,6 +145,13 @@ def read_link_classes(connection: Connection) -> dict[SiteName, LinkClass]:
 def change_state(connection: Connection, site: SiteName, **values: object) -> None:
     """Change some words of a site's state."""
     connection.execute(update(SITE_STATE).where(SITE_STATE.c.site == site).values(**values))
+
+
+def change_states(connection: Connection, changes: Mapping[SiteName, Mapping[str, object]]) -> None:
+    """Change the same words of the states of many sites."""
+    if changes:
+        rows = [{"of": site, **values} for site, values in changes.items()]
+        connection.execute(update(SITE_STATE).where(SITE_STATE.c.site == bindparam("of")), rows)
 
 
 def add_link_bytes(connection: Connection, site: SiteName, sent: dict[str, int], received: dict[str, int]) -> None:

@@ -94,7 +94,7 @@ class ObedientSites:
         try:
             while held.asked and held.online:
                 held.asked = False
-                patch = await self._desk.draw_patch(site, held.epoch, held.generation)
+                patch = (await self._desk.draw_patch(site, held.epoch, held.generation)).patch
                 if patch is None:
                     continue
                 head = msgspec.json.decode(patch.head.payload, type=_Head)
