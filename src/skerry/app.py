@@ -241,6 +241,10 @@ async def _serve_api(host: Any, settings: CoreSettings, ready: Callable[[], None
         access_log=False,
         # A client that keeps a stream open must not keep a core from stopping.
         timeout_graceful_shutdown=2,
+        # Pings keep proxies from ending a quiet connection. Who reads nothing for a while, as when a terminal is
+        # stopped, answers none of them meanwhile and has not gone.
+        ws_ping_interval=20.0,
+        ws_ping_timeout=300.0,
     )
     server = Server(config)
     serving = host.tasks.start("api", server.serve())

@@ -13,18 +13,22 @@ from msgspec import Meta
 
 from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest, InstanceId, NodeName, SiteName, UnitId
-from skerry.model.limits import INTEGER_MAX
+from skerry.model.limits import INTEGER_MAX, WINDOW_SIDE_MAX
 from skerry.model.samples import Sample
-from skerry.model.signed import Envelope, PublicKey
+from skerry.model.signed import Envelope, PublicKey, Window
 
 #: What ``HelloClaim.features`` says of a child that understands ``SamplesAsk``: others are never sent one.
 SAMPLES_FEATURE = "samples"
+
+#: Channel of a stream on which the size of a terminal comes.
+WINDOW_CHANNEL = 3
 
 #: Raised when a message changes in a way that an older reader cannot skip.
 FORMAT = 1
 
 Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join", "samples"]
 LinkClass = Literal["wired", "mobile", "satellite"]
+CallKind = Literal["nonce", "logs", "exec", "forward", "stats"]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -229,10 +233,13 @@ class Samples(_Message, frozen=True, tag="sa"):
 
 
 class CallRequest(_Message, frozen=True, tag="cq"):
-    """One request of the parent with a deadline; ``kind`` is its name, ``body`` its MessagePack or signed envelope."""
+    """One request of the parent with a deadline; ``kind`` is its name, ``body`` its MessagePack or signed envelope.
+
+    A kind of a later release is no error here: the child answers that it does not know it.
+    """
 
     call: CallId
-    kind: Literal["nonce", "logs", "exec", "stats"]
+    kind: Annotated[str, Meta(max_length=32)]
     body: bytes
     deadline_us: int
 
@@ -250,7 +257,10 @@ class CallReply(_Message, frozen=True, tag="cr"):
 
 
 class StreamData(_Message, frozen=True, tag="sd"):
-    """Bytes of a call's stream; ``channel`` 1 stdout, 2 stderr, 0 stdin; ``end`` closes the channel for good."""
+    """Bytes of a call's stream; ``channel`` 1 stdout, 2 stderr, 0 stdin; ``end`` closes the channel for good.
+
+    Channel ``WINDOW_CHANNEL`` goes to a command with a terminal: each message is its new size (``encode_window``).
+    """
 
     call: CallId
     channel: int
@@ -291,7 +301,8 @@ class NonceReply(_Message, frozen=True):
 class LogsAsk(_Message, frozen=True):
     """Body of call ``logs``: the last ``tail`` lines of one instance's output, and what follows if asked.
 
-    Reading logs needs a session only (trust.md §5). The body of call ``exec`` is a signed envelope of kind ``call``.
+    Reading logs needs a session only (trust.md §5). The body of calls ``exec`` and ``forward`` is a signed envelope of
+    kind ``call``.
     """
 
     instance: InstanceId
@@ -380,7 +391,10 @@ Message = (
     | Part
 )
 
+_Side = Annotated[int, Meta(ge=1, le=WINDOW_SIDE_MAX)]
+
 _ENCODER = msgspec.msgpack.Encoder()
+_WINDOW: msgspec.msgpack.Decoder[tuple[_Side, _Side]] = msgspec.msgpack.Decoder(tuple[_Side, _Side])
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _CLAIM: msgspec.msgpack.Decoder[HelloClaim] = msgspec.msgpack.Decoder(HelloClaim)
 _TAGS = frozenset(str(member.__struct_config__.tag) for member in Message.__args__)
@@ -404,6 +418,20 @@ def decode(frame: bytes) -> Message | Unknown:
         if tag is not None and tag not in _TAGS:
             return Unknown(tag)
         raise WireError(str(error)) from error
+
+
+def encode_window(window: Window) -> bytes:
+    """Encode the size of a terminal as the bytes of one message on ``WINDOW_CHANNEL``."""
+    return _ENCODER.encode((window.columns, window.rows))
+
+
+def decode_window(content: bytes) -> Window:
+    """Decode the size of a terminal; raise ``WireError`` when it is none."""
+    try:
+        columns, rows = _WINDOW.decode(content)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WireError(f"the size of a terminal: {error}") from error
+    return Window(columns=columns, rows=rows)
 
 
 def encode_claim(claim: HelloClaim) -> bytes:

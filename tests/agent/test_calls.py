@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
+import pytest
 from tests.trust import people
 
 from skerry.agent import calls
 from skerry.agent.calls import CallDesk
 from skerry.agent.desk import CallAnswer
 from skerry.clock import SeededMint
-from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.drivers.base import Chunk, ContainerStats, Exit, PortRefused, Typed
+from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, InstanceId
 from skerry.model.observed import ContainerSeen
-from skerry.model.signed import Call
+from skerry.model.signed import Call, Window
 from skerry.trust.verdict import Denied
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply, StreamData
 
@@ -43,6 +45,7 @@ class Shell:
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.closed = 0
+        self.line = Line()
 
     async def read_logs(self, container: str, *, tail: int, follow: bool) -> AsyncGenerator[Chunk]:
         self.asked.append((container, tail, follow))
@@ -55,26 +58,54 @@ class Shell:
             self.closed += 1
 
     async def run_command(
-        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[Typed], terminal: Window | None = None
     ) -> AsyncGenerator[Chunk | Exit]:
-        self.asked.append((container, argv))
+        self.asked.append((container, argv) if terminal is None else (container, argv, terminal))
         async for data in stdin:
-            yield Chunk(1, data)
+            yield Chunk(1, data if isinstance(data, bytes) else b"%dx%d" % (data.columns, data.rows))
         yield Chunk(2, b"no")
         yield Exit(7)
+
+    async def open_port(self, container: str, port: int) -> "Line":
+        self.asked.append((container, port))
+        if port != 80:
+            raise PortRefused(f"nothing at {port}")
+        return self.line
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         return (ContainerStats(container="c1", cpu_us=5, memory_bytes=6),)
 
 
-async def give(*pieces: bytes) -> AsyncGenerator[bytes]:
+class Line:
+    """A connection whose far end says a word, ends its half, and goes on listening."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes | str] = []
+        self.breaks = False
+
+    async def read(self) -> AsyncGenerator[bytes]:
+        yield b"word"
+        if self.breaks:
+            raise ConnectionResetError("reset by peer")
+
+    async def write(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def end(self) -> None:
+        self.heard.append("end")
+
+    async def close(self) -> None:
+        self.heard.append("closed")
+
+
+async def give(*pieces: Typed) -> AsyncGenerator[Typed]:
     for piece in pieces:
         yield piece
 
 
 class Scene:
     def __init__(self, state: str = "running") -> None:
-        self.input: tuple[bytes, ...] = ()
+        self.input: tuple[Typed, ...] = ()
         self.clock = StillClock()
         self.shell = Shell()
         self.signed: Call | Denied = Denied("E-SIGNATURE", "nobody signed this")
@@ -105,21 +136,22 @@ class Scene:
     def draw(self) -> bytes:
         return msgspec.msgpack.decode(self.ask("nonce", NonceAsk(people.NODE)).body, type=NonceReply).nonce
 
-    def sign(self, nonce: bytes) -> None:
-        self.signed = Call(
-            tenant=people.ALPHA,
-            site=people.SITE,
-            node=people.NODE,
-            nonce=nonce,
-            verb="exec",
-            app=people.SHOP,
-            service=people.WEB,
-            ordinal=0,
-            argv=("ls",),
-        )
+    def sign(self, nonce: bytes, **words: object) -> None:
+        said = {
+            "tenant": people.ALPHA,
+            "site": people.SITE,
+            "node": people.NODE,
+            "nonce": nonce,
+            "app": people.SHOP,
+            "service": people.WEB,
+        }
+        self.signed = Call(**(said | (words or {"verb": "exec", "argv": ("ls",)})))
 
     def exec(self) -> CallAnswer:
         return self.ask("exec", people.revise(1))
+
+    def forward(self) -> CallAnswer:
+        return self.ask("forward", people.revise(1))
 
 
 def read(answer: CallAnswer, limit: int = 100) -> list[StreamData]:
@@ -208,3 +240,60 @@ def test_input_reaches_the_command_in_order():
     items = read(scene.exec())
     assert [(item.channel, item.data) for item in items] == [(1, b"one"), (1, b"two"), (2, b"no"), (1, b"")]
     assert items[-1].exit_code == 7
+
+
+def test_a_command_gets_the_terminal_that_was_signed_and_its_new_sizes():
+    scene = Scene()
+    scene.input = (b"one", Window(columns=132, rows=50))
+    size = Window(columns=80, rows=24)
+    scene.sign(scene.draw(), verb="exec", argv=("sh",), terminal=size)
+    assert [item.data for item in read(scene.exec())] == [b"one", b"132x50", b"no", b""]
+    assert scene.shell.asked == [("c1", ("sh",), size)]
+
+
+def test_a_connection_needs_the_same_and_is_only_to_the_signed_port():
+    scene = Scene()
+    assert scene.forward().code == "E-SIGNATURE"
+    scene.sign(scene.draw(), verb="forward", port=81)
+    refused = scene.forward()
+    assert (refused.ok, refused.code, refused.reason) == (False, "E-PORT-CLOSED", "nothing at 81")
+    assert scene.forward().code == "E-CALL", "a nonce is good once"
+    stopped = Scene(state="exited")
+    stopped.sign(stopped.draw(), verb="forward", port=80)
+    assert stopped.forward().code == "E-NOT-FOUND"
+    assert (scene.shell.asked, stopped.shell.asked) == ([("c1", 81)], [])
+
+
+def test_a_call_is_good_only_for_what_it_was_signed_for():
+    scene = Scene()
+    scene.sign(scene.draw(), verb="forward", port=80)
+    assert scene.exec().code == "E-SUBJECT"
+    scene.sign(scene.draw())
+    assert scene.forward().code == "E-SUBJECT"
+    assert scene.shell.asked == []
+
+
+def test_each_half_of_a_connection_ends_by_itself():
+    scene = Scene()
+    scene.input = (b"one", b"two")
+    scene.sign(scene.draw(), verb="forward", port=80)
+    assert [(item.channel, item.data, item.end) for item in read(scene.forward())] == [
+        (1, b"word", False),
+        (1, b"", True),
+    ]
+    assert scene.shell.line.heard == [b"one", b"two", "end", "closed"]
+
+
+def test_a_connection_that_breaks_is_no_end():
+    scene = Scene()
+    scene.shell.line.breaks = True
+    scene.sign(scene.draw(), verb="forward", port=80)
+    with pytest.raises(Unavailable, match="reset by peer"):
+        read(scene.forward())
+    assert scene.shell.line.heard[-1] == "closed"
+
+
+def test_a_kind_of_a_later_release_is_refused_by_name():
+    answer = Scene().ask("teleport", b"")
+    assert (answer.ok, answer.code) == (False, "E-CALL")
+    assert "teleport" in answer.reason

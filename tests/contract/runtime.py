@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import msgspec
 
 from skerry.agent.perform import Performer
-from skerry.drivers.base import Chunk, Console, Exit
+from skerry.drivers.base import Chunk, Console, Exit, PortRefused, Typed
 from skerry.model.app import FileMount, HealthCheck, ImageRef, Mount, Port, Probe, Resources
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of, volume_id
 from skerry.model.instance import InstanceSpec, SecretFile, spec_digest
 from skerry.model.observed import ContainerSeen, Observation
+from skerry.model.signed import Window
 from skerry.plan.actions import (
     Action,
     ApplyRules,
@@ -314,6 +315,53 @@ async def check_input_reaches_a_command_and_its_end_closes_it(rig: Rig) -> None:
         output, code = await collect(rig.console.run_command(seen.container, command, give(*typed, forever=True)))
         assert code == 0
         assert len(typed) > 1 or b"done" in output, output
+
+
+async def check_a_terminal_has_a_size_that_follows_and_ctrl_c_reaches_it(rig: Rig) -> None:
+    await prepare(rig)
+    spec = make_spec(rig)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    command = ("/bin/sh", "-c", "while :; do stty size; read line; done")
+
+    async def type_slowly() -> AsyncIterator[Typed]:
+        # Ctrl-C throws away what was typed before it and was not read yet.
+        for item in (b"x\n", Window(columns=132, rows=50), b"y\n", b"\x03"):
+            yield item
+            await rig.wait(0.5)
+        await asyncio.Event().wait()
+
+    size = Window(columns=100, rows=30)
+    output, code = await collect(rig.console.run_command(seen.container, command, type_slowly(), size))
+    assert output.count(b"30 100\r\n") == 2, output
+    assert output.count(b"50 132\r\n") == 1, output
+    assert code == 130
+
+
+async def check_a_port_of_the_containers_own_is_reached_and_no_other(rig: Rig) -> None:
+    await prepare(rig)
+    spec = make_spec(rig)
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    pipe = await rig.console.open_port(seen.container, 8080)
+    await pipe.write(b"GET / HTTP/1.0\r\n\r\n")
+    pipe.end()
+    page = b"".join([data async for data in pipe.read()])
+    await pipe.close()
+    assert page.startswith(b"HTTP/1."), page
+    assert page.endswith(b"hello\n"), page
+    for port in (8081, 1):
+        try:
+            await rig.console.open_port(seen.container, port)
+        except PortRefused:
+            continue
+        raise AssertionError(f"port {port} was opened")
 
 
 async def check_rules_are_seen_as_applied(rig: Rig) -> None:

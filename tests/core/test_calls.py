@@ -9,11 +9,11 @@ import pytest
 from tests.core.cores import Rig, key, sign
 
 from skerry.core.calls import STREAMS_MAX, LineCutter
-from skerry.model.asks import AuditQuery, ExecQuery, LogQuery
+from skerry.model.asks import AuditQuery, ExecQuery, ForwardQuery, LogQuery
 from skerry.model.errors import Invalid, NotFound, Unavailable
 from skerry.model.ids import NodeName, SiteName
 from skerry.model.signed import Call, Envelope
-from skerry.wire import CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
+from skerry.wire import WINDOW_CHANNEL, CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
 
 NONCE = b"n" * 32
 
@@ -22,7 +22,7 @@ class FakeCall:
     def __init__(self, reply: CallReply, items: list[StreamData]) -> None:
         self.reply = reply
         self.items = items
-        self.written: list[tuple[bytes, bool]] = []
+        self.written: list[tuple[int, bytes, bool]] = []
         self.closed = False
 
     async def read(self) -> AsyncIterator[StreamData]:
@@ -30,8 +30,8 @@ class FakeCall:
             await asyncio.sleep(0)
             yield item
 
-    async def write(self, data: bytes, *, end: bool = False) -> None:
-        self.written.append((data, end))
+    async def write(self, data: bytes, *, channel: int = 0, end: bool = False) -> None:
+        self.written.append((channel, data, end))
 
     async def close(self, reason: str = "") -> None:
         self.closed = True
@@ -135,7 +135,9 @@ class FakeSocket:
     """A client that signs what it is asked to."""
 
     def __init__(self, *typed: bytes, **changes: Any) -> None:
-        self.typed = typed
+        self.typed = [(0, each) for each in typed]
+        self.ends = 0
+        self.leaves = False
         self.changes = changes
         self.by = key("deploy default")
         self.output: list[tuple[int, bytes]] = []
@@ -163,9 +165,16 @@ class FakeSocket:
     async def send_exit(self, code: int) -> None:
         self.exit = code
 
-    async def receive_input(self) -> AsyncIterator[bytes]:
-        for data in self.typed:
-            yield data
+    async def send_end(self) -> None:
+        self.ends += 1
+
+    async def receive_input(self) -> AsyncIterator[tuple[int, bytes]]:
+        for each in self.typed:
+            yield each
+
+    async def wait_left(self) -> None:
+        if not self.leaves:
+            await asyncio.Event().wait()
 
 
 async def _run(rig, socket: FakeSocket, **words: Any) -> None:
@@ -186,7 +195,7 @@ async def test_a_signed_command_runs_and_its_streams_are_passed_on(rig):
     assert (socket.output, socket.exit) == ([(1, b"hello\n"), (2, b"oops")], 3)
     assert [(site, kind) for site, kind, _ in rig.fake.asked] == [("oslo", "nonce"), ("oslo", "exec")]
     assert msgspec.msgpack.decode(rig.fake.asked[0][2], type=NonceAsk).node == "n1"
-    assert rig.fake.calls[1].written == [(b"input", False), (b"", True)]
+    assert rig.fake.calls[1].written == [(0, b"input", False), (0, b"", True)]
     audit = (await rig.service.list_audit(rig.admin, query=AuditQuery())).items[-1]
     assert (audit.operation, audit.outcome) == ("run_command", "done")
 
@@ -226,3 +235,66 @@ async def test_a_site_away_and_an_instance_that_is_not_there_are_told_apart(rig)
     for words in ({"service": "db"}, {"ordinal": 1}, {"site": "bonn"}):
         with pytest.raises(NotFound):
             await _run(rig, FakeSocket(), **words)
+
+
+async def test_the_size_of_a_terminal_goes_to_the_site_as_it_comes(rig):
+    _ready(rig, out(b"", end=True, exit_code=0))
+    socket = FakeSocket(b"one")
+    socket.typed.append((WINDOW_CHANNEL, b"size"))
+    await _run(rig, socket)
+    assert rig.fake.calls[1].written[:2] == [(0, b"one", False), (WINDOW_CHANNEL, b"size", False)]
+
+
+async def test_a_client_that_goes_away_after_its_last_word_ends_the_call(rig):
+    _ready(rig)
+    rig.fake.answers["oslo", "exec"] = (OK, [out(b"."), out(b".")])
+    socket = FakeSocket()
+    socket.leaves = True
+    await _run(rig, socket)
+    assert rig.fake.calls[1].closed
+
+
+async def _forward(rig, socket: FakeSocket, **words: Any) -> None:
+    query = ForwardQuery(**({"service": "web", "site": "oslo", "port": 80} | words))
+    await rig.service.forward_port(rig.admin, app="shop", query=query, socket=socket)
+
+
+def _connect(rig, *items: StreamData) -> None:
+    _ready(rig)
+    rig.fake.answers["oslo", "forward"] = (OK, list(items))
+
+
+async def test_a_connection_is_carried_and_its_far_end_told(rig):
+    _connect(rig, out(b"word"), out(b"", end=True))
+    socket = FakeSocket(b"input", verb="forward", argv=(), port=80)
+    await _forward(rig, socket)
+    assert (socket.output, socket.ends, socket.exit) == ([(1, b"word")], 1, 0)
+    assert rig.fake.calls[1].written == [(0, b"input", False), (0, b"", True)]
+    audit = (await rig.service.list_audit(rig.admin, query=AuditQuery())).items[-1]
+    assert (audit.operation, audit.outcome) == ("forward_port", "done")
+
+
+async def test_a_connection_that_breaks_is_told_from_one_that_ends(rig):
+    _connect(rig, out(b"wo"))
+    socket = FakeSocket(verb="forward", argv=(), port=80)
+    with pytest.raises(Unavailable) as broken:
+        await _forward(rig, socket)
+    assert (broken.value.code, socket.exit) == ("E-CUT", None)
+
+
+@pytest.mark.parametrize("changes", [{"port": 81}, {"verb": "exec", "argv": ("ls",), "port": 0}, {"ordinal": 1}])
+async def test_a_connection_that_was_not_signed_never_reaches_the_site(rig, changes):
+    _connect(rig)
+    with pytest.raises(Invalid) as refused:
+        await _forward(rig, FakeSocket(**({"verb": "forward", "argv": (), "port": 80} | changes)))
+    assert refused.value.code == "E-SUBJECT"
+    assert [kind for _, kind, _ in rig.fake.asked] == ["nonce"]
+
+
+async def test_what_the_site_refuses_is_told_with_what_to_look_at(rig):
+    _connect(rig)
+    refusal = CallReply("c", ok=False, code="E-PORT-CLOSED", reason="nothing at 80")  # type: ignore[arg-type]
+    rig.fake.answers["oslo", "forward"] = (refusal, [])
+    with pytest.raises(Unavailable) as refused:
+        await _forward(rig, FakeSocket(verb="forward", argv=(), port=80))
+    assert (refused.value.code, refused.value.hint) == ("E-PORT-CLOSED", "skerry app show shop")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import traceback
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from tests.contract import runtime
@@ -20,6 +21,7 @@ from skerry.drivers.podman.files import FileStage
 from skerry.drivers.volumes import VolumesDriver
 from skerry.model.app import HealthCheck
 from skerry.model.ids import NodeName
+from skerry.model.signed import Window
 from skerry.plan.actions import CheckHealth
 from skerry.safe.paths import RealDirectory
 
@@ -95,12 +97,34 @@ async def check_a_health_command_that_hangs_is_ended(rig: RealRig) -> None:
     await runtime.done(rig, runtime.remove(seen))
 
 
+async def check_a_terminal_that_is_left_ends_its_command(rig: RealRig) -> None:
+    """Nobody could end it any more: podman itself would let it run for ever."""
+    await runtime.prepare(rig)
+    spec = runtime.make_spec(rig)
+    await runtime.done(rig, runtime.create(spec))
+    seen = await runtime.find(rig, spec)
+    assert seen is not None
+    await runtime.done(rig, runtime.start(spec, seen))
+    seen = await runtime.wait_state(rig, spec, "running")
+    command, size = ("/bin/sh", "-c", "echo here; sleep 987; true"), Window(columns=80, rows=24)
+    output = rig.console.run_command(seen.container, command, runtime.give(forever=True), size)
+    assert isinstance(output, AsyncGenerator)
+    assert (await anext(output)).data == b"here\r\n"
+    await output.aclose()
+    left, _ = await runtime.collect(
+        rig.console.run_command(seen.container, ("/bin/sh", "-c", "cat /proc/*/cmdline"), runtime.give())
+    )
+    assert b"987" not in left, left
+    await runtime.done(rig, runtime.remove(seen))
+
+
 #: Checks that need a real image, with the folders that it declares.
 REAL_CHECKS = {
     check.__name__: (check, ("/kept",))
     for check in (
         check_what_only_the_image_declares_is_kept_over_revisions,
         check_a_health_command_that_hangs_is_ended,
+        check_a_terminal_that_is_left_ends_its_command,
     )
 }
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.e2e.fleet import LINK_PORT, Fleet, list_started, run_command, wait_un
 from tests.e2e.lab import CORE_ADDRESS, Lab
 from tests.e2e.namespaces import inside_net
 from tests.e2e.tiny_image import tiny_image
+from tests.terminals import Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -284,6 +286,41 @@ def test_a_container_killed_comes_back_by_itself(town: Town):
     (name,) = before
     os.kill(before[name][2], signal.SIGKILL)
     wait_until(lambda: town.started("one").get(name, before[name])[2] not in (0, before[name][2]), "a new process")
+
+
+def test_a_shell_in_an_instance_has_a_terminal(town: Town):
+    words = ("exec", "-it", f"{WEB}/web", "--site", "one", "--", "sh", "-c", "while :; do stty size; read line; done")
+    argv, env = town.fleet.cli_argv(*words)
+    terminal = Terminal([str(each) for each in argv], env, columns=101, rows=31)
+    try:
+        terminal.wait_for("31 101")
+        terminal.resize(132, 50)
+        while terminal.wait_for("\r\n") != "50 132":
+            terminal.type("\n")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    finally:
+        terminal.close()
+
+
+def test_a_port_of_an_instance_is_reached_from_the_cores_machine(town: Town):
+    argv, env = town.fleet.cli_argv("forward", f"{WEB}/web", "0:8080", "--site", "one")
+    program = subprocess.Popen(argv, env=env | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    try:
+        url = program.stdout.readline().split(" ")[0]
+        ask = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())"
+        for _ in range(2):
+            page = run_command(town.lab.core.argv(sys.executable, "-c", ask, url), env)
+            assert (page.exit, page.out.strip()) == (0, "hello"), page.err
+        program.send_signal(signal.SIGINT)
+        assert program.wait(60) == 130
+    finally:
+        program.kill()
+        program.wait(10)
+        program.stdout.close()
+    audited = [each["operation"] for each in town.fleet.ask("audit", "list")["items"]]
+    assert audited.count("forward_port") == 2
 
 
 def test_exec_logs_and_rollback(town: Town):

@@ -23,6 +23,7 @@ APPLETS = (
     "stat",
     "dd",
     "ip",
+    "stty",
 )
 
 

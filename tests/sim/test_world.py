@@ -49,7 +49,10 @@ class Terminal:
 
     async def receive_input(self):
         for piece in self._pieces:
-            yield piece
+            yield 0, piece
+
+    async def wait_left(self):
+        await asyncio.Event().wait()
 
 
 @pytest.mark.sim

@@ -9,6 +9,7 @@ from skerry import wire
 from skerry.agent.desk import CallAnswer, DocumentVerdict
 from skerry.clock import SeededMint
 from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
+from skerry.drivers.base import Typed
 from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.samples import Sample
@@ -79,7 +80,7 @@ class AgentDisk:
     async def raise_outbox(self, floor: int) -> None:
         self.disk.raise_numbers(floor)
 
-    async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+    async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
         self.calls.append(request)
         match request.body:
             case b"stream":

@@ -24,7 +24,7 @@ from skerry.model.app import (
 )
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
 from skerry.model.policy import SecretPolicy
-from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys
+from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
 
@@ -124,6 +124,13 @@ FLAWS = {
     "call without a command": change(CALL, argv=()),
     "call for a bad node": change(CALL, node=NodeName("a.b")),
     "call beyond all ordinals": change(CALL, ordinal=1000),
+    "command at a port": change(CALL, port=80),
+    "command in a terminal without columns": change(CALL, terminal=Window(columns=0, rows=24)),
+    "command in a terminal of any size": change(CALL, terminal=Window(columns=80, rows=5_000)),
+    "connection without a port": change(CALL, verb="forward", argv=()),
+    "connection to a port that is none": change(CALL, verb="forward", argv=(), port=65_536),
+    "connection with a command": change(CALL, verb="forward", port=80),
+    "connection with a terminal": change(CALL, verb="forward", argv=(), port=80, terminal=Window(columns=80, rows=24)),
     "site name with a blank": people.make_record(site=SiteName("a b")),
     "two nodes with one device key": people.make_record(
         nodes={NodeName("one"): NODE_RECORD, NodeName("two"): NODE_RECORD}

@@ -18,7 +18,7 @@ from skerry.agent.loop import Reconciler
 from skerry.agent.perform import Performer
 from skerry.agent.sampler import Sampler
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
-from skerry.drivers.base import Console, Driver, Gauge, VolumeGauge, Watcher
+from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watcher
 from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
@@ -409,7 +409,7 @@ class Agent:
             message=f"the parent holds events up to {floor} that were not written here: an old disk was restored",
         )
 
-    async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+    async def answer_call(self, request: wire.CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
         """Answer the parent; ``stdin`` is what it sends to a command."""
         return await self.calls.answer(request, stdin)
 

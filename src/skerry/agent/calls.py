@@ -1,16 +1,18 @@
-"""Answering the parent's calls: a nonce, logs, a command, use of resources.
+"""Answering the parent's calls: a nonce, logs, a command, a connection, use of resources.
 
-Reading needs a session only. A command is an act on what runs: it needs a call signed by the tenant's deploy key that
-names a nonce this node drew, good once and for a short time (trust.md §5).
+Reading needs a session only. A command or a connection is an act on what runs: it needs a call signed by the tenant's
+deploy key that names a nonce this node drew, good once and for a short time (trust.md §5).
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import msgspec
 
 from skerry.agent.desk import CallAnswer
-from skerry.clock import SECOND_US, Clock, Mint
-from skerry.drivers.base import Chunk, Console, ContainerStats, Exit
+from skerry.clock import SECOND_US, Clock, Mint, Tasks
+from skerry.drivers.base import Chunk, Console, ContainerStats, Exit, Pipe, PortRefused, Typed
+from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, InstanceId, NodeName, instance_id
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Envelope
@@ -51,7 +53,7 @@ class CallDesk:
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
 
-    async def answer(self, request: CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
+    async def answer(self, request: CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
         """Answer one call; a refusal is an answer too. ``stdin`` is what the caller sends after it."""
         try:
             match request.kind:
@@ -60,10 +62,14 @@ class CallDesk:
                 case "logs":
                     return self._read_logs(request.call, msgspec.msgpack.decode(request.body, type=LogsAsk))
                 case "exec":
-                    return self._run_command(request.call, msgspec.msgpack.decode(request.body, type=Envelope), stdin)
+                    return self._run_command(request, stdin)
+                case "forward":
+                    return await self._open_port(request, stdin)
                 case "stats":
                     stats = StatsReply(await self._console.read_stats())
                     return CallAnswer(True, msgspec.msgpack.encode(stats))
+                case _:
+                    return CallAnswer(False, code="E-CALL", reason=f"this agent knows no call {request.kind!r}")
         except msgspec.DecodeError as error:
             return CallAnswer(False, code="E-CALL", reason=f"the body of call {request.kind} is malformed: {error}")
 
@@ -87,20 +93,41 @@ class CallDesk:
             True, stream=_as_stream(call, self._console.read_logs(seen.container, tail=tail, follow=ask.follow))
         )
 
-    def _run_command(self, call: CallId, envelope: Envelope, stdin: AsyncIterator[bytes]) -> CallAnswer:
-        signed = self._verify_call(envelope)
+    def _run_command(self, request: CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
+        found = self._admit(request)
+        if isinstance(found, CallAnswer):
+            return found
+        call, container = found
+        output = self._console.run_command(container, call.argv, stdin, call.terminal)
+        return CallAnswer(True, stream=_as_stream(request.call, output))
+
+    async def _open_port(self, request: CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
+        found = self._admit(request)
+        if isinstance(found, CallAnswer):
+            return found
+        call, container = found
+        try:
+            pipe = await self._console.open_port(container, call.port)
+        except PortRefused as error:
+            return CallAnswer(False, code="E-PORT-CLOSED", reason=str(error))
+        return CallAnswer(True, stream=_carry(request.call, pipe, stdin))
+
+    def _admit(self, request: CallRequest) -> tuple[Call, str] | CallAnswer:
+        """Judge a signed call, whose nonce it uses up: return it and the container that it is about, or a refusal."""
+        signed = self._verify_call(msgspec.msgpack.decode(request.body, type=Envelope))
         if isinstance(signed, Denied):
             return CallAnswer(False, code=signed.code, reason=signed.reason)
         end_us = self._nonces.pop(signed.nonce, None)
         if end_us is None or end_us <= self._clock.boot_us():
-            return CallAnswer(
-                False, code="E-CALL", reason="the call's nonce was not drawn here, was used, or is too old"
-            )
+            reason = "the call's nonce was not drawn here, was used, or is too old"
+            return CallAnswer(False, code="E-CALL", reason=reason)
+        if signed.verb != request.kind:
+            return CallAnswer(False, code="E-SUBJECT", reason=f"a call to {signed.verb} was sent as {request.kind}")
         instance = instance_id(signed.tenant, signed.app, signed.service, signed.ordinal)
         seen = self._find_container(instance)
         if seen is None or seen.state != "running":
             return CallAnswer(False, code="E-NOT-FOUND", reason=f"{instance} does not run here")
-        return CallAnswer(True, stream=_as_stream(call, self._console.run_command(seen.container, signed.argv, stdin)))
+        return signed, seen.container
 
 
 async def _as_stream(
@@ -119,3 +146,28 @@ async def _as_stream(
         # By name: a reader that goes away must not leave its call of the runtime behind.
         if isinstance(items, AsyncGenerator):
             await items.aclose()
+
+
+async def _carry(call: CallId, pipe: Pipe, stdin: AsyncIterator[Typed]) -> AsyncIterator[StreamData]:
+    """Carry a connection's bytes both ways until both halves have ended, or it breaks."""
+    tasks = Tasks()
+    upward = tasks.start("forward input", _send_upward(pipe, stdin))
+    try:
+        async for data in pipe.read():
+            yield StreamData(call, 1, data)
+        yield StreamData(call, 1, b"", end=True)
+        await upward
+    except OSError as error:
+        raise Unavailable("E-CUT", f"the connection inside the site broke: {error}") from error
+    finally:
+        await tasks.stop()
+        await pipe.close()
+
+
+async def _send_upward(pipe: Pipe, stdin: AsyncIterator[Typed]) -> None:
+    # A container that has closed both halves takes nothing more; its reader has seen the end.
+    with contextlib.suppress(OSError):
+        async for data in stdin:
+            if isinstance(data, bytes):
+                await pipe.write(data)
+        pipe.end()

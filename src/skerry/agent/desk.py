@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from skerry.drivers.base import Typed
 from skerry.model.event import Event
 from skerry.model.ids import Digest
 from skerry.model.samples import Sample
@@ -83,8 +84,8 @@ class AgentDesk(Protocol):
         """
         ...
 
-    async def answer_call(self, request: CallRequest, stdin: AsyncIterator[bytes]) -> CallAnswer:
-        """Answer a call of the parent: nonce, logs, exec, stats; unknown kinds are refused by name."""
+    async def answer_call(self, request: CallRequest, stdin: AsyncIterator[Typed]) -> CallAnswer:
+        """Answer a call of the parent: nonce, logs, exec, forward, stats; unknown kinds are refused by name."""
         ...
 
     def note_link(self, state: str, reason: str) -> None:

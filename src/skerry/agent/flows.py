@@ -11,6 +11,7 @@ from typing import Any
 from skerry import wire
 from skerry.agent.desk import AgentDesk, CallAnswer
 from skerry.clock import Tasks
+from skerry.drivers.base import Typed
 from skerry.drivers.images import BlobUnavailable
 from skerry.model.errors import SkerryError
 from skerry.model.ids import Digest
@@ -36,7 +37,7 @@ class ServedCall:
         #: How many bytes may be sent next; the queue holds at most the one answer to the last piece.
         self._allowed: asyncio.Queue[int] = asyncio.Queue()
         #: Input not yet read; bounded by the stream's window. None is its end.
-        self._input: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._input: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
 
     def begin(self, tasks: Tasks) -> None:
         """Start answering."""
@@ -46,10 +47,10 @@ class ServedCall:
         """The parent's reader has room for ``count`` bytes: the next piece may go."""
         self._allowed.put_nowait(count)
 
-    def deliver(self, data: bytes, *, end: bool) -> None:
+    def deliver(self, channel: int, data: bytes, *, end: bool) -> None:
         """Take input for the desk to read."""
         if data:
-            self._input.put_nowait(data)
+            self._input.put_nowait((channel, data))
         if end:
             self._input.put_nowait(None)
 
@@ -104,10 +105,18 @@ class ServedCall:
             self._feed(ports.StreamRead(self._request.call, item.channel, piece))
         self._feed(ports.StreamRead(self._request.call, item.channel, piece, item.end, item.exit_code))
 
-    async def _read_input(self) -> AsyncIterator[bytes]:
-        while (data := await self._input.get()) is not None:
+    async def _read_input(self) -> AsyncIterator[Typed]:
+        while (item := await self._input.get()) is not None:
+            channel, data = item
             self._feed(ports.StreamTaken(self._request.call, len(data)))
-            yield data
+            if channel != wire.WINDOW_CHANNEL:
+                yield data
+                continue
+            try:
+                yield wire.decode_window(data)
+            except wire.WireError as error:
+                self._feed(ports.StreamFinished(self._request.call, str(error)))
+                return
 
 
 class _Fetch:

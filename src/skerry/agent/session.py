@@ -188,7 +188,7 @@ class LinkSession:
                     self._calls[command.call].allow(command.count)
             case ports.DeliverStream():
                 if command.call in self._calls:
-                    self._calls[command.call].deliver(command.data, end=command.end)
+                    self._calls[command.call].deliver(command.channel, command.data, end=command.end)
             case ports.EndStream():
                 call = self._calls.pop(command.call, None)
                 if call is not None:

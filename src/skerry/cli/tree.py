@@ -63,7 +63,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("logs", "Show the output of an app's instances.", "skerry.cli.streams:logs"),
     Verb("events", "Show what happened.", "skerry.cli.streams:events"),
     Verb("exec", "Run a command in an instance.", "skerry.cli.exec:exec_command"),
-    Verb("forward", _LATER),
+    Verb("forward", "Lead a port of this machine to a port of an instance.", "skerry.cli.forward:forward"),
     Verb("top", "Show what sites and instances use, until interrupted.", "skerry.cli.top:top"),
     Verb("wait", "Wait until an app or site is as wanted.", "skerry.cli.wait:wait"),
     Verb("verify", _LATER),

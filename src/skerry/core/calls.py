@@ -1,11 +1,12 @@
-"""Streams from what runs: output of instances, and commands in them.
+"""Streams from what runs: output of instances, commands in them, and connections to their ports.
 
-Reading output needs a role only; a command needs a call signed by the tenant for one nonce of the node, which the core
-hands on and cannot make (trust.md §5). Both ride the site's own outbound link.
+Reading output needs a role only; a command or a connection needs a call signed by the tenant for one nonce of the node,
+which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Literal, Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import denied, not_found
 from skerry.core.state import Part, SiteCall, Sites
 from skerry.model.answers import LogLine
-from skerry.model.asks import ExecQuery, LogQuery
+from skerry.model.asks import ExecQuery, ForwardQuery, LogQuery
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
@@ -27,7 +28,7 @@ from skerry.trust.envelope import encode_envelope_msgpack
 from skerry.trust.held import hold_tenants
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
-from skerry.wire import CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
+from skerry.wire import CallKind, CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
 
 Stream = Literal["stdout", "stderr", "note"]
 
@@ -58,12 +59,23 @@ class CallSocket(Protocol):
         """Pass output on."""
         ...
 
-    async def send_exit(self, code: int) -> None:
-        """Say how the command ended."""
+    async def send_end(self) -> None:
+        """Say that the far end of a connection sends no more."""
         ...
 
-    def receive_input(self) -> AsyncIterator[bytes]:
-        """Give what the client types; ends when it closes its side."""
+    async def send_exit(self, code: int) -> None:
+        """Say how the command ended, or that the connection has."""
+        ...
+
+    def receive_input(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Give what the client sends, with the channel it goes to, until it says that there is no more.
+
+        Raises ``Unavailable`` when it goes away instead.
+        """
+        ...
+
+    async def wait_left(self) -> None:
+        """Return when a client that sends no more has gone away."""
         ...
 
 
@@ -127,16 +139,47 @@ class CallsPart(Part):
 
     async def run_command(self, caller: Caller, *, app: str, query: ExecQuery, socket: CallSocket) -> None:
         """Run one signed command in one instance and pass its streams on."""
+        call = await self._begin_call(caller, app, query, socket, verb="exec", operation="run_command")
+        async with aclosing(self._converse(call, socket)) as said:
+            async for data in said:
+                if data.exit_code is not None:
+                    await socket.send_exit(data.exit_code)
+
+    async def forward_port(self, caller: Caller, *, app: str, query: ForwardQuery, socket: CallSocket) -> None:
+        """Carry one connection to a port of one instance, by one signed call."""
+        call = await self._begin_call(caller, app, query, socket, verb="forward", operation="forward_port")
+        is_ended = False
+        async with aclosing(self._converse(call, socket)) as said:
+            async for data in said:
+                if data.end:
+                    is_ended = True
+                    await socket.send_end()
+        if not is_ended:
+            raise Unavailable("E-CUT", f"The connection to {app}/{query.service} broke.", hint=f"skerry app show {app}")
+        await socket.send_exit(0)
+
+    async def _begin_call(
+        self,
+        caller: Caller,
+        app: str,
+        query: ExecQuery | ForwardQuery,
+        socket: CallSocket,
+        *,
+        verb: Literal["exec", "forward"],
+        operation: str,
+    ) -> SiteCall:
+        """Have the node's nonce signed, write the act down, and call the site; return the call once it said yes."""
         tenant = caller.owner()
         node = await self._core.db.read(lambda connection: _find_node(connection, caller, app, query))
         site = SiteName(query.site)
         asked = await self._call(site, "nonce", msgspec.msgpack.encode(NonceAsk(node)))
         await asked.close()
         if not asked.reply.ok:
-            raise Unavailable(asked.reply.code or "E-CALL", _describe(asked.reply))
+            raise _refusal(asked.reply, app)
         nonce = msgspec.msgpack.decode(asked.reply.body, type=NonceReply).nonce
         await socket.send_nonce(site, node, nonce)
         envelope = await socket.receive_call()
+        wanted = (verb, app, query.service, query.ordinal, nonce, query.port if isinstance(query, ForwardQuery) else 0)
 
         def job(connection: Connection, stamp: object) -> None:
             owner = access.find_tenant(connection, tenant)
@@ -145,30 +188,32 @@ class CallsPart(Part):
             if isinstance(verified, Denied):
                 raise denied(verified)
             said = verified.payload
-            if (said.app, said.service, said.ordinal, said.nonce) != (app, query.service, query.ordinal, nonce):
+            if (said.verb, said.app, said.service, said.ordinal, said.nonce, said.port) != wanted:
                 raise Invalid("E-SUBJECT", "The signed call is about something else than the request.")
 
         subject = (
             f"instance/{instance_id(tenant, app, query.service, query.ordinal)}@{site} {digest_of(envelope.payload)}"
         )
-        await self._core.change(caller, "run_command", subject, job, chain=tenant)
-        call = await self._call(site, "exec", encode_envelope_msgpack(envelope))
+        await self._core.change(caller, operation, subject, job, chain=tenant)
+        call = await self._call(site, verb, encode_envelope_msgpack(envelope))
+        if not call.reply.ok:
+            await call.close()
+            raise _refusal(call.reply, app)
+        return call
+
+    async def _converse(self, call: SiteCall, socket: CallSocket) -> AsyncGenerator[StreamData]:
+        """Pass bytes on both ways to the end of the call; give what the site sent, for what is more than bytes."""
+        typing = self._core.tasks.start("call input", _pass_input(call, socket))
         try:
-            if not call.reply.ok:
-                raise Unavailable(call.reply.code or "E-CALL", _describe(call.reply))
-            typing = self._core.tasks.start("exec input", _pass_input(call, socket))
-            try:
-                async for data in call.read():
-                    if data.data:
-                        await socket.send_output(data.channel, data.data)
-                    if data.exit_code is not None:
-                        await socket.send_exit(data.exit_code)
-            finally:
-                typing.cancel()
+            async for data in call.read():
+                if data.data:
+                    await socket.send_output(data.channel, data.data)
+                yield data
         finally:
+            typing.cancel()
             await call.close()
 
-    async def _call(self, site: SiteName, kind: str, body: bytes) -> SiteCall:
+    async def _call(self, site: SiteName, kind: CallKind, body: bytes) -> SiteCall:
         reachable: Sites | None = self._core.sites
         if reachable is None:
             raise Unavailable("E-UNREACHABLE", f"{site} has no session here.")
@@ -213,9 +258,11 @@ def _read_line(channel: int, content: bytes) -> tuple[Stream, str]:
 
 async def _pass_input(call: SiteCall, socket: CallSocket) -> None:
     try:
-        async for data in socket.receive_input():
-            await call.write(data)
+        async for channel, data in socket.receive_input():
+            await call.write(data, channel=channel)
         await call.write(b"", end=True)
+        await socket.wait_left()
+        await call.close("the client has gone")
     except SkerryError:
         await call.close("the client's input broke off")
 
@@ -234,13 +281,17 @@ def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -
     return found
 
 
-def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery) -> NodeName:
+def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery | ForwardQuery) -> NodeName:
     if sites.find_site(connection, query.site, PLATFORM) is None:
         raise not_found()
     for _, unit in documents.list_assignments(connection, caller.scope, app=app, sites=(query.site,)):
         if (unit.service, unit.ordinal) == (query.service, query.ordinal):
             return unit.node
     raise not_found()
+
+
+def _refusal(reply: CallReply, app: str) -> Unavailable:
+    return Unavailable(reply.code or "E-CALL", _describe(reply), hint=f"skerry app show {app}")
 
 
 def _describe(reply: CallReply) -> str:

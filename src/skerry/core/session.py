@@ -8,7 +8,6 @@ message that meets a bug, ends this session and not the core.
 import asyncio
 import collections
 from collections.abc import AsyncIterator, Mapping
-from typing import Literal, cast
 
 import msgspec
 import structlog
@@ -54,15 +53,15 @@ class StreamedCall:
             yield item
             self._session.feed(ports.StreamTaken(self._call, len(item.data)))
 
-    async def write(self, data: bytes, *, end: bool = False) -> None:
-        """Send bytes to the far end's standard input; return when the last may go. Nothing once the call is over."""
+    async def write(self, data: bytes, *, channel: int = 0, end: bool = False) -> None:
+        """Send bytes to the far end; return when the last may go. Nothing once the call is over."""
         while True:
             count = await self._allowed.get()
             if self.is_over:
                 self._allowed.put_nowait(count)
                 return
             piece, data = data[:count], data[count:]
-            self._session.feed(ports.StreamRead(self._call, 0, piece, end and not data))
+            self._session.feed(ports.StreamRead(self._call, channel, piece, end and not data))
             if not data:
                 return
 
@@ -158,12 +157,11 @@ class SiteSession:
         """The site's document or record may have changed."""
         self.feed(parent_ports.Nudged())
 
-    async def call(self, kind: str, body: bytes, allowed_us: int) -> StreamedCall:
+    async def call(self, kind: wire.CallKind, body: bytes, allowed_us: int) -> StreamedCall:
         """Call the site and wait for its reply."""
         name = CallId(make_ulid(self._mint, self._clock.wall_us()))
         call = self._calls[name] = StreamedCall(self, name)
-        known = cast("Literal['nonce', 'logs', 'exec', 'stats']", kind)
-        self.feed(parent_ports.CallWanted(name, known, body, allowed_us))
+        self.feed(parent_ports.CallWanted(name, kind, body, allowed_us))
         try:
             call.reply = await call.answered
         except asyncio.CancelledError:

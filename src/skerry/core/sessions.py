@@ -24,6 +24,7 @@ from skerry.sync import ports
 from skerry.sync.admission import Admission
 from skerry.sync.classes import HEARTBEATS_US
 from skerry.trust.proof import verify_proof
+from skerry.wire import CallKind
 
 #: Sessions admitted per second and at once: what a core of two cores proves, records and answers in that time.
 ADMISSIONS_PER_S = 100
@@ -74,7 +75,7 @@ class Sessions:
         if session is not None:
             session.ask_samples(every_us, span_us)
 
-    async def call(self, site: SiteName, kind: str, body: bytes, allowed_us: int) -> StreamedCall:
+    async def call(self, site: SiteName, kind: CallKind, body: bytes, allowed_us: int) -> StreamedCall:
         """Call a site; raise ``Unavailable`` when it has no session here or does not answer in time."""
         session = self._sessions.get(site)
         if session is None:

@@ -28,7 +28,7 @@ from skerry.sync.classes import HEARTBEATS_US
 from skerry.trust.envelope import encode_envelope_json
 from skerry.trust.parse import parse_payload
 from skerry.trust.verdict import Denied
-from skerry.wire import CallReply, LinkClass, StreamData
+from skerry.wire import CallKind, CallReply, LinkClass, StreamData
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ class SiteCall(Protocol):
         """Give what the site sends, in order; ends with the call."""
         ...
 
-    async def write(self, data: bytes, *, end: bool = False) -> None:
-        """Send bytes to the far end's standard input."""
+    async def write(self, data: bytes, *, channel: int = 0, end: bool = False) -> None:
+        """Send bytes to the far end: what a command reads, what a connection carries, or a terminal's new size."""
         ...
 
     async def close(self, reason: str = "") -> None:
@@ -62,7 +62,7 @@ class Sites(Protocol):
         """Wish for quicker samples of a site for a while."""
         ...
 
-    async def call(self, site: SiteName, kind: str, body: bytes, allowed_us: int) -> SiteCall:
+    async def call(self, site: SiteName, kind: CallKind, body: bytes, allowed_us: int) -> SiteCall:
         """Call a site; raises ``Unavailable`` when it has no session here or does not answer in time."""
         ...
 

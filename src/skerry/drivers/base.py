@@ -15,6 +15,7 @@ import msgspec
 from skerry.model.ids import VolumeId
 from skerry.model.observed import Observation
 from skerry.model.samples import HostUse
+from skerry.model.signed import Window
 from skerry.plan.actions import Action, Outcome
 
 
@@ -104,6 +105,34 @@ class Exit(msgspec.Struct, frozen=True):
     code: int
 
 
+#: What goes into a command: bytes of its standard input, or the new size of its terminal.
+Typed = bytes | Window
+
+
+class PortRefused(Exception):
+    """Nothing in the container takes connections at that port, or it has no address."""
+
+
+class Pipe(Protocol):
+    """One connection to a port of a container: bytes both ways, each way ended by itself."""
+
+    def read(self) -> AsyncIterator[bytes]:
+        """Give what the container sends, until it ends its half; raises ``OSError`` when the connection breaks."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send; return when there is room for more. Raises ``OSError`` when the connection is broken."""
+        ...
+
+    def end(self) -> None:
+        """End our half; what the container sends still comes."""
+        ...
+
+    async def close(self) -> None:
+        """Let the connection go; idempotent."""
+        ...
+
+
 class ContainerStats(msgspec.Struct, frozen=True, kw_only=True):
     """Use of one container: cumulative CPU time in microseconds, bytes of memory, bytes in and out."""
 
@@ -125,12 +154,18 @@ class Console(Protocol):
         ...
 
     def run_command(
-        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[Typed], terminal: Window | None = None
     ) -> AsyncIterator[Chunk | Exit]:
         """Run a command inside the container and stream its output; the last item is ``Exit``.
 
-        ``stdin`` is read as the command reads its standard input, which is closed where ``stdin`` ends.
+        ``stdin`` is read as the command reads its standard input, which is closed where ``stdin`` ends. With
+        ``terminal`` the command has a terminal of that size and all output is on channel 1; it is hung up on, with all
+        that it started, when its reader goes away before it has ended.
         """
+        ...
+
+    async def open_port(self, container: str, port: int) -> Pipe:
+        """Connect to a TCP port at the container's own address and nowhere else; raises ``PortRefused``."""
         ...
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:

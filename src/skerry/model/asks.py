@@ -139,6 +139,12 @@ class ExecQuery(Ask, frozen=True, kw_only=True):
     ordinal: Annotated[int, Meta(ge=0, le=999)] = 0
 
 
+class ForwardQuery(ExecQuery, frozen=True, kw_only=True):
+    """Which port of which instance to connect to."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+
+
 class BlobQuery(Ask, frozen=True, kw_only=True):
     """Where the sent bytes begin, and how long the whole blob is."""
 

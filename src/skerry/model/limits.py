@@ -71,6 +71,8 @@ FACTS_MAX = 20_000
 STREAMS_PER_SITE_MAX = 64
 #: Bytes a stream may be ahead of its reader.
 STREAM_WINDOW_BYTES = 256 * 1024
+#: Columns or rows of a terminal: a wall of screens with a small font stays below it, and it fits 16 bits.
+WINDOW_SIDE_MAX = 4_096
 #: Bytes of one message of a stream: two calls side by side take turns.
 STREAM_CHUNK_BYTES = 16 * 1024
 

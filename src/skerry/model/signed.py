@@ -110,18 +110,31 @@ class Secret(_Signed, frozen=True, kw_only=True):
     boxes: dict[KeyId, bytes]
 
 
-class Call(_Signed, frozen=True, kw_only=True):
-    """Payload of kind ``call``: one act on what runs, good for one nonce of one node."""
+class Window(_Signed, frozen=True, kw_only=True):
+    """The size of a terminal, in characters."""
+
+    columns: int
+    rows: int
+
+
+class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """Payload of kind ``call``: one act on what runs, good for one nonce of one node.
+
+    ``exec`` runs ``argv``; ``forward`` makes one connection to ``port`` of the instance's own address.
+    """
 
     tenant: TenantName
     site: SiteName
     node: NodeName
     nonce: bytes
-    verb: Literal["exec"]
+    verb: Literal["exec", "forward"]
     app: AppName
     service: ServiceName
     ordinal: int = 0
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    #: The command gets a terminal of this size, which may change later; None for plain streams.
+    terminal: Window | None = None
+    port: int = 0
 
 
 class DocumentHead(_Signed, frozen=True, kw_only=True):

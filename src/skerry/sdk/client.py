@@ -15,7 +15,7 @@ import msgspec
 
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
-from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, LogQuery
+from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.model.signing import Answer, Ask
@@ -191,6 +191,15 @@ class Client(Faces):
         from skerry.sdk.commands import open_command
 
         request: Request[None] = make_request("run_command", parameters={"app": app}, query=query)
+        return open_command(self._http(), self.url, requests.write_path(request), sign)
+
+    def forward_port(
+        self, app: str, query: ForwardQuery, sign: "Callable[[Nonce], Envelope]"
+    ) -> "contextlib.AbstractContextManager[Command]":
+        """Make one connection to a port of an instance; ``sign`` as in ``run_command``."""
+        from skerry.sdk.commands import open_command
+
+        request: Request[None] = make_request("forward_port", parameters={"app": app}, query=query)
         return open_command(self._http(), self.url, requests.write_path(request), sign)
 
     def upload_blob(

@@ -1,9 +1,12 @@
-"""Running a command in an instance: the node's nonce comes first, a signed call answers it, then bytes go both ways.
+"""A command in an instance or a connection to it: the node's nonce comes first, a signed call answers it, then bytes
+go both ways.
 
-The core passes all of it on and can make none of it (trust.md §5). Opened by ``Client.run_command``.
+The core passes all of it on and can make none of it (trust.md §5). Opened by ``Client.run_command`` and
+``Client.forward_port``.
 """
 
 import contextlib
+import socket
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import msgspec
 from skerry.model.answers import ProblemDocument
 from skerry.model.errors import SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName
-from skerry.model.signed import Envelope
+from skerry.model.signed import Envelope, Window
 from skerry.sdk import policy
 from skerry.sdk.errors import read_problem
 
@@ -40,32 +43,59 @@ class _Told(msgspec.Struct, frozen=True):
     nonce: bytes | None = None
     site: SiteName = SiteName("")
     node: NodeName = NodeName("")
+    eof: bool = False
     exit_code: int | None = None
     problem: ProblemDocument | None = None
 
 
 class Command:
-    """A command that runs. ``exit_code`` is known once ``output`` has ended."""
+    """A command that runs, or a connection. ``exit_code`` is known once ``output`` has ended."""
 
-    def __init__(self, socket: "WebSocketSession") -> None:
-        self._socket = socket
+    def __init__(self, session: "WebSocketSession") -> None:
+        self._session = session
         self.exit_code: int | None = None
 
     def write(self, data: bytes) -> None:
-        """Send bytes to its standard input."""
+        """Send bytes to its standard input, or into the connection."""
         for start in range(0, len(data), INPUT_BYTES_MAX):
-            self._socket.send_bytes(data[start : start + INPUT_BYTES_MAX])
+            self._send(lambda piece=data[start : start + INPUT_BYTES_MAX]: self._session.send_bytes(piece))
 
     def end(self) -> None:
-        """Close its standard input."""
-        self._socket.send_text('{"eof":true}')
+        """Close its standard input, or our half of the connection."""
+        self._send(lambda: self._session.send_text('{"eof":true}'))
+
+    def resize(self, window: Window) -> None:
+        """Tell its terminal a new size."""
+        self._send(lambda: self._session.send_text(msgspec.json.encode({"window": window}).decode()))
+
+    def leave(self) -> None:
+        """Break the connection off, from any thread: who reads or writes then raises ``Unavailable``."""
+        found = _socket_of(self._session)
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, send: Callable[[], None]) -> None:
+        """Send; raises ``Unavailable`` once the connection is over, also when that is because the command has ended."""
+        from httpx2 import websockets
+        from wsproto.utilities import LocalProtocolError
+
+        try:
+            send()
+        except (websockets.HTTPXWSException, LocalProtocolError, OSError) as error:
+            raise Unavailable("E-CUT", "The connection to the core is over.") from error
 
     def output(self) -> Iterator[tuple[int, bytes]]:
-        """Give ``(1 or 2, bytes)`` for its standard output and error; raises ``Unavailable`` when the link is cut."""
+        """Give ``(1 or 2, bytes)`` for its standard output and error; raises ``Unavailable`` when the link is cut.
+
+        The far end of a connection that sends no more is told as ``(1, b"")``.
+        """
         while self.exit_code is None:
-            message = receive(self._socket)
+            message = receive(self._session)
             if isinstance(message, bytes):
                 yield message[0], message[1:]
+            elif message.eof:
+                yield 1, b""
             else:
                 self.exit_code = message.exit_code
 
@@ -79,12 +109,16 @@ def open_command(http: "httpx2.Client", url: str, path: str, sign: Callable[[Non
     # A scheme of its own makes the library take it for a WebSocket; the connection is that of the client.
     address = url.replace("http", "ws", 1) + path
     try:
-        with http.websocket(address, max_message_size_bytes=MESSAGE_BYTES_MAX) as socket:
-            told = receive(socket)
+        # No pings of ours: their answers would wait behind what nobody reads. The kernel asks instead.
+        with http.websocket(
+            address, max_message_size_bytes=MESSAGE_BYTES_MAX, keepalive_ping_interval_seconds=None
+        ) as session:
+            _watch_peer(session)
+            told = receive(session)
             if isinstance(told, bytes) or told.nonce is None:
                 raise Unavailable("E-ANSWER", "What answers is not a core of this release.")
-            socket.send_text(msgspec.json.encode(sign(Nonce(told.nonce, told.site, told.node))).decode())
-            yield Command(socket)
+            session.send_text(msgspec.json.encode(sign(Nonce(told.nonce, told.site, told.node))).decode())
+            yield Command(session)
     except websockets.WebSocketUpgradeError as error:
         response = error.response
         raise read_problem(response.status_code, _read_rest(response)) from error
@@ -92,12 +126,26 @@ def open_command(http: "httpx2.Client", url: str, path: str, sign: Callable[[Non
         raise policy.unreachable(url, error) from error
 
 
-def receive(socket: "WebSocketSession") -> bytes | _Told:
+def _socket_of(session: "WebSocketSession") -> socket.socket | None:
+    found: Any = session.stream.get_extra_info("socket")
+    return found if isinstance(found, socket.socket) else None
+
+
+def _watch_peer(session: "WebSocketSession") -> None:
+    """Have the kernel end a connection whose other end is gone; one that only says nothing stays."""
+    found = _socket_of(session)
+    if found is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 4)):
+            found.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def receive(session: "WebSocketSession") -> bytes | _Told:
     """Return the next message; raises what the core tells as a problem."""
     from httpx2 import websockets
 
     try:
-        event: Any = socket.receive()
+        event: Any = session.receive()
     except websockets.WebSocketDisconnect as error:
         detail = f"The core ended the connection before the command had ended ({error.code} {error.reason})."
         raise Unavailable("E-CUT", detail) from error

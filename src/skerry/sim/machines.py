@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
-from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.drivers.base import Chunk, ContainerStats, Exit, Pipe, PortRefused, Typed
 from skerry.model.app import Probe
 from skerry.model.ids import Digest, InstanceId, NodeName, VolumeId, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
@@ -28,6 +28,7 @@ from skerry.model.observed import (
     VolumeSeen,
 )
 from skerry.model.samples import HostUse
+from skerry.model.signed import Window
 from skerry.plan.actions import (
     DONE,
     Action,
@@ -48,6 +49,7 @@ from skerry.plan.actions import (
     UnpauseContainer,
     failed,
 )
+from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 
 
 class MachineFaults(msgspec.Struct):
@@ -374,15 +376,28 @@ class FakeDriver:
             await self._clock.sleep_until(self._clock.boot_us() + 3600 * SECOND_US)
 
     async def run_command(
-        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[Typed], terminal: Window | None = None
     ) -> AsyncIterator[Chunk | Exit]:
-        """Echo the command; one that ends with ``cat`` echoes its input too."""
+        """Echo the command; one that ends with ``cat`` echoes its input too. With a terminal, see consoles.py."""
         self.machine.story.append(("exec", f"{container} {' '.join(argv)}"))
+        if terminal is not None:
+            async for item in read_terminal(stdin, terminal):
+                yield item
+            return
         yield Chunk(1, " ".join(argv).encode())
         if argv[-1].endswith("cat"):
             async for data in stdin:
-                yield Chunk(1, data)
+                if isinstance(data, bytes):
+                    yield Chunk(1, data)
         yield Exit(0)
+
+    async def open_port(self, container: str, port: int) -> Pipe:
+        """Connect to a server of one page, at the port that most images serve."""
+        seen = self.machine.containers.get(container)
+        if seen is None or seen.state != "running" or port != PAGE_PORT:
+            raise PortRefused(f"nothing takes connections at port {port} of the instance's own address")
+        self.machine.story.append(("forward", f"{container} {port}"))
+        return PagePipe()
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         """Every running container uses a little, and its processor time grows with the time."""

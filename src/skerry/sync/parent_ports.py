@@ -1,13 +1,11 @@
 """Events and commands of the parent's end alone: what the core tells it, and what it asks of the core."""
 
-from typing import Literal
-
 from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest
 from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
 from skerry.sync.ports import CommonCommand, CommonEvent, Value
-from skerry.wire import DocumentPatch, FactsPatch, HelloClaim
+from skerry.wire import CallKind, DocumentPatch, FactsPatch, HelloClaim
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -75,7 +73,7 @@ class CallWanted(Value, frozen=True):
     """Somebody calls the site; ``allowed_us`` is the time until the first answer."""
 
     call: CallId
-    kind: Literal["nonce", "logs", "exec", "stats"]
+    kind: CallKind
     body: bytes
     allowed_us: int
 

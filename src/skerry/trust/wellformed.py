@@ -11,7 +11,7 @@ import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites, Subnet
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
-from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX
+from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX, WINDOW_SIDE_MAX
 from skerry.model.policy import SecretPolicy, is_rotation, is_variable
 from skerry.model.profile import (
     PROFILES,
@@ -60,8 +60,7 @@ def _check(payload: msgspec.Struct) -> None:
             _check_number(payload.number)
         case Call():
             _check_names(payload.tenant, payload.site, payload.node, payload.app, payload.service)
-            _demand(bool(payload.argv), "a call names a command")
-            _demand(0 <= payload.ordinal < REPLICAS_MAX, "an ordinal is beyond all replicas")
+            _check_call(payload)
         case SiteRecord():
             _check_record(payload)
         case Root():
@@ -97,6 +96,19 @@ def _check_revision(revision: AppRevision) -> None:
     for network in revision.networks.values():
         for subnet in network.plan.subnets if network.plan else ():
             _check_subnet(subnet)
+
+
+def _check_call(call: Call) -> None:
+    _demand(0 <= call.ordinal < REPLICAS_MAX, "an ordinal is beyond all replicas")
+    match call.verb:
+        case "exec":
+            _demand(bool(call.argv), "a call names a command")
+            _demand(call.port == 0, "a command has no port")
+            sides = (call.terminal.columns, call.terminal.rows) if call.terminal is not None else ()
+            _demand(all(1 <= side <= WINDOW_SIDE_MAX for side in sides), "a terminal has a size that no terminal has")
+        case "forward":
+            _demand(1 <= call.port <= PORT_MAX, f"a port is 1 to {PORT_MAX}")
+            _demand(not call.argv and call.terminal is None, "a connection has no command")
 
 
 def _check_service(service: Service) -> None:

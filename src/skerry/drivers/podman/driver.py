@@ -9,10 +9,9 @@ from contextlib import aclosing
 
 import msgspec
 
-from skerry.drivers.base import Chunk, ContainerStats, Exit
+from skerry.drivers.base import Chunk, ContainerStats, Exit, Pipe, Typed
 from skerry.drivers.podman.answers import (
     ContainerItem,
-    ExecMade,
     ExecState,
     HealthAnswer,
     HealthRun,
@@ -25,6 +24,7 @@ from skerry.drivers.podman.answers import (
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
 from skerry.drivers.podman.hung import end_session
+from skerry.drivers.podman.inside import Inside
 from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
@@ -32,6 +32,7 @@ from skerry.model.app import Mount
 from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, implied_volume, list_followed
 from skerry.model.observed import ContainerSeen, Observation
+from skerry.model.signed import Window
 from skerry.plan.actions import (
     DONE,
     Action,
@@ -99,6 +100,7 @@ class PodmanDriver:
         ``keep_volume`` performs ``CreateVolume``.
         """
         self._http = PodmanHttp(socket)
+        self._inside = Inside(self._http)
         self._files = files
         self._read_archive = read_archive
         self._volume_path = volume_path
@@ -431,36 +433,15 @@ class PodmanDriver:
         except (PodmanUnavailable, PodmanRefusal) as error:
             yield Chunk(2, f"logs ended: {error}\n".encode())
 
-    async def run_command(
-        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[bytes]
+    def run_command(
+        self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[Typed], terminal: Window | None = None
     ) -> AsyncIterator[Chunk | Exit]:
         """Run a command inside, give it input and stream its output."""
-        body = {"AttachStdout": True, "AttachStderr": True, "AttachStdin": True, "Tty": False, "Cmd": list(argv)}
-        try:
-            made = await self._http.call("POST", f"/containers/{container}/exec", body)
-            session = msgspec.json.decode(made, type=ExecMade).id
-            async for chunk in self._run_made(session, stdin):
-                yield chunk
-            state = await self._http.read(ExecState, f"/exec/{session}/json")
-            yield Exit(state.exit_code)
-        except (PodmanUnavailable, PodmanRefusal) as error:
-            yield Chunk(2, f"{error}\n".encode())
-            yield Exit(126)
+        return self._inside.run_command(container, argv, stdin, terminal)
 
-    async def _run_made(self, session: str, stdin: AsyncIterator[bytes]) -> AsyncIterator[Chunk]:
-        """Start a command that was made, and stream its output to the end of the command."""
-        buffer = bytearray()
-        start = {"Detach": False, "Tty": False}
-        try:
-            async with aclosing(self._http.stream("POST", f"/exec/{session}/start", start, upward=stdin)) as pieces:
-                async for piece in pieces:
-                    buffer += piece
-                    for channel, data in split_frames(buffer):
-                        yield Chunk(channel or 1, data)
-        except PodmanUnavailable:
-            # A command that ends with much of its input unread breaks the stream in podman, whatever it had to say.
-            if (await self._http.read(ExecState, f"/exec/{session}/json")).running:
-                raise
+    async def open_port(self, container: str, port: int) -> Pipe:
+        """Connect to a port at the container's own address."""
+        return await self._inside.open_port(container, port)
 
     async def read_stats(self) -> tuple[ContainerStats, ...]:
         """Read the use of all running containers once."""

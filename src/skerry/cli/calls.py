@@ -1,0 +1,68 @@
+"""What `exec` and `forward` share: which instance is meant, and having the call signed for the node's nonce."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from skerry.cli.names import complete_services, complete_sites
+from skerry.cli.options import F, split_service
+from skerry.cli.session import Session
+from skerry.model.asks import ExecQuery
+from skerry.model.errors import Invalid, NotFound
+from skerry.model.ids import AppName, ServiceName, SiteName
+from skerry.model.signed import Call, Envelope
+from skerry.sdk.commands import Nonce
+from skerry.trust.envelope import encode_payload
+
+
+def with_instance(function: F) -> F:
+    """Add ``APP/SERVICE``, ``--site`` and ``--ordinal``."""
+    for decorate in (
+        click.option("--ordinal", type=click.IntRange(0), default=0, show_default=True, help="In this copy."),
+        click.option("--site", required=True, help="At this site.", shell_complete=complete_sites),
+        click.argument("where", metavar="APP/SERVICE", shell_complete=complete_services),
+    ):
+        function = decorate(function)
+    return function
+
+
+def split_instance(where: str) -> tuple[str, str]:
+    """Return app and service; both must be named."""
+    app, service = split_service(where)
+    if not service:
+        raise click.BadParameter(f"{where!r} names no service: write APP/SERVICE.")
+    return app, service
+
+
+def make_sign(session: Session, app: str, query: ExecQuery, **words: Any) -> Callable[[Nonce], Envelope]:
+    """Return what has the call signed; ``words`` are its verb and what belongs to that."""
+
+    def sign(told: Nonce) -> Envelope:
+        if told.site != query.site:
+            raise Invalid("E-SUBJECT", f"The core asks for a call at {told.site}, not at {query.site}.")
+        call = Call(
+            tenant=session.context.tenant,
+            site=SiteName(query.site),
+            node=told.node,
+            nonce=told.nonce,
+            app=AppName(app),
+            service=ServiceName(query.service),
+            ordinal=query.ordinal,
+            **words,
+        )
+        return session.signer.sign_call(encode_payload(call))
+
+    return sign
+
+
+@contextmanager
+def say_what_is_missing(app: str, query: ExecQuery) -> Generator[None]:
+    """Name what was asked for: the core says the same of everything that is not there."""
+    try:
+        yield
+    except NotFound as error:
+        what = f"{app}/{query.service}, copy {query.ordinal}, at site {query.site}"
+        detail = f"{error.detail.removesuffix('.')}: {what}."
+        raise NotFound(error.code, detail, hint=f"skerry app show {app}") from error
