@@ -58,11 +58,43 @@ services:
 networks: {lan: {ipam: {config: [{subnet: 172.29.7.0/24, gateway: 172.29.7.1}]}, driver_opts: {mtu: 1400}}}
 volumes: {data: }
 """
+PLACING = """
+services:
+  till: {image: nginx}
+  db:
+    image: postgres
+    volumes: ["data:/data"]
+    x-skerry: {placement: {residency: {jurisdictions: [NO], covers: [volumes]}, max-price: 0.25, if-none: fail}}
+  watch:
+    image: watch
+    x-skerry:
+      tier: edge
+      placement: {apart: {of: [watch, other/watch], by: site}, prefer: {cost: 2, fill: pack, labels: {match: disk}}}
+  count:
+    image: count
+    x-skerry:
+      placement:
+        sites: {match: tier=region, nearest: watch, max-rtt: 40ms, max: 3}
+        latency:
+          - {to: core, max-rtt: 60ms, basis: measured}
+          - {to: {service: watch, any: false}, weight: 3}
+          - {to: {place: {lat: 59.91, lon: 10.75}}, max-rtt: 20ms}
+volumes: {data: }
+x-skerry:
+  placement:
+    same-node: [till, db]
+    geofence:
+      countries: ["NO", "SE"]
+      not: {around: {point: {lat: 59.33, lon: 18.06}, km: 10}}
+      polygon: {type: Polygon, coordinates: [[[4, 55], [32, 55], [32, 72], [4, 72], [4, 55]]]}
+    tiers: {edge: {sites: tier=edge, geofence: {countries: "NO"}}}
+"""
 TEXTS = {
     "wordpress": (DATA / "compose" / "docker-awesome-compose__wordpress-mysql-compose.yaml").read_bytes(),
     "flows": (DATA / "compose" / "mqtt-flows-database.compose.yaml").read_bytes(),
     "pos": built_words_of_pos().encode(),
     "further": FURTHER.encode(),
+    "placing": PLACING.encode(),
 }
 
 

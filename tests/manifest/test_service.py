@@ -135,6 +135,6 @@ def test_every_fault_of_a_service_is_told_at_once():
         "E-TYPE",
         "E-TYPE",
         "E-TYPE",
-        "E-NOT-YET",
+        "E-REFERENCE",
         "E-UNKNOWN-WORD",
     ]

@@ -38,8 +38,6 @@ def test_the_examples_of_the_manifest_page_lack_only_what_is_not_built(name):
 def test_the_point_of_sale_waits_for_exactly_these_words():
     assert reject((DATA / "manifest" / "pos.yaml").read_bytes(), project=None) == [
         "16 E-NOT-YET /services/db/x-skerry/priority",
-        "26 E-NOT-YET /x-skerry/placement/geofence",
-        "27 E-NOT-YET /x-skerry/placement/same-node",
         "29 E-NOT-YET /x-skerry/rollout/window",
         "30 E-NOT-YET /x-skerry/priority",
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from skerry.manifest.addresses import check_addresses, read_plan
+from skerry.manifest.company import settle_company
 from skerry.manifest.findings import Findings
 from skerry.manifest.names import to_name, translate_names
 from skerry.manifest.networking import DEFAULT
@@ -84,6 +85,7 @@ def read_app(
         findings.complain(services, "E-REFERENCE", "no service is left to run", at_key=True)
     _check_container_names(reading, read)
     _check_dependencies(read, findings)
+    read = settle_company(reading, read, wishes)
     read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
     parts = around.parts

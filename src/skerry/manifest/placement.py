@@ -1,18 +1,21 @@
-"""Where instances may be and how many: ``placement`` of the app and of a service, merged word by word.
+"""Where instances may be and how many: ``placement`` of the app, of a tier and of a service, merged word by word.
 
-Without a word about sites a service runs once, somewhere; with one it runs once at each site chosen. Neighbour:
-``wishes.py`` has checked the form of every word.
+Without a word about sites a service runs once, somewhere; with one it runs once at each site chosen. Neighbours:
+``wishes.py`` has checked the form of every word, ``rules.py`` reads the words that few services need.
 """
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.manifest.nodes import Mapping, Place, Scalar
 from skerry.manifest.reading import Reading
+from skerry.manifest.rules import Company, Levels, read_rules
 from skerry.manifest.swarm import read_swarm
 from skerry.manifest.wishes import Given
 from skerry.model.app import Placement, Replicas, Sites, Spread
 from skerry.model.ids import is_name
 from skerry.model.limits import REPLICAS_MAX
+from skerry.model.placing import PlacementRules
 from skerry.model.selector import SelectorError, parse_selector
 
 _SPREAD_WORDS = ("site", "node", "region", "country")
@@ -28,22 +31,51 @@ class _Words(msgspec.Struct, frozen=True):
     spread: tuple[Spread, ...] | None = None
 
 
-def read_placement(reading: Reading, service: Place, app: Given, own: Given, sites: tuple[str, ...]) -> Placement:
+def read_placement(
+    reading: Reading, service: Place, app: Given, own: Given, sites: tuple[str, ...], company: Company
+) -> Placement:
     """Return the placement of a service; ``sites`` are the selectors of the command line, for the whole app."""
-    top = _read_words(reading, app.get("placement"))
-    inner = _read_words(reading, own.get("placement"))
-    chosen = inner.sites or (Sites(match=sites) if sites else top.sites)
-    replicas = _choose_replicas(reading, service, own, inner.replicas, top.replicas, chosen is not None)
+    levels = Levels(own.get("placement"), _find_tier(reading, app, own), app.get("placement"))
+    inner, tier, top = (_read_words(reading, level) for level in (levels.own, levels.tier, levels.app))
+    outer = _lay_over(tier, top)
+    chosen = inner.sites or tier.sites or (Sites(match=sites) if sites else top.sites)
+    replicas = _choose_replicas(reading, service, own, inner.replicas, outer.replicas, chosen is not None)
     swarm = read_swarm(reading, reading.find(service, "deploy", "placement"), max(replicas.per_site, replicas.total))
-    node = inner.node if inner.node is not None else top.node or ()
+    node = inner.node if inner.node is not None else outer.node or ()
     node = tuple(f"{text}, {swarm.node}" for text in node) or (swarm.node,) if swarm.node else node
-    spread = inner.spread if inner.spread is not None else top.spread
+    spread = inner.spread if inner.spread is not None else outer.spread
     spread = swarm.spread or None if spread is None else spread
+    said = levels if not sites else Levels(levels.own, levels.tier, None)
+    rules = read_rules(reading, levels, said.find(reading, "sites"), company)
     return Placement(
         sites=chosen or Sites(),
         replicas=replicas,
         node=_add_platform(reading, reading.find(service, "platform"), node),
         spread=(Spread(),) if spread is None else spread,
+        rules=rules if rules != PlacementRules() else UNSET,
+    )
+
+
+def _find_tier(reading: Reading, app: Given, own: Given) -> Place | None:
+    """Return the placement of the tier that a service chose; None when it chose none, or after a complaint."""
+    place = reading.find(own.get("tier"))
+    if place is None:
+        return None
+    tiers = reading.find(app.get("placement"), "tiers")
+    known = {} if tiers is None else dict(tiers.entries())
+    name = reading.text(place)
+    if name not in known:
+        there = f"there are {', '.join(sorted(known))}" if known else "placement has no tiers"
+        reading.findings.complain(place, "E-REFERENCE", f'there is no tier "{name[:60]}": {there}')
+    return known.get(name)
+
+
+def _lay_over(inner: _Words, outer: _Words) -> _Words:
+    return _Words(
+        sites=inner.sites or outer.sites,
+        replicas=inner.replicas or outer.replicas,
+        node=inner.node if inner.node is not None else outer.node,
+        spread=inner.spread if inner.spread is not None else outer.spread,
     )
 
 

@@ -34,6 +34,7 @@ from skerry.manifest.policies import read_policy
 from skerry.manifest.process import read_command, read_environment, read_label_file, read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.resources import read_limits, read_reservations, read_sysctls, read_ulimits
+from skerry.manifest.rules import Company
 from skerry.manifest.storage import read_tree
 from skerry.manifest.values import Options
 from skerry.manifest.wishes import Given, Wishes
@@ -99,7 +100,8 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     tree = read_tree(reading, place, name, around.parts)
     limits = read_limits(reading, place)
     networks = read_networks(reading, place, around.networks)
-    placement = read_placement(reading, place, around.wishes.top, own, around.options.sites)
+    company = Company(name, around.app, around.services, around.off)
+    placement = read_placement(reading, place, around.wishes.top, own, around.options.sites, company)
     is_strict = reading.findings.profile == STRICT
     if is_strict:
         _tell_losses(reading, place)

@@ -52,13 +52,35 @@ _REGION_WORDS = _words(
     around=Group(_words(1, point=_POINT, km=NUMBER)),
     not_=Anything(),
 )
+_PLACE = Group(
+    (
+        Word("lat", NUMBER, "degrees north", built=True),
+        Word("lon", NUMBER, "degrees east", built=True),
+    )
+)
+_CIRCLE = Group(
+    (
+        Word("point", _PLACE, "its middle", built=True),
+        Word("km", NUMBER, "its radius", built=True),
+    )
+)
+_GROUND_WORDS = (
+    Word("countries", Many(TEXT), "two letters each, as the sites' signed records have them", built=True),
+    Word("polygon", Anything(), "GeoJSON of type Polygon or MultiPolygon", built=True),
+    Word("around", _CIRCLE, "a circle on the ground", built=True),
+    *_words(1, areas=Many(NAME)),
+)
+_GROUND = (*_GROUND_WORDS, Word("not", Group(_GROUND_WORDS), "what is left out of it", built=True))
+_COVERS = Choice(("volumes", "snapshots", "replicas", "backups", "logs", "flows"))
 
 _SITES = Group(
     (
         Word("match", _SELECTORS, "labels that a site must have", built=True),
         Word("names", Many(NAME), "the sites by name", built=True),
         Word("exclude", Many(NAME), "never these sites", built=True),
-        *_words(1, nearest=NAME, max_rtt=DURATION, max=whole(1, 100_000)),
+        Word("nearest", TEXT, "those closest to where this service runs", built=True),
+        Word("max-rtt", DURATION, "how far from it, as a round trip", built=True),
+        Word("max", whole(1, 100_000), "at most so many of them", built=True),
     )
 )
 _REPLICAS = Group(
@@ -74,17 +96,23 @@ _SPREAD = Group(
         Word("require", SWITCH, "whether it must hold", "false", built=True),
     )
 )
+_TARGET = Group(
+    (
+        Word("place", _PLACE, "a point on the ground", built=True),
+        Word("service", TEXT, "a service of the app", built=True),
+        Word("any", SWITCH, "whether its nearest copy is enough, or every one counts", "true", built=True),
+        Word("site", NAME, "a site", built=True),
+        *_words(1, users=NAME),
+    )
+)
 _LATENCY = Group(
-    _words(
-        1,
-        of=NAME,
-        to=Either(
-            (TEXT, Group(_words(1, place=_POINT, users=NAME, service=NAME, any=SWITCH, site=NAME))),
-        ),
-        max_rtt=DURATION,
-        weight=_WEIGHT,
-        quantile=NUMBER,
-        basis=Choice(("best", "measured")),
+    (
+        Word("of", TEXT, "the service that is to be near; at a service itself", built=True),
+        Word("to", Either((TEXT, _TARGET)), "what it is to be near: core, or one of these", built=True),
+        Word("max-rtt", DURATION, "longest round trip, as a constraint", built=True),
+        Word("weight", _WEIGHT, "weight of a millisecond, as a preference", built=True),
+        Word("basis", Choice(("best", "measured")), "measured: an estimate does not do", "best", built=True),
+        *_words(1, quantile=NUMBER),
     )
 )
 _BURST = Group(
@@ -99,41 +127,65 @@ _BURST = Group(
         bring_back=Choice(("free", "lease-end")),
     )
 )
+_BETTER = Group(
+    (
+        Word("match", SELECTOR, "labels and facts of the nodes that are better", built=True),
+        Word("weight", _WEIGHT, "by how much", "1", built=True),
+    )
+)
 _PREFER = Group(
-    _words(
-        1,
-        cost=_WEIGHT,
-        latency=_WEIGHT,
-        spread=_WEIGHT,
-        moves=_WEIGHT,
-        energy=_WEIGHT,
-        labels=Many(Group(_words(1, match=SELECTOR, weight=_WEIGHT))),
-        fill=Choice(("pack", "level")),
+    (
+        Word("cost", _WEIGHT, "weight of the price", "1", built=True),
+        Word("latency", _WEIGHT, "weight of the round trips", "1", built=True),
+        Word("spread", _WEIGHT, "weight of an even distribution", "1", built=True),
+        Word("moves", _WEIGHT, "weight of images to be fetched", "1", built=True),
+        Word("labels", Many(_BETTER), "nodes that are better", built=True),
+        Word("fill", Choice(("pack", "level")), "whether full or empty nodes are better", "level", built=True),
+        *_words(3, energy=_WEIGHT),
     )
 )
 _TOGETHER = Many(Many(TEXT))
+_APART = Group(
+    (
+        Word("of", Many(TEXT), "services; one alone means its own copies", built=True),
+        Word("by", Choice(("node", "site", "region")), "how far", "node", built=True),
+    )
+)
+_FENCE = Group(
+    (
+        *_GROUND,
+        Word("evidence", Choice(("declared", "attested")), "attested is not built yet", "declared", built=True),
+    )
+)
+_RESIDENCY = Group(
+    (
+        *_GROUND,
+        Word("jurisdictions", Many(TEXT), "under whose law the operator is: the label jurisdiction", "any", built=True),
+        Word("covers", Many(_COVERS), "which data", "all", built=True),
+    )
+)
 
 _PLACEMENT_WORDS = (
     Word("sites", Either((_SELECTORS, _SITES)), "candidate sites", "every site that accepts the app", built=True),
     Word("replicas", _REPLICAS, "copies of each service", "per-site: 1 with sites, else total: 1", built=True),
     Word("node", _SELECTORS, "facts and labels of the node", built=True),
     Word("spread", Many(_SPREAD), "even distribution", "{by: node}", built=True),
-    *_words(
-        1,
-        same_site=_TOGETHER,
-        same_node=_TOGETHER,
-        apart=Either((Many(TEXT), Group(_words(1, of=Many(TEXT), by=Choice(("node", "site", "region")))))),
-        latency=Many(_LATENCY),
-        geofence=Group((*_REGION_WORDS, Word("evidence", Choice(("declared", "attested"))))),
-        residency=Group((*_REGION_WORDS, *_words(1, jurisdictions=Many(TEXT), covers=Many(TEXT)))),
-    ),
+    Word("same-site", _TOGETHER, "services kept together at a site", built=True),
+    Word("same-node", _TOGETHER, "services kept together on a node", built=True),
+    Word("apart", Either((Many(TEXT), _APART)), "services kept away from each other", built=True),
+    Word("latency", Many(_LATENCY), "round trips", built=True),
+    Word("geofence", _FENCE, "where instances may be; every level holds", built=True),
+    Word("residency", _RESIDENCY, "where their data may be; every level holds", "the geofence", built=True),
 )
 _PLACEMENT_TAIL = (
-    *_words(1, prefer=_PREFER, max_price=NUMBER, if_none=Choice(("wait", "fail"))),
+    Word("prefer", _PREFER, "what is better among the places that will do", built=True),
+    Word("max-price", NUMBER, "most that an instance may cost for an hour: the site's label price", built=True),
+    Word("if-none", Choice(("wait", "fail")), "whether an apply is refused without a place", "wait", built=True),
     Word("burst", _BURST, stage=2),
 )
 _PLACEMENT = Group((*_PLACEMENT_WORDS, *_PLACEMENT_TAIL))
-_PLACEMENT_OF_APP = Group((*_PLACEMENT_WORDS, Word("tiers", Named(_PLACEMENT)), *_PLACEMENT_TAIL))
+_TIERS = Word("tiers", Named(_PLACEMENT), "placements by name", built=True)
+_PLACEMENT_OF_APP = Group((*_PLACEMENT_WORDS, _TIERS, *_PLACEMENT_TAIL))
 
 _AUTONOMY = Group(
     (
@@ -311,12 +363,12 @@ _INTERFACE = Group(_words(2, network=NAME, address=TEXT, mac=TEXT, model=Choice(
 #: Words of a service.
 SERVICE = (
     Word("placement", _PLACEMENT, "where its instances may be", "the app's", built=True),
+    Word("tier", NAME, "whose placement it takes", built=True),
     Word("autonomy", _AUTONOMY, "what holds while its site is cut off", "the app's", built=True),
     Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
     Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
     *_words(
         1,
-        tier=NAME,
         priority=_PRIORITY,
         max_down=SHARE,
         bandwidth=Group(_words(1, up=RATE, down=RATE)),
