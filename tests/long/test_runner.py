@@ -32,7 +32,7 @@ def test_a_run_that_fails_or_writes_nothing_is_not_ok(tmp_path, text):
 
 def test_results_are_kept_even_when_a_run_failed(tmp_path, capsys):
     runs = (make_run(tmp_path, GOOD), make_run(tmp_path, "raise SystemExit(1)", "bad"))
-    assert main([], runs, tmp_path) == 1
+    assert main(["all"], runs, tmp_path) == 1
     kept = {path.stem: json.loads(path.read_text())["ok"] for path in (tmp_path / "docs" / "results").iterdir()}
     assert kept == {"good": True, "bad": False}
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed"
@@ -46,6 +46,16 @@ def test_what_is_not_built_is_refused_by_name_and_left_out_of_all(tmp_path, caps
     assert main(["unknown"], (later,), tmp_path) == 64
     assert main(["--list"], (later,), tmp_path) == 0
     assert "not built yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["--list"], ["--help"], ["-h"], ["help"], ["--help", "good"]])
+def test_nothing_is_run_unless_it_is_named(tmp_path, capsys, words):
+    run = make_run(tmp_path, "raise SystemExit(1)")
+    assert main(words, (run,), tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "help" in " ".join(words) or words == ["-h"] or run.name in said
+    assert words == ["--list"] or "./dev long all" in said
+    assert not (tmp_path / "docs").exists()
 
 
 def test_every_run_has_a_name_of_its_own_and_writes_its_figures():
