@@ -66,3 +66,31 @@ async def test_files_and_variables_of_the_core_are_out_of_reach(rig):
     text = "name: shop\nservices:\n  web:\n    image: web:1\n    environment: {HOME: '${HOME:?}'}\n"
     found = await rig.service.plan_manifest(rig.admin, body=PlanManifest(text=text))
     assert found.plan is None
+
+
+async def test_a_plan_shows_which_other_apps_make_room(rig):
+    await rig.add_site("oslo")
+    await rig.push_image("web:1")
+
+    def text(name, priority):
+        said = f"x-skerry: {{priority: {priority}}}"
+        return f'name: {name}\nservices:\n  web:\n    image: web:1\n    ports: ["80:80"]\n{said}\n'
+
+    low = load_manifest((("compose.yaml", text("ads", 300).encode()),), {})
+    image = await rig.push_image("web:1")
+    revision = build_revision(low, tenant=TenantName("default"), number=1, images={"web:1": image})
+    await rig.service.apply_app(
+        rig.admin, app="ads", body=sign("revision", revision, key("deploy default")), expect=Expected(0)
+    )
+    await rig.plan()
+    found = await rig.service.plan_manifest(rig.admin, body=PlanManifest(text=text("till", 700)))
+    assert [(change.kind, change.instance, change.detail) for change in found.plan.changes] == [
+        (
+            "remove",
+            "default/ads/web/0",
+            "from n1: it makes room for default/till/web/0, which has priority 700 over its 300",
+        ),
+        ("add", "default/till/web/0", "on n1"),
+    ]
+    low = await rig.service.plan_manifest(rig.admin, body=PlanManifest(text=text("toy", 300)))
+    assert [each.service for each in low.plan.unplaced] == ["web"]

@@ -37,9 +37,7 @@ def test_the_examples_of_the_manifest_page_lack_only_what_is_not_built(name):
 
 def test_the_point_of_sale_waits_for_exactly_these_words():
     assert reject((DATA / "manifest" / "pos.yaml").read_bytes(), project=None) == [
-        "16 E-NOT-YET /services/db/x-skerry/priority",
         "29 E-NOT-YET /x-skerry/rollout/window",
-        "30 E-NOT-YET /x-skerry/priority",
     ]
 
 
@@ -69,13 +67,13 @@ def test_messages(words, told):
 
 
 def test_inside_a_word_that_is_not_built_unknown_and_ill_formed_ones_are_still_told():
-    words = "{rollout: {cannary: 5, max-failed: few}, priority: {value: much}, autonomy: {offline: never}}"
+    words = "{rollout: {cannary: 5, max-failed: few}, slo: {freshness: much}, autonomy: {offline: never}}"
     assert tell(wrap("", f"x-skerry: {words}")) == [
         '22 E-UNKNOWN-WORD: unknown word. Did you mean "canary"?',
         '46 E-TYPE: "few" is not a count or percent. Write 5 or 10%',
-        '52 E-NOT-YET: "priority" is not built yet',
-        '70 E-TYPE: "much" is not a whole number from 0 to 1000. Write 1',
-        '97 E-TYPE: "never" is none of keep-running, stop-after, fenced',
+        '52 E-NOT-YET: "slo" is not built yet',
+        '69 E-TYPE: "much" is not a duration. Write 90s, 1h30m or 30d',
+        '96 E-TYPE: "never" is none of keep-running, stop-after, fenced',
     ]
 
 

@@ -23,7 +23,7 @@ from skerry.model.app import (
     Subnet,
 )
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
-from skerry.model.policy import SecretPolicy
+from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -172,6 +172,22 @@ WALLS = {
         "further": Further(folders=(FolderMount(target="/c", files={"../x": FolderFile(source="c")}),))
     },
 }
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(priority=Priority(value=1001)),
+        Policy(priority=Priority(value=-1)),
+        Policy(max_down=-1),
+        Policy(max_down_permille=1001),
+        Policy(autonomy=Autonomy(max_offline_us=-1)),
+        Policy(autonomy=Autonomy(replace_after_us=-1)),
+    ],
+)
+def test_wishes_out_of_their_range_are_flaws(policy: Policy):
+    assert find_flaw(with_service(policy=policy))
+    assert not find_flaw(with_service(policy=Policy(priority=Priority(value=1000))))
 
 
 @pytest.mark.parametrize("name", WALLS)

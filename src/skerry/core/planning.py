@@ -1,6 +1,7 @@
 """The dry run of an apply: the same planner on the same snapshot with one wish changed, and nothing recorded but an id.
 
-A tenant sees the changes of its own app only, although the plan is of the whole fleet.
+A tenant sees the changes of its own app, and which of its other apps' instances make room for it, although the plan is
+of the whole fleet.
 """
 
 import msgspec
@@ -126,10 +127,12 @@ def _with_wish(snapshot: FleetSnapshot, row: AppRow, revision: AppRevision, body
 
 def _list_changes(plan: FleetPlan, tenant: TenantName, app: AppName) -> tuple[PlannedChange, ...]:
     prefix = f"{tenant}/{app}/"
+    # Where it makes room for this app, an instance of another app of the tenant is shown wherever it comes and goes.
+    yielded = {instance for (_, instance), taken in plan.yielded.items() if taken.by.startswith(prefix)}
     return tuple(
         PlannedChange(kind=change.kind, site=change.site, instance=change.instance, detail=change.detail)
         for change in plan.changes
-        if change.instance.startswith(prefix) and change.kind != "keep"
+        if (change.instance.startswith(prefix) or change.instance in yielded) and change.kind != "keep"
     )
 
 

@@ -9,9 +9,7 @@ from typing import Literal, cast
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.reading import Reading
 from skerry.manifest.wishes import Given
-from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy, is_rotation, is_variable
-
-_PRIORITY_MAX = 1_000
+from skerry.model.policy import PRIORITY_MAX, Autonomy, Policy, Priority, SecretPolicy, is_rotation, is_variable
 
 
 def read_policy(reading: Reading, app: Given, own: Given) -> Policy:
@@ -68,10 +66,10 @@ def _read_priority(reading: Reading, place: Place | None) -> Priority:
     if place is None:
         return Priority()
     if not isinstance(place.node, Mapping):
-        return Priority(value=reading.whole(place, 0, _PRIORITY_MAX, 500))
+        return Priority(value=reading.whole(place, 0, PRIORITY_MAX, 500))
     yields = reading.find(place, "preemptible")
     return Priority(
-        value=reading.whole(reading.find(place, "value"), 0, _PRIORITY_MAX, 500),
+        value=reading.whole(reading.find(place, "value"), 0, PRIORITY_MAX, 500),
         preempts="never" if reading.text(reading.find(place, "preempts")) == "never" else "lower",
         preemptible=yields is None or reading.switch(yields),
     )

@@ -239,7 +239,13 @@ _ROLLOUT = Group(
 _PRIORITY = Either(
     (
         _WEIGHT,
-        Group(_words(1, value=_WEIGHT, preempts=Choice(("lower", "never")), preemptible=SWITCH)),
+        Group(
+            (
+                Word("value", _WEIGHT, "a higher one keeps its room", "500", built=True),
+                Word("preempts", Choice(("lower", "never")), "whose room it takes", "lower", built=True),
+                Word("preemptible", SWITCH, "whether a higher one may take its room", "true", built=True),
+            )
+        ),
     )
 )
 _CHAIN = Group(
@@ -301,11 +307,11 @@ TOP = (
     Word("placement", _PLACEMENT_OF_APP, "where instances may be", built=True),
     Word("autonomy", _AUTONOMY, "what holds while a site is cut off", built=True),
     Word("rollout", _ROLLOUT, "how a new revision comes to the sites", "to all at once", built=True),
+    Word("priority", _PRIORITY, "who keeps room when room is short", "500", built=True),
     *_words(
         1,
         withdraw=Choice(("core", "tenant")),
         max_down=SHARE,
-        priority=_PRIORITY,
     ),
     *_words(
         2,
@@ -367,9 +373,9 @@ SERVICE = (
     Word("autonomy", _AUTONOMY, "what holds while its site is cut off", "the app's", built=True),
     Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
     Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
+    Word("priority", _PRIORITY, "who keeps room when room is short", "the app's", built=True),
     *_words(
         1,
-        priority=_PRIORITY,
         max_down=SHARE,
         bandwidth=Group(_words(1, up=RATE, down=RATE)),
     ),

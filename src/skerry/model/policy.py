@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+#: The highest priority.
+PRIORITY_MAX = 1_000
 _ROTATION = re.compile(r"restart|none|signal:[A-Z][A-Z0-9+-]{1,11}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

@@ -133,6 +133,7 @@ class StopContainer(_Action, frozen=True, kw_only=True, tag="stop-container"):
 
     container: str
     instance: InstanceId
+    #: 0 for what it was made with, where the wish that it came from is no longer held.
     grace_us: int
     signal: str = ""
 

@@ -5,15 +5,17 @@ result yields nothing new. A map is complete; the core gives it a generation onl
 and the site asks for it (core/delivery.py), so what a site holds is never behind what the core remembers having sent.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from skerry.model.app import ImageRef
 from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
-from skerry.model.ids import Digest, SecretName, SiteName, TenantName, UnitId, instance_id
+from skerry.model.ids import Digest, InstanceId, SecretName, SiteName, TenantName, UnitId, instance_id
 from skerry.model.site_match import service_unmet, site_unmet
 from skerry.plan.placement.drain import find_wake
 from skerry.plan.placement.seats import Seating
-from skerry.plan.report import AppReport, Change
+from skerry.plan.report import AppReport, Change, Preempted
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
 from skerry.plan.waves import settle_rollouts
@@ -21,6 +23,9 @@ from skerry.plan.waves import settle_rollouts
 #: Rounds until nothing changes. The second one shows that the first was stable; more are needed only when room that
 #: one app gave back lets another one move, which two further rounds have always been enough for.
 ROUNDS_MAX = 6
+
+#: Who made room for others in a plan, by the place that it had.
+Yielded = dict[tuple[SiteName, InstanceId], Preempted]
 
 
 class SiteUnits(msgspec.Struct, frozen=True):
@@ -46,6 +51,8 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     rollouts: tuple[Progress, ...] = ()
     #: Wall time at which a rollout is to be looked at again; 0 for none.
     wake_us: int = 0
+    #: Instances that this plan makes yield to others of a higher priority.
+    yielded: Yielded = {}
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
@@ -55,18 +62,21 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     snapshot = waves.snapshot
     current = snapshot
     reports: tuple[AppReport, ...] = ()
+    yielded: Yielded = {}
     for _ in range(ROUNDS_MAX):
-        planned, reports = _plan_once(current)
+        planned, reports, now_yielded = _plan_once(current)
+        yielded |= now_yielded
         if all(planned[view.site] == view.units for view in current.sites if not view.learning):
             break
-        current = _with_units(current, planned)
+        current = _with_units(current, planned, reports)
     after = {view.site: view.units for view in current.sites}
     changed = [site for site in sorted(after) if after[site] != before[site]]
     return FleetPlan(
         version=snapshot.version,
+        yielded=yielded,
         documents=tuple(SiteUnits(site, after[site]) for site in changed),
         reports=reports,
-        changes=tuple(change for site in changed for change in compare_units(site, before[site], after[site])),
+        changes=tuple(change for site in changed for change in compare_units(site, before[site], after[site], yielded)),
         understood=tuple(
             sorted(view.site for view in snapshot.sites if view.learning and is_understood(view, snapshot))
         ),
@@ -76,7 +86,12 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     )
 
 
-def compare_units(site: SiteName, before: dict[UnitId, Unit], after: dict[UnitId, Unit]) -> tuple[Change, ...]:
+def compare_units(
+    site: SiteName,
+    before: dict[UnitId, Unit],
+    after: dict[UnitId, Unit],
+    yielded: Yielded | None = None,
+) -> tuple[Change, ...]:
     """Say what differs between two maps of a site, for people: instances only."""
     changes: list[Change] = []
     for name in sorted(set(before) | set(after)):
@@ -88,12 +103,19 @@ def compare_units(site: SiteName, before: dict[UnitId, Unit], after: dict[UnitId
         if old is None:
             changes.append(Change(kind="add", site=site, instance=instance, detail=f"on {unit.node}"))
         elif new is None:
-            changes.append(Change(kind="remove", site=site, instance=instance, detail=f"from {unit.node}"))
+            taken = (yielded or {}).get((site, instance))
+            makes_room = "" if taken is None else f": {describe_yielded(taken)}"
+            changes.append(Change(kind="remove", site=site, instance=instance, detail=f"from {unit.node}{makes_room}"))
         elif old != new and isinstance(old, Assignment) and isinstance(new, Assignment):
             changes.append(Change(kind="change", site=site, instance=instance, detail=_describe(old, new)))
         else:
             changes.append(Change(kind="keep", site=site, instance=instance, detail=f"on {unit.node}"))
     return tuple(changes)
+
+
+def describe_yielded(taken: Preempted) -> str:
+    """Say for whom an instance makes room, and why it and no other has to."""
+    return f"it makes room for {taken.by}, which has priority {taken.over} over its {taken.priority}"
 
 
 def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
@@ -111,8 +133,16 @@ def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
     return True
 
 
-def _plan_once(snapshot: FleetSnapshot) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...]]:
-    seated, reports = Seating(snapshot).run()
+def _plan_once(
+    snapshot: FleetSnapshot,
+) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...], Yielded]:
+    seating = Seating(snapshot)
+    seated, reports = seating.run()
+    yielded = {
+        (each.site, instance_id(*key, each.service, each.ordinal)): each
+        for key, taken in seating.yielded.items()
+        for each in taken
+    }
     planned: dict[SiteName, dict[UnitId, Unit]] = {}
     for view in snapshot.sites:
         if view.learning:
@@ -123,7 +153,7 @@ def _plan_once(snapshot: FleetSnapshot) -> tuple[dict[SiteName, dict[UnitId, Uni
         units += _hold_secrets(view, seated.get(view.site, []), snapshot)
         units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
         planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
-    return planned, reports
+    return planned, reports, yielded
 
 
 def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
@@ -195,14 +225,23 @@ def _concerns(view: SiteView, wish: AppWish, digest: Digest) -> bool:
     return False
 
 
-def _with_units(snapshot: FleetSnapshot, planned: dict[SiteName, dict[UnitId, Unit]]) -> FleetSnapshot:
+def _with_units(
+    snapshot: FleetSnapshot, planned: dict[SiteName, dict[UnitId, Unit]], reports: Iterable[AppReport]
+) -> FleetSnapshot:
+    preempted = {(report.tenant, report.app): report.preempted for report in reports}
+    apps = tuple(
+        wish
+        if wish.preempted == preempted.get((wish.tenant, wish.app), ())
+        else msgspec.structs.replace(wish, preempted=preempted.get((wish.tenant, wish.app), ()))
+        for wish in snapshot.apps
+    )
     sites = tuple(
         view
         if planned[view.site] == view.units
         else msgspec.structs.replace(view, units=planned[view.site], acknowledged=False)
         for view in snapshot.sites
     )
-    return msgspec.structs.replace(snapshot, sites=sites)
+    return msgspec.structs.replace(snapshot, sites=sites, apps=apps)
 
 
 def _describe(old: Assignment, new: Assignment) -> str:

@@ -5,6 +5,7 @@ from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ImageFact, Observation
 from skerry.plan.actions import DropBlobs, FetchImage, LoadImage, RemoveImage
 from skerry.plan.instances import Wanted
+from skerry.plan.room import find_priority
 from skerry.plan.site_plan import HeldSite, PlanDraft
 
 #: Bytes of disk that images never use, so that journal, logs and volumes go on when the disk fills (I15).
@@ -16,8 +17,10 @@ def plan_images(
 ) -> frozenset[Digest]:
     """Bring and load what is needed; return config digests that the runtime has."""
     needed: dict[Digest, FetchImage] = {}
+    rank: dict[Digest, int] = {}
     for item in wanted.values():
         spec = item.derived.spec
+        rank[spec.image] = max(rank.get(spec.image, 0), find_priority(item).value)
         needed[spec.image] = FetchImage(image=spec.image, config=spec.image_config, size_bytes=spec.image_size_bytes)
     for unit in held.units.values():
         if isinstance(unit, ImageHold):
@@ -33,8 +36,8 @@ def plan_images(
     for digest in sorted(observed.arriving.keys() - needed.keys()):
         # Begun and no longer wanted: nothing else would ever remove what came of it.
         draft.add(DropBlobs(image=digest, config=Digest(digest)))
-    # What has begun to arrive goes first, and each takes its room from those after it.
-    for digest in sorted(needed, key=lambda digest: (digest not in observed.arriving, digest)):
+    # What has begun to arrive goes first, then the highest priority, and each takes its room from those after it.
+    for digest in sorted(needed, key=lambda digest: (digest not in observed.arriving, -rank.get(digest, 0), digest)):
         fetch = needed[digest]
         arrived = fetch.size_bytes if fetch.config in loaded else observed.arriving.get(digest, 0)
         if fetch.config not in loaded:

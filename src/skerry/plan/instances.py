@@ -7,7 +7,7 @@ one starts, the old one goes. So whatever cannot be made ready leaves the old on
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from skerry.model.app import NetworkPlan
+from skerry.model.app import NetworkPlan, Resources
 from skerry.model.document import Assignment
 from skerry.model.ids import (
     Digest,
@@ -63,6 +63,8 @@ class Wanted(msgspec.Struct, frozen=True):
     held_why: str = ""
     #: How long a site that is cut off gives its secrets to what it starts; a secret without limit is not here.
     secret_limits: dict[SecretName, int] = {}
+    #: What it takes of the node.
+    room: Resources = Resources()
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,18 @@ class Staying(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool = False
 
 
+class Preempted(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance that had to make room for one of a higher priority."""
+
+    service: ServiceName
+    ordinal: int
+    site: SiteName
+    priority: int
+    #: For which instance, and the priority of that.
+    by: InstanceId
+    over: int
+
+
 class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     """How one app was placed."""
 
@@ -71,6 +83,8 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     waiting: dict[SiteName, str] = {}
     #: Instances that sites which are drained still have.
     staying: tuple[Staying, ...] = ()
+    #: Instances that made room for others and have no place since.
+    preempted: tuple[Preempted, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

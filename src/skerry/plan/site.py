@@ -7,6 +7,7 @@ after every change, so crash, reboot, drift and a new document are one code path
 2. What runs is stopped only when its successor can start, or when no unit wants it any more.
 3. A volume goes only by a tombstone whose grace has passed and while nothing uses it.
 4. Starting needs nothing from the core.
+5. Of what may start now the highest priority comes first.
 """
 
 import msgspec
@@ -24,6 +25,8 @@ from skerry.plan.history import Ended, History
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import plan_networks, plan_rules
+from skerry.plan.placement.request import read_room
+from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.volumes import (
@@ -62,8 +65,8 @@ def plan_site(
     away_us = 0 if held.linked or away is None else away.until(history.boot, now.boot_us)
     withheld = judge_secrets(wanted, away_us)
     draft.wake(now.boot_us + withheld.next_us - away_us if withheld.next_us and not held.linked else 0)
-    for name, why in standing.held.items():
-        wanted[name] = msgspec.structs.replace(wanted[name], held_why=why)
+    wanted = _hold_back(wanted, standing.held)
+    wanted = _hold_back(wanted, judge_room(wanted, observed.node))
     for wait in standing.waits:
         draft.wait(wait.subject, wait.reason)
     draft.wake(standing.wake_us)
@@ -76,7 +79,7 @@ def plan_site(
     guarded = plan_rules(draft, wanted, observed)
     ended: dict[InstanceId, Ended] = {}
     forget_starts: set[InstanceId] = set()
-    for instance in sorted(wanted):
+    for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
         scene = instances.Scene(
             wanted=wanted,
             containers=tuple(seen for seen in observed.containers if seen.instance == instance),
@@ -169,11 +172,21 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     plans={name: network.plan for name, network in revision.networks.items() if network.plan},
                     policy=revision.services[unit.service].policy,
                     secret_limits=read_limits(revision),
+                    room=read_room(revision.services[unit.service]),
                 )
             case Underivable():
                 refused[name] = derived
     settled, portless = settle_ports(wanted)
     return settled, {**refused, **{unit_id(wanted[name].assignment): why for name, why in portless.items()}}
+
+
+def _hold_back(
+    wanted: dict[InstanceId, instances.Wanted], held: dict[InstanceId, str]
+) -> dict[InstanceId, instances.Wanted]:
+    return {
+        name: msgspec.structs.replace(item, held_why=held[name]) if name in held else item
+        for name, item in wanted.items()
+    }
 
 
 def _internal_networks(revision: AppRevision) -> tuple[str, ...]:
@@ -201,7 +214,7 @@ def _plan_withdrawn(
 def retire(seen: ContainerSeen) -> StopContainer | RemoveContainer:
     """Return the next step in getting rid of a container."""
     if seen.state in ("running", "paused", "stopping"):
-        return StopContainer(container=seen.container, instance=seen.instance, grace_us=10_000_000)
+        return StopContainer(container=seen.container, instance=seen.instance, grace_us=0)
     return RemoveContainer(container=seen.container, instance=seen.instance)
 
 

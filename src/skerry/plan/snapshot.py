@@ -13,6 +13,7 @@ from skerry.model.document import Unit
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
 from skerry.model.observed import AppFact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import SiteRecord, Tombstone
+from skerry.plan.report import Preempted
 from skerry.plan.rollout import Progress
 from skerry.wire import LinkClass
 
@@ -44,6 +45,8 @@ class AppWish(msgspec.Struct, frozen=True, kw_only=True):
     back: frozenset[SiteName] = frozenset()
     #: Waiting sites fetch the images of the newest revision already.
     prefetch: bool = False
+    #: Instances that made room for others by an earlier plan and had no place since: they take nobody's room in turn.
+    preempted: tuple[Preempted, ...] = ()
 
 
 class SecretWish(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,14 @@ from skerry.model.app import (
     Placement,
     Port,
     Replicas,
+    Resources,
     Restart,
     Service,
     Sites,
     Volume,
 )
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
-from skerry.model.policy import Autonomy, Policy
+from skerry.model.policy import Autonomy, Policy, Priority
 from skerry.model.rollout import Rollout
 
 _OCI = "application/vnd.oci.image."
@@ -44,12 +45,23 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     ill: bool = False
     rollout: Rollout | None = None
     autonomy: Autonomy | None = None
+    priority: Priority | None = None
+    max_down: int = 0
+    #: Memory that each instance asks for.
+    memory_bytes: int = 0
     command: tuple[str, ...] = ()
 
     @property
     def is_loose(self) -> bool:
-        """The wish alone does not say what runs where: a total over the sites, waves, and stops when cut off."""
-        return bool(self.total or self.rollout or self.autonomy)
+        """The wish alone does not say what runs where: a total, waves, stops when cut off, and room that is short."""
+        return bool(self.total or self.rollout or self.autonomy or self.memory_bytes)
+
+    @property
+    def policy(self) -> Policy:
+        """What is wished for when something is short or cut off."""
+        return Policy(
+            autonomy=self.autonomy or Autonomy(), priority=self.priority or Priority(), max_down=self.max_down
+        )
 
 
 def make_revision(
@@ -66,7 +78,8 @@ def make_revision(
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
             ports=(Port(target=80, published=words.port),) if words.port else (),
             healthcheck=_make_check(words),
-            policy=Policy(autonomy=words.autonomy) if words.autonomy else UNSET,
+            reservations=Resources(memory_bytes=words.memory_bytes),
+            policy=words.policy if words.policy != Policy() else UNSET,
             placement=Placement(sites=Sites(match=words.match), replicas=replicas),
         )
         for name, image in sorted(words.services.items())

@@ -13,7 +13,7 @@ from skerry.clock import SECOND_US, SeededMint
 from skerry.core.loops import flush_bytes
 from skerry.model.asks import DrainSite
 from skerry.model.ids import AppName, SiteName, TenantName
-from skerry.model.policy import Autonomy
+from skerry.model.policy import Autonomy, Priority
 from skerry.model.rollout import Gate, Rollout
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
@@ -115,6 +115,8 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         "health",
         "rollout",
         "offline",
+        "priority",
+        "memory",
     )
     words = AppWords(
         services={name: image for name, image in named.items() if name not in known},
@@ -126,11 +128,18 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         health=named.get("health") == "yes",
         ill=named.get("health") == "ill",
         autonomy=_AUTONOMIES[named["offline"]] if "offline" in named else None,
+        priority=_read_priority(named["priority"]) if "priority" in named else None,
+        memory_bytes=int(named.get("memory", "0")) << 20,
         rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
     )
     await script.world.apply(plain[0], words, named.get("tenant", "default"), int(named.get("size", "1000")))
     return script.news()
+
+
+def _read_priority(text: str) -> Priority:
+    """Read ``300``, or ``300!`` for one that nobody may preempt."""
+    return Priority(value=int(text.removesuffix("!")), preemptible=not text.endswith("!"))
 
 
 async def _push(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:

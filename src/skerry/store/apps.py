@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from skerry.model.ids import AppName, CauseId, Digest, OperationId, PlanId, ServiceName, TenantName
-from skerry.plan.report import AppReport
+from skerry.plan.report import AppReport, Preempted
 from skerry.store.rows import put_row
 from skerry.store.schema import APPS, OPERATIONS, PLANS, REPORTS, RESTARTS, REVISIONS
 from skerry.store.scope import Scope, owned
@@ -167,6 +167,21 @@ def read_reports(connection: Connection, tenant: TenantName, app: str = "") -> d
     if app:
         query = query.where(REPORTS.c.app == app)
     return {AppName(row.app): msgspec.json.decode(row.body, type=AppReport) for row in connection.execute(query)}
+
+
+class _Yielded(msgspec.Struct, frozen=True):
+    """The one part of a report that the next plan needs; the rest is long, and skipped."""
+
+    tenant: TenantName
+    app: AppName
+    preempted: tuple[Preempted, ...] = ()
+
+
+def read_preempted(connection: Connection) -> dict[tuple[TenantName, AppName], tuple[Preempted, ...]]:
+    """Return which instances made room for others and have no place since, by app."""
+    rows = connection.execute(select(REPORTS.c.body))
+    read = (msgspec.json.decode(row.body, type=_Yielded) for row in rows)
+    return {(each.tenant, each.app): each.preempted for each in read if each.preempted}
 
 
 def record_operation(connection: Connection, row: OperationRow) -> None:

@@ -13,8 +13,9 @@ from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, SiteName, TenantName, UnitId
 from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
-from skerry.plan.fleet import FleetPlan
+from skerry.plan.fleet import FleetPlan, describe_yielded
 from skerry.plan.placement.seats import assignment_of
+from skerry.plan.report import Preempted
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
 from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, sites, things
@@ -62,11 +63,18 @@ def load_snapshot(connection: Connection, silent: frozenset[SiteName], now_us: i
     held = objects.read_objects(connection, named | stones | {row.digest for row in secrets})
     restarts = apps.read_all_restarts(connection)
     progress = rollouts.read_all_progress(connection)
+    preempted = apps.read_preempted(connection)
     return FleetSnapshot(
         version=read_version(connection),
         now_us=now_us,
         apps=tuple(
-            _wish(row, held, restarts.get((row.tenant, row.app), {}), progress.get((row.tenant, row.app)))
+            _wish(
+                row,
+                held,
+                restarts.get((row.tenant, row.app), {}),
+                progress.get((row.tenant, row.app)),
+                preempted.get((row.tenant, row.app), ()),
+            )
             for row in rows
         ),
         sites=views,
@@ -84,6 +92,16 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
     documents.record_units(connection, {document.site: document.units for document in plan.documents})
     for progress in plan.rollouts:
         _record_rollout(connection, progress, now_us)
+    for (site, instance), taken in plan.yielded.items():
+        tenant, app, service, _ = instance.split("/")
+        events.append_core_event(
+            connection,
+            "placement.preempted",
+            time_us=now_us,
+            subject=f"app/{app}",
+            tenant=TenantName(tenant),
+            message=f"{service} leaves {site}: {describe_yielded(taken)}",
+        )
     for report in plan.reports:
         before = apps.read_reports(connection, report.tenant, report.app).get(report.app)
         if before == report:
@@ -186,7 +204,11 @@ def _view(
 
 
 def _wish(
-    row: apps.AppRow, held: dict[Digest, Envelope], restarts: dict[ServiceName, int], progress: Progress | None
+    row: apps.AppRow,
+    held: dict[Digest, Envelope],
+    restarts: dict[ServiceName, int],
+    progress: Progress | None,
+    preempted: tuple[Preempted, ...],
 ) -> AppWish:
     stone = held.get(Digest(row.tombstone_digest)) if row.tombstone_digest else None
     return AppWish(
@@ -200,6 +222,7 @@ def _wish(
         tombstone=None if stone is None else _TOMBSTONE.decode(stone.payload),
         tombstone_digest=None if stone is None else Digest(row.tombstone_digest),
         rollout=progress,
+        preempted=preempted,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from skerry.model.app import AppRevision, Service, Sites, Subnet
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
 from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX, WINDOW_SIDE_MAX
-from skerry.model.policy import SecretPolicy, is_rotation, is_variable
+from skerry.model.policy import PRIORITY_MAX, Policy, SecretPolicy, is_rotation, is_variable
 from skerry.model.profile import (
     PROFILES,
     STRICT,
@@ -113,6 +113,8 @@ def _check_call(call: Call) -> None:
 
 def _check_service(service: Service) -> None:
     _demand(is_digest(service.image.digest) and is_digest(service.image.config), "an image is not named by digest")
+    if service.policy:
+        _check_policy(service.policy)
     replicas = service.placement.replicas
     for count in (replicas.per_site, replicas.total):
         _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
@@ -126,6 +128,13 @@ def _check_secret(policy: SecretPolicy) -> None:
     _demand(not policy.env or is_variable(policy.env), f"{policy.env[:80]!r} is no name of a variable")
     _demand(not policy.env or policy.on_rotate == "restart", "a variable keeps an old secret until a restart")
     _check_selectors(policy.sites)
+
+
+def _check_policy(policy: Policy) -> None:
+    _demand(0 <= policy.priority.value <= PRIORITY_MAX, f"a priority is 0 to {PRIORITY_MAX}")
+    _demand(policy.max_down >= 0 and 0 <= policy.max_down_permille <= 1000, "a share that is none may be down")
+    autonomy = policy.autonomy
+    _demand(autonomy.max_offline_us >= 0 and autonomy.replace_after_us >= 0, "a duration is not negative")
 
 
 def _check_walls(profile: str, service: Service) -> None:

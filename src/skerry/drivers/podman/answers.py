@@ -91,6 +91,8 @@ class ConfigPart(msgspec.Struct, rename="pascal"):
     #: Folders that an image declares as volumes.
     volumes: dict[str, dict[str, str]] | None = None
     healthcheck: HealthCommand | None = None
+    #: Seconds that a container has to stop; podman's own default where it was made without.
+    stop_timeout: int = 10
 
 
 class InspectedImage(msgspec.Struct, rename="pascal"):

@@ -346,6 +346,14 @@ class PodmanDriver:
 
     async def _stop_container(self, action: StopContainer) -> Outcome:
         seconds = max(action.grace_us // 1_000_000, 1)
+        if not action.grace_us:
+            try:
+                made = await self._http.read(Inspected, f"/containers/{action.container}/json")
+            except PodmanRefusal as error:
+                if error.status == 404:
+                    return DONE
+                raise
+            seconds = max(made.config.stop_timeout, 1)
         query: Query = {"timeout": seconds}
         path = f"/containers/{action.container}/stop"
         try:

@@ -35,6 +35,8 @@ _SILENT_PENALTY = 10**12
 #: What a node is filled to at most, of processors and memory together.
 _FULL = 2_000
 _NO_RULES = PlacementRules()
+#: Constraints that others can lift by making room.
+ROOM = ("cpu", "memory", "port")
 
 Secrets = dict[tuple[str, str], SecretWish]
 

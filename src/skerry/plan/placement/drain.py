@@ -47,11 +47,16 @@ def find_anchor(request: Request, slot: Slot, *, is_closed: bool) -> str:
 
 def find_wait(policy: Policy | UnsetType, copies: int, down: int) -> str:
     """Say that a copy which is well must wait for its sisters; empty when it may go now."""
-    wished = policy or Policy()
-    allowed = max(1, wished.max_down or wished.max_down_permille * copies // 1000)
+    allowed = allow_down(policy, copies)
     if down < allowed:
         return ""
     return f"{down} of {copies} copies are down or on their way, and {allowed} may be"
+
+
+def allow_down(policy: Policy | UnsetType, copies: int) -> int:
+    """Return how many of a service's copies may be down at once by choice; a share is rounded down to at least one."""
+    wished = policy or Policy()
+    return max(1, wished.max_down or wished.max_down_permille * copies // 1000)
 
 
 def find_wake(reports: Iterable[AppReport], now_us: int) -> int:

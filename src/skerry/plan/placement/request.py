@@ -73,6 +73,11 @@ def same_room(one: Request, other: Request) -> bool:
     ) and not other.varies
 
 
+def read_room(service: Service) -> Resources:
+    """Return what an instance of a service takes of its node."""
+    return Resources(cpu_m=_amount(service, "cpu_m"), memory_bytes=_amount(service, "memory_bytes"))
+
+
 def _amount(service: Service, field: str) -> int:
     def read(resources: Resources) -> int:
         return int(getattr(resources, field))

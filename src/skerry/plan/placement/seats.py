@@ -3,7 +3,8 @@
 Four passes over all apps, in the order of their names: (1) instances whose wish ended leave; (2) instances that stay
 take up the newest revision, move if the new one does not fit, or else hold their site at the revision it has, all
 services of the app together, because a site takes an app's revision whole or not at all; (3) instances leave sites
-that are drained, as ``drain.py`` allows; (4) newcomers choose.
+that are drained, as ``drain.py`` allows; (4) newcomers choose, services of the highest priority first, and where one
+finds no room, others yield as ``preempt.py`` says.
 """
 
 from collections.abc import Iterable
@@ -13,14 +14,15 @@ import msgspec
 from msgspec import UNSET
 
 from skerry.model.document import Assignment
-from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName
+from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName, instance_id
 from skerry.model.observed import InstanceFact
 from skerry.plan.placement import drain
 from skerry.plan.placement.choose import choose, make_judge, reject_room, reject_wish
 from skerry.plan.placement.estate import Estate, Slot
+from skerry.plan.placement.preempt import Sisters, Tenure, Yielders, find_priority, find_sisters
 from skerry.plan.placement.request import Request, make_request, same_room
 from skerry.plan.placement.rules import order_services
-from skerry.plan.report import AppReport, Placed, Refused, Staying
+from skerry.plan.report import AppReport, Placed, Preempted, Refused, Staying
 from skerry.plan.snapshot import AppWish, FleetSnapshot
 
 AppKey = tuple[TenantName, AppName]
@@ -52,8 +54,11 @@ class Seating:
         self._refused: dict[AppKey, list[Refused]] = {}
         self._scores: dict[tuple[SiteName, InstanceId], Placed] = {}
         self._drained = frozenset(view.site for view in snapshot.sites if view.cordon == "drain")
-        self._up = drain.list_up(snapshot.sites if self._drained else ())
+        self._known_up: frozenset[tuple[SiteName, InstanceId]] | None = None
         self._staying: dict[AppKey, list[Staying]] = {}
+        self._yielders: Yielders | None = None
+        #: Who yielded in this run, by app.
+        self.yielded: dict[AppKey, list[Preempted]] = {}
         self._read_seats()
 
     def run(self) -> tuple[dict[SiteName, list[Assignment]], tuple[AppReport, ...]]:
@@ -66,8 +71,8 @@ class Seating:
             self._settle(wish)
         for wish in wishes if self._drained else ():
             self._drain(wish)
-        for wish in wishes:
-            self._place(wish)
+        for wish, request in self._order_newcomers(wishes):
+            self._place(wish, request)
         seated: dict[SiteName, list[Assignment]] = {}
         for key in sorted(self._seats):
             for seat in self._seats[key]:
@@ -209,7 +214,7 @@ class Seating:
         """Move what may move away from sites that are drained; note why the rest is still there."""
         key = (wish.tenant, wish.app)
         seats = self._seats.get(key, [])
-        down = {_copy(seat) for seat in seats if not wish.held and (seat.site, _instance(seat)) not in self._up}
+        down = {_copy(seat) for seat in seats if not wish.held and (seat.site, _instance(seat)) not in self._up()}
         for place, seat in enumerate(seats):
             if seat.site not in self._drained or seat.site in self.learning:
                 continue
@@ -250,19 +255,24 @@ class Seating:
         unit = seat.assignment
         return None, Staying(service=unit.service, ordinal=unit.ordinal, site=seat.site, reason=reason, waits=waits)
 
-    def _place(self, wish: AppWish) -> None:
-        """Place the instances of one app that have no place yet."""
-        key = (wish.tenant, wish.app)
-        refused = self._refused.setdefault(key, [])
-        if wish.revision is None or wish.revision not in self._snapshot.revisions:
-            return
-        for service in order_services(self._snapshot.revisions[wish.revision]):
-            request = self.request(wish.revision, service)
-            assert request is not None
-            if request.wish.placement.replicas.per_site:
-                refused.extend(self._place_per_site(wish, request))
-            else:
-                refused.extend(self._place_total(wish, request))
+    def _order_newcomers(self, wishes: list[AppWish]) -> list[tuple[AppWish, Request]]:
+        """Return every service that is wished for, the highest priority first: who yields comes after to whom."""
+        found: list[tuple[AppWish, Request]] = []
+        for wish in wishes:
+            revision = self._snapshot.revisions.get(wish.revision) if wish.revision else None
+            for service in order_services(revision) if revision else ():
+                request = self.request(wish.revision, service) if wish.revision else None
+                assert request is not None
+                found.append((wish, request))
+        return sorted(found, key=lambda each: -find_priority(each[1]).value)
+
+    def _place(self, wish: AppWish, request: Request) -> None:
+        """Place the instances of one service that have no place yet."""
+        refused = self._refused.setdefault((wish.tenant, wish.app), [])
+        if request.wish.placement.replicas.per_site:
+            refused.extend(self._place_per_site(wish, request))
+        else:
+            refused.extend(self._place_total(wish, request))
 
     def _place_per_site(self, wish: AppWish, request: Request) -> list[Refused]:
         key = (wish.tenant, wish.app)
@@ -286,7 +296,7 @@ class Seating:
                 continue
             for ordinal in range(request.wish.placement.replicas.per_site):
                 if (site, ordinal) not in present:
-                    found = choose(self.estate, request, ordinal, slots, self._secrets, at=site)
+                    found = self._choose_new(wish, request, ordinal, slots, site)
                     refused.extend(self._seat_new(wish, request, found))
                     used |= {site} if isinstance(found, Placed) else set()
         if most and len(used) >= most:
@@ -313,10 +323,84 @@ class Seating:
         for ordinal in range(request.wish.placement.replicas.total):
             if ordinal not in present:
                 slots = self._open_slots(self._closed[key])
-                refused.extend(
-                    self._seat_new(wish, request, choose(self.estate, request, ordinal, slots, self._secrets))
-                )
+                refused.extend(self._seat_new(wish, request, self._choose_new(wish, request, ordinal, slots)))
         return refused
+
+    def _choose_new(
+        self, wish: AppWish, request: Request, ordinal: int, slots: list[Slot], site: SiteName | None = None
+    ) -> Placed | Refused:
+        """Choose for a newcomer; where there is no room, let others yield, but to none that had to yield itself."""
+
+        def pick() -> Placed | Refused:
+            return choose(self.estate, request, ordinal, slots, self._secrets, at=site)
+
+        found = pick()
+        if isinstance(found, Placed):
+            return found
+        before = (*self.yielded.get((wish.tenant, wish.app), ()), *wish.preempted)
+        yielded = next((each for each in before if _is_of(each, request, ordinal, site)), None)
+        if yielded is not None:
+            reason = f"it made room for {yielded.by}, which has priority {yielded.over}: {found.reason}"
+            return msgspec.structs.replace(found, reason=reason)
+        if wish.held or find_priority(request).preempts == "never":
+            return found
+        if self._yielders is None:
+            self._yielders = Yielders(self.estate, self._secrets, self._list_tenures(), self._list_missing())
+        room = self._yielders.make_room(request, slots, pick)
+        if room is None:
+            return found
+        for tenure in room[1]:
+            self._take_seat(tenure, request, ordinal)
+        return room[0]
+
+    def _list_tenures(self) -> Iterable[Tenure]:
+        """List what has a place that it might yield. What is placed in this run comes before all that could ask."""
+        up = self._up()
+        for (tenant, app), seats in sorted(self._seats.items()):
+            for seat in seats:
+                if seat.slot is not None and seat.request is not None and seat.site not in self._closed[tenant, app]:
+                    is_up = (seat.site, _instance(seat)) in up and seat.assignment.state == "run"
+                    yield Tenure(request=seat.request, ordinal=seat.assignment.ordinal, slot=seat.slot, is_up=is_up)
+
+    def _list_missing(self) -> Iterable[Sisters]:
+        for wish in self._snapshot.apps:
+            for each in self._list_preempted(wish):
+                request = self.request(wish.revision, each.service) if wish.revision else None
+                assert request is not None
+                yield find_sisters(request, each.site)
+
+    def _take_seat(self, tenure: Tenure, by: Request, ordinal: int) -> None:
+        key, site = (tenure.request.tenant, tenure.request.app), tenure.slot.site
+        copy = (tenure.request.service, tenure.ordinal)
+        self._seats[key] = [seat for seat in self._seats[key] if (seat.site, _copy(seat)) != (site, copy)]
+        taken = Preempted(
+            service=tenure.request.service,
+            ordinal=tenure.ordinal,
+            site=site,
+            priority=tenure.priority,
+            by=instance_id(by.tenant, by.app, by.service, ordinal),
+            over=find_priority(by).value,
+        )
+        self.yielded.setdefault(key, []).append(taken)
+
+    def _list_preempted(self, wish: AppWish) -> tuple[Preempted, ...]:
+        """List who yielded, is still wished for and has no place since."""
+        key, found = (wish.tenant, wish.app), list[Preempted]()
+        for each in (*wish.preempted, *self.yielded.get(key, ())):
+            request = self.request(wish.revision, each.service) if wish.revision else None
+            replicas = None if request is None else request.wish.placement.replicas
+            if replicas is None or each.ordinal >= (replicas.per_site or replicas.total):
+                continue
+            at = (seat.site for seat in self._seats.get(key, ()) if _copy(seat) == (each.service, each.ordinal))
+            if not any(not replicas.per_site or site == each.site for site in at):
+                found.append(each)
+        return tuple(found)
+
+    def _up(self) -> frozenset[tuple[SiteName, InstanceId]]:
+        """Name what its site says is well; most runs never ask."""
+        if self._known_up is None:
+            self._known_up = drain.list_up(self._snapshot.sites)
+        return self._known_up
 
     def _seat_new(self, wish: AppWish, request: Request, found: Placed | Refused) -> list[Refused]:
         if isinstance(found, Refused):
@@ -362,6 +446,7 @@ class Seating:
             refused=waiting + tuple(self._refused.get(key, ())),
             waiting=wish.waiting,
             staying=tuple(self._staying.get(key, ())),
+            preempted=self._list_preempted(wish),
         )
 
 
@@ -389,6 +474,11 @@ def _dress(seat: Seat, wish: AppWish) -> Assignment:
 def _instance(seat: Seat) -> InstanceId:
     found = seat.assignment
     return InstanceId(f"{found.tenant}/{found.app}/{found.service}/{found.ordinal}")
+
+
+def _is_of(yielded: Preempted, request: Request, ordinal: int, site: SiteName | None) -> bool:
+    """Say whether it was this copy that yielded; where each site has its own, there."""
+    return (yielded.service, yielded.ordinal) == (request.service, ordinal) and site in (None, yielded.site)
 
 
 def _copy(seat: Seat) -> drain.Copy:
