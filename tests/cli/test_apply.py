@@ -328,3 +328,28 @@ def test_silent_sites_hold_no_wait_up(town, write):
     assert "1 of 2 ready, 1 at silent sites follow" in result.err
     town.rig.desk.hear(quiet.name)
     town.settle(*town.sites)
+
+
+def test_a_wrong_letter_in_a_label_does_not_end_an_app(town, write):
+    file = write(SHOP, "steady")
+    town.ok("apply", "-f", file, "--sites", "tier=store")
+    town.settle(*town.sites)
+    refused = town.run("apply", "-f", file, "--sites", "tier=stroe")
+    assert refused.code == 1
+    assert "No site takes steady any more (none of 2 nodes" in refused.err
+    assert "Stop its 2 instances?" in refused.err
+    assert show(town, "steady")["summary"]["number"] == 1
+    town.ok("apply", "-f", file, "--sites", "tier=stroe", "--yes")
+    assert show(town, "steady")["summary"]["number"] == 2
+
+
+def test_an_app_that_no_site_takes_yet_is_recorded_and_says_so(town, write):
+    result = town.run("apply", "-f", write(SHOP, "early"), "--sites", "tier=moon")
+    assert result.code == 0
+    assert "no site takes early yet: none of 2 nodes can hold it" in result.err
+
+
+def test_a_selector_that_is_none_is_refused_at_its_option(town, write):
+    result = town.run("apply", "-f", write(SHOP, "crooked"), "--sites", "tier==")
+    assert result.code == 64
+    assert "Invalid value for '--sites': not a selector term at column 1: 'tier=='" in result.err

@@ -26,6 +26,11 @@ def test_a_pointer_into_x_skerry_is_found(town):
     assert [each.path for each in found] == ["services.*.x-skerry.placement.sites.match"]
 
 
+def test_what_is_built_and_stands_high_comes_first():
+    assert find_topic("ports")[0].path == "services.*.ports"
+    assert find_topic("restart")[0].path == "services.*.restart"
+
+
 def test_codes_are_explained_too_and_nothing_needs_a_core(town):
     result = town.run("explain", "e-stale", SKERRY_URL="http://127.0.0.1:1")
     assert result.code == 0

@@ -99,10 +99,17 @@ def test_errors_have_four_parts_and_a_limit():
     assert lines[-3:] == ["  … and 30 more", "  Hint: do this", "  Docs: skerry help E-MANIFEST"]
 
 
+def test_a_problem_has_its_hint_on_a_line_of_its_own():
+    problem = Problem(code="E-IMAGE", detail="never pushed", file="a.yaml", line=3, column=1, hint="skerry image push")
+    lines = describe_error(errors.Invalid("E-MANIFEST", "1 error.", problems=(problem,))).splitlines()
+    assert lines[1:3] == ["  a.yaml:3:1  E-IMAGE  never pushed", "    Hint: skerry image push"]
+
+
 def test_an_unreachable_core_is_8(town):
     result = town.run("site", "list", SKERRY_URL="http://127.0.0.1:1", SKERRY_TOKEN="x")
     assert result.code == 8
-    assert "no core answers at http://127.0.0.1:1" in result.err
+    assert "no core answers at http://127.0.0.1:1: " in result.err
+    assert "Errno" not in result.err
 
 
 def test_a_wrong_token_is_7(town):

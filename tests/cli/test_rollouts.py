@@ -61,4 +61,7 @@ def test_it_is_paused_taken_up_again_and_ended(town):
 
 
 def test_an_app_without_a_rollout_has_none_to_show(town):
-    assert town.run("rollout", "show", "nothing").code == 5
+    result = town.run("rollout", "show", "nothing")
+    assert result.code == 5
+    assert "app nothing has no rollout" in result.err
+    assert "skerry explain rollout" in result.err

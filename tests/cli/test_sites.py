@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from skerry.cli.sites import reaches_only_here
+
 
 def test_a_site_is_made_and_its_box_gets_one_line(town):
     result = town.run("site", "add", "oslo", "--label", "tier=store", "--country", "no", "--position", "59.91,10.75")
@@ -14,6 +16,12 @@ def test_a_site_is_made_and_its_box_gets_one_line(town):
     assert shown["summary"]["labels"] == {"tier": "store"}
     assert (shown["latitude_udeg"], shown["longitude_udeg"]) == (59_910_000, 10_750_000)
     assert shown["tenants"] == ["default"]
+
+
+def test_an_address_that_only_this_machine_reaches_is_noticed():
+    assert reaches_only_here("127.0.0.1:7711")
+    assert reaches_only_here("localhost:7711,[::1]:7711")
+    assert not reaches_only_here("127.0.0.1:7711,core.example.org:7711")
 
 
 def test_a_site_is_not_made_twice(town):

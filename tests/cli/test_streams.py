@@ -90,7 +90,7 @@ def test_a_command_is_signed_for_the_nodes_nonce_and_its_exit_code_is_ours(town)
     ("arguments", "code"),
     [
         (("exec", "shop", "--site", "oslo", "--", "ls"), 64),
-        (("exec", "shop/web", "--", "ls"), 64),
+        (("exec", "shop/gone", "--", "ls"), 5),
         (("exec", "shop/web", "--site", "oslo"), 64),
         (("exec", "shop/gone", "--site", "oslo", "--", "ls"), 5),
         (("exec", "shop/web", "--site", "gone", "--", "ls"), 5),
@@ -117,6 +117,11 @@ def test_events_are_told_in_order_and_chosen(town):
 def test_times_are_rfc_3339(town):
     line = json.loads(town.ok("events", "-o", "jsonl", "--tail", "1"))
     assert datetime.fromisoformat(line["time"])
+
+
+def test_a_command_needs_no_site_where_the_service_runs_at_one(town):
+    assert town.run("exec", "shop/web", "--", "ls").code == 7
+    assert b'"site":"oslo"' in town.calls.signed
 
 
 def test_logs_of_an_app_that_is_not_there_say_so(town):

@@ -23,6 +23,7 @@ from skerry.manifest.values import Manifest, Options
 from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
 from skerry.model.app import AppRevision
 from skerry.model.errors import Invalid
+from skerry.model.selector import SelectorError, parse_selector
 from skerry.sdk.manifests import ManifestRefused, read_manifest
 from skerry.sdk.publishing import Draft
 
@@ -54,6 +55,11 @@ class Files(msgspec.Struct, frozen=True):
 
     def read(self, session: Session, *, asks_core: bool = True) -> Manifest:
         """Read the manifest; raises ``ManifestRefused``. A core is asked only about images that are built."""
+        for text in self.sites:
+            try:
+                parse_selector(text)
+            except SelectorError as error:
+                raise click.BadParameter(f"{error}. tier=store is one.", param_hint="'--sites'") from error
         return read_manifest(
             self.files,
             environment=session.environment,
@@ -189,6 +195,7 @@ def apply(
             _draw_plan(_plan(session, draft))
         return
     _confirm_removal(session, draft.current, draft.revision, yes=yes)
+    _confirm_places(session, draft, yes=yes)
     done = session.client.apps.apply(draft, plan=plan_id, reseal=reseal)
     tell_handed_in(done)
     sealed = f"; sealed: {', '.join(done.sealed)}" if done.sealed else ""
@@ -206,6 +213,26 @@ def _confirm_removal(session: Session, current: AppRevision | None, revision: Ap
     gone = sorted(set(current.services) - set(revision.services)) if current is not None else []
     if gone:
         confirm(session, f"Stop {len(gone)} services of {revision.app} ({', '.join(gone)}) at all sites?", yes=yes)
+
+
+def _confirm_places(session: Session, draft: Draft, *, yes: bool) -> None:
+    """Ask before new wishes about places leave nothing of an app anywhere: one wrong letter in a label does that."""
+    current, revision = draft.current, draft.revision
+    if current is not None and _list_places(current) == _list_places(revision):
+        return
+    found = _plan(session, draft)
+    if found.problems or not found.unplaced or any(change.kind != "remove" for change in found.changes):
+        return
+    first = found.unplaced[0]
+    if found.changes:
+        question = f"No site takes {revision.app} any more ({first.reason}). Stop its {len(found.changes)} instances?"
+        confirm(session, question, yes=yes)
+    else:
+        tell(f"no site takes {revision.app} yet: {first.reason}")
+
+
+def _list_places(revision: AppRevision) -> dict[str, object]:
+    return {name: service.placement for name, service in revision.services.items()}
 
 
 def read_app_name(session: Session, files: tuple[str, ...]) -> str:

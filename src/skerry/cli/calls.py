@@ -16,12 +16,17 @@ from skerry.model.signed import Call, Envelope
 from skerry.sdk.commands import Nonce
 from skerry.trust.envelope import encode_payload
 
+#: Sites named where one has to be chosen.
+_SITES_NAMED = 3
+
 
 def with_instance(function: F) -> F:
     """Add ``APP/SERVICE``, ``--site`` and ``--ordinal``."""
     for decorate in (
         click.option("--ordinal", type=click.IntRange(0), default=0, show_default=True, help="In this copy."),
-        click.option("--site", required=True, help="At this site.", shell_complete=complete_sites),
+        click.option(
+            "--site", help="At this site; needed where the service runs at several.", shell_complete=complete_sites
+        ),
         click.argument("where", metavar="APP/SERVICE", shell_complete=complete_services),
     ):
         function = decorate(function)
@@ -34,6 +39,17 @@ def split_instance(where: str) -> tuple[str, str]:
     if not service:
         raise click.BadParameter(f"{where!r} names no service: write APP/SERVICE.")
     return app, service
+
+
+def find_site(session: Session, app: str, service: str) -> str:
+    """Return the only site where a service runs."""
+    found = {each.site for each in session.client.instances.list(app=app) if each.service == service}
+    if not found:
+        raise NotFound("E-NOT-FOUND", f"{app}/{service} runs nowhere.", hint=f"skerry why {app}")
+    if len(found) > 1:
+        some = ", ".join(sorted(found)[:_SITES_NAMED])
+        raise click.UsageError(f"{app}/{service} runs at {len(found)} sites: say --site, for example {some}.")
+    return found.pop()
 
 
 def make_sign(session: Session, app: str, query: ExecQuery, **words: Any) -> Callable[[Nonce], Envelope]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import click
 
-from skerry.cli.calls import make_sign, say_what_is_missing, split_instance, with_instance
+from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_instance, with_instance
 from skerry.cli.options import pass_session
 from skerry.cli.session import Session
 from skerry.model.asks import ExecQuery
@@ -26,7 +26,7 @@ from skerry.sdk.commands import INPUT_BYTES_MAX, Command
 def exec_command(
     session: Session,
     where: str,
-    site: str,
+    site: str | None,
     ordinal: int,
     with_input: bool,
     with_terminal: bool,
@@ -38,7 +38,7 @@ def exec_command(
     when this program or its connection ends before it does.
     """
     app, service = split_instance(where)
-    query = ExecQuery(service=service, site=site, ordinal=ordinal)
+    query = ExecQuery(service=service, site=site or find_site(session, app, service), ordinal=ordinal)
     with say_what_is_missing(app, query):
         if with_terminal:
             return _run_in_terminal(session, app, query, argv, with_input)

@@ -32,6 +32,10 @@ _PLACES = {
 _LETTERS = {"H": "honoured", "T": "translated", "G": "granted by a profile, otherwise refused", "R": "refused"}
 
 
+#: What is said of a word that is declared and not built.
+_LATER = "not built yet, and refused as such"
+
+
 class Explained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One place in a manifest, or one error code."""
 
@@ -80,7 +84,8 @@ def find_topic(topic: str) -> list[Explained]:
     if code in topics:
         return [Explained(path=code, about=topics[code])]
     wanted = topic.strip("/").replace("/", ".").split(".")
-    known = list(_list_places())
+    # What is built, and a field of the file itself before one far below, is what most people mean.
+    known = sorted(_list_places(), key=lambda each: (each.verdict == _LATER, each.path.count(".")))
     whole = [each for each in known if _fits(each.path.split("."), wanted)]
     ends = (each for each in known if each.path.rpartition(".")[2] == wanted[-1])
     return whole or [each for each in ends if _fits(each.path.split(".")[-len(wanted) :], wanted)]
@@ -120,7 +125,7 @@ def _list_words(words: tuple[Word, ...], prefix: str) -> Iterator[Explained]:
             about=word.about,
             takes=describe_type(word.type),
             default=word.default,
-            verdict="honoured" if word.built else "not built yet, and refused as such",
+            verdict="honoured" if word.built else _LATER,
             below=tuple(inner.name for group in _list_groups(word.type) for inner in group.words),
         )
         for group in _list_groups(word.type):
@@ -141,7 +146,7 @@ def _list_groups(wanted: Type) -> Iterator[Group]:
 
 
 def _read_field(path: str, row: Field) -> Explained:
-    letter = _LETTERS[row.letter] if row.built else "not built yet, and refused as such"
+    letter = _LETTERS[row.letter] if row.built else _LATER
     parts = [letter + (f": {row.reason}" if row.reason else "")]
     parts += ["its value decides: skerry validate -f FILE says how"] if row.judged else []
     return Explained(path=path, about="a field of Compose", verdict="; ".join(parts))

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import click
 
-from skerry.cli.calls import make_sign, say_what_is_missing, split_instance, with_instance
+from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_instance, with_instance
 from skerry.cli.main import describe_error
 from skerry.cli.options import pass_session
 from skerry.cli.output import tell
@@ -35,7 +35,7 @@ _PORT_MAX = 65_535
 @with_instance
 @click.argument("ports", metavar="[LOCAL:]PORT")
 @pass_session
-def forward(session: Session, where: str, site: str, ordinal: int, ports: str) -> None:
+def forward(session: Session, where: str, site: str | None, ordinal: int, ports: str) -> None:
     """Lead a port of this machine to a port of an instance, until interrupted.
 
     LOCAL is PORT unless it is said, and 0 takes any that is free. Only the instance's own address is reached, by the
@@ -43,6 +43,7 @@ def forward(session: Session, where: str, site: str, ordinal: int, ports: str) -
     """
     app, service = split_instance(where)
     local, port = split_ports(ports)
+    site = site or find_site(session, app, service)
     query = ForwardQuery(service=service, site=site, ordinal=ordinal, port=port)
     client = session.client
     with say_what_is_missing(app, query):

@@ -271,5 +271,6 @@ def _print_next(context: Context, *, with_site: bool) -> None:
     tell(f"\nThe core answers at {context.url}, its console at {context.url}/console/.")
     tell("Next: skerry status")
     tell("      skerry image push ARCHIVE, skerry apply -f compose.yaml --wait")
+    tell("      skerry token create console --role deployer --lifetime 1d, for the console")
     if not with_site:
         tell("      skerry site add NAME, and paste the line it prints on a box")

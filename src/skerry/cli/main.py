@@ -127,5 +127,5 @@ def describe_error(error: "SkerryError") -> str:
 def _describe_problem(problem: "Problem") -> str:
     place = problem.file and f"{problem.file}:{problem.line}:{problem.column}  "
     pointer = problem.pointer and f"{problem.pointer}: "
-    hint = f" Hint: {problem.hint}" if problem.hint else ""
+    hint = f"\n    Hint: {problem.hint}" if problem.hint else ""
     return f"{place}{problem.code}  {pointer}{problem.detail}{hint}"

@@ -10,6 +10,7 @@ from skerry.cli.output import Column, show_value, tell, with_output, write_pairs
 from skerry.cli.session import Session
 from skerry.cli.watching import show_again
 from skerry.model.answers import RolloutSite, RolloutView
+from skerry.sdk.errors import NotFound
 
 COLUMNS: tuple[Column[RolloutView], ...] = (
     Column("app", lambda row: row.app),
@@ -55,7 +56,12 @@ def list_rollouts(session: Session, output: str, watch: bool) -> None:
 @pass_session
 def show(session: Session, app: str, output: str) -> None:
     """Show how far an app's newest rollout has come, site by site."""
-    view = session.client.rollouts.show(app)
+    try:
+        view = session.client.rollouts.show(app)
+    except NotFound as error:
+        # The app may well be there: a revision whose manifest says nothing of waves goes to all sites at once.
+        detail = f"App {app} has no rollout: it is not there, or its manifest says nothing under x-skerry.rollout."
+        raise NotFound(error.code, detail, hint=f"skerry app show {app}, skerry explain rollout") from error
     show_value(view, output, f"rollout/{app}", lambda: _draw(view))
 
 

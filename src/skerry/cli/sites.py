@@ -29,6 +29,7 @@ from skerry.cli.session import Session
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, STAYING
 from skerry.cli.watching import show_again
 from skerry.model.answers import LinkBytes, NodeView, SiteDetail, SiteSummary
+from skerry.sdk.policy import is_loopback
 from skerry.sdk.siting import Joining, change_labels, read_site
 
 COLUMNS: tuple[Column[SiteSummary], ...] = (
@@ -162,6 +163,11 @@ def join_token(session: Session, site: str, lifetime: int, output: str) -> None:
     _show_line(session.client.sites.make_join_token(site, lifetime), lifetime, output)
 
 
+def reaches_only_here(endpoints: str) -> bool:
+    """Say whether every address under which boxes would look for the core is a machine's own."""
+    return all(is_loopback(f"//{endpoint}") for endpoint in endpoints.split(","))
+
+
 def _show_line(joining: Joining, lifetime_s: int, output: str) -> None:
     """Print the one line for the box."""
     if output in ("json", "yaml"):
@@ -169,6 +175,11 @@ def _show_line(joining: Joining, lifetime_s: int, output: str) -> None:
         return
     tell(f"paste this on the box, within {lifetime_s // 60} minutes:")
     click.echo(joining.command)
+    if reaches_only_here(joining.core):
+        tell(
+            "That address is this machine itself: another box cannot reach it. A core says at its first start where "
+            "sites reach it: skerry up --listen 0.0.0.0 --endpoint NAME:7711"
+        )
 
 
 @click.command()

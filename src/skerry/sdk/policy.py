@@ -4,6 +4,7 @@ Full jitter: each wait is drawn between nothing and a cap that doubles, so that 
 do not come back in step. The HTTP library is imported by whoever opens the first connection, not by importing this.
 """
 
+import re
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,7 +87,9 @@ def make_tls(url: str, ca_pem: str) -> ssl.SSLContext:
 
 def unreachable(url: str, error: Exception) -> Unavailable:
     """Say that nothing, or nothing in time, answers."""
-    return Unavailable("E-UNREACHABLE", f"No core answers at {url}: {error or type(error).__name__}.", hint="skerry up")
+    # The number of an error is the operating system's own and tells people nothing.
+    why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+    return Unavailable("E-UNREACHABLE", f"No core answers at {url}: {why}.", hint="skerry up")
 
 
 def note_retry_after(error: SkerryError, value: str) -> SkerryError:
