@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.clock import SECOND_US
 from skerry.core.auth import Caller
+from skerry.core.places import load_snapshot
 from skerry.core.refusals import Clash, not_found
 from skerry.core.state import Part, Stamp
 from skerry.model.answers import Condition, DrainedInstance, Recorded, SiteDrain
@@ -56,7 +57,7 @@ class CordonsPart(Part):
 
         def read(connection: Connection) -> FleetSnapshot:
             _find(connection, caller, site)
-            return fleet.load_snapshot(connection, self._core.silent(), self._core.clock.wall_us())
+            return load_snapshot(self._core, connection)
 
         snapshot = _with_drain(await self._core.db.read(read), SiteName(site))
         return _describe(plan_fleet(snapshot), caller, SiteName(site), dry_run=body.dry_run)

@@ -43,11 +43,15 @@ class Planner:
         """Plan until what is recorded stands on the newest wish."""
         for _ in range(REPLANS_MAX):
             silent, now_us = self._core.silent(), self._core.clock.wall_us()
+            round_trips = self._core.round_trips()
 
             def load(
-                connection: Connection, silent: frozenset[SiteName] = silent, now_us: int = now_us
+                connection: Connection,
+                silent: frozenset[SiteName] = silent,
+                now_us: int = now_us,
+                round_trips: dict[SiteName, int] = round_trips,
             ) -> fleet.FleetSnapshot:
-                return fleet.load_snapshot(connection, silent, now_us)
+                return fleet.load_snapshot(connection, silent, now_us, round_trips)
 
             plan = plan_fleet(await self._core.db.read(load))
             self._set_alarm(plan, now_us)

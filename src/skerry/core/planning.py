@@ -4,10 +4,9 @@ A tenant sees the changes of its own app, and which of its other apps' instances
 of the whole fleet.
 """
 
-import msgspec
-
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller
+from skerry.core.places import list_nowhere, load_snapshot, with_wish
 from skerry.core.references import find_problems
 from skerry.core.refusals import denied, unlike
 from skerry.core.state import Part
@@ -23,8 +22,8 @@ from skerry.model.document import ImageHold, Unit
 from skerry.model.errors import Problem
 from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
 from skerry.plan.fleet import FleetPlan, plan_fleet
-from skerry.plan.snapshot import AppWish, FleetSnapshot
-from skerry.store import Connection, apps, fleet, things
+from skerry.plan.snapshot import FleetSnapshot
+from skerry.store import Connection, apps, things
 from skerry.store.apps import AppRow
 from skerry.store.scope import Scope
 from skerry.trust.envelope import encode_payload
@@ -64,12 +63,13 @@ class PlanningPart(Part):
         def job(connection: Connection) -> tuple[FleetSnapshot, AppRow, tuple[Problem, ...]]:
             row = apps.find_app(connection, tenant, app) or AppRow(tenant=tenant, app=AppName(app))
             problems = find_problems(connection, tenant, revision)
-            return fleet.load_snapshot(connection, self._core.silent(), self._core.clock.wall_us()), row, problems
+            return load_snapshot(self._core, connection), row, problems
 
         snapshot, row, problems = await self._core.db.read(job)
         if revision.number != row.number + 1:
             raise unlike("/number", revision.number, row.number + 1)
-        plan = plan_fleet(_with_wish(snapshot, row, revision, body))
+        plan = plan_fleet(with_wish(snapshot, row, revision, body))
+        report = next((each for each in plan.reports if (each.tenant, each.app) == (tenant, row.app)), None)
         now_us = self._core.clock.wall_us()
         made = PlanId(make_ulid(self._core.mint, now_us))
         kept = apps.PlanRow(
@@ -82,7 +82,6 @@ class PlanningPart(Part):
             made_us=now_us,
         )
         await self._core.db.run(lambda connection: apps.record_plan(connection, kept), soon=True)
-        report = next((each for each in plan.reports if (each.tenant, each.app) == (tenant, row.app)), None)
         return AppPlan(
             plan=made,
             app=row.app,
@@ -91,7 +90,7 @@ class PlanningPart(Part):
             unplaced=list_unplaced(report),
             pulls=_list_pulls(snapshot, plan, revision),
             notes=plan.notes,
-            problems=problems,
+            problems=(*problems, *list_nowhere(report, revision)),
         )
 
 
@@ -113,16 +112,6 @@ def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> Ap
     )
     images = choose_images(manifest.images, known)
     return build_revision(manifest, tenant=tenant, number=1 if row is None else row.number + 1, images=images)
-
-
-def _with_wish(snapshot: FleetSnapshot, row: AppRow, revision: AppRevision, body: bytes) -> FleetSnapshot:
-    digest = digest_of(body)
-    key = (row.tenant, row.app)
-    before = next((wish for wish in snapshot.apps if (wish.tenant, wish.app) == key), None)
-    wish = before or AppWish(tenant=row.tenant, app=row.app, number=0, revision=None)
-    wish = msgspec.structs.replace(wish, number=revision.number, revision=digest, revision_number=revision.number)
-    others = tuple(each for each in snapshot.apps if (each.tenant, each.app) != key)
-    return msgspec.structs.replace(snapshot, apps=(*others, wish), revisions=snapshot.revisions | {digest: revision})
 
 
 def _list_changes(plan: FleetPlan, tenant: TenantName, app: AppName) -> tuple[PlannedChange, ...]:

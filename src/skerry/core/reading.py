@@ -131,8 +131,10 @@ class ReadingPart(Part):
                 ),
                 notes=(),
             )
-            snapshot = fleet.load_snapshot(connection, frozenset(), self._core.clock.wall_us()) if query.site else None
-            return why, snapshot
+            if not query.site:
+                return why, None
+            core = self._core
+            return why, fleet.load_snapshot(connection, frozenset(), core.clock.wall_us(), core.round_trips())
 
         why, snapshot = await self._core.db.read(job)
         if snapshot is None:

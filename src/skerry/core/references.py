@@ -55,12 +55,18 @@ def _check_image(connection: Connection, tenant: TenantName, image: ImageRef, at
 
 def _check_placement(placement: Placement, admitting: frozenset[SiteName], at: str) -> list[Problem]:
     problems: list[Problem] = []
-    for word, names in (("names", placement.sites.names), ("exclude", placement.sites.exclude)):
+    rules = placement.rules
+    near = tuple(wish.name for wish in rules.latency if wish.to == "site") if rules else ()
+    for word, names in (
+        ("sites/names", placement.sites.names),
+        ("sites/exclude", placement.sites.exclude),
+        ("latency", near),
+    ):
         problems += [
             Problem(
                 code="E-SITE",
                 detail=f"there is no site {name} that admits this tenant",
-                pointer=f"{at}/sites/{word}",
+                pointer=f"{at}/{word}",
                 hint="skerry site list",
             )
             for name in names

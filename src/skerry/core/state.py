@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from skerry.clock import Clock, Mint, Tasks, make_ulid
+from skerry.clock import SECOND_US, Clock, Mint, Tasks, make_ulid
 from skerry.core.auth import Caller
 from skerry.core.bell import Bell
 from skerry.core.changes import Changes
@@ -31,6 +31,8 @@ from skerry.trust.verdict import Denied
 from skerry.wire import CallKind, CallReply, LinkClass, StreamData
 
 T = TypeVar("T")
+#: A round trip that was told longer ago is unknown; satellites tell of theirs every few hours.
+RTT_AGE_US = 24 * 3600 * SECOND_US
 
 
 class SiteCall(Protocol):
@@ -167,6 +169,15 @@ class Core:
     def silent(self) -> frozenset[SiteName]:
         """Name the sites that were heard once and are silent now."""
         return frozenset(site for site in self.link_classes if self.liveness(site) == "silent")
+
+    def round_trips(self) -> dict[SiteName, int]:
+        """Return what sites' links measured to this core and told within a day, in microseconds."""
+        found: dict[SiteName, int] = {}
+        for site in self.link_classes:
+            newest = self.use.newest(site)
+            if newest is not None and newest.rtt_us and self.clock.boot_us() - newest.boot_us <= RTT_AGE_US:
+                found[site] = newest.rtt_us
+        return found
 
     async def change(
         self,

@@ -7,6 +7,7 @@ obeys is for the site to say.
 import msgspec
 
 from skerry.core.auth import Caller
+from skerry.core.places import find_nowhere, list_nowhere
 from skerry.core.references import find_problems
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Part, Stamp
@@ -14,8 +15,9 @@ from skerry.model.answers import AppChanged, Applied, AppState
 from skerry.model.app import AppRevision
 from skerry.model.asks import RestartApp
 from skerry.model.errors import Invalid
-from skerry.model.ids import AppName, Digest, OperationId, digest_of
+from skerry.model.ids import AppName, Digest, OperationId, TenantName, digest_of
 from skerry.model.signed import Envelope, Kind, Tombstone
+from skerry.plan.fleet import plan_fleet
 from skerry.store import Connection, access, apps, events, fleet, objects
 from skerry.store.apps import AppRow, OperationKind
 from skerry.trust.floors import Floor
@@ -49,6 +51,7 @@ class WishesPart(Part):
             raise missing_precondition()
         tenant = caller.owner()
         digest = digest_of(body.payload)
+        await self._demand_places(tenant, app, body)
 
         def job(connection: Connection, stamp: Stamp) -> Applied:
             row = apps.find_app(connection, tenant, app) or AppRow(tenant=tenant, app=AppName(app))
@@ -75,6 +78,21 @@ class WishesPart(Part):
         applied = await self._core.change(caller, "apply_app", f"app/{app} {digest}", job, chain=tenant)
         self._core.wishes.ring()
         return applied
+
+    async def _demand_places(self, tenant: TenantName, app: str, body: Envelope) -> None:
+        """Refuse an app that is not to be recorded without a place; all else of it is judged afterwards."""
+        found = await self._core.db.read(
+            lambda connection: find_nowhere(self._core, connection, tenant, app, body.payload)
+        )
+        if found is None:
+            return
+        revision, snapshot = found
+        reports = plan_fleet(snapshot).reports
+        report = next((each for each in reports if (each.tenant, each.app) == (tenant, app)), None)
+        problems = list_nowhere(report, revision)
+        if problems:
+            hint = f"skerry plan says what is in the way; without if-none: fail, {app} waits for a place."
+            raise Invalid("E-PLACEMENT", f"{app} has no place.", problems=problems, hint=hint)
 
     async def delete_app(self, caller: Caller, *, app: str, body: Envelope, expect: Expected | None) -> Applied:
         """Record a tombstone; see ``operations.py``."""

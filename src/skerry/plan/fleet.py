@@ -23,6 +23,8 @@ from skerry.plan.waves import settle_rollouts
 #: Rounds until nothing changes. The second one shows that the first was stable; more are needed only when room that
 #: one app gave back lets another one move, which two further rounds have always been enough for.
 ROUNDS_MAX = 6
+#: Links measure round trips every quarter of an hour at most; a third of it is soon enough to see one.
+LATENCY_LOOK_US = 300_000_000
 
 #: Who made room for others in a plan, by the place that it had.
 Yielded = dict[tuple[SiteName, InstanceId], Preempted]
@@ -82,7 +84,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         ),
         notes=_note(snapshot),
         rollouts=waves.progress,
-        wake_us=min(filter(None, (waves.wake_us, find_wake(reports, snapshot.now_us))), default=0),
+        wake_us=_find_wake(waves.wake_us, reports, snapshot.now_us),
     )
 
 
@@ -242,6 +244,13 @@ def _with_units(
         for view in snapshot.sites
     )
     return msgspec.structs.replace(snapshot, sites=sites, apps=apps)
+
+
+def _find_wake(waves_us: int, reports: tuple[AppReport, ...], now_us: int) -> int:
+    """Return when to plan again because of time alone, also for a round trip that was in the way; 0 for never."""
+    words = (each.constraint for report in reports for refused in report.refused for each in refused.rejections)
+    look_us = now_us + LATENCY_LOOK_US if "latency" in words else 0
+    return min(filter(None, (waves_us, find_wake(reports, now_us), look_us)), default=0)
 
 
 def _describe(old: Assignment, new: Assignment) -> str:

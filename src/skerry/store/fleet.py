@@ -3,7 +3,7 @@
 Every change of a wish raises the counter ``fleet``; a plan names the number it stands on (architecture.md §6).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeF
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
 from skerry.plan.placement.seats import assignment_of
-from skerry.plan.report import Preempted
+from skerry.plan.report import Preempted, Refused
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
 from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, sites, things
@@ -38,8 +38,14 @@ def read_version(connection: Connection) -> int:
     return read_counter(connection, "fleet")
 
 
-def load_snapshot(connection: Connection, silent: frozenset[SiteName], now_us: int) -> FleetSnapshot:
-    """Read everything the planner looks at. ``silent`` is the core's present verdict on its sites."""
+def load_snapshot(
+    connection: Connection, silent: frozenset[SiteName], now_us: int, round_trips: Mapping[SiteName, int] | None = None
+) -> FleetSnapshot:
+    """Read everything the planner looks at.
+
+    ``silent`` is the core's present verdict on its sites, ``round_trips`` what their links measured, in microseconds.
+    """
+    measured = round_trips or {}
     units = documents.read_all_units(connection)
     reported = facts.read_all_facts(connection)
     states = sites.read_states(connection)
@@ -52,6 +58,7 @@ def load_snapshot(connection: Connection, silent: frozenset[SiteName], now_us: i
             reported.get(row.site, []),
             row.site in silent,
             kept_free.get(row.site),
+            measured.get(row.site, 0),
         )
         for row in sites.list_sites(connection, PLATFORM)
     )
@@ -107,9 +114,10 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
         if before == report:
             continue
         apps.record_report(connection, report)
-        known = () if before is None else before.refused
+        # What is told anew is another hindrance, not the same one with other numbers.
+        known = {_name_refusal(each) for each in (before.refused if before is not None else ())}
         for refused in report.refused:
-            if refused not in known:
+            if _name_refusal(refused) not in known:
                 events.append_core_event(
                     connection,
                     "placement.refused",
@@ -120,6 +128,10 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
                     f"{refused.reason}",
                 )
     return tuple(document.site for document in plan.documents)
+
+
+def _name_refusal(refused: Refused) -> tuple[object, ...]:
+    return (refused.service, refused.site, tuple(sorted({each.constraint for each in refused.rejections})))
 
 
 def _record_rollout(connection: Connection, progress: Progress, now_us: int) -> None:
@@ -184,6 +196,7 @@ def _view(
     reported: Iterable[Fact],
     silent: bool,
     cordon: cordons.Cordon | None,
+    rtt_us: int,
 ) -> SiteView:
     known = list(reported)
     return SiteView(
@@ -195,6 +208,8 @@ def _view(
         learning=state.learning,
         silent=silent,
         cordon="" if cordon is None else cordon.mode,
+        link_class=state.link_class,
+        rtt_us=rtt_us,
         nodes={fact.node: fact for fact in known if isinstance(fact, NodeFact)},
         facts_current=state.facts_current,
         instances=tuple(fact for fact in known if isinstance(fact, InstanceFact)),

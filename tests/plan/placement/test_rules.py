@@ -20,7 +20,7 @@ from skerry.model.placing import (
     Residency,
     Together,
 )
-from skerry.plan.fleet import plan_fleet
+from skerry.plan.fleet import LATENCY_LOOK_US, plan_fleet
 from skerry.plan.placement.rules import order_services
 from skerry.plan.placement.why import explain_site
 from skerry.plan.report import Refused
@@ -299,6 +299,7 @@ def test_a_bound_on_round_trips_and_where_each_is_known_from() -> None:
         "b": "needs 40.0 ms to core, has 41.0 ms measured by its link",
         "c": "needs 40.0 ms to core, its link has not measured it yet",
     }
+    assert fleet.plan().wake_us == LATENCY_LOOK_US, "a link may measure another one"
     fleet.change("a", rtt_us=99_000)
     plan(fleet)
     assert fleet.places() == ["a/n1 web.0@1"], "what runs stays"
