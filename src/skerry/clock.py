@@ -11,7 +11,7 @@ import hashlib
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -58,6 +58,14 @@ def make_ulid(mint: Mint, wall_us: int) -> str:
     """Return a ULID: 48 bits of milliseconds, 80 random bits, in Crockford's base 32; sorts by time."""
     number = ((wall_us // 1000) & (2**48 - 1)) << 80 | int.from_bytes(mint.draw(10), "big")
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+async def unhurried(items: Iterable[Item], count: int) -> AsyncIterator[Item]:
+    """Give a long row of small things out, and after every ``count`` let all others have a turn of the event loop."""
+    for number, item in enumerate(items):
+        if number and number % count == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 class SystemClock:

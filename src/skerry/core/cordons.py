@@ -60,7 +60,8 @@ class CordonsPart(Part):
             return load_snapshot(self._core, connection)
 
         snapshot = _with_drain(await self._core.db.read(read), SiteName(site))
-        return _describe(plan_fleet(snapshot), caller, SiteName(site), dry_run=body.dry_run)
+        plan = await self._core.beside.work(lambda: plan_fleet(snapshot))
+        return _describe(plan, caller, SiteName(site), dry_run=body.dry_run)
 
     async def _set(self, caller: Caller, operation: str, site: str, mode: CordonMode) -> Recorded:
         def job(connection: Connection, stamp: Stamp) -> Recorded:

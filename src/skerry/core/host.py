@@ -12,6 +12,7 @@ import msgspec
 
 from skerry.clock import Clock, Mint, Tasks
 from skerry.core import doctor
+from skerry.core.beside import Beside
 from skerry.core.delivery import Delivery
 from skerry.core.keeping import Diagnosis, count_absent_blobs
 from skerry.core.link_desk import StoreDesk
@@ -87,6 +88,7 @@ class CoreHost:
             tasks=self.tasks,
             delivery=Delivery(seed),
             endpoints=config.endpoints,
+            beside=Beside(),
         )
         self.service = Service(self.core)
         self._listener: LinkListener | None = None
@@ -181,6 +183,7 @@ class CoreHost:
                 # A minute of counts is lost when the database is away; stopping must not wait for it.
                 await flush_bytes(self.core)
             await self._db.close()
+        self.core.beside.close()
         self.core.blobs.close()
 
 

@@ -42,7 +42,7 @@ class PlanningPart(Part):
     async def plan_manifest(self, caller: Caller, *, body: PlanManifest) -> ManifestPlan:
         """Say what applying a text would do: read as ``skerry apply`` reads a file without variables and neighbours."""
         tenant = caller.owner()
-        manifest = _read_text(body)
+        manifest = await self._core.beside.work(lambda: _read_text(body))
         if isinstance(manifest, Rejected):
             return ManifestPlan(app=body.name, problems=manifest.problems)
         built = await self._core.db.read(lambda connection: _build(connection, tenant, manifest))
@@ -68,7 +68,8 @@ class PlanningPart(Part):
         snapshot, row, problems = await self._core.db.read(job)
         if revision.number != row.number + 1:
             raise unlike("/number", revision.number, row.number + 1)
-        plan = plan_fleet(with_wish(snapshot, row, revision, body))
+        wished = with_wish(snapshot, row, revision, body)
+        plan = await self._core.beside.work(lambda: plan_fleet(wished))
         report = next((each for each in plan.reports if (each.tenant, each.app) == (tenant, row.app)), None)
         now_us = self._core.clock.wall_us()
         made = PlanId(make_ulid(self._core.mint, now_us))

@@ -139,7 +139,9 @@ class ReadingPart(Part):
         why, snapshot = await self._core.db.read(job)
         if snapshot is None:
             return why
-        explained = explain_site(snapshot, tenant, AppName(app), query.site, query.service)
+        explained = await self._core.beside.work(
+            lambda: explain_site(snapshot, tenant, AppName(app), query.site, query.service)
+        )
         if explained is None:
             raise not_found()
         rejections = tuple(

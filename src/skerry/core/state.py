@@ -11,6 +11,7 @@ import msgspec
 from skerry.clock import SECOND_US, Clock, Mint, Tasks, make_ulid
 from skerry.core.auth import Caller
 from skerry.core.bell import Bell
+from skerry.core.beside import Beside
 from skerry.core.changes import Changes
 from skerry.core.delivery import Delivery
 from skerry.core.once import Repeats, record_once
@@ -90,8 +91,11 @@ class Core:
         delivery: Delivery,
         endpoints: tuple[str, ...],
         heartbeats: dict[LinkClass, int] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.db = db
+        #: Where what only computes is done; the loop itself where nothing is said.
+        self.beside = beside or Beside(inline=True)
         self.blobs = blobs
         self.clock = clock
         self.mint = mint

@@ -30,6 +30,8 @@ SAMPLE_VOLUMES_MAX = 200
 MEASURED_FILES_MAX = 200_000
 #: Sites whose series one answer of /metrics may hold; a larger fleet is scraped site by site (interfaces.md §5).
 METRICS_SITES_MAX = 1_000
+#: Plans and manifests that wait for the core's thread beside its loop: each takes up to a second at 10,000 sites.
+BESIDE_JOBS_MAX = 30
 #: How long a site goes on sampling quicker before it has to be asked again; whoever watches asks again by itself.
 SAMPLES_QUICK_US_MAX = 600_000_000
 #: Series of use that a core remembers for a day, 4 kB each: 160 MB; what comes later has newest values only.

@@ -173,6 +173,17 @@ def read_link_bytes(connection: Connection, site: SiteName) -> list[tuple[str, i
     return [(row.purpose, row.sent, row.received) for row in connection.execute(query)]
 
 
+def read_all_link_bytes(
+    connection: Connection, sites: Collection[SiteName]
+) -> dict[SiteName, list[tuple[str, int, int]]]:
+    """Return the same of many sites; those that have moved none are left out."""
+    query = select(LINK_BYTES).where(LINK_BYTES.c.site.in_(sorted(sites)))
+    found: dict[SiteName, list[tuple[str, int, int]]] = {}
+    for row in connection.execute(query.order_by(LINK_BYTES.c.site, LINK_BYTES.c.purpose)):
+        found.setdefault(SiteName(row.site), []).append((row.purpose, row.sent, row.received))
+    return found
+
+
 def _read(row: Row[Any]) -> SiteRow:
     envelope = unpack_envelope(row.envelope, row.digest)
     return SiteRow(
