@@ -45,3 +45,23 @@ def test_a_registry_that_is_not_there(town):
     assert result.code == 1
     assert "does not answer" in result.err
     assert town.run("image", "import", "No Name").code == 1
+
+
+def test_images_that_nothing_needs_go_after_a_question(town, tmp_path):
+    archive = tmp_path / "idle.tar"
+    archive.write_bytes(tar(layout(Image(salt=b"idle"), names=("idle:1",))))
+    town.ok("image", "push", archive)
+    assert "nothing to remove" in town.run("image", "prune").err
+    asked = town.run("image", "prune", "--older-than", "0s", "--dry-run")
+    assert "would remove" in asked.err
+    assert "idle:1" in asked.out
+    refused = town.run("image", "prune", "--older-than", "0s")
+    assert refused.code == 1
+    assert "idle:1" in refused.err
+    assert "Hint: Add --yes." in refused.err
+    assert "idle:1" in town.ok("image", "list")
+    done = town.run("image", "prune", "--older-than", "0s", "--yes", "-o", "name")
+    assert done.code == 0, done
+    assert "removed" in done.err
+    assert "image/sha256:" in done.out
+    assert "idle:1" not in town.run("image", "list").out

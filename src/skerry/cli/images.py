@@ -1,12 +1,13 @@
 """``skerry image``: what services run from, sent from here; neither the core nor a site ever asks a registry."""
 
 import platform as machine
+from functools import partial
 from pathlib import Path
 
 import click
 
-from skerry.cli.asking import read_secret
-from skerry.cli.options import pass_session, with_dry_run
+from skerry.cli.asking import confirm, read_secret
+from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, Progress, format_bytes, format_time, short, show_list, tell, with_output
 from skerry.cli.session import Session
 from skerry.model.answers import ImageView
@@ -25,6 +26,8 @@ COLUMNS: tuple[Column[ImageView], ...] = (
     Column("parts", lambda image: len(image.blobs), wide=True),
     Column("config", lambda image: short(image.config), wide=True),
 )
+#: Names in a question; nobody reads more before saying yes.
+_NAMES_SHOWN = 5
 #: What kernels call processors, and what images do.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
@@ -94,6 +97,43 @@ def import_image(
     with Registry(reference.registry, username=username, password=password, insecure=insecure) as registry:
         image = registry.find_image(reference, oci.parse_platform(platform), progress.bytes)
         _send(session, image, str(reference), dry_run=dry_run, output=output)
+
+
+@click.command()
+@click.option(
+    "--revisions",
+    type=click.IntRange(1, 1_000),
+    default=10,
+    show_default=True,
+    help="Keep what this many newest revisions of each app run.",
+)
+@click.option(
+    "--older-than", type=DURATION, default="1d", show_default=True, help="Keep what was registered less long ago."
+)
+@with_yes
+@with_dry_run
+@with_output
+@pass_session
+def prune(session: Session, revisions: int, older_than: int, yes: bool, dry_run: bool, output: str) -> None:
+    """Remove images from the core that nothing needs.
+
+    An image stays while a site should have it, while one of the newest revisions of an app runs it, and while it is
+    young. Sites clear their own disks; going back to a revision whose image was removed wants the image pushed again.
+    """
+    prune_images = partial(session.client.images.prune, revisions=revisions, age_s=older_than)
+    found = prune_images(dry_run=True)
+    if not found.images:
+        tell(f"nothing to remove: {found.kept} images are needed or young")
+        return
+    if not dry_run:
+        names = ", ".join(image.name for image in found.images[:_NAMES_SHOWN])
+        more = f" and {len(found.images) - _NAMES_SHOWN} more" if len(found.images) > _NAMES_SHOWN else ""
+        count = f"{len(found.images)} images ({format_bytes(found.freed_bytes)})"
+        confirm(session, f"Remove {count} from the core: {names}{more}?", yes=yes)
+        found = prune_images()
+    word = "would remove" if dry_run else "removed"
+    tell(f"{word} {len(found.images)} images, {format_bytes(found.freed_bytes)}; {found.kept} stay")
+    show_list(found.images, COLUMNS, output, lambda image: f"image/{image.digest}")
 
 
 def _send(session: Session, image: ImageSource, name: str, *, dry_run: bool, output: str) -> None:

@@ -13,6 +13,7 @@ from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
+from skerry.core.pruning import PruningPart
 from skerry.core.reading import ReadingPart
 from skerry.core.rollouts import RolloutsPart
 from skerry.core.supplies import SuppliesPart
@@ -28,6 +29,7 @@ class Service(
     MetricsPart,
     ReadingPart,
     SuppliesPart,
+    PruningPart,
     EnrolmentPart,
     CordonsPart,
     JoiningPart,

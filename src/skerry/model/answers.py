@@ -552,6 +552,16 @@ class ImageView(Answer, frozen=True, kw_only=True):
     registered_us: int
 
 
+class ImagesPruned(Answer, frozen=True, kw_only=True):
+    """Images that were removed, or would be."""
+
+    images: tuple[ImageView, ...]
+    #: Images that stay.
+    kept: int
+    #: Bytes of parts that only these images have, of those of this tenant.
+    freed_bytes: int
+
+
 class VolumeView(Answer, frozen=True, kw_only=True):
     """A volume at one site, as the site reports it."""
 

@@ -225,6 +225,17 @@ class RejectJoin(Ask, frozen=True, kw_only=True):
     reason: Line = ""
 
 
+class PruneImages(Ask, frozen=True, kw_only=True):
+    """Which images may go: those that no site should have and none of an app's newest revisions runs."""
+
+    #: Say what would go, and change nothing.
+    dry_run: bool = False
+    #: Newest revisions of each app whose images stay, for going back to them.
+    revisions: Annotated[int, Meta(ge=1, le=PAGE_SIZE_MAX)] = 10
+    #: Images registered less long ago stay, in seconds: a push comes before its apply.
+    age_s: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 86_400
+
+
 class RegisterImage(Ask, frozen=True, kw_only=True):
     """Name an image whose manifest, configuration and layers were uploaded as blobs before."""
 

@@ -220,6 +220,13 @@ class Images(Noun):
         )
         return self._client.send(asked)
 
+    def prune(self, *, dry_run: bool = False, revisions: int = 10, age_s: int = 86400) -> answers.ImagesPruned:
+        """Remove images that no site should have and no newer revision runs, or say which."""
+        asked: Request[answers.ImagesPruned] = make_request(
+            "prune_images", body=asks.PruneImages(dry_run=dry_run, revisions=revisions, age_s=age_s)
+        )
+        return self._client.send(asked)
+
 
 class Blobs(Noun):
     """Operations on blobs."""
@@ -653,6 +660,13 @@ class AsyncImages(AsyncNoun):
         """Name an image whose blobs were uploaded."""
         asked: Request[answers.ImageView] = make_request(
             "register_image", body=asks.RegisterImage(name=name, digest=digest)
+        )
+        return await self._client.send(asked)
+
+    async def prune(self, *, dry_run: bool = False, revisions: int = 10, age_s: int = 86400) -> answers.ImagesPruned:
+        """Remove images that no site should have and no newer revision runs, or say which."""
+        asked: Request[answers.ImagesPruned] = make_request(
+            "prune_images", body=asks.PruneImages(dry_run=dry_run, revisions=revisions, age_s=age_s)
         )
         return await self._client.send(asked)
 

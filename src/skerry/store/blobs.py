@@ -6,7 +6,7 @@ it inline. What a blob belongs to is known in ``things.py``; what its bytes are 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -112,6 +112,21 @@ class BlobStore:
                 yield upload
             finally:
                 await upload.abandon()
+        finally:
+            self._uploading.discard(digest)
+
+    async def digests(self) -> list[Digest]:
+        """Name every whole blob."""
+        return await self.work(self._directory.digests)
+
+    async def forget(self, digest: Digest, is_known: Callable[[Digest], Awaitable[bool]]) -> None:
+        """Remove a blob that nobody uploads and, asked while no upload can begin, nobody knows."""
+        if digest in self._uploading:
+            return
+        self._uploading.add(digest)
+        try:
+            if not await is_known(digest):
+                await self.work(lambda: self._directory.remove(digest))
         finally:
             self._uploading.discard(digest)
 

@@ -129,6 +129,12 @@ def list_assignments(
     return found
 
 
+def list_held_images(connection: Connection) -> set[Digest]:
+    """Return the images that any site should have."""
+    query = select(UNITS.c.unit).where(UNITS.c.kind == "image").distinct()
+    return {Digest(unit.removeprefix("image/")) for unit in connection.execute(query).scalars()}
+
+
 def record_documents(connection: Connection, rows: Sequence[DocumentRow]) -> None:
     """Keep numbered documents, each as its site's newest that nobody has refused yet.
 

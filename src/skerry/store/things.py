@@ -1,7 +1,9 @@
 """Secrets, images and blobs of tenants: what is here, never the bytes themselves."""
 
+from collections.abc import Collection, Iterator, Sequence
+
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, func, select
 
 from skerry.model.ids import Digest, SecretName, TenantName
 from skerry.store.rows import put_row
@@ -110,3 +112,56 @@ def list_images_with(connection: Connection, blob: Digest) -> frozenset[Digest]:
     """Return the images, of any tenant, that a blob belongs to: for what sites may fetch."""
     query = select(IMAGE_BLOBS.c.image).where(IMAGE_BLOBS.c.blob == blob)
     return frozenset(Digest(image) for image in connection.execute(query).scalars())
+
+
+def list_all_images(connection: Connection, tenant: TenantName) -> list[ImageRow]:
+    """Return all images of a tenant, in the order of name and digest."""
+    query = select(IMAGES).where(IMAGES.c.tenant == tenant).order_by(IMAGES.c.name, IMAGES.c.digest)
+    return [ImageRow(**row) for row in connection.execute(query).mappings()]
+
+
+def _list_own_blobs(connection: Connection, tenant: TenantName, images: Collection[Digest]) -> list[Digest]:
+    """Return the blobs that only these of a tenant's images have."""
+    gone: set[str] = set()
+    kept: set[str] = set()
+    query = select(IMAGE_BLOBS.c.image, IMAGE_BLOBS.c.blob).where(IMAGE_BLOBS.c.tenant == tenant)
+    for image, blob in connection.execute(query):
+        (gone if image in images else kept).add(blob)
+    return [Digest(blob) for blob in sorted(gone - kept)]
+
+
+def measure_images(connection: Connection, tenant: TenantName, images: Collection[Digest]) -> int:
+    """Count the bytes of blobs that only these of a tenant's images have."""
+    total = 0
+    for page in _pages(_list_own_blobs(connection, tenant, frozenset(images))):
+        query = select(func.sum(BLOBS.c.size_bytes)).where(BLOBS.c.tenant == tenant, BLOBS.c.digest.in_(page))
+        total += connection.execute(query).scalar() or 0
+    return total
+
+
+def remove_images(connection: Connection, tenant: TenantName, images: Collection[Digest]) -> None:
+    """Forget images of a tenant, and that it has the blobs that only they have."""
+    blobs = _list_own_blobs(connection, tenant, frozenset(images))
+    for table, column, names in (
+        (BLOBS, BLOBS.c.digest, blobs),
+        (IMAGE_BLOBS, IMAGE_BLOBS.c.image, sorted(images)),
+        (IMAGES, IMAGES.c.digest, sorted(images)),
+    ):
+        for page in _pages(names):
+            connection.execute(delete(table).where(table.c.tenant == tenant, column.in_(page)))
+
+
+def list_known_blobs(connection: Connection) -> frozenset[Digest]:
+    """Return the blobs that any tenant has, or has begun to upload."""
+    return frozenset(Digest(digest) for digest in connection.execute(select(BLOBS.c.digest)).scalars())
+
+
+def is_known_blob(connection: Connection, digest: Digest) -> bool:
+    """Say whether any tenant has a blob, or has begun to upload it."""
+    return connection.execute(select(BLOBS.c.digest).where(BLOBS.c.digest == digest).limit(1)).first() is not None
+
+
+def _pages(names: Sequence[Digest]) -> Iterator[Sequence[Digest]]:
+    """Cut a list of names into what one statement may hold."""
+    for start in range(0, len(names), 1000):
+        yield names[start : start + 1000]
