@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-from tests.e2e.namespaces import inside_net
+from skerry.berths.namespaces import inside_net
 
 _ETH_P_ALL = 3
 _OUTGOING = 4

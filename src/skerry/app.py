@@ -1,4 +1,4 @@
-"""Composition: the three programs put together from their parts and their settings. No logic.
+"""Composition: the programs put together from their parts and their settings. No logic.
 
 Each function imports what its program needs and nothing else, so that an agent never loads the core. A store that has
 failed ends the process with code 74: the supervisor starts it again, and it opens, checks and recovers.
@@ -6,6 +6,7 @@ failed ends the process with code 74: the supervisor starts it again, and it ope
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -16,16 +17,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from skerry import settings as settings_room
 from skerry import supervise
 from skerry.clock import SystemClock, SystemMint
 from skerry.model.errors import Invalid, SkerryError
 from skerry.model.ids import NodeName
 from skerry.safe.errors import EXIT_STORE_FAILED, StoreFailed
 from skerry.wire import LinkClass
-
-#: Exit code of words that make no sense (interfaces.md §1.3).
-_USAGE = 64
 
 
 class _Supervised(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +78,24 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     node: str = "node-1"
     #: How dear the link is: says how often a heartbeat is sent.
     link_class: LinkClass = "wired"
+    #: IPv4 ranges that apps may never reach, comma-separated, such as the network of the management boards.
+    refused_ranges: str = ""
+
+
+class FerrySettings(_Supervised, frozen=True, kw_only=True):
+    """A ferry, which carries the link of a further site that `skerry up` has on this machine."""
+
+    #: File of the network namespace of the site's berth.
+    net: Path
+    #: Where the site finds the core inside its berth: ``address:port``, comma-separated.
+    listen: str
+    #: The outer device of the pair that the link crosses.
+    device: str
+    #: Addresses of both ends of the pair.
+    outer: str
+    inner: str
+    #: ``address:port`` of the core's link listener.
+    core: str
 
 
 class SignerSettings(_Supervised, frozen=True, kw_only=True):
@@ -92,33 +107,6 @@ class SignerSettings(_Supervised, frozen=True, kw_only=True):
     socket: Path
     #: File with the core's address and an operator's token (signer/remote.py). It may come later.
     core: Path | None = None
-
-
-def run_program(name: str, arguments: list[str]) -> int:
-    """Run program ``core``, ``agent`` or ``signer`` with options ``--settings FILE`` and ``--SETTING VALUE``."""
-    programs: dict[str, tuple[type[_Supervised], Callable[[Any], int]]] = {
-        "core": (CoreSettings, run_core),
-        "agent": (AgentSettings, run_agent),
-        "signer": (SignerSettings, run_signer),
-    }
-    kind, run = programs[name]
-    try:
-        file, flags = settings_room.split_flags(arguments)
-        unknown = sorted(flags.keys() - {field.name for field in msgspec.structs.fields(kind)})
-        if unknown:
-            raise Invalid("E-SETTINGS", f"--{unknown[0]} is no setting of {name}")
-        given = settings_room.load(kind, file, {**settings_room.read_supervisor(), **flags})
-    except SkerryError as error:
-        sys.stderr.write(f"skerry {name}: {error.detail}\n")
-        return _USAGE
-    try:
-        return run(given)
-    except SkerryError as error:
-        sys.stderr.write(f"skerry {name}: {error.code}: {error.detail}\n")
-        return EXIT_STORE_FAILED if isinstance(error, StoreFailed) else 1
-    except OSError as error:
-        sys.stderr.write(f"skerry {name}: {error}\n")
-        return 1
 
 
 def run_core(settings: CoreSettings) -> int:
@@ -156,6 +144,7 @@ def run_keeper(settings: CoreSettings, order: KeeperOrder) -> int:
 
 def run_agent(settings: AgentSettings) -> int:
     """Run an agent until it is told to stop. uvloop never: it breaks netlink sockets and costs memory."""
+    refused = _read_ranges(settings.refused_ranges)
 
     async def main(ready: Callable[[], None]) -> None:
         from skerry.agent.host import AgentConfig, AgentHost
@@ -166,6 +155,7 @@ def run_agent(settings: AgentSettings) -> int:
             podman_socket=settings.podman_socket,
             node=NodeName(settings.node),
             link_class=settings.link_class,
+            refused_ranges=refused,
         )
         await AgentHost(config, SystemClock(), SystemMint()).run(ready)
 
@@ -191,6 +181,38 @@ def run_signer(settings: SignerSettings) -> int:
         )
 
     return _run(settings, main, asyncio.new_event_loop)
+
+
+def run_ferry(settings: FerrySettings) -> int:
+    """Run the ferry of a local site until it is told to stop."""
+
+    async def main(ready: Callable[[], None]) -> None:
+        from skerry.berths.ferry import Ferry, FerryConfig
+        from skerry.link.ports import parse_endpoint
+
+        try:
+            *listen, core = [parse_endpoint(text) for text in (*settings.listen.split(","), settings.core)]
+        except ValueError as error:
+            raise Invalid("E-SETTINGS", f"{error}.") from error
+        config = FerryConfig(
+            net=settings.net,
+            listen=tuple((each.host, each.port) for each in listen),
+            device=settings.device,
+            outer=settings.outer,
+            inner=settings.inner,
+            core=(core.host, core.port),
+        )
+        await Ferry(config).run(ready)
+
+    return _run(settings, main, asyncio.new_event_loop)
+
+
+def _read_ranges(text: str) -> tuple[str, ...]:
+    """Read IPv4 ranges with commas between; they go into firewall rules, so each is written anew from its number."""
+    try:
+        return tuple(str(ipaddress.IPv4Network(part.strip())) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise Invalid("E-SETTINGS", f"refused_ranges: {error}.") from error
 
 
 async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:

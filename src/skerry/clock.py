@@ -85,6 +85,11 @@ class SystemClock:
             await asyncio.sleep(min(left_us / SECOND_US, 60))
 
 
+def pause(seconds: float) -> None:
+    """Let time pass in a program that has no event loop; what waits for a change looks again afterwards."""
+    time.sleep(seconds)
+
+
 class SystemMint:
     """The operating system's randomness."""
 

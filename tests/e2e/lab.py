@@ -19,10 +19,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.e2e.lab_site import CORE_ADDRESS, Site
+from tests.e2e.lab_site import CORE_ADDRESS, Site, wait_for
 from tests.e2e.link_emulator import KERNEL_QUEUE_PACKETS, WAYS, Counters, EmulatorClient, Way
-from tests.e2e.namespaces import Place, run, wait_for
 from tests.e2e.site_http import Answer, RequestCounter, http_get
+
+from skerry.berths.namespaces import Place, hold_folder, release_folder
 
 WAN_DEVICE = "wan0"
 #: Each has a /30 of 10.99.0.0/16; the first of these holds the core.
@@ -154,7 +155,7 @@ class Lab:
     def boot_site(self, name: str) -> None:
         """Boot a site that is off: its link is as it was, cut or not; podman runs, no container does."""
         site = self.sites[name]
-        site.boot()
+        site.boot_anew()
         self._connect(site)
         if self._with_podman:
             site.start_podman()
@@ -177,11 +178,7 @@ class Lab:
     # Inside
 
     def _start(self) -> None:
-        namespaces = self.core.net.parent
-        namespaces.mkdir(parents=True)
-        # Namespace files can only be kept on a private mount.
-        run("mount", "--bind", namespaces, namespaces)
-        run("mount", "--make-private", namespaces)
+        hold_folder(self.core.net.parent)
         (self.folder / "lab.json").write_text(json.dumps({"disk": str(self.disk), "sites": list(self.sites)}))
         for place in (self.core, self._wan):
             place.disk.mkdir(parents=True)
@@ -260,8 +257,7 @@ def _remove(name: str, places: Sequence[Place], disk: Path | None) -> None:
         place.destroy()
     if disk:
         shutil.rmtree(disk, ignore_errors=True)
-    if f" {folder / 'ns'} " in Path("/proc/self/mountinfo").read_text():
-        run("umount", folder / "ns")
+    release_folder(folder / "ns")
     shutil.rmtree(folder, ignore_errors=True)
     folder.with_suffix(".lock").unlink(missing_ok=True)
     with contextlib.suppress(OSError):

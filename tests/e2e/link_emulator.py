@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.e2e.namespaces import inside_net
+from skerry.berths.namespaces import inside_net
 
 #: ``up`` is from the site to the core, ``down`` from the core to the site.
 Way = Literal["up", "down"]

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.namespaces import inside_net
+from skerry.berths.namespaces import inside_net
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
 #: Enough for a day of requests ten times a second; older latencies are forgotten, counts are not.

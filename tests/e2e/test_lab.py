@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from tests.e2e import lab as lab_module
 from tests.e2e.lab import CHECKOUT, CORE_ADDRESS, LABS, Lab, Site, has_leftovers, remove_leftovers
-from tests.e2e.namespaces import inside_net, run
 from tests.e2e.tiny_image import tiny_image
+
+from skerry.berths.namespaces import inside_net, run
 
 pytestmark = pytest.mark.e2e
 

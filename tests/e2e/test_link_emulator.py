@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.lab import CORE_ADDRESS, Lab
 from tests.e2e.link_emulator import IN_FLIGHT_BYTES_MAX, QUEUE_BYTES_MIN, Direction, Shape
-from tests.e2e.namespaces import inside_net
+
+from skerry.berths.namespaces import inside_net
 
 SEED = 7
 #: IPv4 and UDP headers.

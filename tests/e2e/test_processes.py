@@ -19,9 +19,10 @@ import pytest
 from tests.e2e.checks import find_problems
 from tests.e2e.fleet import LINK_PORT, Fleet, list_started, run_command, wait_until, write_image
 from tests.e2e.lab import CORE_ADDRESS, Lab
-from tests.e2e.namespaces import inside_net
 from tests.e2e.tiny_image import tiny_image
 from tests.terminals import Terminal
+
+from skerry.berths.namespaces import inside_net
 
 pytestmark = pytest.mark.e2e
 

@@ -9,6 +9,7 @@ _CLASSES = {
     "CoreSettings": "core",
     "AgentSettings": "agent",
     "SignerSettings": "signer",
+    "FerrySettings": "ferry",
 }
 
 

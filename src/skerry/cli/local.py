@@ -1,7 +1,7 @@
-"""``skerry up`` and ``skerry down``: a core, a signer and a local site on this machine, without a question asked.
+"""``skerry up`` and ``skerry down``: a core, a signer and local sites on this machine, without a question asked.
 
-Keys are made by the signer and never leave its keyring; the core's process cannot read them. What runs at the site goes
-on after ``down``, as it does whenever an agent is not there.
+Keys are made by the signer and never leave its keyring; the core's process cannot read them. What runs at a site goes
+on after ``down``, as it does whenever an agent is not there. Site 1 is this machine; ``cli/berths.py`` has the others.
 """
 
 import contextlib
@@ -11,14 +11,17 @@ from pathlib import Path
 import click
 import msgspec
 
+from skerry.berths.plan import SITE
 from skerry.cli import agent as local_agent
+from skerry.cli import berths
 from skerry.cli.founding import CONTEXT, Ground, found
 from skerry.cli.options import pass_session
 from skerry.cli.output import tell
 from skerry.cli.processes import Program, skerry_command
 from skerry.cli.session import Session
-from skerry.cli.watching import pause
-from skerry.model.errors import Refused, SkerryError
+from skerry.clock import SystemMint, pause
+from skerry.link.ports import Endpoint, parse_endpoint
+from skerry.model.errors import Conflict, Refused, SkerryError
 from skerry.model.ids import SiteName
 from skerry.sdk.client import Client
 from skerry.sdk.contexts import Context
@@ -27,7 +30,6 @@ from skerry.sdk.verifying import read_root
 from skerry.settings import Places
 
 API_PORT, LINK_PORT = 7710, 7711
-SITE = SiteName("local")
 _PODMAN_SOCKET = Path("/run/podman/podman.sock")
 #: How often a box asks to join while the core's listener comes up, and the wait between.
 _JOIN_TRIES, _JOIN_WAIT_S = 10, 1.0
@@ -109,7 +111,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--sites", type=click.IntRange(0), help="How many local sites; one where podman is, by default.")
+@click.option("--sites", type=click.IntRange(0), help="How many local sites, up to 16; by default one where podman is.")
 @click.option("-d", "--detach", is_flag=True, help="Return when everything runs.")
 @click.option(
     "--api-port", type=int, default=API_PORT, show_default=True, help="Port of the API, on this machine only."
@@ -127,10 +129,12 @@ def up(
     listen: str,
     endpoints: tuple[str, ...],
 ) -> None:
-    """Start a core, a signer and a local site, here and now; what runs already is left alone."""
-    if sites is not None and sites > 1:
-        detail = "Several sites on one machine would share one podman; only --sites 0 and 1 are built."
-        raise Refused("E-NOT-YET", detail, hint="skerry site add NAME, and join another box")
+    """Start a core, a signer and local sites, here and now; what runs already is left alone.
+
+    With --sites N from 2 on, sites local-2 and following live beside the first one, each in a network and with a podman
+    of its own; those above N are stopped.
+    """
+    berths.check_machine(sites, is_root=os.geteuid() == 0, has_podman=_has_podman())
     plan = Plan(
         places=session.places,
         api_port=api_port,
@@ -144,10 +148,11 @@ def up(
         plan = _keep_endpoints(plan, endpoints)
         _start(plan.core(), started)
         context = _found(plan)
-        if sites == 1 or (sites is None and _has_podman()):
-            started += _start_site(plan, context)
+        if sites or (sites is None and _has_podman()):
+            _start_site(plan, context, started)
         elif sites is None:
             tell(f"no local site: it needs root and a podman service at {_PODMAN_SOCKET}")
+        _settle_further(plan, context, sites, started)
         _print_next(context, with_site=sites != 0 and plan.agent(_PODMAN_SOCKET).find() is not None)
     except BaseException:
         _stop(started)
@@ -162,13 +167,23 @@ def up(
 
 
 @click.command()
+@click.option(
+    "--power-off", is_flag=True, help="Also switch sites local-2 and following off: their containers end, disks stay."
+)
 @pass_session
-def down(session: Session) -> None:
-    """Stop what `up` has started. Containers at the local site go on running; state and keys stay."""
+def down(session: Session, power_off: bool) -> None:
+    """Stop what `up` has started. Containers at local sites go on running; state and keys stay."""
     plan = Plan(places=session.places)
     programs = (plan.agent(_PODMAN_SOCKET), plan.signer(), plan.core())
     stopped = [program.name for program in programs if program.stop()]
+    for number in berths.list_kept(plan.places):
+        stopped += berths.open_berth(plan.places, number).stop()
     tell(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+    if power_off:
+        off = berths.switch_off_all(plan.places)
+        tell(f"switched off: {', '.join(off) or 'no site was on'}")
+    elif any(name.startswith("agent") for name in stopped):
+        tell("containers at local sites go on running")
 
 
 def _start(program: Program, started: list[Program]) -> None:
@@ -190,9 +205,10 @@ def _keep_ports(plan: Plan) -> Plan:
     core = plan.core()
     api_port = int(core.read_setting("api-port") or plan.api_port)
     link_port = int(core.read_setting("link-port") or plan.link_port)
+    link_host = core.read_setting("link-host") or plan.link_host
     if (api_port, link_port) != (plan.api_port, plan.link_port):
         tell(f"the core runs already, with ports {api_port} and {link_port}; skerry down ends it")
-    return msgspec.structs.replace(plan, api_port=api_port, link_port=link_port)
+    return msgspec.structs.replace(plan, api_port=api_port, link_port=link_port, link_host=link_host)
 
 
 def _keep_endpoints(plan: Plan, given: tuple[str, ...]) -> Plan:
@@ -240,26 +256,53 @@ def _has_podman() -> bool:
     return os.geteuid() == 0 and _PODMAN_SOCKET.exists()
 
 
-def _start_site(plan: Plan, context: Context) -> list[Program]:
-    """Start the local site's agent and let it join; return what was started."""
+def _start_site(plan: Plan, context: Context, started: list[Program]) -> None:
+    """Start the agent of this machine as a site and let it join."""
     if not _has_podman():
         detail = f"A local site needs root and a podman service at {_PODMAN_SOCKET}."
         raise Refused("E-PODMAN", detail, hint="systemctl enable --now podman.socket, or skerry up --sites 0")
     program = plan.agent(_PODMAN_SOCKET)
-    started = [program] if program.start() else []
-    if not local_agent.ask_at(plan.site_run / "agent.sock", "GET", "/status")["joined"]:
-        with Client.from_context(context) as client:
-            _join(plan, client.sites.add(SITE, labels={"tier": "local"}).token)
+    if program.start():
+        started.append(program)
+    _join(context, plan.site_run / "agent.sock", SITE, f"127.0.0.1:{plan.link_port}")
     tell(f"site {SITE} runs")
-    return started
 
 
-def _join(plan: Plan, token: str) -> None:
-    """Let the agent join; the core's listener may need a moment after the core was founded."""
-    given = {"token": token, "core": f"127.0.0.1:{plan.link_port}", "site": SITE}
+def _settle_further(plan: Plan, context: Context, sites: int | None, started: list[Program]) -> None:
+    """Start the further sites that are wanted, and stop those that are too many."""
+    choice = berths.choose(plan.places, sites)
+    reach = berths.Reach(
+        tuple(parse_endpoint(text) for text in plan.endpoints.split(",")),
+        Endpoint("127.0.0.1" if plan.link_host in ("0.0.0.0", "::") else plan.link_host, plan.link_port),
+    )
+    for number in choice.run:
+        further = berths.open_berth(plan.places, number)
+        further.start(reach, SystemMint(), started)
+        _join(context, further.agent_socket, further.plan.site, plan.endpoints)
+        tell(f"site {further.plan.site} runs, and publishes at {further.plan.visitors.their_address}")
+    for number in choice.stop:
+        further = berths.open_berth(plan.places, number)
+        further.stop()
+        tell(f"site {further.plan.site} is stopped; its containers go on running: skerry up --sites {number}")
+    if choice.leave:
+        names = ", ".join(f"{SITE}-{number}" for number in choice.leave)
+        tell(f"left as they are: {names}; skerry up --sites {max(choice.leave)} starts what does not run")
+
+
+def _join(context: Context, socket: Path, site: SiteName, core: str) -> None:
+    """Let an agent join once; the core's listener may need a moment after the core was founded."""
+    if local_agent.ask_at(socket, "GET", "/status")["joined"]:
+        return
+    with Client.from_context(context) as client:
+        try:
+            token = client.sites.add(site, labels={"tier": "local"}).token
+        except Conflict:
+            # It was made and did not come to join, or its disk was taken away.
+            token = client.sites.make_join_token(site).token
+    given = {"token": token, "core": core, "site": site}
     for left in range(_JOIN_TRIES - 1, -1, -1):
         try:
-            local_agent.ask_at(plan.site_run / "agent.sock", "POST", "/join", given, local_agent.JOIN_S)
+            local_agent.ask_at(socket, "POST", "/join", given, local_agent.JOIN_S)
             return
         except SkerryError:
             if not left:

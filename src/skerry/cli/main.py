@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED, CHANGES, DEGRADED, TIMEOUT, NOT_FOUND, CONFLICT, NOT_ALLOWED, UNREACHABLE = range(1, 9)
 USAGE, INTERRUPTED = 64, 130
 #: What may be unavailable besides the core.
-_NEARBY = ("E-SIGNER", "E-AGENT", "E-REGISTRY", "E-START")
+_NEARBY = ("E-SIGNER", "E-AGENT", "E-BERTH", "E-REGISTRY", "E-START")
 #: Problems that are printed; then the count of the rest (manifest.md §4).
 _PROBLEMS_SHOWN = 100
 

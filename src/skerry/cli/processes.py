@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from skerry.cli.watching import pause
-from skerry.clock import SECOND_US, SystemClock
+from skerry.clock import SECOND_US, SystemClock, pause
 from skerry.model.errors import Unavailable
 
 #: Time to open a store and listen, on a slow disk after a power cut.
@@ -23,15 +23,31 @@ _LOG_TAIL_BYTES = 2_000
 
 
 class Program:
-    """One program of this machine's own core."""
+    """One program of this machine's own core, or of a site of this machine.
 
-    def __init__(self, name: str, command: list[str], *, pid_file: Path, log: Path, mark: str) -> None:
+    ``env`` is its whole environment; None is that of whoever starts it. A program that is not ours says nothing when it
+    is ready and writes no id: ``answers`` looks whether it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        pid_file: Path,
+        log: Path,
+        mark: str,
+        env: Mapping[str, str] | None = None,
+        answers: Callable[[], bool] | None = None,
+    ) -> None:
         self.name = name
-        self._command = command
+        self.command = command
+        self.env = env
         self._pid_file = pid_file
         self._log = log
         #: A word of the command line by which the process is recognised.
         self._mark = mark.encode()
+        self._answers = answers
 
     def find(self) -> int | None:
         """Return the id of the running process, None when it does not run."""
@@ -63,16 +79,19 @@ class Program:
         self._pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             started = subprocess.Popen(
-                self._command,
+                self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self.env,
                 # A Ctrl-C at the terminal is for `up`, which ends its programs in order.
                 start_new_session=True,
             )
+        if self._answers is not None:
+            self._pid_file.write_text(f"{started.pid}\n")
         clock = SystemClock()
         end_us = clock.boot_us() + READY_S_MAX * SECOND_US
-        while self.find() is None:
+        while self.find() is None or not (self._answers is None or self._answers()):
             if started.poll() is not None:
                 raise Unavailable("E-START", f"{self.name} ended at once:\n{self._read_log()}", hint=f"see {self._log}")
             if clock.boot_us() > end_us:

@@ -9,7 +9,8 @@ from skerry.cli.names import complete_sites
 from skerry.cli.options import pass_session
 from skerry.cli.output import Column, format_bytes, is_drawn
 from skerry.cli.session import Session
-from skerry.cli.watching import pause, show_again
+from skerry.cli.watching import show_again
+from skerry.clock import pause
 from skerry.model.answers import InstanceUseView, SiteUseView
 
 #: Below this share of free disk a person should look: images and volumes grow while nobody does.

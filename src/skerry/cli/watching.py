@@ -1,6 +1,5 @@
 """Waiting and looking again: until work is done, or for as long as somebody watches."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -9,7 +8,7 @@ import click
 import msgspec
 
 from skerry.cli.output import Column, Progress, is_drawn, show_list, tell, write_table
-from skerry.clock import SECOND_US, SystemClock
+from skerry.clock import SECOND_US, SystemClock, pause
 from skerry.sdk.acts import Published, Rollout
 from skerry.sdk.client import Client
 from skerry.sdk.errors import Timeout
@@ -19,12 +18,6 @@ T = TypeVar("T")
 #: Between two looks: a site's change reaches the core within 5 s, so a second more matters to nobody.
 LOOK_S = 1.0
 REDRAW_S = 2.0
-
-
-def pause(seconds: float) -> None:
-    """Let ``seconds`` pass."""
-    clock = SystemClock()
-    asyncio.run(clock.sleep_until(clock.boot_us() + int(seconds * SECOND_US)))
 
 
 def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:

@@ -181,3 +181,10 @@ ARCHIVE_DEPTH_MAX = 64
 ARCHIVE_HEADER_BYTES_MAX = 16 * 1024
 #: Bytes out per byte in of compressed data: file systems of images reach 20, only bombs go beyond this.
 ARCHIVE_RATIO_MAX = 200
+
+#: Sites of one machine that ``skerry up`` starts: each takes 105 MB with agent, podman and ferry and without apps.
+LOCAL_SITES_MAX = 16
+#: Connections that the ferry of a local site carries at once: a link, its successor, and a few tries to join.
+FERRY_CONNECTIONS_MAX = 16
+#: Seconds in which a connection of the ferry must stand: the core is on the same machine, but its link may be thin.
+FERRY_CONNECT_S_MAX = 10

@@ -1,8 +1,8 @@
-"""One network and one mount namespace that outlive every process in them: a machine of the lab.
+"""One network and one mount namespace that outlive every process in them.
 
-Rule: a namespace is a file in a folder of the lab, never a global name, so two labs cannot meet and what a crashed lab
-left can be found. What runs in a place is found by its namespaces and its mounts, then ended by its process id; a name
-is never enough. Used by ``lab_site.py``, ``lab.py``, ``link_emulator.py`` and ``site_http.py``.
+Rule: a namespace is a file in a folder of its owner, never a global name, so two owners cannot meet and what a crashed
+one left can be found. What runs in a place is found by its namespaces and its mounts, then ended by its process id; a
+name is never enough. Needs root. Used by ``berth`` and by the lab of the end-to-end tests.
 """
 
 import contextlib
@@ -10,35 +10,35 @@ import ctypes
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+
+from skerry.clock import pause
 
 CLONE_NEWNET = 0x4000_0000
 #: Killing races with forking: what was born meanwhile is found in the next round.
 KILL_ROUNDS_MAX = 200
 KILL_PAUSE_S = 0.05
-START_S_MAX = 30.0
+#: A short command inside, such as ``ip``; podman's orderly stop of everything is the longest.
+RUN_S_MAX = 120
+#: Where programs of a place are looked for, whatever the caller's own path says.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run(*argv: object) -> str:
-    """Run a command to its end and return its output; a failure carries what the command said."""
+def run(*argv: object, env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return its output; OSError with what the command said when it fails."""
     words = [str(word) for word in argv]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_S_MAX, env=env, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{' '.join(words)}: not done after {RUN_S_MAX} s") from error
     if done.returncode != 0:
         raise OSError(f"{' '.join(words)}: {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
-
-
-def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a process that was just started is ready; OSError with the end of its log if it never is."""
-    deadline = time.monotonic() + START_S_MAX
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise OSError(f"{process.args!r} did not start: {log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.02)
 
 
 def _setns(fd: int) -> None:
@@ -65,10 +65,24 @@ def inside_net(net: Path) -> Generator[None]:
         os.close(home)
 
 
-class Place:
-    """A machine of the lab: its two namespaces, and what runs in them.
+def hold_folder(folder: Path) -> None:
+    """Make a folder that can hold namespace files: they can only be kept on a private mount."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_mounted(folder):
+        run("mount", "--bind", folder, folder)
+        run("mount", "--make-private", folder)
 
-    ``folder`` is the lab's folder of namespace files; ``disk`` what the machine keeps over a reboot.
+
+def release_folder(folder: Path) -> None:
+    """Undo ``hold_folder``, once no namespace is held any more."""
+    if _is_mounted(folder):
+        run("umount", folder)
+
+
+class Place:
+    """Two namespaces, and what runs in them.
+
+    ``folder`` is where their files are (see ``hold_folder``); ``disk`` is what the place keeps when they are gone.
     """
 
     def __init__(self, folder: Path, name: str, disk: Path) -> None:
@@ -81,14 +95,16 @@ class Place:
     @property
     def env(self) -> dict[str, str]:
         """The whole environment of a process here: nothing of the caller's."""
-        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return {"PATH": path, "HOME": str(self.disk), "LANG": "C.UTF-8"}
+        return {"PATH": PATH, "HOME": str(self.disk), "LANG": "C.UTF-8"}
+
+    @property
+    def exists(self) -> bool:
+        """Whether both namespaces are there."""
+        return _ns_id(self.net) is not None and _ns_id(self.mnt) is not None
 
     def create(self) -> None:
         """Make both namespaces, with loopback up and nothing of the control groups that crun cannot use."""
-        self.net.touch()
-        self.mnt.touch()
-        run("unshare", f"--net={self.net}", f"--mount={self.mnt}", "--propagation", "private", "true")
+        self._unshare()
         # Nothing reaches the machine's own mounts, but inside mounts are shared, as systemd leaves them: for a
         # container with user ids of its own podman runs conmon in a copy of this namespace and cleans up from there.
         # With private mounts that clean-up finds neither network nor storage: addresses, rules, mounts stay behind.
@@ -145,7 +161,7 @@ class Place:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(KILL_PAUSE_S)
+            pause(KILL_PAUSE_S)
         else:
             raise OSError(f"{self.name}: processes {self.pids()} do not end")
         for child in self._children:
@@ -155,10 +171,41 @@ class Place:
     def destroy(self) -> None:
         """End what runs here and let the kernel drop the namespaces, and with them all mounts, links and rules."""
         self.kill_all()
+        self._drop()
+
+    def _unshare(self) -> None:
+        """Make both namespaces, or neither.
+
+        A mount namespace is kept in a file only where its number is above that of the caller's own. Linux 6.18 deals
+        numbers out to each processor in blocks, so that a caller who is not in the machine's first mount namespace may
+        be refused on one processor and not on another.
+        """
+        words = ("unshare", f"--net={self.net}", f"--mount={self.mnt}", "--propagation", "private", "true")
+        problem: OSError | None = None
+        for cpu in sorted(os.sched_getaffinity(0)):
+            self.net.touch()
+            self.mnt.touch()
+            try:
+                run("taskset", "--cpu-list", cpu, *words)
+            except OSError as error:
+                problem = error
+                self._drop()
+            else:
+                return
+        raise problem or OSError("this process may use no processor")
+
+    def _drop(self) -> None:
         for path in (self.mnt, self.net):
             if _ns_id(path) is not None:
                 run("umount", path)
             path.unlink(missing_ok=True)
+
+
+def _is_mounted(folder: Path) -> bool:
+    # The table writes a space in a path as its octal code.
+    return f" {folder} ".replace(str(folder), str(folder).replace(" ", r"\040")) in (
+        Path("/proc/self/mountinfo").read_text()
+    )
 
 
 def _all_pids() -> list[int]:
