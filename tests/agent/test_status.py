@@ -5,7 +5,7 @@ from tests.agent.scene import Site, make_app, revise, virtually
 from tests.trust import people
 
 from skerry.agent.local import LocalProblem
-from skerry.agent.status import EVENTS_MAX, LogsAnswer, StatusDesk
+from skerry.agent.status import EVENTS_MAX, Controlled, LogsAnswer, StatusDesk
 
 
 def desk(site: Site) -> StatusDesk:
@@ -80,6 +80,22 @@ async def test_a_volume_that_is_gone_is_named_and_its_loss_accepted(site: Site):
     assert not isinstance(await desk(site).accept_loss({"volume": "alpha/shop/data"}), LocalProblem)
     await site.settle()
     assert (await desk(site).status({})).settled
+
+
+@virtually
+async def test_a_person_may_restart_what_runs_and_stop_it_where_its_owner_says_so(site: Site):
+    await bring_up(site)
+    (instance,) = [each.instance for each in (await desk(site).status({})).instances]
+    assert await desk(site).restart({"what": instance}) == Controlled((instance,))
+    await site.settle()
+    refused = await desk(site).stop({"what": instance})
+    assert isinstance(refused, LocalProblem)
+    assert refused.code == "E-LOCAL-CONTROL"
+    for bad in ({}, {"what": "x" * 5000}, {"what": "alpha"}):
+        missing = await desk(site).start(bad)
+        assert isinstance(missing, LocalProblem)
+        assert missing.code == "E-NOT-FOUND"
+    assert site.events().count("instance.by-hand") == 1
 
 
 @virtually

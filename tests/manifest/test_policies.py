@@ -124,7 +124,7 @@ def test_each_of_these_words_is_in_the_vocabulary():
     [
         ("{offline: fenced}", "E-NOT-YET"),
         ("{offline: stop-after}", "E-CONFLICT"),
-        ("{local-control: full}", "E-NOT-YET"),
+        ("{local-control: half}", "E-TYPE"),
         ("{replace-after: 1h}", "E-NOT-YET"),
         ("{on-return: newest}", "E-NOT-YET"),
         ("{max-offline: 30 days}", "E-TYPE"),

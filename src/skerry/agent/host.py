@@ -158,6 +158,9 @@ class AgentHost:
                 "GET /doctor": status.doctor,
                 "GET /logs": status.logs,
                 "POST /accept-loss": status.accept_loss,
+                "POST /restart": status.restart,
+                "POST /stop": status.stop,
+                "POST /start": status.start,
                 "POST /join": self._join,
             },
         )

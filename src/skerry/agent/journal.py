@@ -18,7 +18,7 @@ from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
 from skerry.plan.gate import Judged
-from skerry.plan.history import AppId, Contact, Deleting, Ended, Grace, Kept, Started
+from skerry.plan.history import AppId, Contact, Deleting, Ended, Grace, Kept, Said, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -130,6 +130,7 @@ NOTES: dict[str, Any] = {
     "deleting": Deleting,
     "judged": Judged,
     "contact": Contact,
+    "said": Said,
 }
 
 
@@ -171,6 +172,7 @@ def read_all(connection: Connection) -> Remembered:
             deleting={VolumeId(name): each for name, each in notes.read(connection, "deleting", Deleting).items()},
             judged={AppId(name): each for name, each in notes.read(connection, "judged", Judged).items()},
             contact=notes.find(connection, "contact", "", Contact) or Contact(),
+            said={InstanceId(name): each for name, each in notes.read(connection, "said", Said).items()},
         ),
     )
 
@@ -266,6 +268,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[AppId, Judged] = {}
     forget_judged: frozenset[AppId] = frozenset()
     contact: Contact | None = None
+    said: dict[InstanceId, Said] = {}
+    forget_said: frozenset[InstanceId] = frozenset()
 
 
 def record_changes(connection: Connection, changes: Changes) -> None:
@@ -279,6 +283,8 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.forget(connection, "volume", changes.forget_volumes)
     notes.write_all(connection, "judged", changes.judged)
     notes.forget(connection, "judged", changes.forget_judged)
+    notes.write_all(connection, "said", changes.said)
+    notes.forget(connection, "said", changes.forget_said | changes.gone)
     if changes.contact is not None:
         notes.write(connection, "contact", "", changes.contact)
 
@@ -297,6 +303,11 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
         volumes={name: born for name, born in volumes.items() if name not in changes.forget_volumes},
         judged={name: each for name, each in judged.items() if name not in changes.forget_judged},
         contact=changes.contact or kept.contact,
+        said={
+            name: each
+            for name, each in {**kept.said, **changes.said}.items()
+            if name not in changes.forget_said | changes.gone
+        },
     )
 
 

@@ -8,7 +8,7 @@ document are the same pass.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import msgspec
 
@@ -46,9 +46,22 @@ from skerry.plan.actions import (
     instance_lane,
     lane,
 )
-from skerry.plan.history import AppId, Deleting, Ended, History, Kept, Started, forget_runs, note_observed, note_outcome
+from skerry.plan.by_hand import find_meant, refuse, say
+from skerry.plan.gates import return_to_proven
+from skerry.plan.history import (
+    AppId,
+    Deleting,
+    Ended,
+    HandVerb,
+    History,
+    Kept,
+    Started,
+    forget_runs,
+    note_observed,
+    note_outcome,
+)
 from skerry.plan.report import Wait
-from skerry.plan.site import plan_site
+from skerry.plan.site import derive_wanted, plan_site
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
 from skerry.plan.volumes import find_lost_volumes
 from skerry.safe.db import Db
@@ -70,6 +83,13 @@ UNTOLD_MAX = 500
 BROKEN_US = 60_000_000
 #: Where an instance ends up when all is well: one that a new process finds there is no news.
 _AT_REST = ("ready", "held", "done", "stopped")
+
+
+class Refusal(NamedTuple):
+    """Why nothing was done."""
+
+    code: str
+    reason: str
 
 
 class Reconciler:
@@ -238,13 +258,14 @@ class Reconciler:
             uid_ranges=plan.uid_ranges,
             ended=fresh,
             void_starts=plan.forget_starts,
-            gone=frozenset((kept.started.keys() | kept.ended.keys()) - present),
+            gone=frozenset((kept.started.keys() | kept.ended.keys() | kept.said.keys()) - present),
             graces=plan.graces,
             volumes=plan.volumes,
             forget_volumes=plan.forget_volumes,
             judged=plan.judged,
             forget_judged=plan.forget_judged,
             contact=plan.contact,
+            forget_said=plan.forget_said,
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches)
         if changes != journal.Changes():
@@ -301,6 +322,44 @@ class Reconciler:
         self._on_changed()
         self.nudge()
         return True
+
+    async def control(self, verb: HandVerb, what: str) -> tuple[InstanceId, ...] | Refusal:
+        """Do what a person at the box says, durably and told of; refused whole where one owner does not allow it."""
+        held = self._read_held()
+        wanted = {} if held is None else derive_wanted(return_to_proven(held, self.history.kept.judged))[0]
+        meant = find_meant(wanted, what)
+        if not meant:
+            return Refusal("E-NOT-FOUND", f"nothing that is to run here is called {what[:200]!r}")
+        for name in meant:
+            why = refuse(verb, wanted[name])
+            if why:
+                return Refusal("E-LOCAL-CONTROL", f"{name}: {why}")
+        drafts = [
+            journal.Draft(
+                time_us=self._clock.wall_us(),
+                type="instance.by-hand",
+                klass="security",
+                subject=f"instance/{name}",
+                tenant=wanted[name].assignment.tenant,
+                message=f"a person at the box said: {verb} {name}",
+                data={"verb": verb},
+            )
+            for name in meant
+        ]
+        changes = journal.Changes(forget_said=frozenset(meant))
+        if verb != "start":
+            seen = self.observed.containers
+            changes = journal.Changes(said={name: say(verb, wanted[name].assignment, seen) for name in meant})
+
+        def record(connection: Connection) -> None:
+            journal.record_changes(connection, changes)
+            journal.append_events(connection, drafts)
+
+        await self._db.run(record, soon=True)
+        self._keep(journal.apply_changes(self.history.kept, changes))
+        self._on_changed()
+        self.nudge()
+        return meant
 
     async def _do(self, name: str, action: Action) -> None:
         """Perform one action and take in what came of it."""

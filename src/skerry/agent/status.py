@@ -7,10 +7,12 @@ import msgspec
 from skerry.agent import journal
 from skerry.agent.agent import Agent
 from skerry.agent.local import LocalProblem
+from skerry.agent.loop import Refusal
 from skerry.clock import SECOND_US, Clock
 from skerry.model.event import Event
 from skerry.model.ids import VolumeId
 from skerry.model.observed import InstanceFact, decode_fact
+from skerry.plan.history import HandVerb
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection
 
@@ -68,6 +70,12 @@ class Accepted(msgspec.Struct, frozen=True):
     """Answer of ``/accept-loss``."""
 
     volume: str
+
+
+class Controlled(msgspec.Struct, frozen=True):
+    """Answer of ``/restart``, ``/stop`` and ``/start``: what it is done to."""
+
+    instances: tuple[str, ...]
 
 
 class LogsAnswer(msgspec.Struct, frozen=True):
@@ -147,6 +155,26 @@ class StatusDesk:
         if await self._agent.reconciler.accept_loss(VolumeId(volume)):
             return Accepted(volume)
         return LocalProblem("E-NOT-FOUND", f"no volume {volume[:200]!r} is missed here", "skerry agent status")
+
+    async def control(self, verb: HandVerb, given: dict[str, str]) -> Controlled | LocalProblem:
+        """Restart, stop or start what ``what`` names, where its owner lets a person at the box do that."""
+        done = await self._agent.reconciler.control(verb, given.get("what", ""))
+        if isinstance(done, Refusal):
+            hint = "skerry agent status" if done.code == "E-NOT-FOUND" else ""
+            return LocalProblem(done.code, done.reason, hint)
+        return Controlled(done)
+
+    async def restart(self, given: dict[str, str]) -> Controlled | LocalProblem:
+        """End what runs now and start it again."""
+        return await self.control("restart", given)
+
+    async def stop(self, given: dict[str, str]) -> Controlled | LocalProblem:
+        """Stop it, until somebody here says start or its owner has it restarted."""
+        return await self.control("stop", given)
+
+    async def start(self, given: dict[str, str]) -> Controlled | LocalProblem:
+        """Let it run again."""
+        return await self.control("start", given)
 
     async def logs(self, query: dict[str, str]) -> LogsAnswer | LocalProblem:
         """Give the newest events that are still here."""

@@ -130,6 +130,29 @@ def accept_loss(session: Session, volume: str) -> None:
     tell("Next: skerry agent status")
 
 
+def _make_control(verb: str, about: str, done: str) -> click.Command:
+    @click.command(verb, help=about)
+    @click.argument("what", metavar="TENANT/APP[/SERVICE[/ORDINAL]]")
+    @pass_session
+    def control(session: Session, what: str) -> None:
+        for name in ask(session, "POST", f"/{verb}", {"what": what})["instances"]:
+            tell(f"{name} {done}")
+        tell("Next: skerry agent status")
+
+    return control
+
+
+restart = _make_control(
+    "restart", "End what runs here and start it again, unless its owner forbids it.", "is being restarted"
+)
+stop = _make_control(
+    "stop",
+    "Stop what runs here, where its owner allows it: until it is started here, or restarted by its owner.",
+    "is stopped until it is started here",
+)
+start = _make_control("start", "Start what was stopped here.", "may run again")
+
+
 def ask(
     session: Session, method: str, path: str, given: dict[str, str] | None = None, limit_s: float = ANSWER_S
 ) -> dict[str, Any]:

@@ -198,9 +198,15 @@ _AUTONOMY = Group(
         ),
         Word("max-offline", DURATION, "at which age it stops, or an alarm is raised", built=True),
         Word("restart-offline", SWITCH, "whether it starts after a reboot while cut off", "true", built=True),
+        Word(
+            "local-control",
+            Choice(("none", "restart", "full")),
+            "what a person at the box may do without the core",
+            "restart",
+            built=True,
+        ),
         *_words(
             1,
-            local_control=Choice(("none", "restart", "full")),
             replace_after=Either((Choice(("never",)), DURATION)),
             on_return=Choice(("keep-original", "keep-replacement", "newest", "longest-running")),
         ),

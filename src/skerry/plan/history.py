@@ -5,7 +5,7 @@ health checks said. ``note_observed`` and ``note_outcome`` return a new history.
 reboot and is journaled before any action that relies on it; the rest is boot-time knowledge and starts afresh.
 """
 
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 
@@ -73,6 +73,21 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     away: Grace | None = None
 
 
+#: What a person at the box says of an instance.
+HandVerb = Literal["restart", "stop", "start"]
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person at the box wants of an instance (plan/by_hand.py)."""
+
+    verb: HandVerb
+    #: The assignment's restart counter then: a higher one is the owner's newer word.
+    counter: int
+    #: The run that is to end, by its container and by what the runtime gave as its start.
+    container: str = ""
+    started_us: int = 0
+
+
 #: ``TENANT/APP``.
 AppId = NewType("AppId", str)
 
@@ -98,6 +113,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     #: What each app's health gate has said here.
     judged: dict[AppId, Judged] = {}
     contact: Contact = Contact()
+    #: What a person at the box has said of an instance.
+    said: dict[InstanceId, Said] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

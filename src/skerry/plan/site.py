@@ -19,6 +19,7 @@ from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.autonomy import judge_autonomy
+from skerry.plan.by_hand import judge_by_hand
 from skerry.plan.derive import Derived, Underivable, derive_instance
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History
@@ -66,6 +67,8 @@ def plan_site(
     withheld = judge_secrets(wanted, away_us)
     draft.wake(now.boot_us + withheld.next_us - away_us if withheld.next_us and not held.linked else 0)
     wanted = _hold_back(wanted, standing.held)
+    by_hand = judge_by_hand(wanted, history.kept.said, observed.containers)
+    wanted = _hold_back(wanted, by_hand.held)
     wanted = _hold_back(wanted, judge_room(wanted, observed.node))
     for wait in standing.waits:
         draft.wait(wait.subject, wait.reason)
@@ -129,6 +132,7 @@ def plan_site(
         forget_judged=verdicts.gone,
         watches=verdicts.watches,
         contact=standing.contact,
+        forget_said=by_hand.over,
         wake_us=draft.wake_us,
     )
 

@@ -74,6 +74,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     watches: dict[AppId, Watch] = {}
     #: When the parent was heard, if that is new: to be journaled.
     contact: Contact | None = None
+    #: What a person at the box said and what is over: to be journaled.
+    forget_said: frozenset[InstanceId] = frozenset()
     spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0

@@ -119,6 +119,8 @@ def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> 
     known = run.world.confirmed.get((seen.tenant, seen.app))
     if known is None or known.touched or (seen.tenant, seen.app) in run.world.loose_apps():
         return ""
+    if seen.instance in site.agent.reconciler.history.kept.said:
+        return ""
     copies = [each for each in site.machine.containers.values() if each.instance == seen.instance]
     return "" if len(copies) > 1 else f"{site.name} stops {seen.instance}, and nobody asked for that"
 
@@ -134,6 +136,8 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     item = derive_wanted(held)[0].get(action.instance)
     if item is None or item.assignment.state != "run":
         return ""
+    if action.instance in site.agent.reconciler.history.kept.said:
+        return ""  # a person at the box said so, and its owner lets him
     autonomy = find_autonomy(item)
     if autonomy is not None and autonomy.offline == "stop-after" and not held.linked:
         return ""  # its owner has signed that it stops when the site is cut off for long

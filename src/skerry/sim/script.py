@@ -9,6 +9,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from skerry.agent.local import LocalProblem
+from skerry.agent.status import StatusDesk
 from skerry.clock import SECOND_US, SeededMint
 from skerry.core.loops import flush_bytes
 from skerry.model.asks import DrainSite
@@ -37,6 +39,8 @@ _AUTONOMIES = {
     "stop": Autonomy(offline="stop-after", max_offline_us=86_400 * SECOND_US),
     "alarm": Autonomy(max_offline_us=3_600 * SECOND_US),
     "wait": Autonomy(restart_offline=False),
+    "hands-off": Autonomy(local_control="none"),
+    "hands-on": Autonomy(local_control="full"),
 }
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 
@@ -298,6 +302,14 @@ async def _poison(script: Script, plain: list[str], named: Mapping[str, str]) ->
     return script.news()
 
 
+async def _by_hand(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """A person at a box says restart, stop or start."""
+    name, verb, what = plain
+    here = script.world.sites[SiteName(name)]
+    done = await StatusDesk(here.agent, here.db, here.clock).control(verb, {"what": what})  # type: ignore[arg-type]
+    return [f"{done.code} {done.detail}"] if isinstance(done, LocalProblem) else [f"{verb} {', '.join(done.instances)}"]
+
+
 # --- time and looking ------------------------------------------------------------------------------------------------
 
 
@@ -474,6 +486,7 @@ COMMANDS: dict[str, Command] = {
     "disk": _disk,
     "clock": _clock,
     "poison": _poison,
+    "at": _by_hand,
     "advance": _advance,
     "converge": _converge,
     "show": _show,

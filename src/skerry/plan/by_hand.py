@@ -1,0 +1,86 @@
+"""What a person at the box may do to instances without the core: restart, stop and start (``local-control``).
+
+Pure. The owner's signed word says how much: nothing, a restart, or everything. It is asked when the person speaks and
+at each look again, so a newer revision that allows less ends what was said under an older one. A stop holds over
+reboots, until somebody at the box says start, or the owner has the app restarted.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from skerry.model.document import Assignment
+from skerry.model.ids import InstanceId
+from skerry.model.observed import ContainerSeen
+from skerry.model.policy import Policy
+from skerry.plan.history import HandVerb, Said
+from skerry.plan.instances import Wanted
+
+#: Words that name an instance whole: tenant, app, service, ordinal.
+_WORDS = 4
+_LIVE = ("running", "paused", "stopping")
+#: What each grant of ``local-control`` lets a person do.
+_ALLOWED: dict[str, tuple[HandVerb, ...]] = {"none": (), "restart": ("restart",), "full": ("restart", "stop", "start")}
+
+
+class ByHand(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows of what was said at the box."""
+
+    #: Instances that are not to run now, each with the reason.
+    held: dict[InstanceId, str] = {}
+    #: What was said and is over: to be journaled.
+    over: frozenset[InstanceId] = frozenset()
+
+
+def judge_by_hand(
+    wanted: Mapping[InstanceId, Wanted], said: Mapping[InstanceId, Said], containers: Iterable[ContainerSeen]
+) -> ByHand:
+    """Say what still holds of what was said, and which instances must not run for it."""
+    live = {(seen.instance, seen.container, seen.started_us) for seen in containers if seen.state in _LIVE}
+    held: dict[InstanceId, str] = {}
+    over: set[InstanceId] = set()
+    for name in sorted(said):
+        word, item = said[name], wanted.get(name)
+        if item is None or item.assignment.state != "run":
+            continue
+        if word.verb not in _list_allowed(item) or item.assignment.restart > word.counter:
+            over.add(name)
+        elif word.verb == "stop":
+            held[name] = "a person at the box stopped it"
+        elif (name, word.container, word.started_us) in live:
+            held[name] = "a person at the box has it restarted"
+        else:
+            over.add(name)
+    return ByHand(held=held, over=frozenset(over))
+
+
+def find_meant(wanted: Iterable[InstanceId], what: str) -> tuple[InstanceId, ...]:
+    """Return the instances that a person means: one by its id, or all of ``TENANT/APP`` or ``TENANT/APP/SERVICE``."""
+    steps = what.split("/")
+    if not 2 <= len(steps) <= _WORDS:
+        return ()
+    return tuple(name for name in sorted(wanted) if name.split("/")[: len(steps)] == steps)
+
+
+def refuse(verb: HandVerb, item: Wanted) -> str:
+    """Say why a person at the box may not do this; empty when it is allowed."""
+    if verb in _list_allowed(item):
+        return ""
+    word = (item.policy or Policy()).autonomy.local_control
+    return f"its owner does not let a person at the box {verb} it: local-control is {word}"
+
+
+def say(verb: HandVerb, unit: Assignment, containers: Iterable[ContainerSeen]) -> Said:
+    """Return what is to be remembered of a stop or restart, with the run that it is about: it ends no later one."""
+    mine = [seen for seen in containers if seen.instance == f"{unit.tenant}/{unit.app}/{unit.service}/{unit.ordinal}"]
+    run = next((seen for seen in sorted(mine, key=lambda seen: seen.container) if seen.state in _LIVE), None)
+    return Said(
+        verb=verb,
+        counter=unit.restart,
+        container="" if run is None else run.container,
+        started_us=0 if run is None else run.started_us,
+    )
+
+
+def _list_allowed(item: Wanted) -> tuple[HandVerb, ...]:
+    return _ALLOWED[(item.policy or Policy()).autonomy.local_control]
