@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from skerry.clock import SECOND_US, Alarm, ClockTimeout, Tasks, Worker
+from skerry.clock import SECOND_US, Alarm, ClockTimeout, Tasks, Worker, read_offset_us
 from tests.clocks import ManualClock, settle
 
 
@@ -164,3 +164,10 @@ async def test_tasks_are_stopped_in_the_order_of_their_start():
     await settle()
     await tasks.stop()
     assert ended == [f"task {number}" for number in range(20)]
+
+
+def test_what_local_time_is_ahead_of_utc_is_known_of_zones_that_the_machine_has():
+    winter, summer = 1_893_456_000 * SECOND_US, 1_909_000_000 * SECOND_US
+    assert [read_offset_us("Europe/Oslo", at) for at in (winter, summer)] == [3600 * SECOND_US, 7200 * SECOND_US]
+    assert read_offset_us("UTC", winter) == 0
+    assert [read_offset_us(zone, winter) for zone in ("Europe/Nowhere", "../../etc/passwd", "", "a\0b")] == [None] * 4

@@ -7,10 +7,12 @@ integer microseconds.
 
 import asyncio
 import collections
+import datetime
 import hashlib
 import random
 import secrets
 import time
+import zoneinfo
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
@@ -36,6 +38,16 @@ class Clock(Protocol):
     async def sleep_until(self, boot_us: int) -> None:
         """Return once ``boot_us()`` is at or past the given value."""
         ...
+
+
+def read_offset_us(zone: str, at_us: int) -> int | None:
+    """Return what local time of a zone such as ``Europe/Oslo`` is ahead of UTC; None for one this machine has not."""
+    try:
+        moment = datetime.datetime.fromtimestamp(at_us // SECOND_US, zoneinfo.ZoneInfo(zone))
+    except (ValueError, OSError, OverflowError, zoneinfo.ZoneInfoNotFoundError):
+        return None
+    offset = moment.utcoffset()
+    return None if offset is None else int(offset.total_seconds()) * SECOND_US
 
 
 class Mint(Protocol):

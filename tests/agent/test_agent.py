@@ -432,3 +432,13 @@ async def test_a_volume_that_is_gone_is_made_anew_only_when_its_loss_is_accepted
     assert site.machine.running() == [INSTANCE]
     assert site.events().count("volume.given-up") == 1
     assert not await site.agent.reconciler.accept_loss("alpha/shop/data")
+
+
+@virtually
+async def test_the_time_is_sure_once_a_document_told_it_and_not_after_a_restart(site: Site):
+    assert site.agent.trust.read_sure_us() == 0
+    revision = revise(make_app(site.shelf.add_image("web:1"), 1))
+    await site.deliver([people.assign(revision)], revision)
+    assert site.agent.trust.read_sure_us() == site.agent.trust.trust_us() > 0
+    await site.restart()
+    assert site.agent.trust.read_sure_us() == 0

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from tests.manifest.texts import accept, lines_of
 from tests.manifest.texts import read as read_text
 
-from skerry.model.rollout import Gate, Rollout, Share
+from skerry.model.rollout import Gate, Rollout, Share, TimeWindow
 
 TEXT = "name: app\nservices: {web: {image: img}}\nx-skerry:\n  rollout: "
 
@@ -50,6 +51,23 @@ def test_canary_sites_bake_waves_and_approval_are_read() -> None:
     assert found.max_failed == Share(sites=3)
 
 
+@pytest.mark.parametrize(
+    ("text", "windows"),
+    [
+        ("'02:00-05:00 site-local'", (TimeWindow(120, 300),)),
+        ("'22:30-24:00 utc'", (TimeWindow(1350, 1440, zone="utc"),)),
+        ("'fri-mon,wed 22:00-05:00 utc'", (TimeWindow(1320, 300, (0, 2, 4, 5, 6), "utc"),)),
+        (
+            "['sat 01:00-02:00 utc', '03:00-04:00 utc']",
+            (TimeWindow(60, 120, (5,), "utc"), TimeWindow(180, 240, zone="utc")),
+        ),
+    ],
+)
+def test_windows(text: str, windows: tuple[TimeWindow, ...]) -> None:
+    assert read(f"{{window: {text}}}").windows == windows
+    assert read("{}").windows is UNSET
+
+
 def test_one_wave_of_everybody_does_not_repeat() -> None:
     assert not read("{waves: 100%}").repeats
     assert read("{waves: 50}").count_waves(120) == 3
@@ -63,7 +81,10 @@ def test_one_wave_of_everybody_does_not_repeat() -> None:
         ("{max-failed: 200%}", "E-RANGE", "more than all"),
         ("{health: {for: 20m}}", "E-CONFLICT", "never passes"),
         ("{cannary: 5}", "E-UNKNOWN-WORD", 'Did you mean "canary"?'),
-        ("{window: '02:00-05:00 site-local'}", "E-NOT-YET", "window"),
+        ("{window: 'at night'}", "E-TYPE", "window of time"),
+        ("{window: '02:00-02:00 utc'}", "E-RANGE", "02:00-05:00"),
+        ("{window: '29:00-05:00 utc'}", "E-RANGE", "02:00-05:00"),
+        ("{window: 'mon-fry 02:00-05:00 utc'}", "E-TYPE", "mon-fry"),
         ("{in-site: {parallel: 2}}", "E-NOT-YET", "in-site"),
         ("{on-failure: explode}", "E-TYPE", "explode"),
         ("[1]", "E-TYPE", "rollout"),

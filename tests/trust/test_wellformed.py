@@ -24,6 +24,7 @@ from skerry.model.app import (
 )
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
+from skerry.model.rollout import Rollout, TimeWindow
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -84,6 +85,25 @@ def test_a_wish_about_a_secret_that_makes_no_sense_is_a_flaw(policy):
 
     assert find_flaw(secrets(SecretPolicy(env="A", max_offline_us=1, sites=("a=b",)))) == ""
     assert find_flaw(secrets(policy)) != ""
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        TimeWindow(0, 0),
+        TimeWindow(-1, 5),
+        TimeWindow(1440, 5),
+        TimeWindow(0, 1441),
+        TimeWindow(0, 5, (7,)),
+        TimeWindow(0, 5, (-1,)),
+    ],
+)
+def test_a_window_at_no_time_is_a_flaw(window):
+    def rollout(window):
+        return change(people.make_revision(1), rollout=Rollout(windows=(window,)))
+
+    assert find_flaw(rollout(TimeWindow(120, 1440, (0, 6)))) == ""
+    assert "window" in find_flaw(rollout(window))
 
 
 def test_sound_payloads_have_no_flaw():

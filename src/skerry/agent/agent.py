@@ -64,6 +64,16 @@ class TrustClock:
         self._clock = clock
         self._base_us = max(floor_s, BUILD_TIME_S) * SECOND_US
         self._at_us = clock.boot_us()
+        self._is_sure = False
+
+    def read_sure_us(self) -> int:
+        """The same, 0 while nobody has signed a time since this process began: how long it was off is not known."""
+        return self.trust_us() if self._is_sure else 0
+
+    def hear(self, time_s: int) -> None:
+        """A document was made at this time, and is here now."""
+        self.raise_to(time_s)
+        self._is_sure = True
 
     def trust_us(self) -> int:
         """Microseconds since 1970, at least."""
@@ -103,12 +113,12 @@ class Agent:
         self.counters = journal.Counters()
         #: What the journal had lost when it was opened, a sentence each.
         self.mended: tuple[str, ...] = ()
-        self.trust = TrustClock(clock, 0)
         self.link = LinkState()
         self.joined = asyncio.Event()
         self._changed = asyncio.Event()
         self._identity: journal.Identity | None = None
         self.performer = Performer(drivers)
+        self.trust = TrustClock(clock, 0)
         self.reconciler = Reconciler(
             clock=clock,
             db=db,
@@ -116,6 +126,7 @@ class Agent:
             tasks=tasks,
             history=History(boot=boot),
             read_held=self._read_held,
+            read_trust_us=self.trust.read_sure_us,
             agent_version=__version__,
             on_changed=self._changed.set,
         )
@@ -360,7 +371,7 @@ class Agent:
 
         self.counters = await self._db.run(record, soon=True)
         holdings.take_document(accepted)
-        self.trust.raise_to(accepted.document.time_floor_s)
+        self.trust.hear(accepted.document.time_floor_s)
         kept = self.reconciler.history.kept
         kept = msgspec.structs.replace(kept, tombstones={**tombstones, **kept.tombstones})
         self.reconciler.history = msgspec.structs.replace(self.reconciler.history, kept=kept)

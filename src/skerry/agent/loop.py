@@ -14,7 +14,7 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.agent.perform import Performer
-from skerry.clock import Clock, Tasks
+from skerry.clock import Clock, Tasks, read_offset_us
 from skerry.model import limits
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import InstanceId, UnitId, VolumeId
@@ -33,6 +33,7 @@ from skerry.model.observed import (
     encode_fact,
     fact_key,
 )
+from skerry.model.site_match import TIMEZONE_LABEL
 from skerry.plan.actions import (
     FETCH_LANE,
     Action,
@@ -104,6 +105,7 @@ class Reconciler:
         tasks: Tasks,
         history: History,
         read_held: Callable[[], HeldSite | None],
+        read_trust_us: Callable[[], int] = lambda: 0,
         agent_version: str,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -112,6 +114,7 @@ class Reconciler:
         self._performer = performer
         self._tasks = tasks
         self._read_held = read_held
+        self._read_trust_us = read_trust_us
         self._agent_version = agent_version
         self._on_changed = on_changed
         self._nudge = asyncio.Event()
@@ -165,7 +168,7 @@ class Reconciler:
         held = self._read_held()
         if held is None:
             return
-        now = Now(self._clock.boot_us())
+        now = self._read_now(held)
         self.history = note_observed(self.history, observed, now.boot_us, busy)
         plan = self._plan(held, observed, now, busy)
         self._follow(plan)
@@ -194,6 +197,11 @@ class Reconciler:
         """A newer document came since ``held`` was read."""
         newest = self._read_held()
         return newest is None or (newest.epoch, newest.generation) != (held.epoch, held.generation)
+
+    def _read_now(self, held: HeldSite) -> Now:
+        trust_us, zone = self._read_trust_us(), held.record.labels.get(TIMEZONE_LABEL, "")
+        offset_us = read_offset_us(zone, trust_us) if trust_us and zone else None
+        return Now(self._clock.boot_us(), trust_us, offset_us)
 
     def _count(self, kind: str) -> int:
         return sum(kind == busy for busy, _ in self._busy.values())

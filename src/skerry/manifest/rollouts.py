@@ -4,11 +4,13 @@ from msgspec import UNSET, UnsetType
 
 from skerry.manifest.nodes import Mapping, Place, Scalar
 from skerry.manifest.reading import Reading
-from skerry.model.rollout import Gate, Rollout, Share
+from skerry.model.limits import WINDOWS_MAX
+from skerry.model.rollout import DAY_MIN, Gate, Rollout, Share, TimeWindow
 
 #: More waves than a person would read; one value alone repeats without this limit.
 _WAVES_MAX = 50
 _DEFAULTS = Rollout()
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def read_rollout(reading: Reading, place: Place | None) -> Rollout | UnsetType:
@@ -21,6 +23,10 @@ def read_rollout(reading: Reading, place: Place | None) -> Rollout | UnsetType:
     on_failure = reading.text(reading.find(place, "on-failure"), _DEFAULTS.on_failure)
     offline = reading.text(reading.find(place, "offline-sites"), _DEFAULTS.offline_sites)
     prefetch = reading.find(place, "prefetch")
+    windows = tuple(_read_window(reading, item) for item in reading.texts(reading.find(place, "window")))
+    if len(windows) > WINDOWS_MAX:
+        detail = f"a rollout has at most {WINDOWS_MAX} windows, this has {len(windows)}"
+        reading.findings.complain(place, "E-LIMIT", detail, at_key=True)
     return Rollout(
         canary=canary,
         canary_sites=sites,
@@ -33,6 +39,7 @@ def read_rollout(reading: Reading, place: Place | None) -> Rollout | UnsetType:
         approve=approve,  # type: ignore[arg-type]
         offline_sites=offline,  # type: ignore[arg-type]
         prefetch=_DEFAULTS.prefetch if prefetch is None else reading.switch(prefetch),
+        windows=windows or UNSET,
     )
 
 
@@ -61,6 +68,29 @@ def _read_waves(reading: Reading, place: Place | None) -> tuple[tuple[Share, ...
         if (wave.sites, wave.permille) <= (before.sites, before.permille):
             reading.findings.complain(item, "E-RANGE", "waves are counted in all: each is larger than the one before")
     return waves, len(waves) == 1 and waves[0].permille < 1000
+
+
+def _read_window(reading: Reading, place: Place) -> TimeWindow:
+    """Read ``sat-sun 02:00-05:00 site-local``; the vocabulary has checked its form, days and hours are checked here."""
+    *days, times, zone = reading.text(place).split(" ")
+    begin, _, end = times.partition("-")
+    start_min, end_min = _read_minutes(begin), _read_minutes(end)
+    if start_min >= DAY_MIN or end_min > DAY_MIN or start_min == end_min:
+        reading.findings.complain(place, "E-RANGE", f'"{times}" is no time of a day: write 02:00-05:00')
+    numbers: set[int] = set()
+    for item in days[0].split(",") if days else ():
+        first, _, last = item.partition("-")
+        if first not in _DAYS or (last and last not in _DAYS):
+            reading.findings.complain(place, "E-TYPE", f'"{item[:20]}" is no day: write {", ".join(_DAYS)} or mon-fri')
+            continue
+        begin_day, end_day = _DAYS.index(first), _DAYS.index(last or first)
+        numbers |= {(begin_day + step) % 7 for step in range((end_day - begin_day) % 7 + 1)}
+    return TimeWindow(start_min, end_min, tuple(sorted(numbers)), "utc" if zone == "utc" else "site-local")
+
+
+def _read_minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def _read_gate(reading: Reading, place: Place | None) -> Gate:

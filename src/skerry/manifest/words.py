@@ -234,10 +234,10 @@ _ROLLOUT = Group(
         Word("health", _HEALTH_GATE, "the gate that each site judges by", built=True),
         Word("approve", Choice(("none", "canary", "each-wave")), "when a person is waited for", "none", built=True),
         Word("offline-sites", Choice(("skip", "wait")), "whether sites cut off hold it up", "skip", built=True),
+        Word("window", Many(WINDOW), "times at which a site may begin, by its own clock", "always", built=True),
         Word("prefetch", SWITCH, "whether waiting sites fetch images already", "true", built=True),
         *_words(
             1,
-            window=Many(WINDOW),
             in_site=Group(_words(1, order=Choice(("stop-first", "start-first")), parallel=whole(1, REPLICAS_MAX))),
         ),
     )

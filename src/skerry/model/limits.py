@@ -78,6 +78,9 @@ WINDOW_SIDE_MAX = 4_096
 #: Bytes of one message of a stream: two calls side by side take turns.
 STREAM_CHUNK_BYTES = 16 * 1024
 
+#: Windows of one rollout: each day of a week four times over; every plan of a site looks at each.
+WINDOWS_MAX = 28
+
 #: Ordinal of an instance; also replicas per site.
 REPLICAS_MAX = 1_000
 #: Services of an app (manifest.md §4).

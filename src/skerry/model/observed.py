@@ -188,7 +188,7 @@ class SiteFact(msgspec.Struct, frozen=True, kw_only=True, tag="site", tag_field=
     conditions: dict[str, str] = {}
 
 
-#: What a site's health gate says of a revision; ``none`` is the core's word for a site that has not told.
+#: What a site's health gate says of a revision; ``none`` while it waits for its window, and for one that has not told.
 GateVerdict = Literal["none", "watching", "proven", "failed"]
 
 

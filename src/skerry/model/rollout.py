@@ -7,6 +7,10 @@ site back where the tenant has not allowed it. Without these words a revision go
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+#: Minutes of a day.
+DAY_MIN = 1_440
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
@@ -35,6 +39,19 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     timeout_us: int = 600_000_000
 
 
+class TimeWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
+    """A time of the day at which a site may begin with a revision, in minutes after midnight.
+
+    One that ends before it begins goes on into the next day; ``days`` are those on which it begins.
+    """
+
+    start_min: int
+    end_min: int
+    #: Days of the week from 0 for Monday; empty for each.
+    days: tuple[int, ...] = ()
+    zone: Literal["site-local", "utc"] = "site-local"
+
+
 class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
     """The rollout that a tenant signed."""
 
@@ -58,6 +75,8 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="k
     offline_sites: Literal["skip", "wait"] = "skip"
     #: Sites that still wait fetch the images already.
     prefetch: bool = True
+    #: When a site may begin, by its own trust clock; left out for always.
+    windows: tuple[TimeWindow, ...] | UnsetType = UNSET
 
     def count_waves(self, total: int) -> int:
         """Return how many waves bring the revision to ``total`` sites; at least one."""

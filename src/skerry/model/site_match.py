@@ -1,8 +1,8 @@
 """Which sites a tenant's words admit, by the registrar's record alone.
 
 Placement at the core, derivation at the site and the check of tombstones ask the same question, so it has one answer.
-Two labels of a site mean something by themselves: ``price``, of one instance for an hour in the operator's unit, and
-``jurisdiction``, the country under whose law its operator is.
+Three labels of a site mean something by themselves: ``price``, of one instance for an hour in the operator's unit;
+``jurisdiction``, the country under whose law its operator is; ``timezone``, such as ``Europe/Oslo``.
 """
 
 import re
@@ -16,6 +16,7 @@ from skerry.model.signed import SiteRecord
 
 PRICE_LABEL = "price"
 JURISDICTION_LABEL = "jurisdiction"
+TIMEZONE_LABEL = "timezone"
 _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 
 

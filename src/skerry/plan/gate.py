@@ -58,7 +58,7 @@ def judge_app(
     ``back`` is the core's word that the rollout was taken back; it counts where the tenant allows that.
     """
     if judged is None or judged.revision != digest:
-        judged = Judged(revision=digest, fallback=_find_fallback(judged))
+        judged = Judged(revision=digest, fallback=find_fallback(judged, digest))
     if watch is None or watch.revision != digest:
         watch = Watch(revision=digest)
     if back and may_return(wished) and judged.fallback is not None and judged.verdict != "failed":
@@ -124,8 +124,10 @@ def gate_fact(wished: AppRevision, digest: Digest, judged: Judged, node: NodeNam
     )
 
 
-def _find_fallback(judged: Judged | None) -> Digest | None:
-    """Return what stays proven when a new revision is wished; one that was never proven is no fallback."""
+def find_fallback(judged: Judged | None, digest: Digest) -> Digest | None:
+    """Return what stays proven when a revision is wished; one that was never proven is no fallback."""
     if judged is None:
         return None
+    if judged.revision == digest:
+        return judged.fallback
     return judged.revision if judged.verdict == "proven" else judged.fallback

@@ -14,7 +14,7 @@ from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.ids import Digest, UnitId
 from skerry.model.observed import Fact, InstanceFact
-from skerry.plan.gate import Judged, Watch, choose_revision, gate_fact, judge_app
+from skerry.plan.gate import Judged, Watch, choose_revision, find_fallback, gate_fact, judge_app
 from skerry.plan.history import AppId, History, app_id
 from skerry.plan.site_plan import HeldSite, PlanDraft
 
@@ -37,22 +37,31 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 def return_to_proven(held: HeldSite, judged: Mapping[AppId, Judged]) -> HeldSite:
     """Return what the node is to follow: where a revision was given up, the assignments of the one before it."""
-    units: dict[UnitId, Unit] = dict(held.units)
-    revisions = dict(held.revisions)
     for name, wished in find_wished(held).items():
         chosen = choose_revision(wished.revision, wished.digest, judged.get(name), held.fallbacks)
-        if chosen == wished.digest:
-            continue
-        revisions[chosen] = held.fallbacks[chosen]
-        mine = [unit for unit in held.units.values() if _is_mine(unit, held) and app_id(unit) == name]
-        for unit in mine:
-            del units[unit_id(unit)]
-        units |= {unit_id(unit): unit for unit in _assign_again(mine, chosen, held.fallbacks[chosen])}
+        if chosen != wished.digest:
+            held = follow_instead(held, name, chosen)
+    return held
+
+
+def follow_instead(held: HeldSite, app: AppId, digest: Digest) -> HeldSite:
+    """Put the assignments of a revision that is kept to go back to in the place of an app's."""
+    units: dict[UnitId, Unit] = dict(held.units)
+    mine = [unit for unit in held.units.values() if _is_mine(unit, held) and app_id(unit) == app]
+    for unit in mine:
+        del units[unit_id(unit)]
+    units |= {unit_id(unit): unit for unit in _assign_again(mine, digest, held.fallbacks[digest])}
+    revisions = {**held.revisions, digest: held.fallbacks[digest]}
     return msgspec.structs.replace(held, units=units, revisions=revisions)
 
 
-def judge_apps(draft: PlanDraft, held: HeldSite, history: History, facts: Iterable[Fact]) -> Verdicts:
-    """Judge every app of this node by the facts of its instances, and tell the core of those that have a gate."""
+def judge_apps(
+    draft: PlanDraft, held: HeldSite, history: History, facts: Iterable[Fact], deferred: Mapping[AppId, str]
+) -> Verdicts:
+    """Judge every app of this node by the facts of its instances, and tell the core of those that have a gate.
+
+    Those in ``deferred`` wait for their window, each with the reason: their gates stand as they are.
+    """
     by_app: dict[AppId, list[InstanceFact]] = {}
     for fact in facts:
         if isinstance(fact, InstanceFact):
@@ -62,6 +71,13 @@ def judge_apps(draft: PlanDraft, held: HeldSite, history: History, facts: Iterab
     wished = find_wished(held)
     for name, one in wished.items():
         before = history.kept.judged.get(name)
+        if name in deferred:
+            fallback = find_fallback(before, one.digest)
+            unjudged = Judged(revision=one.digest, verdict="none", fallback=fallback, reason=deferred[name])
+            told = gate_fact(one.revision, one.digest, unjudged, held.node)
+            if told is not None:
+                draft.facts.append(told)
+            continue
         judged, watches[name], wake_us = judge_app(
             one.revision,
             one.digest,

@@ -1,5 +1,6 @@
 """Images of a node: what is fetched, loaded and given up, and what goes when the disk runs short."""
 
+from skerry.model.app import AppRevision
 from skerry.model.document import ImageHold
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ImageFact, Observation
@@ -13,15 +14,24 @@ DISK_RESERVE_BYTES = 512 * 1024 * 1024
 
 
 def plan_images(
-    draft: PlanDraft, held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation
+    draft: PlanDraft,
+    held: HeldSite,
+    wanted: dict[InstanceId, Wanted],
+    observed: Observation,
+    ahead: tuple[AppRevision, ...] = (),
 ) -> frozenset[Digest]:
-    """Bring and load what is needed; return config digests that the runtime has."""
+    """Bring and load what is needed, and what revisions need that wait; return config digests that the runtime has."""
     needed: dict[Digest, FetchImage] = {}
     rank: dict[Digest, int] = {}
     for item in wanted.values():
         spec = item.derived.spec
         rank[spec.image] = max(rank.get(spec.image, 0), find_priority(item).value)
         needed[spec.image] = FetchImage(image=spec.image, config=spec.image_config, size_bytes=spec.image_size_bytes)
+    for service in (each for revision in ahead for each in revision.services.values()):
+        image = service.image
+        needed.setdefault(
+            image.digest, FetchImage(image=image.digest, config=image.config, size_bytes=image.size_bytes)
+        )
     for unit in held.units.values():
         if isinstance(unit, ImageHold):
             needed.setdefault(

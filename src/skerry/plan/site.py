@@ -22,7 +22,7 @@ from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.by_hand import judge_by_hand
 from skerry.plan.derive import Derived, Underivable, derive_instance
 from skerry.plan.gates import judge_apps, return_to_proven
-from skerry.plan.history import Ended, History
+from skerry.plan.history import Ended, History, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import plan_networks, plan_rules
@@ -39,6 +39,7 @@ from skerry.plan.volumes import (
     settle_deletions,
     volume_facts,
 )
+from skerry.plan.windows import Deferred, defer_revisions
 
 #: A runtime that does not answer is asked again this soon.
 UNAVAILABLE_US = 5_000_000
@@ -57,7 +58,11 @@ def plan_site(
         facts = _unseen_facts(return_to_proven(held, history.kept.judged), observed.unavailable)
         return SitePlan(waits=tuple(draft.waits), facts=tuple(facts), watches=history.watches, wake_us=draft.wake_us)
     wished = held
-    held = return_to_proven(held, history.kept.judged)
+    deferred = defer_revisions(held, observed, history, now)
+    draft.wake(deferred.wake_us)
+    for app, why in sorted(deferred.waiting.items()):
+        draft.wait(f"window/{app}", why)
+    held = return_to_proven(deferred.held, history.kept.judged)
     wanted, refused = derive_wanted(held)
     contact = history.kept.contact
     counts = any(item.secret_limits for item in wanted.values())
@@ -75,7 +80,7 @@ def plan_site(
     draft.wake(standing.wake_us)
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
-    have_images = plan_images(draft, held, wanted, observed)
+    have_images = plan_images(draft, held, wanted, observed, deferred.images)
     networks = plan_networks(draft, wanted, observed)
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
@@ -96,7 +101,7 @@ def plan_site(
             now_us=now.boot_us,
             node=held.node,
             guarded=guarded,
-            withheld=withheld.reasons.get(instance, ""),
+            withheld=withheld.reasons.get(instance, "") or _closed(wanted[instance], deferred),
             busy=instance_lane(instance) in busy,
         )
         step = instances.plan_instance(instance, scene)
@@ -113,7 +118,7 @@ def plan_site(
     graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
     deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)
-    verdicts = judge_apps(draft, wished, history, draft.facts)
+    verdicts = judge_apps(draft, wished, history, draft.facts, deferred.waiting)
     draft.facts.extend(_plan_refusals(held, refused))
     draft.facts.extend(volume_facts(held, wanted, observed))
     return SitePlan(
@@ -135,6 +140,11 @@ def plan_site(
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
     )
+
+
+def _closed(item: instances.Wanted, deferred: Deferred) -> str:
+    app = app_id(item.assignment)
+    return deferred.waiting[app] if app in deferred.stopped else ""
 
 
 def _explain(fact: InstanceFact, draft: PlanDraft, image: Digest) -> InstanceFact:

@@ -21,9 +21,16 @@ ON_ITS_WAY = ("waiting", "starting", "restarting")
 
 
 class Now(msgspec.Struct, frozen=True):
-    """The time a plan may depend on, in microseconds: that of the node's own boot-time clock, which nobody can move."""
+    """The time a plan may depend on, in microseconds: that of the node's own boot-time clock, which nobody can move.
+
+    Windows alone go by the time of day, as the site's trust clock has it.
+    """
 
     boot_us: int
+    #: Since 1970; 0 while the site has not heard a signed time since its agent was started.
+    trust_us: int = 0
+    #: What local time is ahead of UTC, by the site's signed label ``timezone``; None where that says nothing.
+    offset_us: int | None = None
 
 
 class HeldSite(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,7 +99,8 @@ def _stand(view: SiteView, wish: AppWish, words: Rollout, unplaced: bool) -> Sta
     worst: AppFact | None = min(told, key=lambda fact: _WORST.index(fact.verdict), default=None)
     return Standing(
         site=view.site,
-        taken=worst is not None,
+        # One that waits for its window has told of itself, and has not taken it.
+        taken=worst is not None and worst.verdict != "none",
         verdict="none" if worst is None else worst.verdict,
         reason="" if worst is None else worst.reason,
         silent=view.silent,

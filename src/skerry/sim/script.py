@@ -9,6 +9,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+import msgspec
+
 from skerry.agent.local import LocalProblem
 from skerry.agent.status import StatusDesk
 from skerry.clock import SECOND_US, SeededMint
@@ -16,7 +18,7 @@ from skerry.core.loops import flush_bytes
 from skerry.model.asks import DrainSite
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.model.policy import Autonomy, Priority
-from skerry.model.rollout import Gate, Rollout
+from skerry.model.rollout import Gate, Rollout, TimeWindow
 from skerry.sim import guard
 from skerry.sim.apps import AppWords
 from skerry.sim.backups import Backups
@@ -34,6 +36,7 @@ _ROLLOUTS = {
     "waves": Rollout(bake_us=60 * SECOND_US, gate=Gate(healthy_us=60 * SECOND_US, timeout_us=300 * SECOND_US)),
     "asked": Rollout(bake_us=0, approve="each-wave", gate=Gate(healthy_us=0, timeout_us=300 * SECOND_US)),
 }
+_ROLLOUTS["night"] = msgspec.structs.replace(_ROLLOUTS["waves"], windows=(TimeWindow(2 * 60, 5 * 60, zone="utc"),))
 #: What an app may wish of a site that is cut off.
 _AUTONOMIES = {
     "stop": Autonomy(offline="stop-after", max_offline_us=86_400 * SECOND_US),

@@ -21,6 +21,7 @@ from skerry.model.profile import (
     grants_range,
     owns_sysctl,
 )
+from skerry.model.rollout import DAY_MIN, TimeWindow
 from skerry.model.selector import SelectorError, parse_selector
 from skerry.model.signed import Call, DocumentHead, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
 from skerry.trust.keys import KEY_BYTES
@@ -88,6 +89,8 @@ def _check_revision(revision: AppRevision) -> None:
     for use in revision.secrets.values():
         _check_secret(use.policy or SecretPolicy())
     _demand(revision.profile in PROFILES, f"no profile is called {revision.profile[:80]!r}")
+    for window in (revision.rollout.windows or ()) if revision.rollout else ():
+        _check_window(window)
     for service in revision.services.values():
         _check_service(service)
         _check_walls(revision.profile, service)
@@ -120,6 +123,18 @@ def _check_service(service: Service) -> None:
         _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
     _check_sites(service.placement.sites)
     _check_selectors(service.placement.node)
+    check = service.healthcheck
+    if check is not None:
+        _demand(bool(check.test) != bool(check.probe), "health is told by a command or by a probe")
+    if check is not None and check.probe:
+        _demand(1 <= check.probe.port <= PORT_MAX, "a probe asks a port that is none")
+        _demand(not check.probe.path or is_page(check.probe.path), "a probe asks for a page that is none")
+
+
+def _check_window(window: TimeWindow) -> None:
+    is_time = 0 <= window.start_min < DAY_MIN and 0 <= window.end_min <= DAY_MIN
+    _demand(is_time and window.start_min != window.end_min, "a window is at no time of a day")
+    _demand(all(0 <= day < 7 for day in window.days), "a window is on a day that no week has")
 
 
 def _check_secret(policy: SecretPolicy) -> None:
@@ -147,12 +162,6 @@ def _check_walls(profile: str, service: Service) -> None:
         )
     for name in service.sysctls:
         _demand(owns_sysctl(name), f"the whole node shares {name[:80]}")
-    check = service.healthcheck
-    if check is not None:
-        _demand(bool(check.test) != bool(check.probe), "health is told by a command or by a probe")
-    if check is not None and check.probe:
-        _demand(1 <= check.probe.port <= PORT_MAX, "a probe asks a port that is none")
-        _demand(not check.probe.path or is_page(check.probe.path), "a probe asks for a page that is none")
     for mount in service.mounts:
         for option in mount.options or ():
             _demand(grants_mount_option(mount.kind, option), f"a mount cannot have the option {option[:80]!r}")
