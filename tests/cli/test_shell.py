@@ -45,3 +45,8 @@ def test_help_of_commands_is_theirs(town):
     assert "Commands:" in town.run("help").out
     assert "Usage: skerry site add" in town.run("help", "site", "add").out
     assert town.run("help", "site", "nothing").code == 5
+
+
+def test_a_code_without_a_page_of_its_own_says_what_to_run(town):
+    assert "E-UNITS" not in read_topics()
+    assert "skerry agent logs" in town.ok("help", "e-units")

@@ -17,6 +17,8 @@ def make_error_page(root: Path) -> dict[str, str]:
     """Make error-codes.md."""
     places: dict[str, list[str]] = {}
     for path in sorted((root / "src" / "skerry").rglob("*.py")):
+        if path.name == "next_steps.py":
+            continue  # it lists them all
         for code in find_codes(path.read_text()):
             places.setdefault(code, []).append(str(path.relative_to(root / "src" / "skerry")))
     rows = [f"| `{code}` | {', '.join(f'`{place}`' for place in places[code])} |" for code in sorted(places)]

@@ -8,6 +8,7 @@ import msgspec
 from skerry.core.refusals import Stale
 from skerry.model.answers import ProblemDocument
 from skerry.model.errors import Invalid, Problem, Refused, SkerryError, Unavailable
+from skerry.model.next_steps import next_step
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -29,7 +30,7 @@ def describe_error(error: SkerryError, *, instance: str = "", cause: str = "") -
         detail=error.detail,
         code=error.code,
         instance=instance,
-        hint=error.hint,
+        hint=error.hint or next_step(error.code),
         cause=cause,
         errors=error.problems,
     )

@@ -109,6 +109,8 @@ def exit_code(error: "SkerryError") -> int:
 
 def describe_error(error: "SkerryError") -> str:
     """Write an error in its four parts: what, why, one thing to do, and where to read on."""
+    from skerry.model.next_steps import next_step
+
     detail = error.detail.removesuffix(".")
     # What begins like a sentence goes on after "error:"; abbreviations and the names of broken promises stay.
     if detail[1:2].islower() and error.code != "E-DEFECT":
@@ -118,8 +120,7 @@ def describe_error(error: "SkerryError") -> str:
     lines += [f"  {_describe_problem(problem)}" for problem in shown]
     if len(error.problems) > len(shown):
         lines.append(f"  … and {len(error.problems) - len(shown)} more")
-    if error.hint:
-        lines.append(f"  Hint: {error.hint}")
+    lines.append(f"  Hint: {error.hint or next_step(error.code)}")
     lines.append(f"  Docs: skerry help {error.code}")
     return "\n".join(lines) + "\n"
 

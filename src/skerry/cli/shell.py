@@ -31,6 +31,7 @@ def completion(context: click.Context, shell: str) -> None:
 def help_topic(context: click.Context, words: tuple[str, ...]) -> None:
     """Explain an error code, offline, or show the help of a command."""
     from skerry.model.errors import NotFound
+    from skerry.model.next_steps import NEXT_STEPS
 
     command = find_command(context.find_root(), words)
     if command is not None:
@@ -39,6 +40,9 @@ def help_topic(context: click.Context, words: tuple[str, ...]) -> None:
     topic = " ".join(words)
     code = topic.upper()
     topics = read_topics()
+    if code not in topics and code in NEXT_STEPS:
+        click.echo(f"{code}\n\nThe message says what is wrong. Look next at:\n\n  {NEXT_STEPS[code]}")
+        return
     if code not in topics:
         near = difflib.get_close_matches(code, topics, n=1)
         hint = f"skerry help {near[0]}" if near else "skerry --help"
