@@ -4,7 +4,8 @@ A block `python` of a how-to page is run. A block `console` is typed here; `cons
 `console postgres: WHY` where there is a database server, and `console no-run: WHY` never. Lines
 after `$ ` are typed, the others must be seen in their order, with `…` for anything and any width of gaps, and
 `# exit code N` says what a command ends with when that is not 0. Without a site nothing is waited for, and ports are
-the test's own.
+the test's own. `yaml FILE` is a file beside a tutorial, `toml PROGRAM` settings that the program takes, and
+`yaml prometheus` is scraped with (tests/e2e). `text` is a drawing. A block of any other kind says `no-run: WHY`.
 """
 
 import os
@@ -21,11 +22,17 @@ from tests.e2e.lab import Lab
 from tests.store.postgres import Server
 from tests.tidy.sources import ROOT, read_checkout
 
+from skerry.app import AgentSettings, CoreSettings, SignerSettings
+from skerry.settings import load
+
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 HOW_TOS = sorted((ROOT / "docs/how-to").glob("*.md"))
 #: Where a page says that the reader's database is.
 DATABASE = "postgresql://skerry@/skerry?host=/run/postgresql"
-LANGUAGES = ("console", "python", "yaml")
+#: The page whose configurations tests/e2e/test_prometheus.py gives to a server.
+SCRAPED = "docs/how-to/monitor-with-prometheus.md"
+#: Programs whose settings a page may show.
+PROGRAMS = {"core": CoreSettings, "agent": AgentSettings, "signer": SignerSettings}
 LIMIT_S = 120
 
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
@@ -33,7 +40,7 @@ Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 def list_blocks(text: str) -> list[tuple[int, str, str]]:
     """Fenced blocks as (line, info string, content)."""
-    found = re.finditer(r"^```(\S[^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [(text.count("\n", 0, each.start()) + 1, each[1], each[2]) for each in found]
 
 
@@ -203,30 +210,89 @@ def test_files_that_a_tutorial_shows_are_the_files_that_it_gives(page: Path):
         assert (ROOT / "docs/tutorials/hello" / name).read_text() == block
 
 
-def find_silent_blocks(path: str, text: str, tutorial: bool) -> list[str]:
-    """Blocks that nothing runs and that do not say why."""
-    found: list[str] = []
-    for number, info, _ in list_blocks(text):
-        language, _, rest = info.partition(" ")
-        says_why = re.fullmatch(r"(no-run|e2e|postgres): \S.*", rest) is not None
-        run = language != "python" if path.startswith("docs/tutorials/") else tutorial
-        if language in LANGUAGES and not says_why and not run:
-            found.append(f"{path}:{number}: ```{info}")
-    return found
+SHOWN_SETTINGS = [
+    (page, number, info.split()[1], block)
+    for page in (*TUTORIALS, *HOW_TOS)
+    for number, info, block in list_blocks(page.read_text())
+    if info.startswith("toml ")
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "program", "block"), SHOWN_SETTINGS, ids=[f"{each[0].stem}:{each[1]}" for each in SHOWN_SETTINGS]
+)
+def test_settings_that_a_page_shows_are_taken(page: Path, number: int, program: str, block: str, tmp_path: Path):
+    """Beside those of the package, which the reader's file has already."""
+    file = tmp_path / f"{program}.toml"
+    file.write_text((ROOT / "packaging" / "settings" / f"{program}.toml").read_text() + block)
+    assert load(PROGRAMS[program], file, environment={}), f"{page.name}:{number}"
+
+
+def is_covered(path: str, info: str, block: str) -> bool:
+    """Say whether something runs a block of this kind at this place, or the block says why nothing does."""
+    language, _, rest = info.partition(" ")
+    is_tutorial, is_how_to = (path.startswith(f"docs/{folder}/") for folder in ("tutorials", "how-to"))
+    match language:
+        case "text":
+            return rest == "" and not re.search(r"^\s*(\$|#|skerry|\./dev) ", block, re.MULTILINE)
+        case "console":
+            why = re.fullmatch(r"(no-run|e2e|postgres): \S.*", rest)
+            return why is not None or (rest == "" and (is_tutorial or is_how_to))
+        case "python" if is_how_to and not rest:
+            return True
+        case "yaml" if is_tutorial and re.fullmatch(r"[\w.-]+", rest):
+            return True
+        case "yaml" if path == SCRAPED and rest == "prometheus":
+            return True
+        case "toml" if is_how_to and rest in PROGRAMS:
+            return True
+        case _:
+            return re.fullmatch(r"no-run: \S.*", rest) is not None
+
+
+def find_silent_blocks(path: str, text: str) -> list[str]:
+    """Blocks that nothing runs and that do not say why, and fences that no test sees because they are indented."""
+    found = [
+        f"{path}:{number}: ```{info}" for number, info, block in list_blocks(text) if not is_covered(path, info, block)
+    ]
+    fences = [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s+(```|~~~)|~~~", line)]
+    return found + [f"{path}:{number}: a fence that is indented or of tildes" for number in fences]
 
 
 def test_every_block_of_the_pages_is_run_or_says_why_not():
     pages = [each for each in read_checkout() if each.path.endswith(".md") and not each.path.startswith("tests/")]
-    found = [
-        each
-        for page in pages
-        for each in find_silent_blocks(page.path, page.text, page.path.startswith(("docs/tutorials/", "docs/how-to/")))
-    ]
-    assert found == []
+    assert sum(len(list_blocks(page.text)) for page in pages) > 50
+    assert [each for page in pages for each in find_silent_blocks(page.path, page.text)] == []
 
 
-def test_a_silent_block_and_an_unseen_line_are_found():
-    assert find_silent_blocks("a.md", "```console\n$ x\n```\n", False) == ["a.md:1: ```console"]
-    assert find_silent_blocks("a.md", "```console no-run: it reboots\n$ x\n```\n", False) == []
+@pytest.mark.parametrize(
+    ("path", "info", "block", "covered"),
+    [
+        ("docs/a.md", "console", "$ x", False),
+        ("docs/a.md", "console no-run: it reboots", "$ x", True),
+        ("docs/how-to/a.md", "console", "$ x", True),
+        ("docs/how-to/a.md", "console no-run:", "$ x", False),
+        ("docs/how-to/a.md", "python", "x", True),
+        ("docs/tutorials/a.md", "python", "x", False),
+        ("docs/how-to/a.md", "yaml", "x: 1", False),
+        ("docs/how-to/a.md", "yaml prometheus", "x: 1", False),
+        (SCRAPED, "yaml prometheus", "x: 1", True),
+        ("docs/tutorials/a.md", "yaml compose.yaml", "x: 1", True),
+        ("docs/how-to/a.md", "toml core", "x = 1", True),
+        ("docs/how-to/a.md", "toml", "x = 1", False),
+        ("docs/how-to/a.md", "nginx", "x;", False),
+        ("docs/how-to/a.md", "nginx no-run: it needs nginx", "x;", True),
+        ("docs/a.md", "", "x -> y", False),
+        ("docs/a.md", "text", "x -> y", True),
+        ("docs/a.md", "text", "$ rm", False),
+    ],
+)
+def test_which_blocks_are_covered(path: str, info: str, block: str, covered: bool):
+    assert is_covered(path, info, block) is covered
+    assert bool(find_silent_blocks(path, f"# A\n\n```{info}\n{block}\n```\n")) is not covered
+
+
+def test_an_unseen_line_and_a_hidden_fence_are_found():
+    assert find_silent_blocks("a.md", "* a\n\n  ```console\n  $ x\n  ```\n")
     assert find_unseen(["a … c", "d"], "x\na  b   c\nd\n") is None
     assert find_unseen(["d", "a"], "a\nd\n") == "a"

@@ -24,7 +24,7 @@ PAGE = ROOT / "docs/how-to/monitor-with-prometheus.md"
 
 def make_config(target: str, token: Path) -> str:
     """Both configurations of the how-to page as one, for this core and in a hurry."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```yaml prometheus\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     heads = {block.partition("\n")[0] for block in blocks}
     assert (len(blocks), heads) == (2, {"scrape_configs:"})
     text = "scrape_configs:\n" + "".join(block.partition("\n")[2] for block in blocks)
