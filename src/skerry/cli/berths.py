@@ -98,6 +98,9 @@ class Further:
         except OSError as error:
             detail = f"{self.plan.site} could not be made: {error}"
             raise Unavailable("E-BERTH", detail, hint="skerry down --power-off, and again") from error
+        if self.podman().find() is None:
+            # Left by a podman that was killed; the next one could not listen, and an answer would be nobody's.
+            self._berth.podman_socket.unlink(missing_ok=True)
         # One by one: what had started before another did not is in the list, and whoever reads it stops it.
         started.extend(each for each in (self.podman(), self.ferry(reach), self.agent()) if each.start())
 
