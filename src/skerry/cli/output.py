@@ -5,6 +5,7 @@ terminal, ``msgspec`` at the first JSON; a pipe gets plain columns.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -107,14 +108,21 @@ def _nest(head: str, inner: Any, depth: int) -> list[str]:
     return [f"{head} {json.dumps(inner, ensure_ascii=False)}"]
 
 
-def write_table(items: Sequence[T], columns: Sequence[Column[T]]) -> None:
-    """Write items as a table; nothing but a word on stderr when there are none."""
+def write_table(items: Sequence[T], columns: Sequence[Column[T]], *, cut: bool = False) -> None:
+    """Write items as a table; nothing but a word on stderr when there are none.
+
+    A terminal that is too narrow folds cells; with ``cut``, for what is drawn again and again, it leaves out the last
+    columns instead and says how many.
+    """
     if not items:
         click.echo("nothing here", err=True)
         return
     rows = [[_text(column.read(item)) for column in columns] for item in items]
     if is_drawn():
-        _draw_table(rows, columns)
+        fitting = _count_fitting(rows, columns) if cut else len(columns)
+        _draw_table([row[:fitting] for row in rows], columns[:fitting])
+        if fitting < len(columns):
+            tell(f"a wider window shows {len(columns) - fitting} more columns")
         return
     titles = [column.title.upper() for column in columns]
     widths = [max(map(len, cells)) for cells in zip(titles, *rows, strict=True)]
@@ -125,6 +133,16 @@ def write_table(items: Sequence[T], columns: Sequence[Column[T]]) -> None:
 def is_drawn() -> bool:
     """Say whether stdout is a terminal that may be drawn on; ``NO_COLOR`` and ``TERM=dumb`` are asked by ``rich``."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _count_fitting(rows: list[list[str]], columns: Sequence[Column[T]]) -> int:
+    """Count the leading columns that fit the terminal without folding; the first is always shown."""
+    left = shutil.get_terminal_size().columns
+    for place, column in enumerate(columns):
+        left -= max(len(column.title), *(len(row[place]) for row in rows)) + (2 if place else 0)
+        if left < 0:
+            return max(place, 1)
+    return len(columns)
 
 
 def _draw_table(rows: list[list[str]], columns: Sequence[Column[T]]) -> None:
@@ -247,6 +265,8 @@ class Progress:
             return
         self._last = text
         if self._drawn:
+            # A line that wraps cannot be written over.
+            text = text[: shutil.get_terminal_size().columns - 1]
             click.echo(f"\r\x1b[2K{text}", err=True, nl=False)
         else:
             tell(text)

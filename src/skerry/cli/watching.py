@@ -74,7 +74,7 @@ def show_again(
         if is_drawn() and output != "jsonl":
             click.clear()
             shown = [column for column in columns if output == "wide" or not column.wide]
-            write_table(items, [_mark(column, before, name) for column in shown])
+            write_table(items, [_mark(column, before, name) for column in shown], cut=True)
         else:
             for item in items:
                 if before.get(name(item)) != item:
