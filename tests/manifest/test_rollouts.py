@@ -7,7 +7,7 @@ from msgspec import UNSET
 from tests.manifest.texts import accept, lines_of
 from tests.manifest.texts import read as read_text
 
-from skerry.model.rollout import Gate, Rollout, Share, TimeWindow
+from skerry.model.rollout import Gate, InSite, Rollout, Share, TimeWindow
 
 TEXT = "name: app\nservices: {web: {image: img}}\nx-skerry:\n  rollout: "
 
@@ -68,6 +68,34 @@ def test_windows(text: str, windows: tuple[TimeWindow, ...]) -> None:
     assert read("{}").windows is UNSET
 
 
+def test_the_order_at_a_site() -> None:
+    assert read("{}").in_site is UNSET
+    assert read("{in-site: {}}").in_site == InSite()
+    assert read("{in-site: {order: start-first, parallel: 2}}").in_site == InSite(order="start-first", parallel=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("volumes: ['data:/data']", "service web has a volume"),
+        ("ports: ['80:80']", "service web has a port of the node"),
+        ("networks: {default: {ipv4_address: 10.9.0.5}}", "service web has an address of its own"),
+    ],
+)
+def test_two_copies_at_once_cannot_have_what_there_is_one_of(fields: str, said: str) -> None:
+    text = f"""
+        name: app
+        services: {{web: {{image: img, {fields}}}}}
+        volumes: {{data: }}
+        networks: {{default: {{ipam: {{config: [{{subnet: 10.9.0.0/24}}]}}}}}}
+        x-skerry: {{rollout: {{in-site: {{order: ORDER}}}}}}
+        """
+    accept(text.replace("ORDER", "stop-first"))
+    (line,) = lines_of(read_text(text.replace("ORDER", "start-first")))
+    assert "E-CONFLICT" in line
+    assert said in line
+
+
 def test_one_wave_of_everybody_does_not_repeat() -> None:
     assert not read("{waves: 100%}").repeats
     assert read("{waves: 50}").count_waves(120) == 3
@@ -85,7 +113,8 @@ def test_one_wave_of_everybody_does_not_repeat() -> None:
         ("{window: '02:00-02:00 utc'}", "E-RANGE", "02:00-05:00"),
         ("{window: '29:00-05:00 utc'}", "E-RANGE", "02:00-05:00"),
         ("{window: 'mon-fry 02:00-05:00 utc'}", "E-TYPE", "mon-fry"),
-        ("{in-site: {parallel: 2}}", "E-NOT-YET", "in-site"),
+        ("{in-site: {parallel: 0}}", "E-TYPE", "whole number"),
+        ("{in-site: {order: both}}", "E-TYPE", "both"),
         ("{on-failure: explode}", "E-TYPE", "explode"),
         ("[1]", "E-TYPE", "rollout"),
     ],

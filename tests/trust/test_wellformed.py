@@ -24,7 +24,7 @@ from skerry.model.app import (
 )
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
-from skerry.model.rollout import Rollout, TimeWindow
+from skerry.model.rollout import InSite, Rollout, TimeWindow
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -104,6 +104,11 @@ def test_a_window_at_no_time_is_a_flaw(window):
 
     assert find_flaw(rollout(TimeWindow(120, 1440, (0, 6)))) == ""
     assert "window" in find_flaw(rollout(window))
+
+
+def test_a_change_of_no_copies_at_once_is_a_flaw():
+    assert find_flaw(change(people.make_revision(1), rollout=Rollout(in_site=InSite()))) == ""
+    assert "never ends" in find_flaw(change(people.make_revision(1), rollout=Rollout(in_site=InSite(parallel=0))))
 
 
 def test_sound_payloads_have_no_flaw():

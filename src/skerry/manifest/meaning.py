@@ -18,7 +18,7 @@ from skerry.manifest.placement import read_labels_of_app
 from skerry.manifest.policies import read_withdraw
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
-from skerry.manifest.rollouts import read_rollout
+from skerry.manifest.rollouts import check_order, read_rollout
 from skerry.manifest.service import Around, ReadService, read_service
 from skerry.manifest.values import ImageUse, Manifest, Options
 from skerry.manifest.wishes import Wishes
@@ -88,6 +88,8 @@ def read_app(
     read = settle_company(reading, read, wishes)
     read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
+    rollout = reading.find(wishes.top.get("rollout"))
+    check_order(reading, rollout, joined)
     parts = around.parts
     networks = _read_networks(reading, top, around, joined.values())
     _check_addresses(read, top, networks, findings)
@@ -97,7 +99,7 @@ def read_app(
         description=reading.text(reading.find(wishes.top.get("description"))),
         labels=read_labels_of_app(reading, reading.find(wishes.top.get("labels"))),
         profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
-        rollout=read_rollout(reading, reading.find(wishes.top.get("rollout"))),
+        rollout=read_rollout(reading, rollout),
         services=joined,
         volumes=parts.volumes,
         networks=networks,

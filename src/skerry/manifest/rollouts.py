@@ -1,11 +1,15 @@
 """``x-skerry.rollout`` as the signed form has it. Neighbour: ``wishes.py`` has checked the form of every word."""
 
+from collections.abc import Mapping as Mapped
+
 from msgspec import UNSET, UnsetType
 
 from skerry.manifest.nodes import Mapping, Place, Scalar
 from skerry.manifest.reading import Reading
-from skerry.model.limits import WINDOWS_MAX
-from skerry.model.rollout import DAY_MIN, Gate, Rollout, Share, TimeWindow
+from skerry.model.app import Service
+from skerry.model.ids import ServiceName
+from skerry.model.limits import REPLICAS_MAX, WINDOWS_MAX
+from skerry.model.rollout import DAY_MIN, Gate, InSite, Rollout, Share, TimeWindow
 
 #: More waves than a person would read; one value alone repeats without this limit.
 _WAVES_MAX = 50
@@ -40,6 +44,7 @@ def read_rollout(reading: Reading, place: Place | None) -> Rollout | UnsetType:
         offline_sites=offline,  # type: ignore[arg-type]
         prefetch=_DEFAULTS.prefetch if prefetch is None else reading.switch(prefetch),
         windows=windows or UNSET,
+        in_site=_read_in_site(reading, reading.find(place, "in-site")),
     )
 
 
@@ -68,6 +73,34 @@ def _read_waves(reading: Reading, place: Place | None) -> tuple[tuple[Share, ...
         if (wave.sites, wave.permille) <= (before.sites, before.permille):
             reading.findings.complain(item, "E-RANGE", "waves are counted in all: each is larger than the one before")
     return waves, len(waves) == 1 and waves[0].permille < 1000
+
+
+def check_order(reading: Reading, place: Place | None, services: Mapped[ServiceName, Service]) -> None:
+    """Tell of services of which no second copy can be started beside the first; ``place`` is that of the rollout."""
+    order = reading.find(place, "in-site", "order")
+    if order is None or reading.text(order) != "start-first":
+        return
+    for name, service in services.items():
+        addresses = service.further.addresses.values() if service.further else ()
+        if any(mount.kind == "volume" for mount in service.mounts):
+            what = "a volume"
+        elif any(port.published or port.among for port in service.ports):
+            what = "a port of the node"
+        elif any(each.ipv4 or each.ipv6 or each.mac for each in addresses):
+            what = "an address of its own"
+        else:
+            continue
+        detail = f"service {name} has {what}, and two copies of it cannot have that at once"
+        reading.findings.complain(order, "E-CONFLICT", detail, hint="order: stop-first")
+
+
+def _read_in_site(reading: Reading, place: Place | None) -> InSite | UnsetType:
+    if place is None:
+        return UNSET
+    return InSite(
+        order="start-first" if reading.text(reading.find(place, "order")) == "start-first" else "stop-first",
+        parallel=reading.whole(reading.find(place, "parallel"), 1, REPLICAS_MAX, 1),
+    )
 
 
 def _read_window(reading: Reading, place: Place) -> TimeWindow:

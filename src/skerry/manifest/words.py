@@ -225,6 +225,12 @@ _HEALTH_GATE = Group(
         Word("timeout", DURATION, "within which time", "10m", built=True),
     )
 )
+_IN_SITE = Group(
+    (
+        Word("order", Choice(("stop-first", "start-first")), "which copy comes first", "stop-first", built=True),
+        Word("parallel", whole(1, REPLICAS_MAX), "copies of a service under change at once", "1", built=True),
+    )
+)
 _ROLLOUT = Group(
     (
         Word("canary", Either((SHARE, _CANARY)), "first sites; none may fail", "1", built=True),
@@ -236,10 +242,7 @@ _ROLLOUT = Group(
         Word("offline-sites", Choice(("skip", "wait")), "whether sites cut off hold it up", "skip", built=True),
         Word("window", Many(WINDOW), "times at which a site may begin, by its own clock", "always", built=True),
         Word("prefetch", SWITCH, "whether waiting sites fetch images already", "true", built=True),
-        *_words(
-            1,
-            in_site=Group(_words(1, order=Choice(("stop-first", "start-first")), parallel=whole(1, REPLICAS_MAX))),
-        ),
+        Word("in-site", _IN_SITE, "in which order copies are changed at one site", "all at once", built=True),
     )
 )
 _PRIORITY = Either(

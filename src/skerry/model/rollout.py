@@ -52,6 +52,15 @@ class TimeWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     zone: Literal["site-local", "utc"] = "site-local"
 
 
+class InSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
+    """In which order the copies of a service are changed at one site."""
+
+    #: ``start-first``: the old copy is stopped when the new one is well, where nothing is in the way of two.
+    order: Literal["stop-first", "start-first"] = "stop-first"
+    #: Copies of a service under change at once.
+    parallel: int = 1
+
+
 class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
     """The rollout that a tenant signed."""
 
@@ -77,6 +86,8 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="k
     prefetch: bool = True
     #: When a site may begin, by its own trust clock; left out for always.
     windows: tuple[TimeWindow, ...] | UnsetType = UNSET
+    #: Left out where nothing is said: then all copies at a site change at once, each stopped before it is started.
+    in_site: InSite | UnsetType = UNSET
 
     def count_waves(self, total: int) -> int:
         """Return how many waves bring the revision to ``total`` sites; at least one."""

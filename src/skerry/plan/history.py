@@ -165,6 +165,7 @@ def note_observed(history: History, observed: Observation, now_us: int, busy: fr
         return history
     runs = dict(history.runs)
     here = {seen.container for seen in observed.containers}
+    running = {seen.container for seen in observed.containers if seen.state == "running"}
     for seen in observed.containers:
         if instance_lane(seen.instance) in busy:
             continue
@@ -172,7 +173,8 @@ def note_observed(history: History, observed: Observation, now_us: int, busy: fr
         twin = before is not None and before.spec == seen.spec and before.container != seen.container
         if twin and before is not None and before.container in here:
             continue  # a surplus copy of the same specification; the planner removes it
-        if before is not None and before.spec != seen.spec and before.running and seen.state != "running":
+        is_other = before is not None and before.spec != seen.spec and before.running
+        if before is not None and is_other and (seen.state != "running" or before.container in running):
             continue  # an old or coming copy beside the one that runs
         runs[seen.instance] = _advance(before, seen, now_us)
     present = {seen.instance for seen in observed.containers}

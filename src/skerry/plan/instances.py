@@ -23,6 +23,7 @@ from skerry.model.ids import (
 from skerry.model.instance import InstanceSpec, is_implied_by, signal_of
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
 from skerry.model.policy import Policy
+from skerry.model.rollout import InSite
 from skerry.plan.actions import (
     Action,
     CheckHealth,
@@ -63,6 +64,8 @@ class Wanted(msgspec.Struct, frozen=True):
     held_why: str = ""
     #: How long a site that is cut off gives its secrets to what it starts; a secret without limit is not here.
     secret_limits: dict[SecretName, int] = {}
+    #: In which order copies are changed at a site, where the tenant says so.
+    in_site: InSite | UnsetType = UNSET
     #: What it takes of the node.
     room: Resources = Resources()
 
@@ -87,6 +90,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeName
     #: The node's firewall table is in force for all networks that are here.
     guarded: bool = True
+    #: Why it is not its turn to be changed; empty when it is.
+    turn: str = ""
     #: Why its secrets are not given out now; empty when they are.
     withheld: str = ""
     #: An action on this instance was under way during the look: what it shows may be older than that.
@@ -159,7 +164,7 @@ def _hold(wanted: Wanted, scene: Scene) -> Step:
 def _make(wanted: Wanted, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
     """No container of this specification: make one as soon as all it needs is here."""
     spec = wanted.derived.spec
-    lacking = _lacking(wanted, scene) or _unready_dependency(wanted, scene)
+    lacking = scene.turn or _lacking(wanted, scene) or _unready_dependency(wanted, scene)
     if lacking:
         note = "; the previous version keeps running" if any(seen.state in _LIVE for seen in others) else ""
         return _step(wanted, scene, "waiting", lacking + note, waits=(Wait(subject=spec.id, reason=lacking),))
@@ -194,7 +199,7 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
     unready = _lacking(wanted, scene, existing=True) or ("" if this_boot else _unready_dependency(wanted, scene))
     if unready:
         return _step(wanted, scene, "waiting", unready, waits=(Wait(subject=instance, reason=unready),))
-    if live is not None:
+    if live is not None and not _stays(live, wanted):
         return _step(wanted, scene, "starting", "its previous version is stopping", actions=(_stop(live, wanted),))
     if run is not None and run.spec == current.spec and run.not_before_us > scene.now_us:
         reason = f"it ended with code {current.exit_code}, {run.failures} times in a row; next start after a pause"
@@ -225,8 +230,11 @@ def _restarts(wanted: Wanted, current: ContainerSeen, run: Run | None) -> bool:
 def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
     """It runs: clear away what is surplus, check its health when due."""
     spec = wanted.derived.spec
-    actions = list(_clear(others, wanted)) or _renew(spec, current, scene)
     run = scene.history.runs.get(spec.id)
+    # Where this process does not know the new one yet, it was in the middle of a change: it is ended without overlap.
+    is_young = run is not None and run.spec == current.spec and run.health != "healthy"
+    waits = spec.healthcheck is not None and is_young and any(_stays(seen, wanted) for seen in others)
+    actions = [] if waits else list(_clear(others, wanted)) or _renew(spec, current, scene)
     if spec.healthcheck is None or run is None or run.spec != current.spec:
         return _step(wanted, scene, "ready" if spec.healthcheck is None else "starting", "", actions=tuple(actions))
     first = run.since_us + min(spec.healthcheck.interval_us, FIRST_CHECK_US)
@@ -242,6 +250,15 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         run.health_output if phase == "unhealthy" else "" if phase == "ready" else "its health check has not passed yet"
     )
     return _step(wanted, scene, phase, reason, actions=tuple(actions), wake_us=wake_us)
+
+
+def _stays(old: ContainerSeen, wanted: Wanted) -> bool:
+    """Say whether an old copy runs on until the new one is well: where nothing is in the way of two."""
+    spec = wanted.derived.spec
+    is_wished = bool(wanted.in_site) and wanted.in_site.order == "start-first"
+    addresses = spec.further.addresses.values() if spec.further else ()
+    is_fixed = any(each.ipv4 or each.ipv6 or each.mac for each in addresses)
+    return is_wished and not is_fixed and not old.volumes and not any(port.published for port in spec.ports)
 
 
 def _renew(spec: InstanceSpec, current: ContainerSeen, scene: Scene) -> list[Action]:

@@ -11,6 +11,7 @@ after every change, so crash, reboot, drift and a new document are one code path
 """
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, assignment_instance, unit_id
@@ -30,6 +31,7 @@ from skerry.plan.placement.request import read_room
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
+from skerry.plan.turns import find_waiting
 from skerry.plan.volumes import (
     allocate_uids,
     find_lost_volumes,
@@ -85,6 +87,7 @@ def plan_site(
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed)
+    turns = find_waiting(wanted, observed.containers, history)
     ended: dict[InstanceId, Ended] = {}
     forget_starts: set[InstanceId] = set()
     for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
@@ -101,6 +104,7 @@ def plan_site(
             now_us=now.boot_us,
             node=held.node,
             guarded=guarded,
+            turn=turns.get(instance, ""),
             withheld=withheld.reasons.get(instance, "") or _closed(wanted[instance], deferred),
             busy=instance_lane(instance) in busy,
         )
@@ -186,6 +190,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     plans={name: network.plan for name, network in revision.networks.items() if network.plan},
                     policy=revision.services[unit.service].policy,
                     secret_limits=read_limits(revision),
+                    in_site=revision.rollout.in_site if revision.rollout else UNSET,
                     room=read_room(revision.services[unit.service]),
                 )
             case Underivable():

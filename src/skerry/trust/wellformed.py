@@ -91,6 +91,8 @@ def _check_revision(revision: AppRevision) -> None:
     _demand(revision.profile in PROFILES, f"no profile is called {revision.profile[:80]!r}")
     for window in (revision.rollout.windows or ()) if revision.rollout else ():
         _check_window(window)
+    if revision.rollout and revision.rollout.in_site:
+        _demand(revision.rollout.in_site.parallel >= 1, "a change of no copies at once never ends")
     for service in revision.services.values():
         _check_service(service)
         _check_walls(revision.profile, service)
