@@ -42,8 +42,8 @@ def read(app, own="{}"):
             Policy(autonomy=Autonomy(restart_offline=False, local_control="full")),
         ),
         (
-            "{autonomy: {replace-after: 5m, on-return: newest}}",
-            Policy(autonomy=Autonomy(replace_after_us=5 * MINUTE, on_return="newest")),
+            "{autonomy: {replace-after: 5m, on-return: keep-replacement}}",
+            Policy(autonomy=Autonomy(replace_after_us=5 * MINUTE, on_return="keep-replacement")),
         ),
         ("{autonomy: {replace-after: never}}", Policy()),
         ("{priority: 700}", Policy(priority=Priority(value=700))),
@@ -125,8 +125,9 @@ def test_each_of_these_words_is_in_the_vocabulary():
         ("{offline: fenced}", "E-NOT-YET"),
         ("{offline: stop-after}", "E-CONFLICT"),
         ("{local-control: half}", "E-TYPE"),
-        ("{replace-after: 1h}", "E-NOT-YET"),
         ("{on-return: newest}", "E-NOT-YET"),
+        ("{on-return: longest-running}", "E-NOT-YET"),
+        ("{replace-after: soon}", "E-TYPE"),
         ("{max-offline: 30 days}", "E-TYPE"),
     ],
 )
@@ -142,3 +143,28 @@ def test_the_words_of_a_secret_are_signed_with_its_use():
         """
     assert accept(text).secrets["key"].policy == SecretPolicy(sites=("vault=yes",), env="KEY")
     assert reject(text.replace("env: KEY", "env: TOKEN")) == ["2 E-CONFLICT /services/web/secrets"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "own", "wished", "code"),
+    [
+        ("", "", 5, ""),
+        ("volumes: ['data:/data']", "", 0, ""),
+        ("volumes: ['data:/data']", "autonomy: {replace-after: 7m}", 7, ""),
+        ("volumes: ['/cache']", "", 0, ""),
+        ("tmpfs: [/cache]", "", 5, ""),
+        ("volumes_from: [db]", "", 0, ""),
+        ("", "placement: {replicas: {per-site: 1}}", 0, ""),
+        ("", "placement: {replicas: {per-site: 1}}, autonomy: {replace-after: 7m}", 0, "E-CONFLICT"),
+    ],
+)
+def test_who_is_replaced_by_the_apps_word_and_who_only_by_its_own(fields, own, wished, code):
+    own = f"x-skerry: {{{own}}}" if own else ""
+    lines = "".join(f"\n    {line}" for line in (fields, own) if line)
+    text = f"name: app\nservices:\n  db: {{image: img, volumes: ['data:/data']}}\n  web:\n    image: img{lines}\n"
+    found = read_manifest(f"{text}volumes: {{data: {{}}}}\nx-skerry: {{autonomy: {{replace-after: 5m}}}}\n")
+    if code:
+        assert any(code in line for line in lines_of(found)), found
+        return
+    policy = found.services["web"].policy or Policy()
+    assert policy.autonomy.replace_after_us == wished * MINUTE

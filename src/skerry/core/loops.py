@@ -48,15 +48,16 @@ class Planner:
         """Plan until what is recorded stands on the newest wish."""
         for _ in range(REPLANS_MAX):
             silent, now_us = self._core.silent(), self._core.clock.wall_us()
-            round_trips = self._core.round_trips()
+            round_trips, away = self._core.round_trips(), self._core.away()
 
             def load(
                 connection: Connection,
                 silent: frozenset[SiteName] = silent,
                 now_us: int = now_us,
                 round_trips: dict[SiteName, int] = round_trips,
+                away: dict[SiteName, int] = away,
             ) -> fleet.FleetSnapshot:
-                return fleet.load_snapshot(connection, silent, now_us, round_trips)
+                return fleet.load_snapshot(connection, silent, now_us, round_trips, away)
 
             snapshot = await self._core.db.read(load)
             plan = await self._core.beside.work(lambda snapshot=snapshot: plan_fleet(snapshot))

@@ -19,7 +19,7 @@ from skerry.trust.verdict import Denied
 
 def load_snapshot(core: Core, connection: Connection) -> FleetSnapshot:
     """Read the fleet as the planner of this core sees it now."""
-    return fleet.load_snapshot(connection, core.silent(), core.clock.wall_us(), core.round_trips())
+    return fleet.load_snapshot(connection, core.silent(), core.clock.wall_us(), core.round_trips(), core.away())
 
 
 def find_nowhere(

@@ -20,7 +20,7 @@ from skerry.core.use import QUICK_US, Use
 from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
 from skerry.model.signed import Envelope, Root
-from skerry.plan.liveness import SiteLiveness, Watch, judge, start_watch
+from skerry.plan.liveness import SiteLiveness, Watch, judge, listen_us, start_watch
 from skerry.safe.db import Db
 from skerry.store import Connection, access, sites
 from skerry.store.audit import append_audit
@@ -173,6 +173,12 @@ class Core:
     def silent(self) -> frozenset[SiteName]:
         """Name the sites that were heard once and are silent now."""
         return frozenset(site for site in self.link_classes if self.liveness(site) == "silent")
+
+    def away(self) -> dict[SiteName, int]:
+        """Return for how long this core has listened in vain to each site that it does not hear, in microseconds."""
+        now_us = self.clock.boot_us()
+        unheard = (site for site in self.link_classes if self.liveness(site) != "online")
+        return {site: listen_us(self.watch, self.heard.get(site), now_us) for site in unheard}
 
     def round_trips(self) -> dict[SiteName, int]:
         """Return what sites' links measured to this core and told within a day, in microseconds."""

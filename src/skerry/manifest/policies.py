@@ -6,18 +6,29 @@ The service's word beats the app's, word by word. Neighbours: ``words.py`` says 
 
 from typing import Literal, cast
 
+import msgspec
+
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.reading import Reading
 from skerry.manifest.wishes import Given
 from skerry.model.policy import PRIORITY_MAX, Autonomy, Policy, Priority, SecretPolicy, is_rotation, is_variable
 
 
-def read_policy(reading: Reading, app: Given, own: Given) -> Policy:
-    """Return the wishes of a service; ``app`` are the words at the top, ``own`` the service's."""
+def read_policy(reading: Reading, app: Given, own: Given, *, counted: bool = True, has_volumes: bool = False) -> Policy:
+    """Return the wishes of a service; ``app`` are the words at the top, ``own`` the service's.
+
+    ``counted``: it has so many copies in all, and not so many at each site.
+    """
     down = own.get("max-down") or app.get("max-down")
     count, permille = _read_share(reading, down)
     return Policy(
-        autonomy=_read_autonomy(reading, app.get("autonomy"), own.get("autonomy")),
+        autonomy=_limit_replacing(
+            reading,
+            _read_autonomy(reading, app.get("autonomy"), own.get("autonomy")),
+            reading.find(own.get("autonomy"), "replace-after"),
+            counted=counted,
+            has_volumes=has_volumes,
+        ),
         priority=_read_priority(reading, own.get("priority") or app.get("priority")),
         max_down=count,
         max_down_permille=permille,
@@ -54,11 +65,32 @@ def _read_autonomy(reading: Reading, app: Place | None, own: Place | None) -> Au
     if place is not None and found.offline == "stop-after" and not found.max_offline_us:
         detail = "stop-after needs max-offline: at which age they stop"
         reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+    if found.on_return in ("newest", "longest-running") and (returning := find("on-return")) is not None:
+        reading.findings.not_yet(returning, found.on_return)
     if found.offline == "fenced" and (fenced := find("offline")) is not None:
         reading.findings.not_yet(fenced, "fenced")
     if place is not None and found.offline == "fenced" and found.max_offline_us:
         detail = "a fenced instance stops with its lease, so max-offline says nothing"
         reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
+    return found
+
+
+def _limit_replacing(
+    reading: Reading, found: Autonomy, own: Place | None, *, counted: bool, has_volumes: bool
+) -> Autonomy:
+    """Let an app's ``replace-after`` hold for those of its services that it makes sense for.
+
+    Where each site has its own copies nothing stands in for another; a copy with a named volume would begin elsewhere
+    with an empty one, so such a service has to say it itself.
+    """
+    if not found.replace_after_us:
+        return found
+    if own is not None and not counted:
+        detail = "each site has its own copies, and none of them stands in for another"
+        hint = "replicas: {total: n} counts copies over all sites"
+        reading.findings.complain(own, "E-CONFLICT", detail, at_key=True, hint=hint)
+    if not counted or (has_volumes and own is None):
+        return msgspec.structs.replace(found, replace_after_us=0)
     return found
 
 

@@ -142,7 +142,13 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         sysctls=read_sysctls(reading, find("sysctls")),
         placement=placement,
         further=read_further(reading, place, tree, limits, around.networks, networks),
-        policy=_read_policy(reading, around.wishes.top, own),
+        policy=_read_policy(
+            reading,
+            around.wishes.top,
+            own,
+            counted=not placement.replicas.per_site,
+            has_volumes=any(mount.kind == "volume" for mount in tree.mounts) or find("volumes_from") is not None,
+        ),
     )
     _judge_runtime(reading, own)
     _check_variables(reading, place, service, around)
@@ -154,8 +160,10 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     return ReadService(name, place, service, image, dependencies, links, own.get("health"))
 
 
-def _read_policy(reading: Reading, app: Given, own: Given) -> Policy | msgspec.UnsetType:
-    policy = read_policy(reading, app, own)
+def _read_policy(
+    reading: Reading, app: Given, own: Given, *, counted: bool, has_volumes: bool
+) -> Policy | msgspec.UnsetType:
+    policy = read_policy(reading, app, own, counted=counted, has_volumes=has_volumes)
     return policy if policy != Policy() else msgspec.UNSET
 
 

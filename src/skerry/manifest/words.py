@@ -205,10 +205,19 @@ _AUTONOMY = Group(
             "restart",
             built=True,
         ),
-        *_words(
-            1,
-            replace_after=Either((Choice(("never",)), DURATION)),
-            on_return=Choice(("keep-original", "keep-replacement", "newest", "longest-running")),
+        Word(
+            "replace-after",
+            Either((Choice(("never",)), DURATION)),
+            "when a silent site's copy gets a second one elsewhere",
+            "never",
+            built=True,
+        ),
+        Word(
+            "on-return",
+            Choice(("keep-original", "keep-replacement", "newest", "longest-running")),
+            "which of the two stays; the last two are not built yet",
+            "keep-original",
+            built=True,
         ),
         *_words(2, lease=Group(_words(2, ttl=DURATION, margin=DURATION, witnesses=Many(TEXT), min=TEXT))),
     )

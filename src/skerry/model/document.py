@@ -18,6 +18,7 @@ from skerry.model.ids import (
     NodeName,
     SecretName,
     ServiceName,
+    SiteName,
     TenantName,
     UnitId,
     digest_of,
@@ -42,6 +43,8 @@ class Assignment(msgspec.Struct, frozen=True, tag="assignment", tag_field="kind"
     #: The rollout of this revision was taken back: the site runs the last one that it proved before, where the tenant
     #: allows that (plan/gate.py). It names no other revision, so nothing stands below the site's floor.
     back: Literal[True] | UnsetType = UNSET
+    #: It stands in for the same copy at this site, which is silent (plan/placement/replace.py); it says nothing else.
+    instead_of: SiteName | UnsetType = UNSET
 
 
 class ImageHold(msgspec.Struct, frozen=True, tag="image", tag_field="kind", forbid_unknown_fields=True):

@@ -55,6 +55,8 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     wake_us: int = 0
     #: Instances that this plan makes yield to others of a higher priority.
     yielded: Yielded = {}
+    #: Instances that this plan adds in place of those at a silent site, each with that site.
+    replaced: dict[tuple[SiteName, InstanceId], SiteName] = {}
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
@@ -65,10 +67,14 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     current = snapshot
     reports: tuple[AppReport, ...] = ()
     yielded: Yielded = {}
+    replaced: dict[tuple[SiteName, InstanceId], SiteName] = {}
+    wake_us = 0
     for _ in range(ROUNDS_MAX):
-        planned, reports, now_yielded = _plan_once(current)
-        yielded |= now_yielded
+        planned, reports, seating = _plan_once(current)
+        yielded |= _list_yielded(seating)
+        replaced |= seating.replaced
         if all(planned[view.site] == view.units for view in current.sites if not view.learning):
+            wake_us = seating.wake_us
             break
         current = _with_units(current, planned, reports)
     after = {view.site: view.units for view in current.sites}
@@ -76,6 +82,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     return FleetPlan(
         version=snapshot.version,
         yielded=yielded,
+        replaced=replaced,
         documents=tuple(SiteUnits(site, after[site]) for site in changed),
         reports=reports,
         changes=tuple(change for site in changed for change in compare_units(site, before[site], after[site], yielded)),
@@ -84,7 +91,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         ),
         notes=_note(snapshot),
         rollouts=waves.progress,
-        wake_us=_find_wake(waves.wake_us, reports, snapshot.now_us),
+        wake_us=_find_wake((waves.wake_us, wake_us), reports, snapshot.now_us),
     )
 
 
@@ -103,7 +110,8 @@ def compare_units(
             continue
         instance = instance_id(unit.tenant, unit.app, unit.service, unit.ordinal)
         if old is None:
-            changes.append(Change(kind="add", site=site, instance=instance, detail=f"on {unit.node}"))
+            stands_in = f", in place of the one at {unit.instead_of}, which is silent" if unit.instead_of else ""
+            changes.append(Change(kind="add", site=site, instance=instance, detail=f"on {unit.node}{stands_in}"))
         elif new is None:
             taken = (yielded or {}).get((site, instance))
             makes_room = "" if taken is None else f": {describe_yielded(taken)}"
@@ -135,16 +143,19 @@ def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
     return True
 
 
-def _plan_once(
-    snapshot: FleetSnapshot,
-) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...], Yielded]:
-    seating = Seating(snapshot)
-    seated, reports = seating.run()
-    yielded = {
+def _list_yielded(seating: Seating) -> Yielded:
+    return {
         (each.site, instance_id(*key, each.service, each.ordinal)): each
         for key, taken in seating.yielded.items()
         for each in taken
     }
+
+
+def _plan_once(
+    snapshot: FleetSnapshot,
+) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...], Seating]:
+    seating = Seating(snapshot)
+    seated, reports = seating.run()
     planned: dict[SiteName, dict[UnitId, Unit]] = {}
     for view in snapshot.sites:
         if view.learning:
@@ -155,7 +166,7 @@ def _plan_once(
         units += _hold_secrets(view, seated.get(view.site, []), snapshot)
         units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
         planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
-    return planned, reports, yielded
+    return planned, reports, seating
 
 
 def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
@@ -246,11 +257,11 @@ def _with_units(
     return msgspec.structs.replace(snapshot, sites=sites, apps=apps)
 
 
-def _find_wake(waves_us: int, reports: tuple[AppReport, ...], now_us: int) -> int:
+def _find_wake(due_us: tuple[int, int], reports: tuple[AppReport, ...], now_us: int) -> int:
     """Return when to plan again because of time alone, also for a round trip that was in the way; 0 for never."""
     words = (each.constraint for report in reports for refused in report.refused for each in refused.rejections)
     look_us = now_us + LATENCY_LOOK_US if "latency" in words else 0
-    return min(filter(None, (waves_us, find_wake(reports, now_us), look_us)), default=0)
+    return min(filter(None, (*due_us, find_wake(reports, now_us), look_us)), default=0)
 
 
 def _describe(old: Assignment, new: Assignment) -> str:
@@ -263,6 +274,8 @@ def _describe(old: Assignment, new: Assignment) -> str:
         parts.append("paused" if new.state == "hold" else "resumed")
     if old.restart != new.restart:
         parts.append("started afresh")
+    if old.instead_of and not new.instead_of:
+        parts.append(f"stands in for the one at {old.instead_of} no more")
     return ", ".join(parts)
 
 

@@ -44,7 +44,12 @@ def patience_us(heartbeat_us: int) -> int:
 def judge(watch: Watch, heard_us: int | None, heartbeat_us: int, now_us: int) -> SiteLiveness:
     """Judge one site; ``heard_us`` is None when this core has not heard it since it was started."""
     patience = patience_us(heartbeat_us)
-    listened_us = now_us - max(watch.well_since_us, heard_us or 0)
+    listened_us = listen_us(watch, heard_us, now_us)
     if heard_us is None:
         return "silent" if now_us - watch.well_since_us > patience else "unheard"
     return "silent" if listened_us > patience else "online"
+
+
+def listen_us(watch: Watch, heard_us: int | None, now_us: int) -> int:
+    """Return for how long the core has listened to a site without a gap of its own since it last heard it."""
+    return now_us - max(watch.well_since_us, heard_us or 0)

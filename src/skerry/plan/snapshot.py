@@ -72,6 +72,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     learning: bool = False
     #: Not heard for too long: no new instance goes there while another site can take it.
     silent: bool = False
+    #: For how long this core has listened in vain; None while it hears the site.
+    away_us: int | None = None
     #: Kept free by an operator's word; empty for most sites.
     cordon: CordonMode | Literal[""] = ""
     link_class: LinkClass = "wired"

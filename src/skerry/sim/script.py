@@ -42,6 +42,8 @@ _AUTONOMIES = {
     "stop": Autonomy(offline="stop-after", max_offline_us=86_400 * SECOND_US),
     "alarm": Autonomy(max_offline_us=3_600 * SECOND_US),
     "wait": Autonomy(restart_offline=False),
+    "replace": Autonomy(replace_after_us=600 * SECOND_US),
+    "move": Autonomy(replace_after_us=600 * SECOND_US, on_return="keep-replacement"),
     "hands-off": Autonomy(local_control="none"),
     "hands-on": Autonomy(local_control="full"),
 }

@@ -39,11 +39,16 @@ def read_version(connection: Connection) -> int:
 
 
 def load_snapshot(
-    connection: Connection, silent: frozenset[SiteName], now_us: int, round_trips: Mapping[SiteName, int] | None = None
+    connection: Connection,
+    silent: frozenset[SiteName],
+    now_us: int,
+    round_trips: Mapping[SiteName, int] | None = None,
+    away: Mapping[SiteName, int] | None = None,
 ) -> FleetSnapshot:
     """Read everything the planner looks at.
 
-    ``silent`` is the core's present verdict on its sites, ``round_trips`` what their links measured, in microseconds.
+    ``silent`` is the core's present verdict on its sites, ``round_trips`` what their links measured, in microseconds,
+    ``away`` for how long those have been that it does not hear.
     """
     measured = round_trips or {}
     units = documents.read_all_units(connection)
@@ -59,6 +64,7 @@ def load_snapshot(
             row.site in silent,
             kept_free.get(row.site),
             measured.get(row.site, 0),
+            (away or {}).get(row.site),
         )
         for row in sites.list_sites(connection, PLATFORM)
     )
@@ -99,6 +105,16 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
     documents.record_units(connection, {document.site: document.units for document in plan.documents})
     for progress in plan.rollouts:
         _record_rollout(connection, progress, now_us)
+    for (site, instance), home in plan.replaced.items():
+        tenant, app, service, ordinal = instance.split("/")
+        events.append_core_event(
+            connection,
+            "placement.replaced",
+            time_us=now_us,
+            subject=f"app/{app}",
+            tenant=TenantName(tenant),
+            message=f"{service} copy {ordinal} comes to {site} in place of the one at {home}, which is silent",
+        )
     for (site, instance), taken in plan.yielded.items():
         tenant, app, service, _ = instance.split("/")
         events.append_core_event(
@@ -197,6 +213,7 @@ def _view(
     silent: bool,
     cordon: cordons.Cordon | None,
     rtt_us: int,
+    away_us: int | None,
 ) -> SiteView:
     known = list(reported)
     return SiteView(
@@ -207,6 +224,7 @@ def _view(
         acknowledged=state.acknowledged,
         learning=state.learning,
         silent=silent,
+        away_us=away_us,
         cordon="" if cordon is None else cordon.mode,
         link_class=state.link_class,
         rtt_us=rtt_us,

@@ -258,6 +258,7 @@ def _read_unit(name: UnitId, body: bytes) -> Unit | Denied:
         case Assignment():
             sound = all(map(is_name, (unit.tenant, unit.app, unit.service, unit.node))) and is_digest(unit.revision)
             sound = sound and 0 <= unit.ordinal < REPLICAS_MAX and unit.restart >= 0
+            sound = sound and (not unit.instead_of or is_name(unit.instead_of))
         case ImageHold():
             sound = is_digest(unit.digest) and is_digest(unit.config) and unit.size_bytes >= 0
         case SecretHold():

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, Digest, InstanceId, NodeName, ServiceName, SiteName, TenantName, instance_id
 from skerry.model.observed import InstanceFact
-from skerry.plan.placement import drain
+from skerry.plan.placement import drain, replace
 from skerry.plan.placement.choose import choose, make_judge, reject_room, reject_wish
 from skerry.plan.placement.estate import Estate, Slot
 from skerry.plan.placement.preempt import Sisters, Tenure, Yielders, find_priority, find_sisters
@@ -54,6 +54,13 @@ class Seating:
         self._refused: dict[AppKey, list[Refused]] = {}
         self._scores: dict[tuple[SiteName, InstanceId], Placed] = {}
         self._drained = frozenset(view.site for view in snapshot.sites if view.cordon == "drain")
+        self._views = {view.site: view for view in snapshot.sites}
+        #: Copies that two sites have, one in place of the other.
+        self._paired: dict[AppKey, set[drain.Copy]] = {}
+        #: What this run places in place of what a silent site has, each with that site.
+        self.replaced: dict[tuple[SiteName, InstanceId], SiteName] = {}
+        #: Wall time at which a silent site's copies are to be replaced; 0 for none.
+        self.wake_us = 0
         self._known_up: frozenset[tuple[SiteName, InstanceId]] | None = None
         self._staying: dict[AppKey, list[Staying]] = {}
         self._yielders: Yielders | None = None
@@ -76,7 +83,8 @@ class Seating:
         seated: dict[SiteName, list[Assignment]] = {}
         for key in sorted(self._seats):
             for seat in self._seats[key]:
-                seated.setdefault(seat.site, []).append(_dress(seat, known[key]))
+                paired = _copy(seat) in self._paired.get(key, ())
+                seated.setdefault(seat.site, []).append(_dress(seat, known[key], paired=paired))
         return seated, tuple(self._report(wish) for wish in wishes)
 
     def request(self, digest: Digest, service: ServiceName) -> Request | None:
@@ -106,10 +114,12 @@ class Seating:
         """Let go of the instances that the newest wish no longer has, at sites whose facts are known."""
         kept: list[Seat] = []
         taken: set[tuple[ServiceName, int]] = set()
+        over = self._end_pairs(key, wish)
         used: dict[ServiceName, set[SiteName]] = {}
         for seat in self._seats[key]:
             at = used.setdefault(seat.assignment.service, set())
-            if seat.site in self.learning or self._is_wished(seat, wish, taken, at):
+            ends = (seat.site, _copy(seat)) in over
+            if seat.site in self.learning or (not ends and self._is_wished(seat, wish, taken, at)):
                 taken.add((seat.assignment.service, seat.assignment.ordinal))
                 at.add(seat.site)
                 kept.append(seat)
@@ -120,6 +130,30 @@ class Seating:
             del self._seats[key]
         else:
             self._seats[key] = kept
+
+    def _end_pairs(self, key: AppKey, wish: AppWish | None) -> set[tuple[SiteName, drain.Copy]]:
+        """Find the copies that stand in for others, and name those that end because the other one of the two stays."""
+        over: set[tuple[SiteName, drain.Copy]] = set()
+        seats = {(seat.site, _copy(seat)): seat for seat in self._seats[key] if not seat.assignment.instead_of}
+        for seat in self._seats[key]:
+            copy, home = _copy(seat), seat.assignment.instead_of
+            if not home or (home, copy) not in seats or wish is None or wish.revision is None:
+                continue
+            request = self.request(wish.revision, copy[0])
+            if request is None:
+                continue
+            ending = replace.find_ending(
+                request,
+                self._views[home],
+                self._views[seat.site],
+                original_up=(home, _instance(seat)) in self._up(),
+                replacement_up=(seat.site, _instance(seat)) in self._up(),
+            )
+            if ending is None:
+                self._paired.setdefault(key, set()).add(copy)
+            else:
+                over.add((home if ending == "original" else seat.site, copy))
+        return over
 
     def _is_wished(
         self, seat: Seat, wish: AppWish | None, taken: set[tuple[ServiceName, int]], used: set[SiteName]
@@ -133,7 +167,8 @@ class Seating:
         replicas = request.wish.placement.replicas
         if assignment.ordinal >= (replicas.per_site or replicas.total):
             return False
-        if not replicas.per_site and (assignment.service, assignment.ordinal) in taken:
+        copy = (assignment.service, assignment.ordinal)
+        if not replicas.per_site and copy in taken and copy not in self._paired.get((wish.tenant, wish.app), ()):
             return False
         rules = request.wish.placement.rules
         if rules and 0 < rules.sites_max <= len(used) and seat.site not in used:
@@ -179,7 +214,7 @@ class Seating:
             if isinstance(slot, Refused):
                 stuck.setdefault(seat.site, slot)
                 continue
-            assignment = _assign(wish, request, seat.assignment.ordinal, slot)
+            assignment = _assign(wish, request, seat.assignment.ordinal, slot, seat.assignment.instead_of)
             moved = Seat(assignment, slot.site, slot, request)
             self._occupy(moved, present=slot is seat.slot)
             after.append(moved)
@@ -246,7 +281,8 @@ class Seating:
                 if isinstance(found, Placed):
                     target = self.estate.find(found.site, found.node)
                     assert target is not None
-                    moved = Seat(_assign(wish, request, ordinal, target), target.site, target, request)
+                    unit = _assign(wish, request, ordinal, target, seat.assignment.instead_of)
+                    moved = Seat(unit, target.site, target, request)
                     self._occupy(moved, present=False)
                     self._scores[target.site, _instance(moved)] = found
                     return moved, None
@@ -324,6 +360,28 @@ class Seating:
             if ordinal not in present:
                 slots = self._open_slots(self._closed[key])
                 refused.extend(self._seat_new(wish, request, self._choose_new(wish, request, ordinal, slots)))
+        return refused + ([] if wish.held else self._replace_silent(wish, request))
+
+    def _replace_silent(self, wish: AppWish, request: Request) -> list[Refused]:
+        """Give copies of sites that have been silent for long a second one elsewhere, where their owner wishes it."""
+        key, refused = (wish.tenant, wish.app), list[Refused]()
+        paired = self._paired.setdefault(key, set())
+        for seat in [seat for seat in self._seats[key] if seat.assignment.service == request.service]:
+            left_us = replace.wait_us(request, self._views[seat.site])
+            if left_us is None or _copy(seat) in paired:
+                continue
+            if left_us:
+                self.wake_us = min(filter(None, (self.wake_us, self._snapshot.now_us + left_us)))
+                continue
+            slots = [slot for slot in self._open_slots(self._closed[key]) if not slot.silent]
+            found = self._choose_new(wish, request, seat.assignment.ordinal, slots)
+            if isinstance(found, Refused):
+                reason = f"it is to stand in for the copy at {seat.site}, which is silent: {found.reason}"
+                refused.append(msgspec.structs.replace(found, reason=reason))
+            else:
+                self._seat_new(wish, request, found, seat.site)
+                self.replaced[found.site, _instance(seat)] = seat.site
+                paired.add(_copy(seat))
         return refused
 
     def _choose_new(
@@ -402,12 +460,18 @@ class Seating:
             self._known_up = drain.list_up(self._snapshot.sites)
         return self._known_up
 
-    def _seat_new(self, wish: AppWish, request: Request, found: Placed | Refused) -> list[Refused]:
+    def _seat_new(
+        self,
+        wish: AppWish,
+        request: Request,
+        found: Placed | Refused,
+        instead_of: SiteName | UnsetType = UNSET,
+    ) -> list[Refused]:
         if isinstance(found, Refused):
             return [found]
         slot = self.estate.find(found.site, found.node)
         assert slot is not None
-        seat = Seat(_assign(wish, request, found.ordinal, slot), slot.site, slot, request)
+        seat = Seat(_assign(wish, request, found.ordinal, slot, instead_of), slot.site, slot, request)
         self._occupy(seat, present=False)
         self._seats[wish.tenant, wish.app].append(seat)
         self._scores[slot.site, _instance(seat)] = found
@@ -458,17 +522,24 @@ def assignment_of(fact: InstanceFact) -> Assignment:
     )
 
 
-def _assign(wish: AppWish, request: Request, ordinal: int, slot: Slot) -> Assignment:
-    return Assignment(wish.tenant, wish.app, request.service, ordinal, slot.node, request.digest)
+def _assign(
+    wish: AppWish, request: Request, ordinal: int, slot: Slot, instead_of: SiteName | UnsetType = UNSET
+) -> Assignment:
+    unit = Assignment(wish.tenant, wish.app, request.service, ordinal, slot.node, request.digest)
+    return msgspec.structs.replace(unit, instead_of=instead_of) if instead_of else unit
 
 
-def _dress(seat: Seat, wish: AppWish) -> Assignment:
-    """Give the assignment its state and restart counter, also where the site stays at an older revision."""
+def _dress(seat: Seat, wish: AppWish, *, paired: bool) -> Assignment:
+    """Give the assignment its state and restart counter, also where the site stays at an older revision.
+
+    A copy that stands in for nobody any more is one like any other.
+    """
     found = seat.assignment
     restart = wish.restarts.get(ServiceName(""), 0) + wish.restarts.get(found.service, 0)
     state = "hold" if wish.held else "run"
     back = found.back if found.revision != wish.revision else True if seat.site in wish.back else UNSET
-    return msgspec.structs.replace(found, state=state, restart=restart, back=back)
+    instead_of = found.instead_of if paired else UNSET
+    return msgspec.structs.replace(found, state=state, restart=restart, back=back, instead_of=instead_of)
 
 
 def _instance(seat: Seat) -> InstanceId:
