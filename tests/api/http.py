@@ -22,6 +22,9 @@ class Answer:
         self.headers: dict[str, str] = {}
         self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.started = asyncio.Event()
+        #: Cleared by a client that takes nothing for a while.
+        self.has_room = asyncio.Event()
+        self.has_room.set()
         self.content = b""
 
     @property
@@ -114,6 +117,7 @@ class Api:
                 answer.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
                 answer.started.set()
             else:
+                await answer.has_room.wait()
                 if message.get("body"):
                     answer.pieces.put_nowait(message["body"])
                 if not message.get("more_body"):

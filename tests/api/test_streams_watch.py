@@ -7,6 +7,7 @@ import msgspec
 from tests.api.http import Api
 
 from skerry.core import platform
+from skerry.model.limits import READER_STALL_US_MAX
 
 STEP_S = 0.01
 
@@ -99,6 +100,18 @@ async def test_an_ended_token_ends_the_watch(api):
     event, data = await screen.next()
     assert (event, data["code"]) == ("end", "E-CREDENTIAL")
     await screen.close()
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off_and_its_place_is_free(api):
+    answer, task, _ = api.begin("GET", "/v1/watch", token=await api.admin())
+    answer.has_room.clear()
+    await answer.started.wait()
+    assert api.rig.core.readers.count == 1
+    while not task.done():
+        await api.rig.clock.advance(READER_STALL_US_MAX)
+        await asyncio.sleep(0)
+    assert (task.cancelled(), answer.pieces.qsize(), api.rig.core.readers.count) == (False, 0, 0)
+    assert task.exception() is None
 
 
 async def test_the_map_is_an_array_per_site_and_packed(api):

@@ -8,6 +8,7 @@ import pytest
 from tests.contract.real_core import RealCore
 
 from skerry.model.asks import CreateToken, EventQuery, SiteQuery
+from skerry.model.limits import STREAMS_PER_TOKEN_MAX
 from skerry.sdk import errors
 from skerry.sdk.requests import make_request
 from skerry.testing import FakeCore
@@ -133,6 +134,36 @@ def test_a_dry_run_changes_nothing(client, manifest):
     assert [change.kind for change in plan.changes] == ["add"]
     with pytest.raises(errors.NotFound):
         client.apps.show(manifest.app)
+
+
+def test_a_place_that_the_log_never_had_is_told_and_the_stream_goes_on_from_its_end(client, manifest):
+    done = client.apps.apply(manifest())
+    done.rollout.wait(timeout=30)
+    found = list(client.events(EventQuery(after=10**9, follow=False)))
+    assert [event.type for event in found] == ["reset"]
+    assert done.event_id < int(found[0].id) < 10**9
+    newest = max(int(event.id) for event in client.events(EventQuery(follow=False)))
+    assert list(client.events(EventQuery(after=newest, follow=False))) == []
+
+
+def test_a_watch_says_first_to_list_and_then_what_is_new(client, manifest):
+    watched = client.watch("app")
+    assert next(watched) is None
+    client.apps.apply(manifest())
+    delta = next(each for each in watched if each is not None and each.name == manifest.app)
+    assert delta.app.number == 1
+    watched.close()
+
+
+def test_a_token_has_no_more_than_its_streams(core):
+    with core.client(core.make_token(tenant_role="viewer")) as client:
+        opened = [client.watch() for _ in range(STREAMS_PER_TOKEN_MAX)]
+        assert [next(each) for each in opened] == [None] * STREAMS_PER_TOKEN_MAX
+        with pytest.raises(errors.Unavailable) as refused:
+            next(client.watch())
+        assert (refused.value.code, refused.value.status) == ("E-STREAMS", 429)
+        for each in opened:
+            each.close()
 
 
 async def test_the_asynchronous_client_sees_the_same(core, manifest):

@@ -208,6 +208,35 @@ def test_a_reset_is_told():
     assert [item.type for item in client.events(EventQuery(after=1, follow=False))] == ["reset"]
 
 
+def test_after_a_reset_the_stream_is_resumed_where_that_says():
+    client = make_client(give(stream(event(7, kind="reset"), cut=True), stream(event(8))))
+    assert [item.id for item in client.events(EventQuery(after=90, follow=False))] == ["7", "8"]
+    assert client.asked[1].headers["Last-Event-ID"] == "7"
+
+
+def test_a_slow_reader_that_is_told_so_comes_back_after_the_last_event():
+    end = 'event: end\ndata: {"code":"E-READER-SLOW","detail":"slow"}\n\n'
+    client = make_client(give(stream(event(5), end, cut=True), stream(event(6))))
+    assert [item.id for item in client.events(EventQuery(follow=False))] == ["5", "6"]
+    assert client.asked[1].headers["Last-Event-ID"] == "5"
+
+
+def test_a_stream_that_is_ended_each_time_it_begins_is_given_up():
+    client = make_client(lambda _: stream('event: end\ndata: {"code":"E-X","detail":"x"}\n\n'))
+    with pytest.raises(errors.Unavailable):
+        list(client.watch())
+    assert len(client.asked) <= 10
+
+
+def test_a_watch_is_made_anew_when_it_is_lost():
+    delta = 'event: delta\ndata: {"kind":"site","name":"oslo","site":null}\n\n'
+    reset = "event: reset\ndata: {}\n\n"
+    client = make_client(give(stream(reset, delta, "event: later\ndata: {}\n\n", cut=True), stream(reset, delta)))
+    watched = client.watch("site")
+    assert [each and each.name for _, each in zip(range(4), watched, strict=False)] == [None, "oslo", None, "oslo"]
+    assert client.asked[0].url.params["kinds"] == "site"
+
+
 def test_log_lines_come_as_they_are_cut_from_the_stream():
     lines = [
         json.dumps({"site": "oslo", "service": "web", "ordinal": 0, "stream": "stdout", "text": text})

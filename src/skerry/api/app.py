@@ -158,10 +158,24 @@ class Door:
     async def _act(
         self, request: AnyRequest, operation: Operation, caller: Caller, arguments: Mapping[str, Any]
     ) -> AnyResponse:
+        if operation.style == "events":
+            return await self._follow(operation, caller, arguments)
         result = getattr(self._service, operation.name)(caller, **arguments)
         if inspect.isawaitable(result):
             result = await result
         return self._respond(operation, result, packed="gzip" in request.headers.get("accept-encoding", ""))
+
+    async def _follow(self, operation: Operation, caller: Caller, arguments: Mapping[str, Any]) -> AnyResponse:
+        """Give a reader its place, then its stream; raises ``TooMany`` where there is no place."""
+        reader = self._core.readers.admit(caller.token_id)
+        try:
+            items = await getattr(self._service, operation.name)(caller, **arguments)
+        except BaseException:
+            reader.leave()
+            raise
+        body = streams.stream_events(items, reader)
+        headers = {"Cache-Control": "no-store"}
+        return Stream(body, media_type=streams.EVENTS_TYPE, headers=headers, status_code=200)
 
     async def _change_session(self, request: AnyRequest) -> AnyResponse:
         """Begin a browser's session with a token, or end it: the one thing here that a person types a token into."""
@@ -210,9 +224,6 @@ class Door:
     def _respond(self, operation: Operation, result: Any, *, packed: bool = False) -> AnyResponse:
         headers = {"Cache-Control": "no-store"}
         match operation.style:
-            case "events":
-                body = streams.stream_events(cast("AsyncIterator[Any]", result))
-                return Stream(body, media_type=streams.EVENTS_TYPE, headers=headers, status_code=200)
             case "lines":
                 body = streams.stream_lines(cast("AsyncIterator[Any]", result))
                 return Stream(body, media_type=streams.LINES_TYPE, headers=headers, status_code=200)

@@ -1,15 +1,21 @@
 """Answers that go on: events as SSE, output as JSON lines. Encoding only; when a stream ends is for the core to say."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
 from skerry.core.platform import EventItem, WatchItem
+from skerry.core.readers import Reader
 from skerry.model.answers import LogLine
 from skerry.model.errors import SkerryError
 
 EVENTS_TYPE = "text/event-stream"
 LINES_TYPE = "application/jsonl"
+
+
+def encode_end(error: SkerryError) -> bytes:
+    """Write why a stream ends."""
+    return b"event: end\ndata: %s\n\n" % msgspec.json.encode({"code": error.code, "detail": error.detail})
 
 
 def encode_event(item: EventItem | WatchItem) -> bytes:
@@ -18,7 +24,8 @@ def encode_event(item: EventItem | WatchItem) -> bytes:
         case "alive":
             return b": alive\n\n"
         case "reset":
-            return b"event: reset\ndata: {}\n\n"
+            place = b"" if item.place is None else b"id: %d\n" % item.place
+            return b"%sevent: reset\ndata: {}\n\n" % place
         case "event":
             assert item.event is not None
             data = msgspec.json.encode(item.event)
@@ -27,15 +34,27 @@ def encode_event(item: EventItem | WatchItem) -> bytes:
             return b"event: delta\ndata: %s\n\n" % msgspec.json.encode(item.delta)
 
 
-async def stream_events(items: AsyncIterator[EventItem] | AsyncIterator[WatchItem]) -> AsyncIterator[bytes]:
-    """Write events as they come; the first bytes go out at once, so that a client knows that it is connected."""
-    yield b": connected\n\n"
+async def stream_events(
+    items: AsyncIterator[EventItem] | AsyncIterator[WatchItem], reader: Reader
+) -> AsyncGenerator[bytes]:
+    """Write events as they come; the first bytes go out at once, so that a client knows that it is connected.
+
+    Nothing is read ahead of the connection: while its buffer is full this stands still, and the reader's clock runs.
+    """
     try:
+        reader.begin()
+        yield b": connected\n\n"
+        reader.take()
         async for item in items:
+            reader.give()
             yield encode_event(item)
+            reader.take()
     except SkerryError as error:
         # The headers have gone; a stream that ends makes the client connect again, which gets the plain answer.
-        yield b"event: end\ndata: %s\n\n" % msgspec.json.encode({"code": error.code, "detail": error.detail})
+        reader.give()
+        yield encode_end(error)
+    finally:
+        reader.leave()
 
 
 async def stream_lines(lines: AsyncIterator[LogLine]) -> AsyncIterator[bytes]:

@@ -39,13 +39,16 @@ class WatchItem(msgspec.Struct, frozen=True):
 
     kind: Literal["delta", "reset", "alive"]
     delta: WatchDelta | None = None
+    place: None = None
 
 
 class EventItem(msgspec.Struct, frozen=True):
-    """One step of the stream: an event, a ``reset`` (the log begins later: list again), or a sign of life."""
+    """One step of the stream: an event, a ``reset`` (that place is not in the log: list again), or a sign of life."""
 
     kind: Literal["event", "reset", "alive"]
     event: CloudEvent | None = None
+    #: With ``reset``: the id after which the stream goes on.
+    place: int | None = None
 
 
 class PlatformPart(MembersPart):
@@ -61,8 +64,11 @@ class PlatformPart(MembersPart):
         if query.tail:
             after = await self._core.db.read(lambda c: events.find_tail(c, caller.scope, query.tail, chosen))
         oldest = await self._core.db.read(events.oldest_event_id)
-        if after and oldest > after + 1:
-            yield EventItem("reset")
+        last = await self._core.db.read(events.newest_event_id)
+        if after > last or (after and oldest > after + 1):
+            # Forgotten, or numbered by a core that was restored since from an older backup.
+            after = last if after > last else oldest - 1
+            yield EventItem("reset", place=after)
         while True:
             seen = self._core.events.rings
             newest = await self._core.db.read(events.newest_event_id)

@@ -15,6 +15,7 @@ from skerry.core.beside import Beside
 from skerry.core.changes import Changes
 from skerry.core.delivery import Delivery
 from skerry.core.once import Repeats, record_once
+from skerry.core.readers import Readers
 from skerry.core.refusals import Clash, Stale, no_root
 from skerry.core.use import QUICK_US, Use
 from skerry.model.errors import NotFound, Refused, Unavailable
@@ -110,6 +111,8 @@ class Core:
         self.records = Bell()
         #: What screens that follow should look at again.
         self.changes = Changes()
+        #: Who follows events and changes.
+        self.readers = Readers(clock, tasks)
         #: Changes that their senders named.
         self.repeats = Repeats(db, clock, tasks, mint)
         #: Version of the wishes that the newest plan stands on; 0 until this core has planned once.

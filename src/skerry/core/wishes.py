@@ -87,7 +87,7 @@ class WishesPart(Part):
         if found is None:
             return
         revision, snapshot = found
-        reports = plan_fleet(snapshot).reports
+        reports = (await self._core.beside.work(lambda: plan_fleet(snapshot))).reports
         report = next((each for each in reports if (each.tenant, each.app) == (tenant, app)), None)
         problems = list_nowhere(report, revision)
         if problems:

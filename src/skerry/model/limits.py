@@ -81,6 +81,15 @@ STREAM_CHUNK_BYTES = 16 * 1024
 #: Windows of one rollout: each day of a week four times over; every plan of a site looks at each.
 WINDOWS_MAX = 28
 
+#: Streams of events and changes that one token may have open: ten tabs of a browser with three each.
+STREAMS_PER_TOKEN_MAX = 32
+#: The same in all: each reads the store by itself after every event, and holds a connection and some 100 kB.
+STREAMS_MAX = 1_000
+#: Time that a reader of such a stream may take for one item before it is told to come back, and before it is cut off.
+#: What waits meanwhile is one page of events, and the 64 KiB that its connection buffers.
+READER_SLOW_US_MAX = 30_000_000
+READER_STALL_US_MAX = 60_000_000
+
 #: Ordinal of an instance; also replicas per site.
 REPLICAS_MAX = 1_000
 #: Services of an app (manifest.md §4).

@@ -6,15 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from skerry.clock import SECOND_US, Clock, Mint, SystemClock, SystemMint
-from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
-from skerry.model.asks import BlobQuery, EventQuery, LogQuery
+from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelta
+from skerry.model.asks import BlobQuery, EventQuery, LogQuery, WatchQuery
 from skerry.model.errors import Conflict, NotFound, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
-from skerry.sdk.client import ask_signer, count_bytes, read_event, read_id, refusal_of
+from skerry.sdk.client import ask_signer, count_bytes, follow_on, read_delta, read_event, refusal_of
 from skerry.sdk.faces import AsyncFaces
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.steps import Pause, Person, Step, Steps
@@ -129,22 +127,45 @@ class AsyncClient(AsyncFaces):
 
     async def events(self, query: EventQuery | None = None, *, after: int = 0) -> AsyncIterator[CloudEvent]:
         """Follow events in order; see ``Client.events``."""
+        asked = query or EventQuery(after=after)
+
+        def ask() -> tuple[Request[CloudEvent], dict[str, str]]:
+            resumed = {"Last-Event-ID": str(asked.after)} if asked.after else {}
+            return make_request("follow_events", query=asked), resumed
+
+        async with contextlib.aclosing(self._items(ask, goes_on=asked.follow)) as items:
+            async for item in items:
+                asked = follow_on(asked, item.event, item.id)
+                event = read_event(item.event, item.data, item.id)
+                if event is not None:
+                    yield event
+
+    async def watch(self, kinds: str = "site,app") -> AsyncIterator[WatchDelta | None]:
+        """Follow the newest state of sites and apps; see ``Client.watch``."""
+        request: Request[WatchDelta] = make_request("watch", query=WatchQuery(kinds=kinds))
+        async with contextlib.aclosing(self._items(lambda: (request, {}), goes_on=True)) as items:
+            async for item in items:
+                if item.event == "reset":
+                    yield None
+                elif (delta := read_delta(item.event, item.data)) is not None:
+                    yield delta
+
+    async def _items(
+        self, ask: "Callable[[], tuple[Request[Any], dict[str, str]]]", *, goes_on: bool
+    ) -> "AsyncGenerator[httpx2.ServerSentEvent]":
+        """Give out a stream's items, over as many connections as that takes."""
         import httpx2
 
-        query = query or EventQuery(after=after)
         fruitless = 0
         while True:
-            request: Request[CloudEvent] = make_request("follow_events", query=query)
+            request, resumed = ask()
             try:
-                resumed = {"Last-Event-ID": str(query.after)} if query.after else {}
                 async with self._closing(await self._connect(request, resumed)) as response:
                     async for item in httpx2.EventSource(response, policy.LINE_BYTES_MAX):
-                        event = read_event(item.event, item.data, item.id)
-                        query = msgspec.structs.replace(query, after=max(query.after, read_id(item.id)))
-                        fruitless = 0
-                        if event is not None:
-                            yield event
-                if not query.follow:
+                        # To be told why a stream ends is no fruit.
+                        fruitless = fruitless if item.event == "end" else 0
+                        yield item
+                if not goes_on:
                     return
             except httpx2.TransportError as error:
                 if fruitless >= policy.FRUITLESS_MAX:

@@ -6,7 +6,7 @@ programs is ``async_client.py``; what is sent and read is decided once, in ``req
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from skerry.clock import Mint, SystemMint
-from skerry.model.answers import BlobState, CloudEvent, LogLine, Page
-from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery
+from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelta
+from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery, WatchQuery
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.model.signing import Answer, Ask
@@ -144,24 +144,51 @@ class Client(Faces):
     def events(self, query: EventQuery | None = None, *, after: int = 0) -> Iterator[CloudEvent]:
         """Follow events in order; a lost connection is resumed after the last event that was given out.
 
-        An event of kind ``reset`` says that older ones than its id are no longer kept: list again.
+        An event of kind ``reset`` says that the stream goes on after its id, because the place asked for is not in the
+        log: list again. A core that has no patience left with a slow reader is asked again as well.
         """
+        asked = query or EventQuery(after=after)
+
+        def ask() -> tuple[Request[CloudEvent], dict[str, str]]:
+            resumed = {"Last-Event-ID": str(asked.after)} if asked.after else {}
+            return make_request("follow_events", query=asked), resumed
+
+        with contextlib.closing(self._items(ask, goes_on=asked.follow)) as items:
+            for item in items:
+                asked = follow_on(asked, item.event, item.id)
+                event = read_event(item.event, item.data, item.id)
+                if event is not None:
+                    yield event
+
+    def watch(self, kinds: str = "site,app") -> Iterator[WatchDelta | None]:
+        """Follow the newest state of sites and apps as it changes; a lost connection is made anew.
+
+        None says that everything is to be listed again: it comes first, after a lost connection, and after a flood.
+        """
+        request: Request[WatchDelta] = make_request("watch", query=WatchQuery(kinds=kinds))
+        with contextlib.closing(self._items(lambda: (request, {}), goes_on=True)) as items:
+            for item in items:
+                if item.event == "reset":
+                    yield None
+                elif (delta := read_delta(item.event, item.data)) is not None:
+                    yield delta
+
+    def _items(
+        self, ask: "Callable[[], tuple[Request[Any], dict[str, str]]]", *, goes_on: bool
+    ) -> "Generator[httpx2.ServerSentEvent]":
+        """Give out a stream's items, over as many connections as that takes."""
         import httpx2
 
-        query = query or EventQuery(after=after)
         fruitless = 0
         while True:
-            request: Request[CloudEvent] = make_request("follow_events", query=query)
+            request, resumed = ask()
             try:
-                resumed = {"Last-Event-ID": str(query.after)} if query.after else {}
                 with contextlib.closing(self._connect(request, resumed)) as response:
                     for item in httpx2.EventSource(response, policy.LINE_BYTES_MAX):
-                        event = read_event(item.event, item.data, item.id)
-                        query = msgspec.structs.replace(query, after=max(query.after, read_id(item.id)))
-                        fruitless = 0
-                        if event is not None:
-                            yield event
-                if not query.follow:
+                        # To be told why a stream ends is no fruit.
+                        fruitless = fruitless if item.event == "end" else 0
+                        yield item
+                if not goes_on:
                     return
             except httpx2.TransportError as error:
                 if fruitless >= policy.FRUITLESS_MAX:
@@ -348,6 +375,20 @@ def count_bytes(chunks: Iterator[bytes], offset: int, progress: Callable[[int], 
 def read_id(text: str) -> int:
     """Return an event's number; 0 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
+def follow_on(query: EventQuery, kind: str, identity: str) -> EventQuery:
+    """Return what to ask for after this item; a ``reset`` says where the stream goes on, further back too."""
+    place = read_id(identity)
+    return msgspec.structs.replace(query, after=place if kind == "reset" and identity else max(query.after, place))
+
+
+def read_delta(kind: str, data: str) -> WatchDelta | None:
+    """Read one item of a watch; None for kinds of a later release and for the word of why it ends."""
+    try:
+        return msgspec.json.decode(data, type=WatchDelta) if kind == "delta" else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def read_event(kind: str, data: str, identity: str) -> CloudEvent | None:
