@@ -126,6 +126,13 @@ async def test_a_failure_stops_it_and_says_where_and_why(fleet):
     assert "rollout.rolled-back" in await fleet.told()
 
 
+async def test_a_site_that_waits_for_its_window_says_so_and_holds_the_canary_up(fleet):
+    await fleet.tell("none", "its window is closed for another 2 h")
+    view = await fleet.show()
+    assert (view.phase, view.stage, view.failed) == ("running", 0, 0)
+    assert (view.sites[0].standing, view.sites[0].reason) == ("let-in", "its window is closed for another 2 h")
+
+
 async def test_a_new_revision_begins_a_new_rollout(fleet):
     await fleet.tell("failed", "why")
     await fleet.apply(2)

@@ -111,13 +111,17 @@ def _view(connection: Connection, caller: Caller, progress: Progress, *, listed:
     report = apps.read_reports(connection, progress.tenant, progress.app).get(progress.app)
     waiting = {} if report is None else report.waiting
     verdicts: dict[SiteName, tuple[GateVerdict, str]] = {}
+    windows: dict[SiteName, str] = {}
     for site, fact in facts.list_gate_facts(connection, caller.scope, app=progress.app):
-        if fact.revision != progress.revision or fact.verdict == "none":
+        if fact.revision != progress.revision:
+            continue
+        if fact.verdict == "none":
+            windows[site] = fact.reason
             continue
         known = verdicts.get(site)
         if known is None or _WORST.index(fact.verdict) < _WORST.index(known[0]):
             verdicts[site] = fact.verdict, fact.reason
-    sites = [_stand(site, verdicts) for site in progress.admitted]
+    sites = [_stand(site, verdicts, windows) for site in progress.admitted]
     sites += [RolloutSite(site=site, standing="waiting", reason=waiting[site]) for site in sorted(waiting)]
     return RolloutView(
         app=progress.app,
@@ -135,9 +139,11 @@ def _view(connection: Connection, caller: Caller, progress: Progress, *, listed:
     )
 
 
-def _stand(site: SiteName, verdicts: dict[SiteName, tuple[GateVerdict, str]]) -> RolloutSite:
+def _stand(
+    site: SiteName, verdicts: dict[SiteName, tuple[GateVerdict, str]], windows: dict[SiteName, str]
+) -> RolloutSite:
     if site not in verdicts:
-        return RolloutSite(site=site, standing="let-in")
+        return RolloutSite(site=site, standing="let-in", reason=windows.get(site, ""))
     verdict, reason = verdicts[site]
     assert verdict != "none"
     return RolloutSite(site=site, standing=verdict, reason=reason)

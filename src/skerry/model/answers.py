@@ -246,7 +246,7 @@ class AppChanged(Answer, frozen=True, kw_only=True):
 
 
 class RolloutSite(Answer, frozen=True, kw_only=True):
-    """How one site stands in a rollout; ``let-in`` may have the revision and has not told of it."""
+    """How one site stands in a rollout; ``let-in`` may have the revision and has not begun with it."""
 
     site: SiteName
     standing: Literal["waiting", "let-in", "watching", "proven", "failed"]
