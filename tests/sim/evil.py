@@ -6,11 +6,12 @@ lets it act for a minute each time, and counts what it did.
 
 from collections.abc import Mapping
 
+import msgspec
 from tests.trust.evil_core import OTHER_SITE, Attempt, EvilCore, Loot
 
 from skerry.agent import journal
 from skerry.clock import SECOND_US, SeededMint
-from skerry.model.app import Sites
+from skerry.model.app import AppRevision, Sites
 from skerry.model.document import (
     Assignment,
     SecretHold,
@@ -22,6 +23,7 @@ from skerry.model.document import (
     unit_id,
 )
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
+from skerry.model.observed import UnitFact
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
 from skerry.sim import script
@@ -39,11 +41,12 @@ VICTIM, ALLY, SHOP = TenantName("default"), TenantName("tenant-1"), AppName("sho
 def teach(monkeypatch) -> None:
     monkeypatch.setitem(script.COMMANDS, "evil", _evil)
     monkeypatch.setitem(script.COMMANDS, "stale", _stale)
+    monkeypatch.setitem(script.COMMANDS, "misplace", _misplace)
 
 
 def register() -> None:
     """For programs, which have no test to clean up after."""
-    script.COMMANDS.update(evil=_evil, stale=_stale)
+    script.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace)
 
 
 class Siege:
@@ -257,3 +260,25 @@ async def _stale(script: Script, plain: list[str], named: Mapping[str, str]) -> 
     patch = DocumentPatch(previous.head, 0, 0, previous.bodies, (), ())
     verdict = await site.agent.accept_document(patch, ())
     return [f"{verdict.state}: {verdict.reason}"]
+
+
+async def _misplace(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Order a site to run the newest revision of an app, as a core does that ignores where its owner forbade it."""
+    site, key = script.world.sites[SiteName(plain[0])], (VICTIM, AppName(plain[1]))
+    holdings = site.agent.holdings
+    assert holdings is not None
+    epoch, generation = (1, 0) if holdings.stored is None else (holdings.stored.epoch, holdings.stored.generation)
+    digest = Digest(script.world.app_row(key).revision_digest)
+    envelope = script.world.signed[digest].envelope
+    revision = msgspec.json.decode(envelope.payload, type=AppRevision)
+    units = [Assignment(*key, name, 0, site.node, digest) for name in sorted(revision.services)]
+    bodies = {unit_id(unit): encode_unit(unit) for unit in units}
+    siege = Siege(script, site)
+    watch, script.world.on_effect = script.world.on_effect, siege.note
+    head = siege._head(bodies, epoch, generation + 1, holdings.time_floor_s + 1)
+    verdict = await siege.give(head, bodies, {digest: envelope})
+    await script.weather.advance(120)
+    script.world.on_effect = watch
+    facts = site.agent.reconciler.plan.facts
+    told = sorted(f"{fact.unit}: {fact.reason}" for fact in facts if isinstance(fact, UnitFact))
+    return [f"{verdict}, {len(siege.done)} starts", *told]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from skerry.clock import SECOND_US
 from skerry.model.app import (
@@ -22,7 +22,9 @@ from skerry.model.app import (
     Sites,
     Volume,
 )
+from skerry.model.geography import Region
 from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
+from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority
 from skerry.model.rollout import Rollout
 
@@ -50,11 +52,19 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     #: Memory that each instance asks for.
     memory_bytes: int = 0
     command: tuple[str, ...] = ()
+    #: Countries that it must not leave; empty for anywhere.
+    fence: tuple[str, ...] = ()
+    #: Services kept apart by site, and kept together on a node.
+    apart: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
+    #: Most sites; 0 for any number.
+    sites_max: int = 0
 
     @property
     def is_loose(self) -> bool:
-        """The wish alone does not say what runs where: a total, waves, stops when cut off, and room that is short."""
-        return bool(self.total or self.rollout or self.autonomy or self.memory_bytes)
+        """The wish alone does not say what runs where: totals, waves, stops when cut off, short room, and company."""
+        is_tied = bool(self.apart or self.together or self.sites_max)
+        return is_tied or bool(self.total or self.rollout or self.autonomy or self.memory_bytes)
 
     @property
     def policy(self) -> Policy:
@@ -80,7 +90,7 @@ def make_revision(
             healthcheck=_make_check(words),
             reservations=Resources(memory_bytes=words.memory_bytes),
             policy=words.policy if words.policy != Policy() else UNSET,
-            placement=Placement(sites=Sites(match=words.match), replicas=replicas),
+            placement=Placement(sites=Sites(match=words.match), replicas=replicas, rules=_make_rules(words, name)),
         )
         for name, image in sorted(words.services.items())
     }
@@ -93,6 +103,17 @@ def make_revision(
         volumes={VolumeName("data"): Volume()} if words.volume else {},
         rollout=words.rollout or UNSET,
     )
+
+
+def _make_rules(words: AppWords, name: str) -> PlacementRules | UnsetType:
+    company = tuple(each for each in words.together if each != name) if name in words.together else ()
+    rules = PlacementRules(
+        geofence=(Region(countries=words.fence),) if words.fence else (),
+        apart=(Apart(by="site", services=words.apart),) if name in words.apart else (),
+        together=(Together(by="node", services=company),) if company else (),
+        sites_max=words.sites_max,
+    )
+    return rules if rules != PlacementRules() else UNSET
 
 
 def _make_check(words: AppWords) -> HealthCheck | None:

@@ -2,8 +2,8 @@
 
 Checks of effects are in ``effects.py``; here are those of states, run after every step and every few seconds, and those
 at the end, after healing (I22 to I26 are what ``Weather.converge`` looks for). Not checked yet because their nouns do
-not exist: I9, I10 and I12 (leases, moving volumes), I13 (restorable backups), I28 (fences), I29 (quotas), I30 (the end
-of a tenant), I31 (revocation), I35 (updates of the agent). I33 is I4, I5, I11 and I27 under tests/sim's evil core.
+not exist: I9, I10 and I12 (leases, moving volumes), I13 (restorable backups), I29 (quotas), I30 (the end of a tenant),
+I31 (revocation), I35 (updates of the agent). I33 is I4, I5, I11, I27 and I28 under tests/sim's evil core.
 """
 
 from collections.abc import Callable

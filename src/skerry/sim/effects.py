@@ -167,6 +167,19 @@ def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> 
     return "" if owner == tenant else f"{site.name}: uids from {start} are {owner}'s, and now {tenant}'s too"
 
 
+def check_i28_nothing_starts_outside_its_fence(run: Run, site: SimSite, action: Action) -> str:
+    """No placement, replica, cache, log or backup leaves its geofence, not for a moment and not on the core's order."""
+    if not isinstance(action, CreateContainer | StartContainer):
+        return ""
+    record, followed = site.record, site.followed()
+    item = None if followed is None else derive_wanted(followed)[0].get(action.spec.id)
+    signed = None if item is None else run.world.signed.get(item.assignment.revision)
+    fence = () if signed is None or signed.words is None else signed.words.fence
+    if record is None or not fence or record.country in fence:
+        return ""
+    return f"{site.name} in {record.country or 'no country'} starts {action.spec.id}, which may be in {fence} only"
+
+
 def check_i36_only_what_was_well_comes_back(run: Run, site: SimSite, action: Action) -> str:
     """A failed or interrupted update ends at the last proven version, without a person, within the health window."""
     held = None if site.agent.holdings is None else site.agent.holdings.as_site()
@@ -197,6 +210,7 @@ EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
     check_i17_nothing_stops_unasked,
     check_i18_nothing_stops_without_a_successor,
     check_i27_tenants_share_no_uids,
+    check_i28_nothing_starts_outside_its_fence,
     check_i36_only_what_was_well_comes_back,
 )
 

@@ -51,6 +51,10 @@ class People:
             nodes=dict(nodes),
             tenants={tenant: RoleKeys(keys=(key.public,)) for tenant, key in sorted(self.tenants.items())},
         )
+        return self.sign_record(record)
+
+    def sign_record(self, record: SiteRecord) -> Envelope:
+        """Sign a site's record as it is."""
         return sign("site", record, self.registrar)
 
     def sign_as(self, tenant: TenantName, kind: Kind, payload: msgspec.Struct) -> Envelope:

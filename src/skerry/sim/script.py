@@ -15,7 +15,7 @@ from skerry.agent.local import LocalProblem
 from skerry.agent.status import StatusDesk
 from skerry.clock import SECOND_US, SeededMint
 from skerry.core.loops import flush_bytes
-from skerry.model.asks import DrainSite
+from skerry.model.asks import DrainSite, WhyQuery
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.model.policy import Autonomy, Priority
 from skerry.model.rollout import Gate, Rollout, TimeWindow
@@ -126,7 +126,15 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         "offline",
         "priority",
         "memory",
+        "fence",
+        "apart",
+        "together",
+        "sites_max",
     )
+
+    def names(word: str) -> tuple[str, ...]:
+        return tuple(named[word].split(",")) if word in named else ()
+
     words = AppWords(
         services={name: image for name, image in named.items() if name not in known},
         match=(named["match"].replace(":", "="),) if "match" in named else (),
@@ -141,6 +149,10 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
         memory_bytes=int(named.get("memory", "0")) << 20,
         rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
+        fence=names("fence"),
+        apart=names("apart"),
+        together=names("together"),
+        sites_max=int(named.get("sites_max", "0")),
     )
     await script.world.apply(plain[0], words, named.get("tenant", "default"), int(named.get("size", "1000")))
     return script.news()
@@ -149,6 +161,21 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
 def _read_priority(text: str) -> Priority:
     """Read ``300``, or ``300!`` for one that nobody may preempt."""
     return Priority(value=int(text.removesuffix("!")), preemptible=not text.endswith("!"))
+
+
+async def _sign(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have the registrar sign a site anew: its ``country``, and labels by their names."""
+    labels = {name: value for name, value in named.items() if name != "country"}
+    await script.world.sign_site(plain[0], named.get("country", ""), labels)
+    return [f"{plain[0]} is signed anew"]
+
+
+async def _why(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say why a site has no instance of an app, as ``skerry why`` does."""
+    caller = script.world.as_tenant(TenantName(named.get("tenant", "default")))
+    found = await script.world.core.service.explain_app(caller, app=plain[0], query=WhyQuery(site=plain[1]))
+    lines = [f"{each.service} {each.constraint}: {each.detail}" for each in found.rejections]
+    return [*lines, *found.notes] or ["nothing"]
 
 
 async def _push(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -460,6 +487,8 @@ COMMANDS: dict[str, Command] = {
     "world": _world,
     "token": _token,
     "join": _join,
+    "sign": _sign,
+    "why": _why,
     "apply": _apply,
     "push": _push,
     "rollback": _rollback,

@@ -152,6 +152,18 @@ class World:
         self.sites[site.name] = site
         await site.start()
 
+    async def sign_site(self, name: str, country: str, labels: Mapping[str, str]) -> None:
+        """Have the registrar sign a site's record anew, with its country and further labels."""
+        before = self.sites[SiteName(name)].record
+        assert before is not None
+        record = msgspec.structs.replace(
+            before, number=before.number + 1, country=country, labels={**before.labels, **labels}
+        )
+        envelope = self.people.sign_record(record)
+        await self.core.service.put_site(ADMIN, site=name, body=envelope, expect=Expected(before.number))
+        for known in self.confirmed.values():
+            known.touched = True  # whether an app may be there is the registrar's word too
+
     def place_site(self, name: str) -> SimSite:
         """Set up a site's machine and link; nothing runs there yet."""
         mint = self.mint.split(f"site {name}")
@@ -420,6 +432,8 @@ class World:
             if signed.words.is_loose:
                 continue
             if record is None or site_unmet(Sites(match=signed.words.match), record):
+                continue
+            if signed.words.fence and record.country not in signed.words.fence:
                 continue
             for name in signed.words.services:
                 wanted += [f"{key[0]}/{key[1]}/{name}/{n}" for n in range(signed.words.per_site)]
