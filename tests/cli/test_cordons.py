@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 from tests.cli.town import Town
@@ -75,3 +79,37 @@ def test_a_drain_says_what_goes_and_what_stays(town):
     assert "still at oslo" in town.ok("why", "wall/each", "--site", "oslo")
     assert town.run("site", "drain", "oslo", "--dry-run").code == 0
     town.ok("site", "uncordon", "oslo")
+
+
+def test_a_drain_can_be_waited_for(town):
+    town.run("site", "uncordon", "oslo")
+    town.settle(*town.sites)
+    town.ok("site", "cordon", "rome")
+    town.ok("apply", "-f", "-", "--name", "late", "--yes", stdin=WALL.replace("total: 2", "total: 1").encode())
+    town.settle(*town.sites)
+    town.ok("site", "uncordon", "rome")
+    # Nobody plans: it does not end, and says what is not so.
+    late = town.run("site", "drain", "oslo", "--yes", "--wait=1s")
+    assert late.code == 4, late
+    assert "have yet to move" in late.err
+    argv = [sys.executable, "-m", "skerry", "site", "drain", "oslo", "--yes", "--wait=60s"]
+    with subprocess.Popen(argv, env=os.environ | town.environment, stdout=subprocess.PIPE) as waiting:
+        while waiting.poll() is None:
+            town.settle(*town.sites)
+            time.sleep(0.2)
+    assert waiting.returncode == 0
+    assert ("web", "oslo") not in {
+        (each["service"], each["site"])
+        for each in json.loads(town.ok("instance", "list", "--app", "late", "-o", "json"))["items"]
+        if each["wanted"]
+    }
+
+
+def test_instances_and_operations_are_listed_for_all_apps(town):
+    assert "wall/each.0" in town.ok("instance", "list", "--site", "oslo")
+    assert "rome" not in town.ok("instance", "list", "--site", "oslo")
+    operations = json.loads(town.ok("operation", "list", "-o", "json"))["items"]
+    shown = town.ok("operation", "show", operations[-1]["operation"])
+    assert "apply" in shown
+    assert operations[-1]["operation"] in shown
+    assert town.run("operation", "show", "nothing").code == 5

@@ -4,11 +4,14 @@ import click
 
 from skerry.cli.asking import confirm
 from skerry.cli.names import complete_sites
-from skerry.cli.options import pass_session, with_dry_run, with_yes
+from skerry.cli.options import pass_session, with_dry_run, with_wait, with_yes
 from skerry.cli.output import Column, show_value, tell, with_output, write_section
 from skerry.cli.session import Session
 from skerry.cli.views import STAYING, name_drained
+from skerry.cli.watching import wait_until
 from skerry.model.answers import DrainedInstance, SiteDrain
+from skerry.sdk.client import Client
+from skerry.sdk.waiting import describe_unready_site
 
 _MOVING: tuple[Column[DrainedInstance], ...] = (
     Column("instance", name_drained),
@@ -47,22 +50,37 @@ def uncordon(session: Session, site: str, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("site", shell_complete=complete_sites)
+@with_wait
 @with_output
 @with_yes
 @with_dry_run
 @pass_session
-def drain(session: Session, site: str, output: str, yes: bool, dry_run: bool) -> None:
+def drain(session: Session, site: str, wait_s: int, output: str, yes: bool, dry_run: bool) -> None:
     """Move away what may move, and say what stays and why.
 
     Copies that are counted in all go to other sites, few at a time; copies wanted at each site, and those with a
-    volume, stay. `skerry site cordon` stops it, `skerry site uncordon` ends it.
+    volume, stay. `skerry site cordon` stops it, `skerry site uncordon` ends it. With --wait it returns once
+    all that may move has a place elsewhere and the site has let it go.
     """
     found = session.client.sites.drain(site, dry_run=True)
     if not dry_run:
         count = len(found.moving) + sum(each.waits for each in found.staying)
         confirm(session, f"Move {count} instances away from {site}? {len(found.staying)} stay for now.", yes=yes)
         found = session.client.sites.drain(site)
+        if wait_s:
+            wait_until(lambda: _describe_undrained(session.client, site), wait_s, f"the drain of {site}")
     show_value(found, output, f"site/{site}", lambda: _draw(found))
+
+
+def _describe_undrained(client: Client, site: str) -> str:
+    """Say what still moves away from a site, by a plan of now, or what the site has yet to do; empty at the end."""
+    found = client.sites.drain(site, dry_run=True)
+    if count := len(found.moving) + sum(each.waits for each in found.staying):
+        return f"{count} instances have yet to move"
+    detail = client.sites.show(site)
+    if detail.document.held < detail.document.wanted:
+        return f"site {site} is {detail.summary.state} and has yet to take its newest document"
+    return describe_unready_site(detail.summary)
 
 
 def _draw(found: SiteDrain) -> None:

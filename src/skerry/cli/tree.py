@@ -100,7 +100,10 @@ NOUNS: tuple[Noun, ...] = (
         Verb("scale", "Sign the newest revision again with another number of copies.", "skerry.cli.scale:scale"),
         *_later("move"),
     )),
-    Noun("instance", "Copies of services.", _later("list", "show", "restart", "stop")),
+    Noun("instance", "Copies of services.", (
+        Verb("list", "List instances: what is wanted beside what is.", "skerry.cli.instances:list_instances"),
+        *_later("show", "restart", "stop"),
+    )),
     Noun("rollout", "Changes in waves.", (
         Verb("list", "List the newest rollout of each app.", "skerry.cli.rollouts:list_rollouts"),
         Verb("show", "Show how far an app's newest rollout has come, site by site.", "skerry.cli.rollouts:show"),
@@ -152,7 +155,11 @@ NOUNS: tuple[Noun, ...] = (
     )),
     Noun("user", "People.", _later("list", "show", "create")),
     Noun("role", "What people may do.", _later("list", "show", "create")),
-    Noun("operation", "Long work.", _later("list", "show", "cancel")),
+    Noun("operation", "Long work.", (
+        Verb("list", "List long work, newest first.", "skerry.cli.instances:list_operations"),
+        Verb("show", "Show how far long work has come.", "skerry.cli.instances:show_operation"),
+        *_later("cancel"),
+    )),
     Noun("core", "The shared control plane.", (
         Verb("install", "Give the core that systemd runs here its keys, first tenant and context.",
              "skerry.cli.founding:install"),
