@@ -65,6 +65,13 @@ RUNS = (
         20,
     ),
     LongRun(
+        "demo-retail",
+        "a chain of 42 shops, 2 of them real: pulled WAN, power cut, wrong revision, a dark shop that catches up",
+        "tests.e2e.demo.retail",
+        ("--unattended", "--json", JSON),
+        20,
+    ),
+    LongRun(
         "projects",
         "real projects' Compose files on a site: asked, one container killed, power cut, asked again",
         "tests.e2e.projects.run",

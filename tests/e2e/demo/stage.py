@@ -93,11 +93,12 @@ class Stage:
             path.write_text(json.dumps({"steps": self.steps}, indent=2) + "\n")
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """Return the parser that every demo begins with."""
+def arguments(description: str, *, interactive: bool = True) -> argparse.ArgumentParser:
+    """Return the parser that every demo begins with; ``interactive`` is for those that let a visitor choose."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--unattended", action="store_true", help="ask nothing, stop at the first step that fails")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, and say how to look")
-    parser.add_argument("--interactive", action="store_true", help="choose the sabotage yourself")
+    if interactive:
+        parser.add_argument("--interactive", action="store_true", help="choose the sabotage yourself")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the steps as JSON")
     return parser
