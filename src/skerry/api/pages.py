@@ -46,7 +46,7 @@ _PACKED_FROM = 1_024
 _UNBUILT = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Skerry: no console here</title>
 <h1>The console is not built</h1>
 <p>This core runs from sources, and the pages of its console were not built yet.
-In the checkout, run <code>./dev console</code> and start the core again.</p>
+In the checkout, run <code>./dev console</code>, install again as before, and start the core again.</p>
 <p>Everything works without it: <code>skerry status</code> says how things are.</p></html>
 """
 
