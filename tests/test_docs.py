@@ -50,6 +50,7 @@ PARTS = {
     "Ulimit": "Compose's word, part of a service",
     "VariableError": "what is wrong with a `${NAME}`",
     "Where": "what a site's record says of its place",
+    "Window": "part of a call: the size of a terminal",
 }
 
 #: Files of the model whose classes are shapes of the API, of the signer's socket or of OCI, or errors, and no nouns.
