@@ -1,7 +1,9 @@
 """The further words of placement: what they come to, what is told of bad ones, and who beats whom."""
 
+import re
+
 import pytest
-from tests.manifest.texts import accept, read, reject, service
+from tests.manifest.texts import DATA, accept, read, reject, service
 
 from skerry.manifest.values import Rejected
 from skerry.model.app import Sites
@@ -354,3 +356,12 @@ def test_the_command_line_takes_the_place_of_the_sites_and_all_that_is_said_of_t
     text = app("sites: {match: a, max: 2}", web="")
     assert accept(text).services["web"].placement.rules
     assert not accept(text, sites=("b",)).services["web"].placement.rules
+
+
+def test_the_example_of_the_page_is_sound():
+    page = (DATA.parent.parent / "docs" / "how-to" / "say-where.md").read_text()
+    (example,) = re.findall(r"^```yaml [^\n]*\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = rules_of(example)
+    assert found["count"].if_none == "fail"
+    assert found["till"].together == (Together(by="node", services=("db",)),)
+    assert {len(each.geofence) for each in found.values()} == {1}
