@@ -5,13 +5,14 @@ import pytest
 
 from skerry import wire
 from skerry.sync.lanes import lane_of
-from tests.golden.wire_messages import CLAIM, FOLDER, SAMPLES, read_golden
+from tests.golden.wire_messages import CLAIM, FOLDER, GROWN, SAMPLES, read_golden
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_recorded_bytes_mean_what_they_meant(name: str):
     assert wire.decode(read_golden(name)) == SAMPLES[name]
-    assert wire.encode(SAMPLES[name]) == read_golden(name)
+    if name not in GROWN:
+        assert wire.encode(SAMPLES[name]) == read_golden(name)
 
 
 def test_every_message_and_every_file_has_its_counterpart():

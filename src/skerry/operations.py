@@ -286,7 +286,7 @@ _PLATFORM = (
     _make("list_instance_use", "GET /v1/use/instances", "read", "tenant", "List what instances use.",
           query=asks.InstanceQuery, result=answers.Page[answers.InstanceUseView]),
     _make("read_use_history", "GET /v1/use/history", "read", "either",
-          "Return a day of what a site or an instance used, in steps of a quarter of an hour.",
+          "Return an hour or a day of what a site or an instance used, in steps of two or of fifteen minutes.",
           query=asks.HistoryQuery, result=answers.UseHistory),
     _make("watch", "GET /v1/watch", "read", "either", "Stream the newest state per object, for screens.",
           query=asks.WatchQuery, result=answers.WatchDelta, style="events"),

@@ -9,13 +9,14 @@ from tests.agent.shelf import Shelf
 from tests.plan import scenery
 
 from skerry.agent import journal
-from skerry.agent.loop import FREE_STEP_BYTES, Reconciler, node_fact
+from skerry.agent.loop import FREE_STEP_BYTES, Reconciler, node_fact, size_to_tell
+from skerry.agent.meter import ROUND_US, VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
-from skerry.model.app import HealthCheck, ImageRef, Restart
+from skerry.model.app import HealthCheck, ImageRef, Mount, Restart
 from skerry.model.ids import Digest, InstanceId, NodeName
-from skerry.model.observed import InstanceFact, NodeSeen, Observation, decode_fact
+from skerry.model.observed import InstanceFact, NodeSeen, Observation, VolumeFact, decode_fact
 from skerry.plan.actions import Action, Outcome, StopContainer
 from skerry.plan.history import History
 from skerry.plan.site_plan import HeldSite
@@ -61,9 +62,15 @@ class Site:
             tasks=self.tasks,
             history=History(boot=self.machine.boot, kept=kept),
             read_held=lambda: self.held,
+            meter=VolumeMeter(self.clock, self.tasks, self.driver),
             agent_version="test",
         )
         self.tasks.start("reconcile", self.reconciler.run())
+
+    def size(self, volume: str) -> int:
+        fact = decode_fact(self.reconciler.facts[f"volume/{volume}"])
+        assert isinstance(fact, VolumeFact)
+        return fact.size_bytes
 
     async def kill_and_restart(self) -> None:
         await self.tasks.stop()
@@ -392,3 +399,42 @@ def test_free_space_that_swings_around_a_step_is_told_once():
     for free in (39 * FREE_STEP_BYTES, 42 * FREE_STEP_BYTES):
         seen = NodeSeen(node=NodeName("n1"), disk_free_bytes=free)
         assert node_fact(seen, "0", told).disk_free_bytes == free
+
+
+@pytest.mark.parametrize(
+    ("size", "told", "tell"),
+    [
+        (60_000, 0, 0),
+        (70_000, 0, 70_000),
+        (1 << 30, 0, 1 << 30),
+        ((1 << 30) + (100 << 20), 1 << 30, 1 << 30),
+        ((1 << 30) + (140 << 20), 1 << 30, (1 << 30) + (140 << 20)),
+        ((100 << 30) - (300 << 20), 100 << 30, (100 << 30) - (300 << 20)),
+        (0, 1 << 20, 0),
+    ],
+)
+def test_a_volumes_size_is_told_when_it_is_off_by_an_eighth_or_by_much(size: int, told: int, tell: int):
+    assert size_to_tell(size, told) == tell
+
+
+@virtually
+async def test_a_volume_that_grows_at_once_is_measured_soon_and_told_of(site: Site):
+    image = site.shelf.add_image("db:1")
+    mount = Mount(kind="volume", source="data", target="/data")
+    app = scenery.revision(db=msgspec.structs.replace(scenery.service(), image=image, mounts=(mount,)))
+    site.held = scenery.hold(app, scenery.assign(app, "db"))
+    await site.settle()
+    assert site.size("default/shop/data") == 0, "a few kilobytes are not told"
+    site.machine.grown["default/shop/data"] = 200 << 20
+    await site.clock.sleep_until(site.clock.boot_us() + ROUND_US + 60 * SECOND_US)
+    assert 200 << 20 < site.size("default/shop/data") < 201 << 20
+    assert "volume.grown" not in site.events()
+    site.machine.grown["default/shop/data"] = 5 << 30
+    await site.clock.sleep_until(site.clock.boot_us() + 150 * SECOND_US)
+    assert site.size("default/shop/data") > 5 << 30
+    assert site.events().count("volume.grown") == 1
+    told = site.events()
+    await site.kill_and_restart()
+    await site.settle()
+    assert site.size("default/shop/data") > 5 << 30
+    assert site.events() == told, "what a new process measures first is no growth"

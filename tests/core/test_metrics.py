@@ -4,11 +4,11 @@ import pytest
 from tests.core.cores import Rig
 
 from skerry.core import metrics
-from skerry.core.use import SCRAPED_US, WATCHED_US
+from skerry.core.use import HOUR_STEP_S, SCRAPED_US, STEP_S, WATCHED_US
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
 from skerry.model.errors import NotFound
 from skerry.model.ids import InstanceId, SiteName, VolumeId
-from skerry.model.samples import HostUse, InstanceUse, Sample, VolumeUse
+from skerry.model.samples import HostUse, InstanceUse, OutboxUse, Sample, VolumeUse
 
 SECOND = 1_000_000
 MINE, THEIRS = InstanceId("default/shop/web/0"), InstanceId("other/shop/web/0")
@@ -149,3 +149,37 @@ async def test_a_history_belongs_to_whoever_may_see_its_subject(rig):
     for query in (HistoryQuery(site="oslo", instance=THEIRS), HistoryQuery(site="rome")):
         with pytest.raises(NotFound):
             await rig.service.read_use_history(rig.admin, query=query)
+
+
+async def test_a_chart_reads_an_hour_or_a_day_and_makes_its_site_tell_more_often(rig):
+    rig.desk.take_sample(SiteName("oslo"), sample(), 0)
+    await rig.clock.advance(120 * SECOND)
+    rig.desk.take_sample(SiteName("oslo"), sample(60 * SECOND), 0)
+    hour = await rig.service.read_use_history(rig.admin, query=HistoryQuery(site="oslo", span="hour"))
+    day = await rig.service.read_use_history(rig.admin, query=HistoryQuery(site="oslo"))
+    assert (hour.step_s, [point.cpu_used_m for point in hour.points]) == (HOUR_STEP_S, [None, 500])
+    assert (day.step_s, len(day.points)) == (STEP_S, 1)
+    assert rig.asked.asked == [("oslo", WATCHED_US)]
+
+
+async def test_what_a_machine_and_its_outbox_say_beyond_the_basics(rig):
+    now_ms = rig.clock.wall_us() // 1_000
+    host = HostUse(1, 250, 4_000, 9_000, files=1_000, files_used=50, temperature_m=48_500)
+    rig.desk.take_sample(SiteName("oslo"), Sample(host, outbox=OutboxUse(3, 450), clock_ms=now_ms + 2_500), 0)
+    rig.desk.take_sample(SiteName("rome"), Sample(HostUse(1, 250, 4_000, 9_000)), 0)
+    text = await rig.service.read_metrics(rig.operator, query=MetricsQuery())
+    for line in (
+        "skerry_host_disk_files 1000",
+        "skerry_host_disk_files_used 50",
+        "skerry_host_temperature_celsius 48.5",
+        "skerry_host_clock_offset_seconds 2.5",
+        "skerry_outbox_events 3",
+        "skerry_outbox_bytes 450",
+        "skerry_link_sessions_total 1",
+        "skerry_outbox_dropped_events_total 0",
+        "skerry_site_refuses 0",
+    ):
+        name, value = line.split()
+        assert f'{name}{{site="oslo"}} {value}' in text, line
+    assert not [line for line in lines(text, "skerry_host_temperature") if "rome" in line]
+    assert not [line for line in lines(text, "skerry_outbox_events") if "rome" in line]

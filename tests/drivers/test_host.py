@@ -31,3 +31,5 @@ def test_use_lies_within_what_there_is_and_processor_time_only_grows(make, tmp_p
     assert 0 < first.memory_bytes <= node.memory_bytes
     assert 0 <= first.disk_bytes <= node.disk_bytes
     assert first.load_m >= 0
+    assert 0 <= first.files_used <= first.files
+    assert first.temperature_m >= 0

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from skerry.drivers.volumes import Identity, VolumesDriver
-from skerry.model.ids import Digest, volume_id
+from skerry.model.ids import Digest, VolumeId, volume_id
 from skerry.model.observed import VolumeSeen
 from skerry.plan.actions import CreateVolume, DeleteVolume, Outcome
 from skerry.safe.files import write_durable
@@ -164,10 +164,16 @@ def test_names_that_would_leave_the_root_are_refused(place: Place):
     assert list(place.folder.iterdir()) in ([], [place.folder / "alpha"])
 
 
+def measure(place: Place) -> dict[VolumeId, int]:
+    turn = asyncio.run(place.driver.measure(10_000))
+    assert turn.ended
+    return turn.sizes
+
+
 def test_the_room_that_data_takes_is_counted_without_following_links_or_endless_folders(place: Place, tmp_path: Path):
     place.do(CREATE)
     data = place.volume / "data"
-    empty = asyncio.run(place.driver.measure())[CREATE.volume]
+    empty = measure(place)[CREATE.volume]
     (data / "sub").mkdir()
     (data / "sub/file").write_bytes(bytes(1 << 20))
     (tmp_path / "elsewhere").write_bytes(bytes(8 << 20))
@@ -178,11 +184,35 @@ def test_the_room_that_data_takes_is_counted_without_following_links_or_endless_
         deep /= "d"
         deep.mkdir()
     (deep / "far").write_bytes(bytes(8 << 20))
-    measured = asyncio.run(place.driver.measure())[CREATE.volume]
+    measured = measure(place)[CREATE.volume]
     assert 1 << 20 <= measured - empty < 4 << 20
 
 
 def test_a_strange_volume_is_not_measured(place: Place):
     place.do(CREATE)
     (place.volume / "identity").unlink()
-    assert asyncio.run(place.driver.measure()) == {}
+    assert measure(place) == {}
+
+
+def test_a_round_is_measured_in_turns_of_so_many_entries_and_then_begins_anew(place: Place):
+    place.do(CREATE)
+    place.do(msgspec.structs.replace(CREATE, volume=volume_id("alpha", "shop", "more"), name="more"))
+    for number in range(10):
+        (place.volume / f"data/{number}").write_bytes(bytes(4096))
+    whole = measure(place)
+    assert set(whole) == {CREATE.volume, "alpha/shop/more"}
+    turns = [asyncio.run(place.driver.measure(4)) for _ in range(4)]
+    assert [turn.ended for turn in turns] == [False, False, False, True]
+    assert {name: size for turn in turns for name, size in turn.sizes.items()} == whole
+    assert measure(place) == whole
+
+
+def test_a_tree_that_vanishes_between_two_turns_is_left_out(place: Place):
+    place.do(CREATE)
+    for number in range(10):
+        (place.volume / f"data/{number}").mkdir()
+    assert not asyncio.run(place.driver.measure(3)).sizes
+    shutil.rmtree(place.volume)
+    turn = asyncio.run(place.driver.measure(100))
+    assert turn.ended
+    assert measure(place) == {}

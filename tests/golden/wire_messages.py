@@ -9,7 +9,7 @@ import pathlib
 from skerry import wire
 from skerry.model.event import Event
 from skerry.model.ids import CallId, CauseId, Digest, InstanceId, KeyId, NodeName, SiteName, UnitId, VolumeId
-from skerry.model.samples import HostUse, InstanceUse, Sample, VolumeUse
+from skerry.model.samples import HostUse, InstanceUse, OutboxUse, Sample, VolumeUse
 from skerry.model.signed import Envelope, PublicKey, Signature
 
 FOLDER = pathlib.Path(__file__).parent / "wire"
@@ -67,6 +67,13 @@ SAMPLES: dict[str, wire.Message] = {
         ),
         42_000,
     ),
+    "samples-of-outbox": wire.Samples(
+        Sample(
+            HostUse(5_000_000, 1_250, 1 << 30, 7 << 30, 4 << 20, 90_000, 48_500),
+            outbox=OutboxUse(12, 3_400),
+            clock_ms=1_795_000_000_123,
+        ),
+    ),
     "call-request": wire.CallRequest(_CALL, "logs", b"body", 15_000_000),
     "call-reply": wire.CallReply(_CALL, False, b"", "E-BUSY", "too many", False),
     "stream-data": wire.StreamData(_CALL, 2, b"bytes", True, 3),
@@ -78,6 +85,10 @@ SAMPLES: dict[str, wire.Message] = {
     "bulk-end": wire.BulkEnd(_DIGEST, "E-NOT-FOUND", "no such blob"),
     "part": wire.Part(1, b"bytes", True),
 }
+
+
+#: First samples of messages that have grown since: they are read as before, and written longer.
+GROWN = frozenset(("samples",))
 
 
 def read_golden(name: str) -> bytes:

@@ -15,6 +15,7 @@ from skerry.agent.calls import CallDesk
 from skerry.agent.desk import CallAnswer, DocumentVerdict
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
 from skerry.agent.loop import Reconciler
+from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.agent.sampler import Sampler
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
@@ -22,7 +23,7 @@ from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watc
 from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen
-from skerry.model.samples import Sample
+from skerry.model.samples import OutboxUse, Sample
 from skerry.model.signed import Call, Envelope
 from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
@@ -119,6 +120,7 @@ class Agent:
         self._identity: journal.Identity | None = None
         self.performer = Performer(drivers)
         self.trust = TrustClock(clock, 0)
+        self.meter = VolumeMeter(clock, tasks, next((each for each in drivers if isinstance(each, VolumeGauge)), None))
         self.reconciler = Reconciler(
             clock=clock,
             db=db,
@@ -127,15 +129,11 @@ class Agent:
             history=History(boot=boot),
             read_held=self._read_held,
             read_trust_us=self.trust.read_sure_us,
+            meter=self.meter,
             agent_version=__version__,
             on_changed=self._changed.set,
         )
-        self._sampler = Sampler(
-            clock,
-            console,
-            gauge=next((each for each in drivers if isinstance(each, Gauge)), None),
-            volumes=next((each for each in drivers if isinstance(each, VolumeGauge)), None),
-        )
+        self._sampler = Sampler(clock, console, next((each for each in drivers if isinstance(each, Gauge)), None))
         self.calls = CallDesk(
             clock=clock,
             mint=mint,
@@ -386,7 +384,8 @@ class Agent:
 
     async def read_sample(self) -> Sample | None:
         """What this node and the instances on it use now."""
-        return await self._sampler.read(self.reconciler.observed.containers)
+        outbox = OutboxUse(*await self._db.read(journal.measure_outbox))
+        return await self._sampler.read(self.reconciler.observed.containers, self.meter.sizes, outbox)
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
         """The next events, and how many between were lost."""

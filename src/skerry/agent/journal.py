@@ -195,6 +195,12 @@ def count_outbox(connection: Connection) -> int:
     return int(count)
 
 
+def measure_outbox(connection: Connection) -> tuple[int, int]:
+    """Return how many events wait for the parent, and their bytes."""
+    row = connection.execute("SELECT count(*), coalesce(sum(length(event)), 0) FROM outbox").fetchone() or (0, 0)
+    return int(row[0]), int(row[1])
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeGuard
 import msgspec
 
 from skerry.agent import journal
+from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.clock import Clock, Tasks, read_offset_us
 from skerry.model import limits
@@ -78,6 +79,11 @@ SETTLE_US = 50_000
 ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
 #: Free space of a disk is told in such steps; what places apps needs it no finer.
 FREE_STEP_BYTES = 256 * 1024 * 1024
+#: A volume's size is told again when it is off by an eighth or by so much, and never for less than ``SIZE_STEP_BYTES``.
+SIZE_OFF_BYTES = 256 * 1024 * 1024
+SIZE_STEP_BYTES = 64 * 1024
+#: A volume that is so much larger than was told has grown within one measuring: that is an event.
+GROWN_BYTES = 1 << 30
 #: Events that wait in memory while the disk is full; the oldest ordinary ones go first.
 UNTOLD_MAX = 500
 #: A planner that breaks on no single unit is tried again after this.
@@ -106,6 +112,7 @@ class Reconciler:
         history: History,
         read_held: Callable[[], HeldSite | None],
         read_trust_us: Callable[[], int] = lambda: 0,
+        meter: VolumeMeter,
         agent_version: str,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -115,6 +122,7 @@ class Reconciler:
         self._tasks = tasks
         self._read_held = read_held
         self._read_trust_us = read_trust_us
+        self._meter = meter
         self._agent_version = agent_version
         self._on_changed = on_changed
         self._nudge = asyncio.Event()
@@ -472,8 +480,10 @@ class Reconciler:
 
     async def _report(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
         """Turn the plan's facts into the reported map, and changes worth telling into events."""
-        facts: list[Fact] = [*plan.facts]
+        facts: list[Fact] = [self._with_size(fact) if isinstance(fact, VolumeFact) else fact for fact in plan.facts]
         if observed.node is not None:
+            volumes = frozenset(volume.volume for volume in observed.volumes if not volume.strange)
+            self._meter.consider(observed.node.disk_free_bytes, volumes)
             body = self.facts.get(f"node/{observed.node.node}")
             told = None if body is None else decode_fact(body)
             free = told.disk_free_bytes if isinstance(told, NodeFact) else None
@@ -483,11 +493,16 @@ class Reconciler:
         instances = {fact.instance for fact in facts if isinstance(fact, InstanceFact)}
         conditions = {wait.subject: wait.reason for wait in plan.waits if wait.subject not in instances}
         previous = self.facts
+        drafts = [
+            _tell_grown(fact, told, self._clock.wall_us())
+            for fact in facts
+            if isinstance(fact, VolumeFact) and 0 < (told := self._told_size(fact)) <= fact.size_bytes - GROWN_BYTES
+        ]
         facts.append(
             SiteFact(epoch=held.epoch, generation=held.generation, settled=plan.settled, conditions=conditions)
         )
         self.facts = {fact_key(fact): encode_fact(fact) for fact in facts}
-        drafts = [
+        drafts += [
             draft
             for fact in facts
             if previous.get(fact_key(fact)) != self.facts[fact_key(fact)] and self._is_news(fact, observed)
@@ -496,6 +511,15 @@ class Reconciler:
         await self.tell(*drafts)
         if previous != self.facts:
             self._on_changed()
+
+    def _told_size(self, fact: VolumeFact) -> int:
+        body = self.facts.get(fact_key(fact))
+        told = None if body is None else decode_fact(body)
+        return told.size_bytes if isinstance(told, VolumeFact) else 0
+
+    def _with_size(self, fact: VolumeFact) -> VolumeFact:
+        told = self._told_size(fact)
+        return msgspec.structs.replace(fact, size_bytes=size_to_tell(self._meter.sizes.get(fact.volume, told), told))
 
     def _follow(self, plan: SitePlan) -> None:
         """From now on tell of what this plan changes; lanes of instances and volumes are the keys of their facts."""
@@ -587,6 +611,24 @@ def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[jou
             )
         ]
     return []
+
+
+def _tell_grown(fact: VolumeFact, old_bytes: int, wall_us: int) -> journal.Draft:
+    tenant, app, name = fact.volume.split("/")
+    return journal.Draft(
+        time_us=wall_us,
+        type="volume.grown",
+        subject=f"volume/{fact.volume}",
+        tenant=tenant,
+        message=f"volume {name} of {app} grew from {old_bytes >> 20} MiB to {fact.size_bytes >> 20} MiB",
+    )
+
+
+def size_to_tell(size_bytes: int, told_bytes: int) -> int:
+    """Return the size of a volume to be told, ``told_bytes`` having been told before: small changes are no news."""
+    off = abs(size_bytes - told_bytes)
+    small = off < SIZE_STEP_BYTES or off < min(told_bytes // 8, SIZE_OFF_BYTES)
+    return told_bytes if small else size_bytes
 
 
 def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:

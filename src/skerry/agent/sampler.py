@@ -3,34 +3,28 @@
 A runtime that does not answer costs the instances of this sample and no more: the next one says what it could not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from skerry.clock import SECOND_US, Clock
-from skerry.drivers.base import Console, ContainerStats, Gauge, VolumeGauge
-from skerry.model.ids import InstanceId
+from skerry.clock import Clock
+from skerry.drivers.base import Console, ContainerStats, Gauge
+from skerry.model.ids import InstanceId, VolumeId
 from skerry.model.limits import INTEGER_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
 from skerry.model.observed import ContainerSeen
-from skerry.model.samples import InstanceUse, Sample, VolumeUse
-
-#: Between two measurings of all volumes.
-MEASURE_US = 900 * SECOND_US
+from skerry.model.samples import InstanceUse, OutboxUse, Sample, VolumeUse
 
 
 class Sampler:
     """Reads samples for the link session."""
 
-    def __init__(
-        self, clock: Clock, console: Console, *, gauge: Gauge | None = None, volumes: VolumeGauge | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, console: Console, gauge: Gauge | None) -> None:
         self._clock = clock
         self._console = console
         self._gauge = gauge
-        self._volumes = volumes
-        self._measured: tuple[VolumeUse, ...] = ()
-        self._measure_from_us = 0
 
-    async def read(self, containers: Iterable[ContainerSeen]) -> Sample | None:
-        """Look; ``containers`` says whose each is. None when nothing can be seen at all."""
+    async def read(
+        self, containers: Iterable[ContainerSeen], volumes: Mapping[VolumeId, int], outbox: OutboxUse
+    ) -> Sample | None:
+        """Look; ``containers`` says whose each is, the others go along. None when nothing can be seen at all."""
         try:
             host = None if self._gauge is None else await self._gauge.read_use()
         except OSError:  # a /proc that cannot be read, a disk that is gone: other flows tell of that
@@ -44,18 +38,15 @@ class Sampler:
                 # While an instance is replaced it has two containers: the one that works more is it.
                 if older is None or older.cpu_us < use.cpu_us:
                     used[use.instance] = use
-        await self._measure()
         if host is None and not used:
             return None
-        return Sample(host, tuple(used[name] for name in sorted(used)[:SAMPLE_INSTANCES_MAX]), self._measured)
-
-    async def _measure(self) -> None:
-        """Measure the volumes again when the last time is long ago: it reads every folder."""
-        if self._volumes is None or self._clock.boot_us() < self._measure_from_us:
-            return
-        sizes = await self._volumes.measure()
-        self._measured = tuple(VolumeUse(name, sizes[name]) for name in sorted(sizes)[:SAMPLE_VOLUMES_MAX])
-        self._measure_from_us = self._clock.boot_us() + MEASURE_US
+        return Sample(
+            host,
+            tuple(used[name] for name in sorted(used)[:SAMPLE_INSTANCES_MAX]),
+            tuple(VolumeUse(name, volumes[name]) for name in sorted(volumes)[:SAMPLE_VOLUMES_MAX]),
+            outbox,
+            self._clock.wall_us() // 1_000,
+        )
 
 
 def _read(instance: InstanceId, stats: ContainerStats) -> InstanceUse:

@@ -15,7 +15,7 @@ COLUMNS: tuple[Column[VolumeView], ...] = (
     Column("volume", lambda volume: f"{volume.app}/{volume.volume}"),
     Column("site", lambda volume: volume.site),
     Column("state", lambda volume: volume.state),
-    Column("size", lambda volume: format_bytes(volume.size_bytes)),
+    Column("size", lambda volume: format_bytes(volume.size_bytes) if volume.size_bytes else "< 64 KiB"),
     Column("in use", lambda volume: volume.in_use),
     Column("born", lambda volume: volume.born, wide=True),
 )

@@ -94,7 +94,7 @@ class StoreDesk:
     def take_sample(self, site: SiteName, sample: Sample, rtt_us: int) -> None:
         """See ``LinkDesk``."""
         clock = self._core.clock
-        self._core.use.take(site, sample, rtt_us, clock.wall_us() // 1_000_000, clock.boot_us())
+        self._core.use.take(site, sample, rtt_us, clock.wall_us(), clock.boot_us())
 
     # --- documents ---------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import msgspec
 
 from skerry import __version__
 from skerry.clock import unhurried
-from skerry.core import use, views
+from skerry.core import series, use, views
 from skerry.core.auth import Caller
 from skerry.core.exposition import Exposition
 from skerry.core.refusals import not_found
@@ -68,8 +68,7 @@ class MetricsPart(Part):
             raise not_found()
         self._core.watch_use([row.site for row in seen.rows], use.SCRAPED_US)
         if seen.left_out:
-            line = "Visible sites without series here: scrape site by site, see /v1/metrics/http-sd."
-            text.add("gauge", "skerry_sites_left_out", line, seen.left_out)
+            text.add(series.LEFT_OUT, seen.left_out)
         async for row in unhurried(seen.rows, _WRITTEN_MAX):
             self._write_site(text, row, seen)
         newest = {row.site: self._fresh(row.site) for row in seen.rows}
@@ -123,7 +122,7 @@ class MetricsPart(Part):
         return Page(items=tuple(self._view_instance(each) for each in shown), next_page_token=token)
 
     async def read_use_history(self, caller: Caller, *, query: HistoryQuery) -> UseHistory:
-        """Return a day of a visible site, or of one of the caller's instances there."""
+        """Return a span of a visible site, or of one of the caller's instances there."""
         site, instance = SiteName(query.site), InstanceId(query.instance)
 
         def job(connection: Connection) -> bool:
@@ -134,6 +133,7 @@ class MetricsPart(Part):
 
         if not await self._core.db.read(job):
             raise not_found()
+        self._core.watch_use([site], use.WATCHED_US)
         points = tuple(
             UsePoint(
                 time_s=point.time_s,
@@ -142,9 +142,9 @@ class MetricsPart(Part):
                 disk_bytes=point.disk_bytes,
                 bytes_moved=point.bytes_moved,
             )
-            for point in self._core.use.history(site, instance or None)
+            for point in self._core.use.history(site, instance or None, query.span)
         )
-        return UseHistory(site=site, instance=instance, step_s=use.STEP_S, points=points)
+        return UseHistory(site=site, instance=instance, step_s=use.STEPS_S[query.span], points=points)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -207,6 +207,11 @@ class MetricsPart(Part):
             disk_used_bytes=0 if host is None else host.disk_bytes,
             disk_bytes=sum(node.disk_bytes for node in nodes),
             link_rtt_us=0 if newest is None else newest.rtt_us,
+            files=0 if host is None else host.files,
+            files_used=0 if host is None else host.files_used,
+            temperature_m=0 if host is None else host.temperature_m,
+            outbox_events=0 if newest is None or newest.sample.outbox is None else newest.sample.outbox.events,
+            clock_off_ms=None if newest is None else newest.clock_off_ms,
             instances=len(here),
             ready=sum(each.ready for each in here),
             conditions=() if fact is None else tuple(sorted(fact.conditions)),
@@ -241,82 +246,81 @@ class MetricsPart(Part):
             return collections.Counter(views.site_state(self._core, states[site]) for site in standing)
 
         states = await self._core.db.read(job)
-        text.add("info", "skerry_build", "The release of this core.", 1, {"version": __version__})
+        text.add(series.BUILD, 1, __version__)
         for state, count in sorted(states.items()):
-            text.add("gauge", "skerry_sites", "Sites by state.", count, {"state": state})
-        text.add("counter", "skerry_samples", "Samples of use taken since the start.", self._core.use.samples)
-        text.add(
-            "gauge", "skerry_plan_version", "Version of the wishes that the newest plan stands on.", self._core.planned
-        )
+            text.add(series.SITES, count, state)
+        text.add(series.SAMPLES, self._core.use.samples)
+        text.add(series.PLAN_VERSION, self._core.planned)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        text.add("counter", "process_cpu_seconds", "Processor time of the core.", used.ru_utime + used.ru_stime)
-        text.add("gauge", "process_resident_memory_bytes", "Memory of the core.", _read_resident())
+        text.add(series.CPU, used.ru_utime + used.ru_stime)
+        text.add(series.MEMORY, _read_resident())
 
     def _write_site(self, text: Exposition, row: SiteRow, seen: _Seen) -> None:
-        site, labels = row.site, {"site": row.site}
-        up = views.site_state(self._core, seen.states[site]) == "online"
-        text.add("gauge", "skerry_site_up", "1 while the site is heard in time.", int(up), labels)
+        site, state = row.site, seen.states[row.site]
+        text.add(series.SITE_UP, int(views.site_state(self._core, state) == "online"), site)
         nodes, fact = seen.told.get(site, ([], None))
-        for condition in () if fact is None else sorted(fact.conditions):
-            line = "A condition that the site reports."
-            text.add("gauge", "skerry_site_condition", line, 1, {**labels, "condition": condition})
+        if fact is not None:
+            text.add(series.SITE_SETTLED, int(fact.settled), site)
+            for condition in sorted(fact.conditions):
+                text.add(series.SITE_CONDITION, 1, site, condition)
+        text.add(series.SITE_REFUSES, int(bool(state.refused_code)), site)
         if nodes:
-            text.add("gauge", "skerry_host_cpus", "Processors.", sum(node.cpu_m for node in nodes) / 1000, labels)
-            memory, disk = sum(node.memory_bytes for node in nodes), sum(node.disk_bytes for node in nodes)
-            text.add("gauge", "skerry_host_memory_bytes", "Memory there is.", memory, labels)
-            text.add("gauge", "skerry_host_disk_bytes", "Size of the disk of images and volumes.", disk, labels)
+            text.add(series.HOST_CPUS, sum(node.cpu_m for node in nodes) / 1000, site)
+            text.add(series.HOST_MEMORY, sum(node.memory_bytes for node in nodes), site)
+            text.add(series.HOST_DISK, sum(node.disk_bytes for node in nodes), site)
         for purpose, sent, received in seen.link.get(site, ()):
-            for direction, count in (("down", sent), ("up", received)):
-                line = "Bytes of the site's link by purpose, after compression, without TLS and TCP."
-                words = {**labels, "purpose": purpose, "direction": direction}
-                text.add("counter", "skerry_link_bytes", line, count, words)
+            text.add(series.LINK_BYTES, sent, site, purpose, "down")
+            text.add(series.LINK_BYTES, received, site, purpose, "up")
+        text.add(series.LINK_SESSIONS, state.session_epoch, site)
+        text.add(series.OUTBOX_DROPPED, state.events_dropped, site)
         newest = self._fresh(site)
-        if newest is None:
-            return
-        text.add("gauge", "skerry_site_sample_age_seconds", "Age of the newest sample.", self._age_s(newest), labels)
-        if newest.rtt_us:
-            line = "Round trip of the last answered heartbeat."
-            text.add("gauge", "skerry_link_round_trip_seconds", line, newest.rtt_us / _MICRO, labels)
-        host = newest.sample.host
-        if host is not None:
-            text.add(
-                "counter", "skerry_host_cpu_seconds", "Processor time since the boot.", host.cpu_us / _MICRO, labels
-            )
-            text.add("gauge", "skerry_host_load1", "Run queue over a minute.", host.load_m / 1000, labels)
-            text.add("gauge", "skerry_host_memory_used_bytes", "Memory in use.", host.memory_bytes, labels)
-            text.add("gauge", "skerry_host_disk_used_bytes", "Disk in use.", host.disk_bytes, labels)
+        if newest is not None:
+            text.add(series.SAMPLE_AGE, self._age_s(newest), site)
+            _write_sample(text, site, newest)
 
 
 def _read_resident() -> int:
     return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
 
 
+def _write_sample(text: Exposition, site: SiteName, newest: use.Newest) -> None:
+    if newest.rtt_us:
+        text.add(series.LINK_ROUND_TRIP, newest.rtt_us / _MICRO, site)
+    if newest.clock_off_ms is not None:
+        text.add(series.HOST_CLOCK, newest.clock_off_ms / 1000, site)
+    outbox, host = newest.sample.outbox, newest.sample.host
+    if outbox is not None:
+        text.add(series.OUTBOX_EVENTS, outbox.events, site)
+        text.add(series.OUTBOX_BYTES, outbox.bytes, site)
+    if host is None:
+        return
+    text.add(series.HOST_CPU, host.cpu_us / _MICRO, site)
+    text.add(series.HOST_LOAD, host.load_m / 1000, site)
+    text.add(series.HOST_MEMORY_USED, host.memory_bytes, site)
+    text.add(series.HOST_DISK_USED, host.disk_bytes, site)
+    if host.files:
+        text.add(series.HOST_FILES, host.files, site)
+        text.add(series.HOST_FILES_USED, host.files_used, site)
+    if host.temperature_m:
+        text.add(series.HOST_TEMPERATURE, host.temperature_m / 1000, site)
+
+
 def _write_instance(
     text: Exposition, tenant: TenantName | None, each: views.Instance, newest: use.Newest | None
 ) -> None:
     view = each.view
-    labels = {
-        "site": view.site,
-        "tenant": tenant or "",
-        "app": view.app,
-        "service": view.service,
-        "instance": view.instance,
-    }
-    text.add("gauge", "skerry_instance_ready", "1 while it runs as wished.", int(each.ready), labels)
-    text.add("counter", "skerry_instance_restarts", "Restarts, as the site counts them.", view.restarts, labels)
+    labels = (view.site, tenant or "", view.app, view.service, view.instance)
+    text.add(series.READY, int(each.ready or view.phase == "held"), *labels)
+    text.add(series.RESTARTS, view.restarts, *labels)
     used = None if newest is None else newest.instances.get(view.instance)
     if used is None:
         return
-    text.add("counter", "skerry_instance_cpu_seconds", "Processor time.", used.cpu_us / _MICRO, labels)
-    text.add("gauge", "skerry_instance_memory_bytes", "Memory in use.", used.memory_bytes, labels)
-    counters = (
-        ("skerry_instance_network_received_bytes", "Bytes received over its networks.", used.received_bytes),
-        ("skerry_instance_network_sent_bytes", "Bytes sent over its networks.", used.sent_bytes),
-        ("skerry_instance_disk_read_bytes", "Bytes read from block devices.", used.read_bytes),
-        ("skerry_instance_disk_written_bytes", "Bytes written to block devices.", used.written_bytes),
-    )
-    for name, line, count in counters:
-        text.add("counter", name, line, count, labels)
+    text.add(series.INSTANCE_CPU, used.cpu_us / _MICRO, *labels)
+    text.add(series.INSTANCE_MEMORY, used.memory_bytes, *labels)
+    text.add(series.RECEIVED, used.received_bytes, *labels)
+    text.add(series.SENT, used.sent_bytes, *labels)
+    text.add(series.READ, used.read_bytes, *labels)
+    text.add(series.WRITTEN, used.written_bytes, *labels)
 
 
 def _write_volumes(text: Exposition, site: SiteName, tenant: TenantName | None, newest: use.Newest | None) -> None:
@@ -324,9 +328,7 @@ def _write_volumes(text: Exposition, site: SiteName, tenant: TenantName | None, 
         owner, _, rest = volume.volume.partition("/")
         app, _, name = rest.partition("/")
         if tenant and owner == tenant:
-            labels = {"site": site, "tenant": owner, "app": app, "volume": name}
-            line = "Disk that a volume's data takes, measured each quarter of an hour."
-            text.add("gauge", "skerry_volume_disk_bytes", line, volume.disk_bytes, labels)
+            text.add(series.VOLUME, volume.disk_bytes, site, owner, app, name)
 
 
 def _group(targets: tuple[str, ...], instance: str, labels: dict[str, str]) -> ScrapeGroup:

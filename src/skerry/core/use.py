@@ -1,4 +1,5 @@
-"""What sites use, as the core remembers it: the newest sample of each, and a day of each series in coarse steps.
+"""What sites use, as the core remembers it: the newest sample of each, an hour of each series in fine steps, and a day
+in coarse ones.
 
 Rules: (1) memory only, bounded: a core that starts knows nothing until sites tell, which is within their pace;
 (2) times are the core's own, a site's clock may be wrong; (3) counters are kept as told, so a mean over any span is the
@@ -7,6 +8,7 @@ difference of its ends, and a counter that went down began anew.
 
 from array import array
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -15,9 +17,14 @@ from skerry.model.ids import InstanceId, SiteName
 from skerry.model.limits import SAMPLES_QUICK_US_MAX, USE_SERIES_MAX
 from skerry.model.samples import InstanceUse, Sample
 
+Span = Literal["hour", "day"]
 #: One point of a series for each quarter of an hour, for a day.
 STEP_S = 900
 STEPS_KEPT = 96
+#: For an hour one for each two minutes: as fine as samples come while a chart is open, and a third more memory.
+HOUR_STEP_S = 120
+HOUR_STEPS_KEPT = 30
+STEPS_S: dict[Span, int] = {"hour": HOUR_STEP_S, "day": STEP_S}
 #: Somebody who watches is served quicker samples for so long; asked for again at half of it.
 QUICK_US = SAMPLES_QUICK_US_MAX // 2
 #: How often samples come while a screen is open, and while a monitoring system reads all sites.
@@ -45,6 +52,8 @@ class Newest(msgspec.Struct, frozen=True):
     #: Wall time in seconds and boot time in microseconds of its arrival.
     time_s: int
     boot_us: int
+    #: By how much the site's clock was before the core's, in milliseconds; None when the site did not tell its time.
+    clock_off_ms: int | None
     #: Thousandths of a processor in use since the sample before; None for what was not in that one.
     cpu_m: int | None
     instances: dict[InstanceId, InstanceUse]
@@ -52,21 +61,23 @@ class Newest(msgspec.Struct, frozen=True):
 
 
 class Series:
-    """A day of one subject."""
+    """The last steps of one subject."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_kept", "_rows", "_step_s")
 
-    def __init__(self) -> None:
+    def __init__(self, step_s: int, kept: int) -> None:
+        self._step_s = step_s
+        self._kept = kept
         self._rows = array("q")
 
     def note(self, time_s: int, cpu_us: int, memory_bytes: int, disk_bytes: int, moved_bytes: int) -> None:
         """Take the present numbers; the last ones of a step are the step's."""
-        step = time_s // STEP_S
-        if self._rows and self._rows[-_WIDTH] // STEP_S >= step:
+        step = time_s // self._step_s
+        if self._rows and self._rows[-_WIDTH] // self._step_s >= step:
             del self._rows[-_WIDTH:]
         self._rows.extend((time_s, cpu_us, memory_bytes, disk_bytes, moved_bytes))
-        first = step - STEPS_KEPT
-        while self._rows[0] // STEP_S < first or len(self._rows) > (STEPS_KEPT + 1) * _WIDTH:
+        first = step - self._kept
+        while self._rows[0] // self._step_s < first or len(self._rows) > (self._kept + 1) * _WIDTH:
             del self._rows[:_WIDTH]
 
     @property
@@ -88,6 +99,30 @@ class Series:
         return found
 
 
+class History:
+    """One subject over both spans."""
+
+    __slots__ = ("_day", "_hour")
+
+    def __init__(self) -> None:
+        self._hour = Series(HOUR_STEP_S, HOUR_STEPS_KEPT)
+        self._day = Series(STEP_S, STEPS_KEPT)
+
+    def note(self, time_s: int, cpu_us: int, memory_bytes: int, disk_bytes: int, moved_bytes: int) -> None:
+        """Take the present numbers."""
+        self._hour.note(time_s, cpu_us, memory_bytes, disk_bytes, moved_bytes)
+        self._day.note(time_s, cpu_us, memory_bytes, disk_bytes, moved_bytes)
+
+    @property
+    def newest_s(self) -> int:
+        """Time of the last point."""
+        return self._day.newest_s
+
+    def points(self, span: Span) -> list[Point]:
+        """Return the steps of a span, oldest first."""
+        return self._hour.points() if span == "hour" else self._day.points()
+
+
 class SiteUse:
     """What is remembered of one site."""
 
@@ -95,8 +130,8 @@ class SiteUse:
 
     def __init__(self) -> None:
         self.newest: Newest | None = None
-        self.site = Series()
-        self.instances: dict[InstanceId, Series] = {}
+        self.site = History()
+        self.instances: dict[InstanceId, History] = {}
 
 
 class Use:
@@ -112,9 +147,10 @@ class Use:
         #: Samples taken since this core started.
         self.samples = 0
 
-    def take(self, site: SiteName, sample: Sample, rtt_us: int, time_s: int, boot_us: int) -> None:
+    def take(self, site: SiteName, sample: Sample, rtt_us: int, wall_us: int, boot_us: int) -> None:
         """Remember a sample that arrived now."""
         self.samples += 1
+        time_s = wall_us // SECOND_US
         held = self._sites.get(site)
         if held is None:
             held = self._sites[site] = SiteUse()
@@ -128,7 +164,9 @@ class Use:
                 cpu_m = mean_m(host.cpu_us - before.sample.host.cpu_us, span_us)
             for name in instances.keys() & before.instances.keys():
                 rates[name] = mean_m(instances[name].cpu_us - before.instances[name].cpu_us, span_us)
-        held.newest = Newest(sample, rtt_us, time_s, boot_us, cpu_m, instances, rates)
+        # It was on its way for half a round trip, and longer behind other things: what is left is that waiting.
+        off_ms = sample.clock_ms - (wall_us - rtt_us // 2) // 1_000 if sample.clock_ms else None
+        held.newest = Newest(sample, rtt_us, time_s, boot_us, off_ms, cpu_m, instances, rates)
         if host is not None:
             held.site.note(time_s, host.cpu_us, host.memory_bytes, host.disk_bytes, self._link_bytes.get(site, 0))
         self._note_instances(held, instances, time_s)
@@ -142,7 +180,7 @@ class Use:
             if series is None:
                 if self._series >= USE_SERIES_MAX:
                     continue
-                series = held.instances[name] = Series()
+                series = held.instances[name] = History()
                 self._series += 1
             series.note(time_s, use.cpu_us, use.memory_bytes, 0, use.received_bytes + use.sent_bytes)
 
@@ -155,16 +193,16 @@ class Use:
         held = self._sites.get(site)
         return None if held is None else held.newest
 
-    def history(self, site: SiteName, instance: InstanceId | None = None) -> list[Point]:
-        """Return a day of a site, or of one of its instances; empty when nothing is remembered."""
+    def history(self, site: SiteName, instance: InstanceId | None = None, span: Span = "day") -> list[Point]:
+        """Return a span of a site, or of one of its instances; empty when nothing is remembered."""
         held = self._sites.get(site)
         if held is None:
             return []
         if instance is None:
             # A node whose machine cannot be read has instances and no series of its own.
-            return held.site.points()
+            return held.site.points(span)
         series = held.instances.get(instance)
-        return [] if series is None else series.points()
+        return [] if series is None else series.points(span)
 
     def forget(self, site: SiteName) -> None:
         """Drop what is remembered of a site that was removed."""

@@ -56,12 +56,22 @@ class Gauge(Protocol):
         ...
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """What one turn of measuring came to: volumes whose end was reached in it, and whether it was the round's last."""
+
+    sizes: dict[VolumeId, int]
+    ended: bool
+
+
 @runtime_checkable
 class VolumeGauge(Protocol):
     """A driver that can tell how much room each volume takes."""
 
-    async def measure(self) -> dict[VolumeId, int]:
-        """Count the bytes of disk of each volume; this reads whole trees, so it is asked for seldom."""
+    async def measure(self, entries_max: int) -> Measured:
+        """Count bytes of disk for another ``entries_max`` files and folders; after the last volume a round ends.
+
+        It reads whole trees a turn at a time, so it is asked for seldom. One turn at a time.
+        """
         ...
 
 

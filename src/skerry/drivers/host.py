@@ -1,5 +1,6 @@
 """The machine itself as a driver: what it has and what is left of it. It performs nothing."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -51,13 +52,23 @@ class HostDriver:
         # Time that a guest ran is in ``user`` and ``nice`` already.
         working = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
         memory = psutil.virtual_memory()
+        room = os.statvfs(self._disk)
         return HostUse(
             cpu_us=int(working * 1_000_000),
             load_m=int(psutil.getloadavg()[0] * 1000),
             memory_bytes=memory.total - memory.available,
             disk_bytes=psutil.disk_usage(str(self._disk)).used,
+            files=room.f_files,
+            files_used=room.f_files - room.f_ffree,
+            temperature_m=_read_hottest_m(),
         )
 
     async def perform(self, action: Action) -> Outcome:
         """Refuse: the host driver only looks."""
         return failed("E-DRIVER", f"the host driver does not do {type(action).__name__}")
+
+
+def _read_hottest_m() -> int:
+    """Return the highest temperature that a sensor shows; 0 without sensors, as in most virtual machines."""
+    sensors = psutil.sensors_temperatures().values()
+    return max((int(each.current * 1000) for chip in sensors for each in chip if each.current > 0), default=0)

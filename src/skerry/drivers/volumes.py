@@ -10,22 +10,20 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import msgspec
 
-from skerry.drivers.base import Offload, run_inline
+from skerry.drivers.base import Measured, Offload, run_inline
 from skerry.model.ids import AppName, TenantName, VolumeId, VolumeName, volume_id
-from skerry.model.limits import MEASURED_FILES_MAX
 from skerry.model.observed import Observation, VolumeSeen
 from skerry.plan.actions import DONE, Action, CreateVolume, DeleteVolume, Outcome, failed
 from skerry.safe.errors import StoreFailed, StoreFull, UnsafeName
 from skerry.safe.files import read_durable, write_durable
 from skerry.safe.paths import Directory, component, descend
+from skerry.safe.trees import walk_sizes
 
 _IDENTITY_BYTES_MAX = 4096
-#: Folders within folders that are measured: each takes a descriptor, and what a tenant builds may have no end.
-_MEASURED_DEPTH = 64
 #: Ending of a volume's name while it is being deleted; no name of the house has a dot.
 _GONE = ".gone"
 
@@ -50,6 +48,8 @@ class VolumesDriver:
         self._root = root
         self._offload = offload
         self._removing = asyncio.Lock()
+        #: A measuring under way; only one turn of it runs at a time.
+        self._round: Generator[tuple[VolumeId, int] | None] | None = None
 
     def data_path(self, tenant: str, app: str, name: str) -> str:
         """Return the path of a volume's data, for a runtime to mount."""
@@ -75,30 +75,23 @@ class VolumesDriver:
             return Observation(driver=self.name, unavailable=f"the volumes cannot be read: {error}")
         return Observation(driver=self.name, volumes=tuple(seen))
 
-    async def measure(self) -> dict[VolumeId, int]:
-        """Count the blocks of each volume's files; a tree that cannot be read, or has too many files, is left out."""
-        return await self._offload(self._measure)
+    async def measure(self, entries_max: int) -> Measured:
+        """Look at so many entries more, where the last turn ended; a volume that cannot be read is left out."""
+        return await self._offload(lambda: self._measure(entries_max))
 
-    def _measure(self) -> dict[VolumeId, int]:
-        found: dict[VolumeId, int] = {}
-        left = MEASURED_FILES_MAX
-        for seen, path in self._list_data():
-            size = 0
+    def _measure(self, entries_max: int) -> Measured:
+        if self._round is None:
+            self._round = _walk_volumes(self._list_data())
+        sizes: dict[VolumeId, int] = {}
+        for _ in range(entries_max):
             try:
-                for folder, below, names, descriptor in os.fwalk(path, onerror=_raise):
-                    if folder.count("/") - path.count("/") >= _MEASURED_DEPTH:
-                        below.clear()
-                    left -= len(names) + 1
-                    if left < 0:
-                        return found
-                    size += 512 * os.fstat(descriptor).st_blocks
-                    for name in names:
-                        with contextlib.suppress(FileNotFoundError):  # its owner goes on working
-                            size += 512 * os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_blocks
-            except OSError:
-                continue
-            found[seen] = size
-        return found
+                step = next(self._round)
+            except StopIteration:
+                self._round = None
+                return Measured(sizes, True)
+            if step is not None:
+                sizes[step[0]] = step[1]
+        return Measured(sizes, False)
 
     def _list_data(self) -> list[tuple[VolumeId, str]]:
         with contextlib.suppress(OSError):
@@ -241,5 +234,14 @@ def _remove_tree(path: str) -> None:
         shutil.rmtree(path)
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _walk_volumes(data: list[tuple[VolumeId, str]]) -> Generator[tuple[VolumeId, int] | None]:
+    """Give None for each entry that was looked at, and each volume with its size when its end was reached."""
+    for volume, path in data:
+        size = 0
+        try:
+            for entry in walk_sizes(path):
+                size += entry
+                yield None
+        except OSError:
+            continue
+        yield volume, size

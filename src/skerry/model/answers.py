@@ -384,6 +384,15 @@ class SiteUseView(Answer, frozen=True, kw_only=True):
     disk_bytes: int = 0
     #: Round trip of the last answered heartbeat in microseconds; 0 while it is not known.
     link_rtt_us: int = 0
+    #: Files (inodes) that the disk can have and has; 0 where its file system does not count them.
+    files: int = 0
+    files_used: int = 0
+    #: Hottest sensor in thousandths of a degree Celsius; 0 where there is none.
+    temperature_m: int = 0
+    #: Events that wait at the site for the core.
+    outbox_events: int = 0
+    #: By how much the site's clock is before the core's, in milliseconds; None when it was not told.
+    clock_off_ms: int | None = None
     instances: int = 0
     ready: int = 0
     #: Conditions worth a person's eye, by name.
@@ -421,7 +430,7 @@ class UsePoint(Answer, frozen=True, kw_only=True):
 
 
 class UseHistory(Answer, frozen=True, kw_only=True):
-    """A day of what a site or one of its instances used, oldest first; a core forgets it when it stops."""
+    """What a site or one of its instances used over a span, oldest first; a core forgets it when it stops."""
 
     site: SiteName
     instance: str

@@ -74,10 +74,11 @@ class SiteUseQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class HistoryQuery(Ask, frozen=True, kw_only=True):
-    """A site, or one instance at it, named as in listings: ``tenant/app/service/ordinal``."""
+    """A site, or one instance at it, named as in listings: ``tenant/app/service/ordinal``; the last hour or day."""
 
     site: Name
     instance: Annotated[str, Meta(max_length=256)] = ""
+    span: Literal["hour", "day"] = "day"
 
 
 class MetricsQuery(Ask, frozen=True, kw_only=True):

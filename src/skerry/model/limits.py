@@ -26,15 +26,15 @@ BULK_WINDOW_CHUNKS = 24
 SAMPLE_INSTANCES_MAX = 200
 #: Volumes in one sample, for the same machines.
 SAMPLE_VOLUMES_MAX = 200
-#: Files that one measuring of all volumes looks at; what lies beyond is measured the next time or never.
-MEASURED_FILES_MAX = 200_000
+#: Files and folders that one turn of measuring volumes looks at: a second or two of a slow card, then it pauses.
+MEASURED_ENTRIES_MAX = 20_000
 #: Sites whose series one answer of /metrics may hold; a larger fleet is scraped site by site (interfaces.md §5).
 METRICS_SITES_MAX = 1_000
 #: Plans and manifests that wait for the core's thread beside its loop: each takes up to a second at 10,000 sites.
 BESIDE_JOBS_MAX = 30
 #: How long a site goes on sampling quicker before it has to be asked again; whoever watches asks again by itself.
 SAMPLES_QUICK_US_MAX = 600_000_000
-#: Series of use that a core remembers for a day, 4 kB each: 160 MB; what comes later has newest values only.
+#: Series of use that a core remembers, an hour and a day, 5 kB each: 200 MB; what comes later has newest values only.
 USE_SERIES_MAX = 40_000
 
 #: A message longer than this goes in parts, so that a heartbeat waits at most 4 s behind one at 64 kbit/s.

@@ -62,7 +62,6 @@ class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
     uid_start: int
     #: Number of the app revision that first asked for it.
     born: int
-    size_bytes: int = 0
     strange: bool = False
 
 
@@ -148,6 +147,7 @@ class VolumeFact(msgspec.Struct, frozen=True, kw_only=True, tag="volume", tag_fi
 
     volume: VolumeId
     born: int
+    #: Disk that its data takes, to an eighth; 0 until that is measured, and below 64 KiB.
     size_bytes: int = 0
     in_use: bool = False
     #: ``kept``: no assignment uses it; ``doomed``: a tombstone's grace is running.

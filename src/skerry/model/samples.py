@@ -28,6 +28,11 @@ class HostUse(msgspec.Struct, frozen=True, array_like=True):
     memory_bytes: Amount
     #: Used bytes of the disk that holds images and volumes.
     disk_bytes: Amount
+    #: Files (inodes) that this disk can have and has; 0 and 0 where its file system does not count them.
+    files: Amount = 0
+    files_used: Amount = 0
+    #: Hottest sensor in thousandths of a degree Celsius; 0 where there is none.
+    temperature_m: Amount = 0
 
 
 class InstanceUse(msgspec.Struct, frozen=True, array_like=True):
@@ -52,9 +57,20 @@ class VolumeUse(msgspec.Struct, frozen=True, array_like=True):
     disk_bytes: Amount
 
 
+class OutboxUse(msgspec.Struct, frozen=True, array_like=True):
+    """What waits at the site for the core's acknowledgement."""
+
+    events: Amount
+    #: Bytes of those events in the journal.
+    bytes: Amount
+
+
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One look at a node."""
 
     host: HostUse | None
     instances: Annotated[tuple[InstanceUse, ...], Meta(max_length=SAMPLE_INSTANCES_MAX)] = ()
     volumes: Annotated[tuple[VolumeUse, ...], Meta(max_length=SAMPLE_VOLUMES_MAX)] = ()
+    outbox: OutboxUse | None = None
+    #: The node's wall clock in milliseconds since 1970 when this was read; 0 when it was not told.
+    clock_ms: Amount = 0

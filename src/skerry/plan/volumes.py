@@ -197,7 +197,6 @@ def volume_facts(held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Obs
             VolumeFact(
                 volume=volume.volume,
                 born=volume.born,
-                size_bytes=volume.size_bytes,
                 in_use=in_use,
                 state="strange" if volume.strange else "doomed" if dying else "used" if in_use else "kept",
             )

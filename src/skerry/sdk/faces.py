@@ -342,10 +342,12 @@ class Sites(acts.SiteActs):
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
 
-    def read_use_history(self, *, site: str, instance: str = "") -> answers.UseHistory:
-        """Return a day of what a site or an instance used, in steps of a quarter of an hour."""
+    def read_use_history(
+        self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"
+    ) -> answers.UseHistory:
+        """Return an hour or a day of what a site or an instance used, in steps of two or of fifteen minutes."""
         asked: Request[answers.UseHistory] = make_request(
-            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance)
+            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance, span=span)
         )
         return self._client.send(asked)
 
@@ -785,10 +787,12 @@ class AsyncSites(acts.AsyncSiteActs):
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
 
-    async def read_use_history(self, *, site: str, instance: str = "") -> answers.UseHistory:
-        """Return a day of what a site or an instance used, in steps of a quarter of an hour."""
+    async def read_use_history(
+        self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"
+    ) -> answers.UseHistory:
+        """Return an hour or a day of what a site or an instance used, in steps of two or of fifteen minutes."""
         asked: Request[answers.UseHistory] = make_request(
-            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance)
+            "read_use_history", query=asks.HistoryQuery(site=site, instance=instance, span=span)
         )
         return await self._client.send(asked)
 

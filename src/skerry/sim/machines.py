@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
-from skerry.drivers.base import Chunk, ContainerStats, Exit, Pipe, PortRefused, Typed
+from skerry.drivers.base import Chunk, ContainerStats, Exit, Measured, Pipe, PortRefused, Typed
 from skerry.model.app import Probe
-from skerry.model.ids import Digest, InstanceId, NodeName, VolumeId, VolumeName
+from skerry.model.ids import Digest, InstanceId, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
     ContainerSeen,
@@ -76,6 +76,8 @@ class FakeMachine:
         self.volumes: dict[str, VolumeSeen] = {}
         #: What services wrote: volume id to content, to see that nothing is lost.
         self.contents: dict[str, str] = {}
+        #: Bytes that services wrote and nobody has to read again: volume id to count.
+        self.grown: dict[str, int] = {}
         self.networks: dict[tuple[str, str, str], NetworkSeen] = {}
         self.rules = ""
         self.unhealthy: set[InstanceId] = set()
@@ -140,7 +142,8 @@ class FakeMachine:
 
     def free_bytes(self) -> int:
         """Disk that is left."""
-        return self.disk_bytes - sum(image.size_bytes for image in self.images.values()) - self.blob_bytes()
+        images = sum(image.size_bytes for image in self.images.values())
+        return self.disk_bytes - images - self.blob_bytes() - sum(self.grown.values())
 
     def do(self, action: Action, archive: Callable[[Digest], int]) -> Outcome:
         """Perform one action at once; idempotent, as the drivers' contract says."""
@@ -165,6 +168,7 @@ class FakeMachine:
             case DeleteVolume():
                 self.volumes.pop(action.volume, None)
                 self.contents.pop(action.volume, None)
+                self.grown.pop(action.volume, None)
                 self.story.append(("delete-volume", action.volume))
             case CreateContainer():
                 return self._create_container(action)
@@ -305,6 +309,8 @@ class FakeDriver:
         self._clock = clock
         self._archive_size = archive_size
         self._changed = asyncio.Event()
+        #: The last volume of a measuring under way.
+        self._measured = ""
         machine.changed = self._changed.set
 
     async def observe(self) -> Observation:
@@ -353,14 +359,21 @@ class FakeDriver:
             load_m=1000,
             memory_bytes=1 << 30,
             disk_bytes=machine.disk_bytes - machine.free_bytes(),
+            files=1 << 20,
+            files_used=1000 + len(machine.images),
         )
 
-    async def measure(self) -> dict[VolumeId, int]:
-        """A volume takes a block, and what was written to it."""
+    async def measure(self, entries_max: int) -> Measured:
+        """A volume takes a block, and what was written to it; each is one entry, and turns go by name."""
         machine = self.machine
-        return {
-            seen.volume: 4096 + len(machine.contents.get(name, "")) for name, seen in sorted(machine.volumes.items())
+        names = [name for name in sorted(machine.volumes) if name > self._measured]
+        turn = names[:entries_max]
+        self._measured = turn[-1] if len(turn) < len(names) else ""
+        sizes = {
+            machine.volumes[name].volume: 4096 + machine.grown.get(name, 0) + len(machine.contents.get(name, ""))
+            for name in turn
         }
+        return Measured(sizes, len(turn) == len(names))
 
     async def wait_changed(self) -> None:
         """Return when a container ended by itself."""
