@@ -4,18 +4,22 @@ Each has a real TLS link over loopback and a journal of its own; only the contai
 and what goes wrong with them is up to whoever starts them.
 """
 
+import math
 from collections.abc import AsyncIterator
+
+import msgspec
 
 from skerry.agent import journal
 from skerry.agent.agent import Agent
 from skerry.agent.host import link_trust
 from skerry.agent.session import LinkSession
 from skerry.clock import SeededMint, SystemClock, SystemMint, Tasks
-from skerry.drivers.base import Chunk
+from skerry.drivers.base import Chunk, ContainerStats
 from skerry.drivers.images import ImagesDriver
 from skerry.link.client import LinkDialer
 from skerry.link.ports import parse_endpoint
 from skerry.model.ids import Digest, NodeName, SiteName
+from skerry.model.samples import HostUse
 from skerry.model.signed import Envelope, NodeRecord, Root
 from skerry.safe.db import Db, plain
 from skerry.sim.disk import MemoryDisk
@@ -27,10 +31,46 @@ from skerry.trust.seal import sealing_public
 NODE = NodeName("n1")
 
 
+#: How long the load of a light site takes to rise and to fall again, in seconds.
+_WAVE_S = 1_500
+
+
 class _TalkingDriver(FakeDriver):
-    """A machine whose instances say what they were told to say."""
+    """A machine whose instances say what they were told to say, and whose load rises and falls."""
 
     lines: tuple[str, ...] = ()
+    _seen_us = 0
+    _spent_us = 0
+
+    def _wave(self) -> float:
+        """Return the present load, from 0 to 1; each machine has its own moment."""
+        shift = sum(self.machine.mint.split("wave").draw(2)) * 7
+        return 0.5 + 0.5 * math.sin(2 * math.pi * (self._clock.boot_us() / 1e6 + shift) / _WAVE_S)
+
+    async def read_use(self) -> HostUse:
+        use, now_us, load = await super().read_use(), self._clock.boot_us(), self._wave()
+        self._spent_us += int((now_us - self._seen_us) * (0.3 + 1.9 * load)) if self._seen_us else 0
+        self._seen_us = now_us
+        return msgspec.structs.replace(
+            use,
+            cpu_us=self._spent_us,
+            load_m=int(2_500 * load),
+            memory_bytes=(2 << 30) + int(load * (2 << 30)),
+            temperature_m=41_000 + int(14_000 * load),
+        )
+
+    async def read_stats(self) -> tuple[ContainerStats, ...]:
+        spent_us, load = self._spent_us, self._wave()
+        return tuple(
+            msgspec.structs.replace(
+                each,
+                cpu_us=spent_us // 7,
+                memory_bytes=(60 << 20) + int(load * (90 << 20)),
+                received_bytes=spent_us // 40,
+                sent_bytes=spent_us // 11,
+            )
+            for each in await super().read_stats()
+        )
 
     async def read_logs(self, container: str, *, tail: int, follow: bool) -> AsyncIterator[Chunk]:
         for number, line in enumerate(self.lines):
@@ -59,6 +99,9 @@ class LightSite:
         self.machine = FakeMachine(NODE, mint.split("machine"))
         self.device = SigningKey.from_seed(mint.split("device").draw(32))
         self.sealing_seed = mint.split("sealing").draw(32)
+        #: What was on the disk before: tens of gigabytes, each machine's own.
+        self.machine.grown["before"] = sum(mint.split("disk").draw(2)) << 26
+        self.machine.grown["default/till/data"] = sum(mint.split("data").draw(2)) << 22
         self.record = NodeRecord(device=self.device.public, sealing=sealing_public(self.sealing_seed))
         self._lines = lines
         self._file = MemoryFile(journal.OPTIONS)

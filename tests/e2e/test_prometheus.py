@@ -19,19 +19,24 @@ from tests.tidy.sources import ROOT
 pytestmark = pytest.mark.e2e
 
 WAIT_S = 90
+ALERTS = ROOT / "packaging/prometheus/alerts.yml"
+DASHBOARD = ROOT / "packaging/prometheus/dashboard.json"
 PAGE = ROOT / "docs/how-to/monitor-with-prometheus.md"
 
 
-def make_config(target: str, token: Path) -> str:
-    """Both configurations of the how-to page as one, for this core and in a hurry."""
+def make_config(target: str, token: Path, rules_file: Path) -> str:
+    """All configurations of the how-to page as one, for this core and in a hurry."""
     blocks = re.findall(r"^```yaml prometheus\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    first, rules, *rest = blocks
+    blocks = [first, *rest]
     heads = {block.partition("\n")[0] for block in blocks}
     assert (len(blocks), heads) == (2, {"scrape_configs:"})
-    text = "scrape_configs:\n" + "".join(block.partition("\n")[2] for block in blocks)
+    assert rules == "rule_files: [/usr/share/skerry/prometheus/alerts.yml]\n"
+    text = f"rule_files: [{rules_file}]\nscrape_configs:\n" + "".join(block.partition("\n")[2] for block in blocks)
     for theirs, ours in (("core.example:7710", target), ("/etc/prometheus/skerry.token", str(token)), ("60s", "1s")):
         assert theirs in text
         text = text.replace(theirs, ours)
-    return "global: {scrape_timeout: 1s}\n" + text
+    return "global: {scrape_timeout: 1s, evaluation_interval: 1s}\n" + text
 
 
 def _free_port() -> int:
@@ -46,10 +51,12 @@ class Prometheus:
     def __init__(self, folder: Path, target: str, token: str) -> None:
         (folder / "token").write_text(token)
         config = folder / "prometheus.yml"
-        config.write_text(make_config(target, folder / "token"))
+        rules = folder / "alerts.yml"
+        rules.write_bytes(ALERTS.read_bytes())
+        config.write_text(make_config(target, folder / "token", rules))
         checked = subprocess.run(["promtool", "check", "config", config], capture_output=True, text=True, timeout=30)
         assert checked.returncode == 0, checked.stdout + checked.stderr
-        for path in (folder, config, folder / "token"):
+        for path in (folder, config, rules, folder / "token"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         data = folder / "data"
         data.mkdir()
@@ -123,17 +130,17 @@ def test_series_of_the_core_of_sites_and_of_instances_are_stored(scraped):
     }
     used = server.wait_for('skerry_instance_memory_bytes{job="skerry", site="oslo-1"}')[0]
     assert used["metric"] | {"instance": "default/shop/web/0", "app": "shop", "service": "web"} == used["metric"]
-    assert used["value"][1] == str(1 << 20)
+    assert 60 << 20 <= int(used["value"][1]) <= 150 << 20
 
 
 def test_what_sites_use_came_because_somebody_scraped(scraped):
     town, server = scraped
     found = server.wait_for('skerry_host_load1{job="skerry", site="oslo-1"}')
-    assert found[0]["value"][1] == "1"
+    assert 0 <= float(found[0]["value"][1]) <= 2.5
     cost = server.wait_for('skerry_samples_total{job="skerry"}')
     assert float(cost[0]["value"][1]) >= 2
     history = town.api.ask("GET", "/v1/use/history?site=oslo-1")
-    assert history["points"][0]["memory_bytes"] == 1 << 30
+    assert 2 << 30 <= history["points"][0]["memory_bytes"] <= 4 << 30
 
 
 def test_targets_are_found_by_http_sd_and_are_all_well(scraped):
@@ -148,3 +155,36 @@ def test_targets_are_found_by_http_sd_and_are_all_well(scraped):
         "site/bergen-1",
     }
     assert {each["lastError"] for each in active} <= {""}
+
+
+def test_the_shipped_rules_are_loaded_and_a_fleet_that_is_well_rings_nothing(scraped):
+    _, server = scraped
+    server.wait_for("site:skerry_host_memory:ratio")
+    groups = server.ask("/api/v1/rules")["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) > 20
+    assert {(rule["health"], rule.get("lastError", "")) for rule in rules} == {("ok", "")}
+    assert [rule["name"] for rule in rules if rule.get("state") == "firing"] == []
+
+
+def test_every_panel_of_the_dashboard_is_answered_and_most_have_something_to_show(scraped):
+    _, server = scraped
+    server.wait_for("skerry_outbox_events")
+    server.wait_for("rate(skerry_host_cpu_seconds_total[20s]) > 0")
+    shown, blank = 0, set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            query = re.sub(r"\$\w+", ".*", target["expr"].replace("$__rate_interval", "20s"))
+            found = server.ask("/api/v1/query?" + urllib.parse.urlencode({"query": query}))["result"]
+            shown += bool(found)
+            if not found:
+                blank.add(re.search(r"(?:skerry|process)_\w+", target["expr"]).group())
+    # Nothing is wrong, no volume is measured yet, and heartbeats and counts of bytes take their time.
+    assert blank <= {
+        "skerry_sites_left_out",
+        "skerry_site_condition",
+        "skerry_volume_disk_bytes",
+        "skerry_link_bytes_total",
+        "skerry_link_round_trip_seconds",
+    }
+    assert shown > 30

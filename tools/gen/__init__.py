@@ -13,6 +13,7 @@ from tools.gen.errors import make_error_page
 from tools.gen.fields import make_fields_page
 from tools.gen.limits import make_limits_page
 from tools.gen.man import make_man_pages
+from tools.gen.metrics import make_metrics_page
 from tools.gen.operations import make_openapi, make_operations_page
 from tools.gen.schema import make_schema_file
 from tools.gen.settings import make_settings_page
@@ -27,6 +28,7 @@ GENERATORS: tuple[Generator, ...] = (
     make_fields_page,
     make_limits_page,
     make_man_pages,
+    make_metrics_page,
     make_openapi,
     make_operations_page,
     make_schema_file,

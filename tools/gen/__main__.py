@@ -1,4 +1,4 @@
-"""`./dev gen [--check]`: write docs/generated/ and the SDK's methods anew, or say what differs from them and fail."""
+"""`./dev gen [--check]`: write docs/generated/, the SDK's methods and the dashboard, or say what differs and fail."""
 
 import difflib
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tools.gen import make_pages
 from tools.gen.faces import PLACE, make_faces
+from tools.gen.metrics import DASHBOARD, make_dashboard
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -38,11 +39,10 @@ def main(arguments: list[str]) -> int:
     """Write, or check with `--check`."""
     folder = ROOT / "docs" / "generated"
     pages = make_pages(ROOT)
-    faces = ROOT / PLACE
+    others = {PLACE: make_faces, DASHBOARD: make_dashboard}
     if arguments == ["--check"]:
         found = find_differences(folder, pages)
-        if faces.read_text() != make_faces(ROOT):
-            found.append(f"{PLACE} differs")
+        found += [f"{name} differs" for name, make in others.items() if (ROOT / name).read_text() != make(ROOT)]
         if found:
             print("\n".join(["What is generated is not current (run ./dev gen):", *found]))
         return int(bool(found))
@@ -50,8 +50,9 @@ def main(arguments: list[str]) -> int:
         print("usage: ./dev gen [--check]", file=sys.stderr)
         return 64
     write_pages(folder, pages)
-    faces.write_text(make_faces(ROOT))
-    print(f"docs/generated/: {len(pages)} files written, and {PLACE}")
+    for name, make in others.items():
+        (ROOT / name).write_text(make(ROOT))
+    print(f"docs/generated/: {len(pages)} files written, and {', '.join(others)}")
     return 0
 
 
