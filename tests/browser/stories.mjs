@@ -174,6 +174,40 @@ story("output of a site, live, told apart by stream", async (page) => {
   await page.getByRole("button", { name: "Stop" }).click();
 });
 
+story("what a site uses is drawn, read by the keyboard, and said as a table", async (page) => {
+  await enter(page);
+  await open(page, "/sites/bergen-1");
+  const memory = page.getByRole("slider", { name: "Memory" });
+  await memory.waitFor();
+  for (const name of ["Processor, in cores", "Disk", "Link"]) await page.getByRole("slider", { name }).waitFor();
+  await memory.focus();
+  await page.keyboard.press("Home");
+  check(/^\d\d:\d\d: [\d.]+ GiB$/.test(await memory.getAttribute("aria-valuetext")), await memory.getAttribute("aria-valuetext"));
+  check((await page.locator("figure", { hasText: "Memory" }).locator("svg text").allTextContents()).includes("8.0 GiB"), "the axis does not end at what there is");
+  await page.getByText("The same as a table").click();
+  await page.getByRole("row", { name: /^\d\d:\d\d .* GiB .* GiB/ }).first().waitFor();
+  await page.getByRole("button", { name: "Last day" }).click();
+  await memory.waitFor();
+  await page.getByRole("row", { name: /till \/ web\/0 ready .* MiB/ }).waitFor();
+});
+
+story("a site of which nothing is known says so, and when there will be something", async (page) => {
+  await enter(page);
+  await open(page, "/sites/vilnius-1");
+  await page.getByText("Nothing is remembered yet.").waitFor();
+  check(await page.getByRole("slider").count() === 0, "nothing is drawn as something");
+});
+
+story("an app's instances say what they use, and one of them is drawn", async (page) => {
+  await enter(page);
+  await open(page, "/apps/stock");
+  await page.getByRole("row", { name: /hamburg-1 .* MiB/ }).waitFor();
+  await page.getByRole("slider", { name: "Networks" }).waitFor();
+  await page.getByLabel("Instance").selectOption({ label: "scan/0 at hamburg-1" });
+  await page.getByRole("slider", { name: "Memory" }).hover();
+  await page.getByText(/^\d\d:\d\d: \d+ MiB$/).first().waitFor();
+});
+
 story("images, events and audit list what happened", async (page) => {
   await enter(page);
   await open(page, "/images");

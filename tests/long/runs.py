@@ -107,6 +107,13 @@ RUNS = (
         5,
     ),
     LongRun(
+        "bench-console",
+        "the console with 10,000 sites in a browser without a graphics processor: pictures, frames, bytes",
+        "bench.console",
+        ("--json", JSON),
+        10,
+    ),
+    LongRun(
         "agent-kills",
         "10,000 SIGKILLs of an agent at any moment of its life: no container may be another one afterwards",
         "tests.e2e.kill_loop",

@@ -37,6 +37,19 @@ export function time(ms: number, now = Date.now()): string {
   return new Date(now).toDateString() === at.toDateString() ? clock : `${day} ${clock}`;
 }
 
+/** Local time to the minute, with the day when it is another one. */
+export const minute = (ms: number, now = Date.now()) => time(ms, now).slice(0, -3);
+
+/** A value in its unit, as short as it can be read. */
+export function amount(value: number, unit: "cores" | "bytes" | "rate"): string {
+  if (unit === "cores") return value >= 10 ? value.toFixed(0) : value >= 1 || !value ? value.toFixed(1) : value.toFixed(2);
+  return unit === "rate" ? `${bytes(value)}/s` : bytes(value);
+}
+
+/** Processor and memory of an instance, as tables show them. */
+export const processor = (use?: { cpu_used_m: number | null }) => (use?.cpu_used_m == null ? "" : amount(use.cpu_used_m / 1_000, "cores"));
+export const memory = (use?: { sampled_s_ago: number | null; memory_bytes: number }) => (use?.sampled_s_ago == null ? "" : bytes(use.memory_bytes));
+
 export const micros = (us: number) => time(us / 1_000);
 
 /** The beginning of a digest, enough to tell two apart. */
