@@ -26,8 +26,7 @@ PAGE = ROOT / "docs/how-to/monitor-with-prometheus.md"
 
 def make_config(target: str, token: Path, rules_file: Path) -> str:
     """All configurations of the how-to page as one, for this core and in a hurry."""
-    blocks = re.findall(r"^```yaml prometheus\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    first, rules, *rest = blocks
+    first, rules, *rest = re.findall(r"^```yaml prometheus\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     blocks = [first, *rest]
     heads = {block.partition("\n")[0] for block in blocks}
     assert (len(blocks), heads) == (2, {"scrape_configs:"})

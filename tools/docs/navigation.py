@@ -38,6 +38,7 @@ SECTIONS = (
             "generated/settings",
             "generated/error-codes",
             "generated/limits",
+            "generated/metrics",
             "generated/operations",
             "generated/wire",
             "glossary",
