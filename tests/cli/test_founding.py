@@ -58,3 +58,12 @@ def test_a_core_that_does_not_run_is_told(new_town):
     new_town.url = "http://127.0.0.1:9"
     assert new_town.install().code == 8
     assert not (new_town.signer_home / "core.json").exists()
+
+
+def test_without_the_packages_nothing_is_founded(new_town):
+    new_town.signer_home = new_town.folder / "no-package"
+    done = new_town.install()
+    assert done.code == 1
+    assert "no-package: this is for core and signer as services" in done.err
+    assert "Hint: skerry up starts a core without them" in done.err
+    assert (new_town.data / "bootstrap.token").exists()

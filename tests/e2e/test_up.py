@@ -123,11 +123,12 @@ def test_a_lost_context_is_told_and_nothing_is_made_anew(machine):
     assert "has an operator already" in done.stderr
 
 
-def test_a_port_in_use_is_told_with_the_log(machine):
+def test_a_port_in_use_is_told_with_what_to_type(machine):
     with socket.create_server(("127.0.0.1", int(machine.ports[0]))):
         done = machine.run("up", "--sites", "0", "-d", "--api-port", machine.ports[0])
     assert done.returncode == 1
     assert "core ended at once" in done.stderr
+    assert "another program has the port: skerry up --api-port" in done.stderr
     assert not (machine.folder / "run/skerry/signer.pid").exists()
 
 

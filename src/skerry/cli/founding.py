@@ -60,6 +60,11 @@ def install(session: Session, url: str, data: str, signer: str, signer_core: str
         signer_core=Path(signer_core),
         config=session.places.config,
     )
+    if not ground.signer_core.parent.is_dir():
+        detail = (
+            f"There is no {ground.signer_core.parent}: this is for core and signer as services, from their packages."
+        )
+        raise Refused("E-FILE", detail, hint="skerry up starts a core without them")
     try:
         found(ground)
     except PermissionError as error:

@@ -93,7 +93,10 @@ class Program:
         end_us = clock.boot_us() + READY_S_MAX * SECOND_US
         while self.find() is None or not (self._answers is None or self._answers()):
             if started.poll() is not None:
-                raise Unavailable("E-START", f"{self.name} ended at once:\n{self._read_log()}", hint=f"see {self._log}")
+                said = self._read_log()
+                taken = "another program has the port: skerry up --api-port 7720 --link-port 7721"
+                hint = taken if "address already in use" in said else f"see {self._log}"
+                raise Unavailable("E-START", f"{self.name} ended at once:\n{said}", hint=hint)
             if clock.boot_us() > end_us:
                 started.terminate()
                 raise Unavailable(
