@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from tools.docs.navigation import find_lost
+
 from skerry.cli.tree import EVERYDAY, NOUNS
 from tests.tidy import pages
 from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_checkout, read_product
@@ -144,3 +146,10 @@ def test_decisions_are_numbered_and_listed():
     records = [page for page in list_pages() if re.match(r"docs/decisions/\d", page.path)]
     assert len(records) >= 9
     expect_none(pages.find_unlisted_decisions(read_page("docs/decisions/README.md"), records))
+
+
+def test_every_page_has_its_place_on_the_site():
+    """Quicker than building it; a page without one has no way to be found."""
+    found = [page.path for page in read_checkout() if page.path.startswith("docs/") and page.path.endswith(".md")]
+    assert find_lost(path.removeprefix("docs/").removesuffix(".md") for path in found) == []
+    assert find_lost(["glossary", "decisions/0099-later", "how-to/forgotten"]) == ["how-to/forgotten"]

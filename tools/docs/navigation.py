@@ -4,6 +4,7 @@ Rule: each page stands here or lies beside one of PARENTS. The build fails for a
 here that is no page.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -21,12 +22,14 @@ SECTIONS = (
         "How to",
         (
             "how-to/ship-an-app",
+            "how-to/say-where",
             "how-to/install-a-core",
             "how-to/join-a-box",
             "how-to/use-the-console",
             "how-to/debug-a-site-that-is-away",
             "how-to/back-up-a-core",
             "how-to/monitor-with-prometheus",
+            "how-to/try-several-sites",
             "how-to/test-with-a-fake-core",
         ),
     ),
@@ -53,3 +56,10 @@ SECTIONS = (
 
 #: Pages that stand below another one in the side bar: all that lie in its folder.
 PARENTS = ("decisions/README", "results/README")
+
+
+def find_lost(pages: Iterable[str]) -> list[str]:
+    """Pages, by path below docs/ and without `.md`, that have no place on the site."""
+    placed = {page for section in SECTIONS for page in section.pages}
+    folders = tuple(f"{parent.rpartition('/')[0]}/" for parent in PARENTS)
+    return [page for page in pages if page not in placed and not page.startswith(folders)]
