@@ -39,6 +39,8 @@ _STEPS: dict[str, str] = {
     "skerry volume list": "E-VOLUME",
     "skerry audit verify": "E-AUDIT",
     "skerry tenant list": "E-TOKEN",
+    "skerry token list": "E-STREAMS",
+    "skerry events": "E-READER-SLOW",
     # Sites as the core sees them.
     "skerry site list": (
         "E-SITE E-SITE-AWAY E-DEADLINE E-LINK E-SILENT E-SETTLED E-NOT-CORDONED E-NOT-LEARNING E-REPLACED E-SESSION-OLD"

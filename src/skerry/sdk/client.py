@@ -18,6 +18,7 @@ from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelt
 from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery, WatchQuery
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
+from skerry.model.next_steps import next_step
 from skerry.model.signing import Answer, Ask
 from skerry.sdk import policy, requests
 from skerry.sdk.errors import read_problem
@@ -350,7 +351,8 @@ def refusal_of(request: Request[Any], response: "httpx2.Response", content: byte
         # The core says the same of everything that is not there; we know what was asked for.
         error.detail = f"{error.detail.removesuffix('.')}: {subject}."
         noun = request.operation.parameters[0]
-        error.hint = error.hint or (f"skerry {noun} list" if noun in _LISTED else "")
+        if noun in _LISTED and error.hint in ("", next_step(error.code)):
+            error.hint = f"skerry {noun} list"  # nearer than what the core says of any such error
     return policy.note_retry_after(error, response.headers.get("Retry-After", ""))
 
 
