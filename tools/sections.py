@@ -25,6 +25,8 @@ USAGE, INTERRUPTED, NOTHING_COLLECTED = 64, 130, 5
 HUNG = -1  # in place of an exit code, for a command that had to be stopped
 SEEDS, FIRST_SEED = 100, 1  # of the simulation, the same on every change so that a red run is repeatable
 HANG_FACTOR = 3.0  # times its budget: only ends a section that hangs
+#: Labs share nothing, and each file has labs of its own; more than two would only make each other slow.
+TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 CLEAN_UP_S = 30.0  # what an interrupted command gets to remove its namespaces and mounts
 
 
@@ -115,9 +117,9 @@ def list_sim(extra: list[str]) -> list[Step]:
     return [*(storms if has_storms else []), make_pytest("sim-tests", "-m", "sim", *extra)]
 
 
-def make_marked(name: str, root: bool) -> Callable[[list[str]], list[Step]]:
+def make_marked(name: str, *arguments: str, root: bool = False) -> Callable[[list[str]], list[Step]]:
     """Make the steps of a section that is the marker of the same name."""
-    return lambda extra: [make_pytest(name, "-m", name, *extra, root=root)]
+    return lambda extra: [make_pytest(name, "-m", name, *arguments, *extra, root=root)]
 
 
 def list_browser(extra: list[str]) -> list[Step]:
@@ -131,10 +133,10 @@ def list_browser(extra: list[str]) -> list[Step]:
 SECTIONS = [
     Section("check", 120, list_check),
     Section("unit", 240, list_unit),
-    Section("postgres", 60, make_marked("postgres", root=False)),
+    Section("postgres", 60, make_marked("postgres")),
     Section("sim", 300, list_sim),
-    Section("powercut", 120, make_marked("powercut", root=False)),
-    Section("e2e", 540, make_marked("e2e", root=True)),
+    Section("powercut", 120, make_marked("powercut")),
+    Section("e2e", 540, make_marked("e2e", *TWO_FILES_AT_ONCE, root=True)),
     Section("vm", 300, make_marked("vm", root=True), lambda: (ROOT / "tests" / "vm").is_dir()),
     Section("browser", 180, list_browser, lambda: (ROOT / "tests" / "browser").is_dir()),
 ]
@@ -242,4 +244,6 @@ def main(arguments: list[str], sections: list[Section]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a CI that gives up gets the same clean-up as Ctrl-C
+    # Who starts us in the background has SIGINT ignored, and so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:], SECTIONS))
