@@ -18,7 +18,7 @@ def test_there_are_transcripts_for_the_stories_of_the_first_milestone():
 
 
 #: Those that play many worlds, or long ones.
-LONG = ("evil-core", "killed-between-any-two-steps", "three-days-away")
+LONG = ("autonomy", "evil-core", "killed-between-any-two-steps", "three-days-away")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.sim if name in LONG else ()) for name in NAMES])
