@@ -158,6 +158,9 @@ def _fill(operation: Operation, /, **known: str) -> str:
     values = {
         "app": "shop",
         "site": "oslo",
+        "node": "n1",
+        "service": "web",
+        "ordinal": "0",
         "secret": "pw",
         "digest": digest_of(b"nothing"),
         "number": "1",
@@ -211,6 +214,9 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
     missing = {
         "app": "nothing",
         "site": "nowhere",
+        "node": "n7",
+        "service": "none",
+        "ordinal": "7",
         "secret": "none",
         "digest": digest_of(b"none"),
         "number": "7",
@@ -229,7 +235,7 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
         assert _generalise(foreign) == _generalise(nothing), operation.name
         assert foreign.status == 404, operation.name
         compared += 1
-    assert compared >= 14
+    assert compared >= 16
 
 
 async def test_listings_and_counts_hold_nothing_of_a_foreign_tenant(api):

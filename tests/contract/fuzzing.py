@@ -68,6 +68,9 @@ class Town:
             self.known = {
                 "app": "shop",
                 "site": "oslo",
+                "node": "node",
+                "service": "web",
+                "ordinal": 0,
                 "secret": "password",
                 "digest": client.images.show(next(iter(client.images.list())).digest).digest,
                 "number": 1,

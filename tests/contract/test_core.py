@@ -76,6 +76,27 @@ def test_sites_are_listed_page_by_page_and_in_order(client):
     assert refused.value.code == "E-PAGE"
 
 
+def test_nodes_are_listed_page_by_page_and_one_is_shown(client):
+    listed = list(client.nodes.list(page_size=1))
+    assert [node.site for node in listed] == ["bergen", "oslo"]
+    shown = client.nodes.show("oslo", listed[1].node)
+    assert (shown.summary.node, shown.summary.state, shown.summary.reported) == (listed[1].node, "online", True)
+    assert shown.summary.cpu_m > 0
+    with pytest.raises(errors.NotFound):
+        client.nodes.show("oslo", "nowhere")
+
+
+def test_an_instance_is_shown_where_it_runs(client, manifest):
+    client.apps.apply(manifest()).rollout.wait(timeout=30)
+    [listed] = client.instances.list(app=manifest.app)
+    shown = client.instances.show(listed.site, manifest.app, "web", "0")
+    assert (shown.summary.instance, shown.ready, shown.wish, shown.image) == (listed.instance, True, "run", "web:1")
+    assert shown.place is not None
+    assert shown.place.site == listed.site
+    with pytest.raises(errors.NotFound):
+        client.instances.show(listed.site, manifest.app, "web", "7")
+
+
 def test_a_stale_number_is_a_conflict_that_names_the_newest(client, manifest):
     client.apps.apply(manifest())
     envelope = client.apps.read_revision(manifest.app, "1")

@@ -112,7 +112,7 @@ def test_the_page_of_commands_has_every_built_command_with_its_options():
     assert "`--label KEY=VALUE`" in built
     assert "--help" not in built
     assert "`skerry flow`: `list`" in later
-    assert "### skerry node" not in built
+    assert "### skerry flow" not in built
 
 
 def test_every_built_command_has_its_place_in_a_man_page():

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from skerry import __version__
-from skerry.api.router import FORMS
+from skerry.api.router import FORMS, WHOLE
 from skerry.core.exposition import MEDIA_TYPE
 from skerry.model.answers import ProblemDocument
 from skerry.operations import OPERATIONS, Operation
@@ -105,6 +105,7 @@ def _guards(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _describe_parameter(name: str) -> dict[str, Any]:
-    if name == "number":
-        return {"type": "integer", "minimum": 1, "maximum": 10**15 - 1}
+    if name in WHOLE:
+        least, largest = WHOLE[name]
+        return {"type": "integer", "minimum": least, "maximum": largest}
     return {"type": "string", "pattern": f"^{FORMS[name]}$"}

@@ -16,14 +16,19 @@ _ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
 FORMS: dict[str, str] = {
     "app": _NAME,
     "site": _NAME,
+    "node": _NAME,
+    "service": _NAME,
     "secret": _NAME,
     "digest": r"sha256:[0-9a-f]{64}",
     "number": r"[1-9][0-9]{0,14}",
+    "ordinal": r"(?:0|[1-9][0-9]{0,2})",
     "operation": _ULID,
     "request": _ULID,
     "token": r"[a-z2-7]{8,10}",
 }
-#: Longest path looked at: two names, a digest and the words between.
+#: Parameters that are whole numbers, with the least and the largest.
+WHOLE: dict[str, tuple[int, int]] = {"number": (1, 10**15 - 1), "ordinal": (0, 999)}
+#: Longest path looked at: four names, or two and a digest, and the words between.
 _PATH_CHARACTERS_MAX = 512
 
 
@@ -55,7 +60,7 @@ class Router:
         for pattern, operation in self._routes.get((method, path.count("/")), ()):
             found = pattern.fullmatch(path)
             if found is not None:
-                values = {name: int(text) if name == "number" else text for name, text in found.groupdict().items()}
+                values = {name: int(text) if name in WHOLE else text for name, text in found.groupdict().items()}
                 return Match(operation, values)
         return None
 

@@ -40,6 +40,15 @@ def complete_sites(context: click.Context, parameter: click.Parameter, incomplet
     return _complete(context, "sites", lambda client: (each.site for each in _all(client.sites.list)), incomplete)
 
 
+def complete_nodes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete SITE/NODE."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (f"{each.site}/{each.node}" for each in _all(client.nodes.list))
+
+    return _complete(context, "nodes", ask, incomplete)
+
+
 def complete_apps(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an app."""
     return _complete(context, "apps", lambda client: (each.app for each in _all(client.apps.list)), incomplete)

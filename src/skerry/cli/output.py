@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 import click
 
 T = TypeVar("T")
+#: A column of something general is one of all that is more special.
+Shown = TypeVar("Shown", contravariant=True)
 
 FORMATS = ("table", "wide", "json", "yaml", "jsonl", "name")
 
@@ -24,10 +26,10 @@ _COLOURS = {
 }
 
 
-class Column(Generic[T]):
+class Column(Generic[Shown]):
     """One column: its title, how to read its text off an item, and whether only ``-o wide`` shows it."""
 
-    def __init__(self, title: str, read: Callable[[T], object], *, wide: bool = False) -> None:
+    def __init__(self, title: str, read: Callable[[Shown], object], *, wide: bool = False) -> None:
         self.title = title
         self.read = read
         self.wide = wide

@@ -26,7 +26,7 @@ from skerry.cli.output import (
     write_value,
 )
 from skerry.cli.session import Session
-from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, STAYING
+from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, NODES, STAYING
 from skerry.cli.watching import show_again
 from skerry.model.answers import LinkBytes, NodeView, SiteDetail, SiteSummary
 from skerry.sdk.policy import is_loopback
@@ -44,15 +44,6 @@ COLUMNS: tuple[Column[SiteSummary], ...] = (
     Column("country", lambda site: site.country, wide=True),
     Column("settled", lambda site: site.settled, wide=True),
     Column("record", lambda site: site.number, wide=True),
-)
-_NODES: tuple[Column[NodeView], ...] = (
-    Column("node", lambda node: node.node),
-    Column("keys", lambda node: node.key_class),
-    Column("cpu", lambda node: f"{node.cpu_m / 1000:g}" if node.reported else ""),
-    Column("memory", lambda node: format_bytes(node.memory_bytes) if node.reported else ""),
-    Column("disk free", lambda node: format_bytes(node.disk_free_bytes) if node.reported else ""),
-    Column("arch", lambda node: node.arch),
-    Column("agent", lambda node: node.agent),
 )
 _LINK: tuple[Column[LinkBytes], ...] = (
     Column("purpose", lambda each: each.purpose),
@@ -106,7 +97,7 @@ def _draw(detail: SiteDetail) -> None:
     )
     nodes: tuple[NodeView, ...] = detail.node_list
     link: tuple[LinkBytes, ...] = detail.link_bytes
-    write_section("Nodes", nodes, _NODES)
+    write_section("Nodes", nodes, NODES)
     write_section("Instances", detail.instances, INSTANCES)
     write_section("Still here", detail.staying, STAYING)
     write_section("Link", link, _LINK)

@@ -88,7 +88,11 @@ NOUNS: tuple[Noun, ...] = (
         Verb("drain", "Move away what may move, and say what stays and why.", "skerry.cli.cordons:drain"),
         *_later("approve", "reject", "voucher", "upgrade", "quarantine", "release"),
     )),
-    Noun("node", "Machines of sites.", _later("list", "show", "cordon", "uncordon", "drain", "remove", "rekey")),
+    Noun("node", "Machines of sites.", (
+        Verb("list", "List the machines of sites, as they report themselves.", "skerry.cli.nodes:list_nodes"),
+        Verb("show", "Show a machine: what it has, what it said last, what runs on it.", "skerry.cli.nodes:show"),
+        *_later("cordon", "uncordon", "drain", "remove", "rekey"),
+    )),
     Noun("app", "What tenants run.", (
         Verb("list", "List apps.", "skerry.cli.apps:list_apps"),
         Verb("show", "Show an app, its instances and what is wrong.", "skerry.cli.apps:show"),
@@ -102,7 +106,9 @@ NOUNS: tuple[Noun, ...] = (
     )),
     Noun("instance", "Copies of services.", (
         Verb("list", "List instances: what is wanted beside what is.", "skerry.cli.instances:list_instances"),
-        *_later("show", "restart", "stop"),
+        Verb("show", "Show one: where and why there, image, health, use, events.",
+             "skerry.cli.instances:show_instance"),
+        *_later("restart", "stop"),
     )),
     Noun("rollout", "Changes in waves.", (
         Verb("list", "List the newest rollout of each app.", "skerry.cli.rollouts:list_rollouts"),

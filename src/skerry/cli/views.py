@@ -2,8 +2,8 @@
 
 import re
 
-from skerry.cli.output import Column
-from skerry.model.answers import CloudEvent, Condition, DrainedInstance, InstanceView, Unplaced
+from skerry.cli.output import Column, format_bytes
+from skerry.model.answers import CloudEvent, Condition, DrainedInstance, InstanceView, NodeView, Unplaced
 
 CONDITIONS: tuple[Column[Condition], ...] = (
     Column("condition", lambda each: each.kind),
@@ -42,6 +42,15 @@ INSTANCES: tuple[Column[InstanceView], ...] = (
     Column("restarts", lambda each: each.restarts),
     Column("ports", lambda each: tuple(sorted(each.ports))),
     Column("reason", lambda each: each.reason),
+)
+NODES: tuple[Column[NodeView], ...] = (
+    Column("node", lambda node: node.node),
+    Column("keys", lambda node: node.key_class),
+    Column("cpu", lambda node: f"{node.cpu_m / 1000:g}" if node.reported else ""),
+    Column("memory", lambda node: format_bytes(node.memory_bytes) if node.reported else ""),
+    Column("disk free", lambda node: format_bytes(node.disk_free_bytes) if node.reported else ""),
+    Column("arch", lambda node: node.arch),
+    Column("agent", lambda node: node.agent),
 )
 STAYING: tuple[Column[DrainedInstance], ...] = (
     Column("instance", lambda each: name_drained(each)),

@@ -3,8 +3,6 @@
 A record that lists a waiting box's very keys answers its join request (core/joining.py).
 """
 
-import msgspec
-
 from skerry.core import views
 from skerry.core.auth import Caller
 from skerry.core.cordons import list_staying, view_cordon
@@ -16,7 +14,6 @@ from skerry.model.answers import (
     Condition,
     DocumentView,
     LinkBytes,
-    NodeView,
     Page,
     Recorded,
     SiteDetail,
@@ -25,8 +22,8 @@ from skerry.model.answers import (
 )
 from skerry.model.asks import SiteQuery
 from skerry.model.errors import Invalid
-from skerry.model.ids import Digest, InstanceId, NodeName, SiteName, digest_of
-from skerry.model.observed import NodeFact, SiteFact
+from skerry.model.ids import Digest, InstanceId, SiteName, digest_of
+from skerry.model.observed import SiteFact
 from skerry.model.selector import Selector, SelectorError, matches, parse_selector
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.model.site_match import site_labels
@@ -37,7 +34,6 @@ from skerry.store.rows import read_page_token, write_page_token
 from skerry.store.sites import SiteRow, SiteState
 from skerry.trust.floors import Floor
 from skerry.trust.held import Held
-from skerry.trust.keys import key_id
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
 
@@ -181,7 +177,9 @@ class EnrolmentPart(Part):
                 latitude_udeg=row.record.latitude_udeg,
                 longitude_udeg=row.record.longitude_udeg,
                 tenants=tuple(name for name in sorted(row.record.tenants) if platform or name == caller.tenant),
-                node_list=_view_nodes(row.record, reported),
+                node_list=tuple(
+                    views.view_node(row.record, name, reported.get(name)) for name in sorted(row.record.nodes)
+                ),
                 document=_view_document(state),
                 learning=state.learning,
                 unknown=_list_unknown(connection, caller, row.site) if state.learning else (),
@@ -228,7 +226,7 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
                 nodes=len(row.record.nodes),
                 instances=len(here),
                 ready=sum(each.ready for each in here),
-                conditions=_list_conditions(state, fact, kept_free.get(row.site)),
+                conditions=list_conditions(state, fact, kept_free.get(row.site)),
                 heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
                 settled=is_settled(state, fact),
             )
@@ -236,7 +234,8 @@ def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: li
     return tuple(found)
 
 
-def _list_conditions(state: SiteState, fact: SiteFact | None, cordon: Cordon | None) -> tuple[Condition, ...]:
+def list_conditions(state: SiteState, fact: SiteFact | None, cordon: Cordon | None) -> tuple[Condition, ...]:
+    """Say what is worth a person's eye of a site: what its operator and the core say of it, then its own word."""
     found: list[Condition] = []
     if cordon is not None:
         found.append(view_cordon(cordon))
@@ -253,16 +252,13 @@ def _list_conditions(state: SiteState, fact: SiteFact | None, cordon: Cordon | N
 
 def _page(connection: Connection, caller: Caller, query: SiteQuery) -> tuple[list[SiteRow], str]:
     """Return one page of visible sites that match the selector, and the token of the next one."""
-    try:
-        selector = parse_selector(query.label_selector)
-    except SelectorError as error:
-        raise Invalid("E-SELECTOR", f"The selector cannot be read: {error}.") from error
+    selector = read_selector(query)
     position = read_page_token(query.page_token, 1)
     after = position[0] if position else ""
     rows: list[SiteRow] = []
     while len(rows) <= query.page_size:
         found = sites.list_sites(connection, caller.scope, after, query.page_size + 1)
-        rows += [row for row in found if _matches(selector, row)]
+        rows += [row for row in found if matches_site(selector, row)]
         if len(found) <= query.page_size:
             break
         after = found[-1].site
@@ -270,25 +266,17 @@ def _page(connection: Connection, caller: Caller, query: SiteQuery) -> tuple[lis
     return shown, write_page_token(shown[-1].site) if len(rows) > query.page_size else ""
 
 
-def _matches(selector: Selector, row: SiteRow) -> bool:
+def read_selector(query: SiteQuery) -> Selector:
+    """Read which labels are asked for; raises ``Invalid``."""
+    try:
+        return parse_selector(query.label_selector)
+    except SelectorError as error:
+        raise Invalid("E-SELECTOR", f"The selector cannot be read: {error}.") from error
+
+
+def matches_site(selector: Selector, row: SiteRow) -> bool:
+    """Say whether a site's signed labels are those that are asked for."""
     return matches(selector, site_labels(row.record))
-
-
-def _view_nodes(record: SiteRecord, reported: dict[NodeName, NodeFact]) -> tuple[NodeView, ...]:
-    found: list[NodeView] = []
-    for name in sorted(record.nodes):
-        node, fact = record.nodes[name], reported.get(name)
-        view = NodeView(
-            node=name,
-            key_class=node.key_class,
-            device_key=key_id(node.device),
-            sealing_key=key_id(node.sealing),
-            reported=fact is not None,
-        )
-        if fact is not None:
-            view = msgspec.structs.replace(view, **msgspec.structs.asdict(fact))
-        found.append(view)
-    return tuple(found)
 
 
 def _view_document(state: SiteState) -> DocumentView:

@@ -17,8 +17,8 @@ from skerry.core import series, use, views
 from skerry.core.auth import Caller
 from skerry.core.exposition import Exposition
 from skerry.core.refusals import not_found
-from skerry.core.state import Part
-from skerry.model.answers import InstanceUseView, Page, ScrapeGroup, SiteUseView, UseHistory, UsePoint
+from skerry.core.state import Core, Part
+from skerry.model.answers import InstanceUseView, InstanceView, Page, ScrapeGroup, SiteUseView, UseHistory, UsePoint
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
 from skerry.model.ids import InstanceId, SiteName, TenantName
 from skerry.model.limits import METRICS_SITES_MAX
@@ -119,7 +119,7 @@ class MetricsPart(Part):
         self._core.watch_use(sorted({each.site for each in shown}), use.WATCHED_US)
         last = shown[-1] if more else None
         token = "" if last is None else write_page_token(last.app, last.service, last.ordinal, last.site)
-        return Page(items=tuple(self._view_instance(each) for each in shown), next_page_token=token)
+        return Page(items=tuple(view_instance_use(self._core, each) for each in shown), next_page_token=token)
 
     async def read_use_history(self, caller: Caller, *, query: HistoryQuery) -> UseHistory:
         """Return a span of a visible site, or of one of the caller's instances there."""
@@ -187,9 +187,6 @@ class MetricsPart(Part):
         pace_us = LINK_PLANS[self._core.link_classes.get(site, "wired")].samples_us
         return newest if self._core.clock.boot_us() - newest.boot_us <= 2 * pace_us else None
 
-    def _age_s(self, newest: use.Newest) -> int:
-        return (self._core.clock.boot_us() - newest.boot_us) // _MICRO
-
     def _view_site(self, row: SiteRow, seen: _Seen) -> SiteUseView:
         newest = self._core.use.newest(row.site)
         host = None if newest is None else newest.sample.host
@@ -198,7 +195,7 @@ class MetricsPart(Part):
         return SiteUseView(
             site=row.site,
             state=views.site_state(self._core, seen.states[row.site]),
-            sampled_s_ago=None if newest is None else self._age_s(newest),
+            sampled_s_ago=None if newest is None else _age_s(self._core, newest),
             cpu_used_m=None if newest is None else newest.cpu_m,
             cpu_m=sum(node.cpu_m for node in nodes),
             load_m=0 if host is None else host.load_m,
@@ -215,26 +212,6 @@ class MetricsPart(Part):
             instances=len(here),
             ready=sum(each.ready for each in here),
             conditions=() if fact is None else tuple(sorted(fact.conditions)),
-        )
-
-    def _view_instance(self, view: views.InstanceView) -> InstanceUseView:
-        newest = self._core.use.newest(view.site)
-        used = None if newest is None else newest.instances.get(view.instance)
-        return InstanceUseView(
-            instance=view.instance,
-            app=view.app,
-            service=view.service,
-            ordinal=view.ordinal,
-            site=view.site,
-            phase=view.phase,
-            restarts=view.restarts,
-            sampled_s_ago=None if newest is None or used is None else self._age_s(newest),
-            cpu_used_m=None if newest is None else newest.instances_cpu_m.get(view.instance),
-            memory_bytes=0 if used is None else used.memory_bytes,
-            received_bytes=0 if used is None else used.received_bytes,
-            sent_bytes=0 if used is None else used.sent_bytes,
-            read_bytes=0 if used is None else used.read_bytes,
-            written_bytes=0 if used is None else used.written_bytes,
         )
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -275,8 +252,34 @@ class MetricsPart(Part):
         text.add(series.OUTBOX_DROPPED, state.events_dropped, site)
         newest = self._fresh(site)
         if newest is not None:
-            text.add(series.SAMPLE_AGE, self._age_s(newest), site)
+            text.add(series.SAMPLE_AGE, _age_s(self._core, newest), site)
             _write_sample(text, site, newest)
+
+
+def view_instance_use(core: Core, view: InstanceView) -> InstanceUseView:
+    """Say what an instance used by the newest sample of its site."""
+    newest = core.use.newest(view.site)
+    used = None if newest is None else newest.instances.get(view.instance)
+    return InstanceUseView(
+        instance=view.instance,
+        app=view.app,
+        service=view.service,
+        ordinal=view.ordinal,
+        site=view.site,
+        phase=view.phase,
+        restarts=view.restarts,
+        sampled_s_ago=None if newest is None or used is None else _age_s(core, newest),
+        cpu_used_m=None if newest is None else newest.instances_cpu_m.get(view.instance),
+        memory_bytes=0 if used is None else used.memory_bytes,
+        received_bytes=0 if used is None else used.received_bytes,
+        sent_bytes=0 if used is None else used.sent_bytes,
+        read_bytes=0 if used is None else used.read_bytes,
+        written_bytes=0 if used is None else used.written_bytes,
+    )
+
+
+def _age_s(core: Core, newest: use.Newest) -> int:
+    return (core.clock.boot_us() - newest.boot_us) // _MICRO
 
 
 def _read_resident() -> int:

@@ -9,8 +9,10 @@ import inspect
 from skerry.core.calls import CallsPart
 from skerry.core.cordons import CordonsPart
 from skerry.core.enrolment import EnrolmentPart
+from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
+from skerry.core.nodes import NodesPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
 from skerry.core.pruning import PruningPart
@@ -28,9 +30,11 @@ class Service(
     PlanningPart,
     MetricsPart,
     ReadingPart,
+    InstancesPart,
     SuppliesPart,
     PruningPart,
     EnrolmentPart,
+    NodesPart,
     CordonsPart,
     JoiningPart,
     CallsPart,

@@ -15,19 +15,22 @@ from skerry.model.answers import (
     AppSummary,
     CloudEvent,
     InstanceView,
+    NodeView,
     OperationView,
     SiteState,
     Unplaced,
 )
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.ids import AppName, InstanceId, ServiceName, SiteName
-from skerry.model.observed import InstanceFact
+from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName
+from skerry.model.observed import InstanceFact, NodeFact
+from skerry.model.signed import SiteRecord
 from skerry.plan.report import AppReport
 from skerry.store import Connection, apps, documents, facts
 from skerry.store import sites as site_store
 from skerry.store.apps import AppRow, OperationRow
 from skerry.store.events import LoggedEvent
 from skerry.store.scope import Scope
+from skerry.trust.keys import key_id
 
 _READY = ("ready", "done")
 _SITES_NAMED_MAX = 1_000
@@ -131,6 +134,19 @@ def view_operation(
         started_us=row.started_us,
         cause=row.cause,
     )
+
+
+def view_node(record: SiteRecord, name: NodeName, fact: NodeFact | None) -> NodeView:
+    """Show a node of a site's record beside what it reported of itself."""
+    node = record.nodes[name]
+    view = NodeView(
+        node=name,
+        key_class=node.key_class,
+        device_key=key_id(node.device),
+        sealing_key=key_id(node.sealing),
+        reported=fact is not None,
+    )
+    return view if fact is None else msgspec.structs.replace(view, **msgspec.structs.asdict(fact))
 
 
 def cloud_event(logged: LoggedEvent) -> CloudEvent:

@@ -319,6 +319,17 @@ class NodeView(Answer, frozen=True, kw_only=True):
     facts: dict[str, str] = {}
 
 
+class NodeSummary(NodeView, frozen=True, kw_only=True):
+    """A node and how its site is; what a silent site's node says of itself is as old as the silence."""
+
+    site: SiteName
+    state: SiteState
+    #: Seconds since the core heard of the site; None when it has not since it was started.
+    heard_s_ago: int | None
+    #: Conditions of the site, a cordon among them.
+    conditions: tuple[Condition, ...]
+
+
 class SiteSummary(Answer, frozen=True, kw_only=True):
     """A site in one line."""
 
@@ -418,6 +429,37 @@ class InstanceUseView(Answer, frozen=True, kw_only=True):
     written_bytes: int = 0
 
 
+class InstanceDetail(Answer, frozen=True, kw_only=True):
+    """An instance with everything that ``skerry instance show`` prints."""
+
+    summary: InstanceView
+    #: The site says of the wanted revision, on its newest document, that it is as wanted.
+    ready: bool
+    #: What the core wishes of it; empty when it no longer wants the instance.
+    wish: Literal["", "run", "hold"]
+    #: The rollout of the wanted revision was taken back: the site may run the one that it proved before.
+    back: bool
+    #: The silent site whose copy it stands in for; empty for none.
+    instead_of: SiteName | Literal[""]
+    #: Digests of the wanted and of the reported revision; empty where there is none.
+    wanted_revision: Digest | Literal[""]
+    reported_revision: Digest | Literal[""]
+    #: Name and digest of the image of the wanted revision; of the reported one where none is wanted. Empty when the
+    #: core does not have that revision.
+    image: str
+    image_digest: Digest | Literal[""]
+    #: How it ended last, as its site says; 0 too while it never did.
+    exit_code: int
+    #: What it uses; ``sampled_s_ago`` is None when the core remembers no sample of it.
+    use: InstanceUseView
+    #: What the newest plan says of its place; None for one that this plan did not place there.
+    place: PlaceView | None
+    #: What is worth a person's eye: of the instance, of its app at this site, and of the site.
+    conditions: tuple[Condition, ...]
+    #: The newest of its events, newest last.
+    events: tuple[CloudEvent, ...]
+
+
 class UsePoint(Answer, frozen=True, kw_only=True):
     """One step of a history. ``cpu_used_m`` and ``bytes_moved`` are of the time since the point before, if known."""
 
@@ -496,6 +538,16 @@ class SiteDetail(Answer, frozen=True, kw_only=True):
     events: tuple[CloudEvent, ...]
     #: Of a site that is drained: what of the asker's is still there, and why.
     staying: tuple[DrainedInstance, ...] = ()
+
+
+class NodeDetail(Answer, frozen=True, kw_only=True):
+    """A node with everything that ``skerry node show`` prints; instances are those that the asker may see."""
+
+    summary: NodeSummary
+    #: Labels of its site, which its operator has signed.
+    labels: dict[str, str]
+    #: Instances that are there or should be.
+    instances: tuple[InstanceView, ...]
 
 
 class Recorded(Answer, frozen=True, kw_only=True):

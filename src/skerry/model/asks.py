@@ -53,6 +53,12 @@ class SiteQuery(PageQuery, frozen=True, kw_only=True):
     label_selector: Annotated[str, Meta(max_length=1024)] = ""
 
 
+class NodeQuery(SiteQuery, frozen=True, kw_only=True):
+    """Nodes of one site, or of all sites that match."""
+
+    site: MaybeName = ""
+
+
 class InstanceQuery(PageQuery, frozen=True, kw_only=True):
     """Instances of an app, of a site, or of both."""
 

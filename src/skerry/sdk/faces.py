@@ -153,6 +153,13 @@ class Instances(Noun):
             make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
         )
 
+    def show(self, site: str, app: str, service: str, ordinal: str) -> answers.InstanceDetail:
+        """Show one instance: where and why there, image, health, restarts, use and events."""
+        asked: Request[answers.InstanceDetail] = make_request(
+            "show_instance", parameters={"site": site, "app": app, "service": service, "ordinal": ordinal}
+        )
+        return self._client.send(asked)
+
     def list_use(self, *, page_size: int = 50, app: str = "", site: str = "") -> Iterator[answers.InstanceUseView]:
         """List what instances use."""
         return self._client.pages(
@@ -352,6 +359,23 @@ class Sites(acts.SiteActs):
         return self._client.send(asked)
 
 
+class Nodes(Noun):
+    """Operations on nodes."""
+
+    def list(self, *, page_size: int = 50, label_selector: str = "", site: str = "") -> Iterator[answers.NodeSummary]:
+        """List the machines of sites, as they report themselves."""
+        return self._client.pages(
+            make_request(
+                "list_nodes", query=asks.NodeQuery(page_size=page_size, label_selector=label_selector, site=site)
+            )
+        )
+
+    def show(self, site: str, node: str) -> answers.NodeDetail:
+        """Show a machine of a site: what it has, what it said last, what runs on it."""
+        asked: Request[answers.NodeDetail] = make_request("show_node", parameters={"site": site, "node": node})
+        return self._client.send(asked)
+
+
 class JoinTokens(Noun):
     """Operations on join tokens."""
 
@@ -452,6 +476,7 @@ class Faces:
         self.volumes = Volumes(client)
         self.secrets = Secrets(client)
         self.sites = Sites(client)
+        self.nodes = Nodes(client)
         self.join_tokens = JoinTokens(client)
         self.join_requests = JoinRequests(client)
         self.tokens = Tokens(client)
@@ -597,6 +622,13 @@ class AsyncInstances(AsyncNoun):
         return self._client.pages(
             make_request("list_instances", query=asks.InstanceQuery(page_size=page_size, app=app, site=site))
         )
+
+    async def show(self, site: str, app: str, service: str, ordinal: str) -> answers.InstanceDetail:
+        """Show one instance: where and why there, image, health, restarts, use and events."""
+        asked: Request[answers.InstanceDetail] = make_request(
+            "show_instance", parameters={"site": site, "app": app, "service": service, "ordinal": ordinal}
+        )
+        return await self._client.send(asked)
 
     def list_use(self, *, page_size: int = 50, app: str = "", site: str = "") -> AsyncIterator[answers.InstanceUseView]:
         """List what instances use."""
@@ -797,6 +829,25 @@ class AsyncSites(acts.AsyncSiteActs):
         return await self._client.send(asked)
 
 
+class AsyncNodes(AsyncNoun):
+    """Operations on nodes."""
+
+    def list(
+        self, *, page_size: int = 50, label_selector: str = "", site: str = ""
+    ) -> AsyncIterator[answers.NodeSummary]:
+        """List the machines of sites, as they report themselves."""
+        return self._client.pages(
+            make_request(
+                "list_nodes", query=asks.NodeQuery(page_size=page_size, label_selector=label_selector, site=site)
+            )
+        )
+
+    async def show(self, site: str, node: str) -> answers.NodeDetail:
+        """Show a machine of a site: what it has, what it said last, what runs on it."""
+        asked: Request[answers.NodeDetail] = make_request("show_node", parameters={"site": site, "node": node})
+        return await self._client.send(asked)
+
+
 class AsyncJoinTokens(AsyncNoun):
     """Operations on join tokens."""
 
@@ -899,6 +950,7 @@ class AsyncFaces:
         self.volumes = AsyncVolumes(client)
         self.secrets = AsyncSecrets(client)
         self.sites = AsyncSites(client)
+        self.nodes = AsyncNodes(client)
         self.join_tokens = AsyncJoinTokens(client)
         self.join_requests = AsyncJoinRequests(client)
         self.tokens = AsyncTokens(client)

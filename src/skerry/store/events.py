@@ -44,6 +44,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     #: Beginning of the event's type.
     kind: str = ""
     cause: str = ""
+    #: The very thing it is about, for example ``instance/TENANT/APP/SERVICE/0``.
+    subject: str = ""
     #: Events of this site, and the core's own about it.
     about: str = ""
     #: Only what a person should look at: ``WARNINGS`` and everything of class ``security``.
@@ -158,7 +160,12 @@ def trim_events(connection: Connection, keep: int) -> int:
 
 def _choose(scope: Scope, chosen: EventFilter) -> Select[Any]:
     query = owned(select(EVENTS), EVENTS.c.tenant, scope)
-    for column, word in ((EVENTS.c.site, chosen.site), (EVENTS.c.app, chosen.app), (EVENTS.c.cause, chosen.cause)):
+    for column, word in (
+        (EVENTS.c.site, chosen.site),
+        (EVENTS.c.app, chosen.app),
+        (EVENTS.c.cause, chosen.cause),
+        (EVENTS.c.subject, chosen.subject),
+    ):
         if word:
             query = query.where(column == word)
     if chosen.kind:
