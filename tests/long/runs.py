@@ -24,10 +24,10 @@ RUNS = (
         "seeds that no change has seen, every invariant after every step",
         "skerry.sim",
         (
-            *("--seeds", "1000", "--first-seed", "100000", "--jobs", "2"),
+            *("--seeds", "600", "--first-seed", "100000", "--jobs", "2"),
             *("--page", "docs/results/simulation.md", "--json", JSON),
         ),
-        30,
+        20,
     ),
     LongRun(
         "planted-bugs",
