@@ -282,7 +282,11 @@ def test_a_wait_ends_when_the_sites_have_it_and_times_out_when_not(town, write):
     result = town.run("apply", "-f", file, "--wait=1s")
     assert result.code == 4, result
     assert "E-TIMEOUT" in result.err
+    # Repeating it changes nothing, and waits like the first one.
+    again = town.run("apply", "-f", file, "--wait=1s")
+    assert (again.code, "is so already" in again.err, "E-TIMEOUT" in again.err) == (4, True, True)
     town.settle(*town.sites)
+    assert town.run("apply", "-f", file, "--wait=5s").code == 0
     assert town.run("wait", "app/waits", "--timeout", "5s").code == 0
 
 

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from tests.e2e.lab_site import CORE_ADDRESS, Site, wait_for
@@ -217,24 +217,40 @@ class Lab:
         site.run("ip", "route", "add", "default", "via", site.gateway)
 
 
-def has_leftovers() -> bool:
-    """Tell whether there is anything of another lab, running or not."""
-    return any(LABS.glob("*.lock"))
+def list_leftovers() -> list[str]:
+    """Name the labs whose owner is gone: crashed, killed, or left with ``keep``."""
+    found: list[str] = []
+    for lock_file in sorted(LABS.glob("*.lock")):
+        with _hold(lock_file) as is_ours:
+            found += [lock_file.stem] if is_ours else []
+    return found
 
 
 def remove_leftovers() -> None:
-    """Remove every lab whose owner is gone: crashed, killed, or left with ``keep``. Running ones are not touched."""
+    """Remove every lab whose owner is gone. Running ones are not touched."""
     for lock_file in sorted(LABS.glob("*.lock")):
-        name = lock_file.stem
+        with _hold(lock_file) as is_ours:
+            if is_ours:
+                _remove(lock_file.stem, *_what_is_left(lock_file.stem))
+
+
+@contextlib.contextmanager
+def _hold(lock_file: Path) -> Generator[bool]:
+    """Hold a lab's lock for a moment; False when its owner has it, or is just gone with it."""
+    try:
         fd = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = os.fstat(fd).st_nlink > 0
         except BlockingIOError:
-            continue
-        else:
-            _remove(name, *_what_is_left(name))
-        finally:
-            os.close(fd)
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(fd)
 
 
 def _what_is_left(name: str) -> tuple[list[Place], Path | None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.e2e import lab as lab_module
-from tests.e2e.lab import CHECKOUT, CORE_ADDRESS, LABS, Lab, Site, has_leftovers, remove_leftovers
+from tests.e2e.lab import CHECKOUT, CORE_ADDRESS, LABS, Lab, Site, list_leftovers, remove_leftovers
 from tests.e2e.tiny_image import tiny_image
 
 from skerry.berths.namespaces import inside_net, run
@@ -237,7 +237,7 @@ def test_an_abandoned_lab_is_removed_by_the_next_and_a_running_one_is_not(lab: L
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=120)
     name = ended.stdout.strip()
     assert [trace for trace in traces(name) if trace.startswith("process")]
-    assert has_leftovers()
+    assert name in list_leftovers()
     remove_leftovers()
     assert traces(name) == []
     assert answers(lab, "north")

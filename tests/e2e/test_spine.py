@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from tests.e2e.lab import CHECKOUT, LABS
+from tests.e2e.lab import CHECKOUT, list_leftovers
 
 pytestmark = pytest.mark.e2e
 
@@ -17,13 +17,13 @@ DEMO_S_MAX = 420
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     results = tmp_path_factory.mktemp("demo") / "steps.json"
-    before = set(LABS.glob("*"))
+    before = set(list_leftovers())
     command = [sys.executable, "-m", "tests.e2e.demo.spine", "--unattended", "--json", str(results)]
     done = subprocess.run(
         command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, text=True, capture_output=True, timeout=DEMO_S_MAX, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(LABS.glob("*")) <= before, "the demo left something behind"
+    assert set(list_leftovers()) <= before, "the demo left something behind"
     return json.loads(results.read_text())["steps"]
 
 

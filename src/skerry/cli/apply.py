@@ -17,7 +17,7 @@ from skerry.cli.options import pass_session, split_pair, with_dry_run, with_wait
 from skerry.cli.output import Column, format_bytes, show_value, tell, with_output, write_section
 from skerry.cli.session import Session
 from skerry.cli.views import UNPLACED
-from skerry.cli.watching import tell_handed_in, wait_for_operation
+from skerry.cli.watching import tell_handed_in, wait_for_newest_operation, wait_for_operation
 from skerry.manifest.report import format_report
 from skerry.manifest.values import Manifest, Options
 from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
@@ -201,6 +201,8 @@ def apply(
     sealed = f"; sealed: {', '.join(done.sealed)}" if done.sealed else ""
     if done.applied is None:
         tell(f"app {done.app} is so already, at revision {done.number}{sealed}")
+        if wait_s:
+            wait_for_newest_operation(session.client, done.app, wait_s)
         return
     tell(f"app {done.app}: revision {done.number} is recorded{sealed}")
     show_value(done.applied, output if output != "table" else "name", f"app/{done.app}", lambda: None)

@@ -1,5 +1,6 @@
 """Waiting and looking again: until work is done, or for as long as somebody watches."""
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -18,6 +19,8 @@ T = TypeVar("T")
 #: Between two looks: a site's change reaches the core within 5 s, so a second more matters to nobody.
 LOOK_S = 1.0
 REDRAW_S = 2.0
+#: Long work is listed newest first: what stands behind so much is long over.
+OPERATIONS_READ_MAX = 1000
 
 
 def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:
@@ -44,6 +47,14 @@ def wait_for_operation(client: Client, operation: str, limit_s: int) -> None:
         progress.end()
     rest = f", {view.silent} at silent sites follow when these are heard again" if view.silent else ""
     tell(f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready{rest}")
+
+
+def wait_for_newest_operation(client: Client, app: str, limit_s: int) -> None:
+    """Wait for the newest long work on an app, so that an apply that is repeated waits as the first one did."""
+    looked_at = itertools.islice(client.operations.list(page_size=1000), OPERATIONS_READ_MAX)
+    newest = next((view.operation for view in looked_at if view.app == app), None)
+    if newest is not None:
+        wait_for_operation(client, newest, limit_s)
 
 
 def tell_handed_in(done: Published[Rollout]) -> None:

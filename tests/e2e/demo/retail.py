@@ -20,7 +20,7 @@ from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
 from tests.e2e.demo.stores import Stores
 from tests.e2e.demo.units import Unit, start_units
 from tests.e2e.fleet import Ended, Fleet, list_started, wait_until, write_image
-from tests.e2e.lab import Lab, has_leftovers, remove_leftovers
+from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.site_http import RequestCounter, http_get
 from tests.e2e.tiny_image import tiny_image
 
@@ -63,7 +63,7 @@ class Retail:
 
     def run(self) -> None:
         """Tell the story; raises ``StepFailed`` at the first step that does not hold."""
-        if has_leftovers():
+        if list_leftovers():
             self.step("what an earlier demo left is removed", lambda _: remove_leftovers())
         for name, action in (
             ("core and signer start as the shipped units say, and are founded", self._install),

@@ -17,7 +17,7 @@ from tests.e2e.checks import find_problems
 from tests.e2e.demo.apps import APPS, DemoApp
 from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
 from tests.e2e.fleet import Ended, Fleet, list_started, wait_until
-from tests.e2e.lab import Lab, has_leftovers, remove_leftovers
+from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.site_http import Count, RequestCounter
 from tests.images import build
 
@@ -51,7 +51,7 @@ class Spine:
 
     def prepare(self) -> None:
         """From nothing to an app that answers at three sites."""
-        if has_leftovers():
+        if list_leftovers():
             self.step("what an earlier demo left is removed", lambda _: remove_leftovers())
         self.step("images of the app, built or from the cache", self._build)
         self.step("a core and a signer start", self._start_core)
