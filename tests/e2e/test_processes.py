@@ -72,7 +72,8 @@ class Town:
             return not problems
 
         try:
-            wait_until(fine, "agreement", 40)
+            # A site that has lost its core several times waits up to a minute before it dials again.
+            wait_until(fine, "agreement", 100)
         except TimeoutError:
             pytest.fail("; ".join(problems))
 
