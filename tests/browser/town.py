@@ -134,7 +134,7 @@ class Town:
                 Api(self.port, "").ask("GET", "/livez")
                 return
             except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
+                time.sleep(0.05)  # between two knocks at a real process that starts
         told = (self.folder / "core.log").read_text()[-2000:]
         self.close()
         raise RuntimeError(f"the core did not start: {told}")
@@ -233,7 +233,7 @@ def settle(town: Town, app: str, wanted: int, seconds: float = 30) -> None:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"{app}: {summary}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks at a real core
 
 
 def furnish(town: Town, *, planted: bool = True) -> None:
@@ -355,7 +355,7 @@ def main() -> int:
             json.dumps({"url": town.url, "token": town.token, "viewer": town.viewer, "door": door.url}) + "\n"
         )
         sys.stdout.flush()
-        time.sleep(options.for_s)
+        time.sleep(options.for_s)  # a person looks meanwhile; Ctrl-C ends it
     except KeyboardInterrupt:
         pass
     finally:

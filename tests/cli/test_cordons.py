@@ -96,7 +96,7 @@ def test_a_drain_can_be_waited_for(town):
     with subprocess.Popen(argv, env=os.environ | town.environment, stdout=subprocess.PIPE) as waiting:
         while waiting.poll() is None:
             town.settle(*town.sites)
-            time.sleep(0.2)
+            time.sleep(0.2)  # the command, a real process, looks once a second
     assert waiting.returncode == 0
     assert ("web", "oslo") not in {
         (each["service"], each["site"])

@@ -8,7 +8,6 @@ import sys
 import msgspec
 import pytest
 from tests.cli.town import Town
-from tests.sdk.image_bytes import Image, layout, tar
 from tests.terminals import Terminal
 
 from skerry.drivers.base import Exit
@@ -16,8 +15,6 @@ from skerry.model.signed import Call, Envelope, Window
 from skerry.sim.consoles import read_terminal
 from skerry.trust.envelope import decode_envelope_msgpack
 from skerry.wire import WINDOW_CHANNEL, CallReply, NonceReply, StreamData, decode_window
-
-SHOP = "services:\n  web:\n    image: web:1\n"
 
 
 class FarSites:
@@ -74,12 +71,7 @@ class FarCall:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     town = Town(tmp_path_factory.mktemp("town"))
-    archive = town.folder / "web.tar"
-    archive.write_bytes(tar(layout(Image(), names=("web:1",))))
-    town.ok("image", "push", archive)
-    town.site = town.add_site("oslo")
-    town.ok("apply", "-f", "-", "--name", "shop", stdin=SHOP.encode())
-    town.settle(town.site)
+    town.open_shop()
     town.far = FarSites()
     town.rig.core.sites = town.far
     yield town

@@ -12,12 +12,9 @@ import sys
 import msgspec
 import pytest
 from tests.cli.town import Town
-from tests.sdk.image_bytes import Image, layout, tar
 
 from skerry.cli.forward import CONNECTIONS_MAX, split_ports
 from skerry.wire import CallReply, NonceReply, StreamData
-
-SHOP = "services:\n  web:\n    image: web:1\n"
 
 
 class EchoSites:
@@ -73,12 +70,7 @@ class EchoCall:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     town = Town(tmp_path_factory.mktemp("town"))
-    archive = town.folder / "web.tar"
-    archive.write_bytes(tar(layout(Image(), names=("web:1",))))
-    town.ok("image", "push", archive)
-    town.site = town.add_site("oslo")
-    town.ok("apply", "-f", "-", "--name", "shop", stdin=SHOP.encode())
-    town.settle(town.site)
+    town.open_shop()
     yield town
     town.close()
 

@@ -13,6 +13,7 @@ from tests.tmux import TMUX, Screen
 
 pytestmark = pytest.mark.skipif(TMUX is None, reason="needs Debian's tmux")
 
+#: The second at the end is for the terminal to show the last line before it goes.
 PROGRESS = """
 import sys, time
 from skerry.cli.output import Progress

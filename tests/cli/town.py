@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 from click.testing import CliRunner
 from tests.core.cores import Rig
+from tests.sdk.image_bytes import Image, layout, tar
 
 from skerry.api.app import make_app
 from skerry.cli.main import run
@@ -127,6 +128,15 @@ class Town:
         result = self.run(*arguments, **more)
         assert result.code == 0, result
         return result.out
+
+    def open_shop(self):
+        """App ``shop`` with service ``web``, running at the one site ``oslo``."""
+        archive = self.folder / "web.tar"
+        archive.write_bytes(tar(layout(Image(), names=("web:1",))))
+        self.ok("image", "push", archive)
+        site = self.add_site("oslo")
+        self.ok("apply", "-f", "-", "--name", "shop", stdin=b"services:\n  web:\n    image: web:1\n")
+        self.settle(site)
 
     def add_site(self, name, **words):
         """A site whose node has joined and reports; its record is signed like one of the signer's."""

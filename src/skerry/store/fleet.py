@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, unit_id
-from skerry.model.ids import AppName, Digest, SecretName, ServiceName, SiteName, TenantName, UnitId
+from skerry.model.ids import AppName, Digest, InstanceId, SecretName, ServiceName, SiteName, TenantName, UnitId
 from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
@@ -106,25 +106,13 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
     for progress in plan.rollouts:
         _record_rollout(connection, progress, now_us)
     for (site, instance), home in plan.replaced.items():
-        tenant, app, service, ordinal = instance.split("/")
-        events.append_core_event(
-            connection,
-            "placement.replaced",
-            time_us=now_us,
-            subject=f"app/{app}",
-            tenant=TenantName(tenant),
-            message=f"{service} copy {ordinal} comes to {site} in place of the one at {home}, which is silent",
-        )
+        _, _, service, ordinal = instance.split("/")
+        message = f"{service} copy {ordinal} comes to {site} in place of the one at {home}, which is silent"
+        _tell_of(connection, "placement.replaced", instance, message, now_us)
     for (site, instance), taken in plan.yielded.items():
-        tenant, app, service, _ = instance.split("/")
-        events.append_core_event(
-            connection,
-            "placement.preempted",
-            time_us=now_us,
-            subject=f"app/{app}",
-            tenant=TenantName(tenant),
-            message=f"{service} leaves {site}: {describe_yielded(taken)}",
-        )
+        service = instance.split("/")[2]
+        message = f"{service} leaves {site}: {describe_yielded(taken)}"
+        _tell_of(connection, "placement.preempted", instance, message, now_us)
     for report in plan.reports:
         before = apps.read_reports(connection, report.tenant, report.app).get(report.app)
         if before == report:
@@ -148,6 +136,13 @@ def record_plan(connection: Connection, plan: FleetPlan, now_us: int) -> tuple[S
 
 def _name_refusal(refused: Refused) -> tuple[object, ...]:
     return (refused.service, refused.site, tuple(sorted({each.constraint for each in refused.rejections})))
+
+
+def _tell_of(connection: Connection, what: str, instance: InstanceId, message: str, now_us: int) -> None:
+    tenant, app, *_ = instance.split("/")
+    events.append_core_event(
+        connection, what, time_us=now_us, subject=f"app/{app}", tenant=TenantName(tenant), message=message
+    )
 
 
 def _record_rollout(connection: Connection, progress: Progress, now_us: int) -> None:

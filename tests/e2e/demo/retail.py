@@ -19,7 +19,7 @@ from tests.e2e.checks import find_problems
 from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
 from tests.e2e.demo.stores import Stores
 from tests.e2e.demo.units import Unit, start_units
-from tests.e2e.fleet import Ended, Fleet, list_started, wait_until, write_image
+from tests.e2e.fleet import Fleet, list_started, wait_until, write_image
 from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.site_http import RequestCounter, http_get
 from tests.e2e.tiny_image import tiny_image
@@ -84,19 +84,7 @@ class Retail:
 
     def step(self, name: str, action: Callable[[Report], None]) -> None:
         """One step with what it cost: bytes on the real shops' links, requests lost at the one that is visited."""
-
-        def measured(report: Report) -> None:
-            sent, lost = self._sent(), self._lost()
-            try:
-                action(report)
-                self._let_requests_end()
-            except (TimeoutError, Ended) as error:
-                raise StepFailed(str(error)) from error
-            finally:
-                report.bytes = self._sent() - sent
-                report.requests_lost = self._lost() - lost
-
-        self.stage.step(name, measured)
+        self.stage.step_measured(name, action, self._sent, self._lost, self._let_requests_end)
 
     # The steps
 
@@ -150,7 +138,7 @@ class Retail:
     def _pull(self, report: Report) -> None:
         before = list_started(self.lab.sites[PULLED])
         self.lab.cut(PULLED)
-        time.sleep(WATCH_S)
+        time.sleep(WATCH_S)  # the till is watched while its link is down
         told = self._sell(PULLED)
         self._expect(self._lost() == 0, "requests were lost")
         self._expect(list_started(self.lab.sites[PULLED]) == before, "something was restarted")

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.e2e.checks import find_problems
 from tests.e2e.demo.apps import APPS, DemoApp
 from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
-from tests.e2e.fleet import Ended, Fleet, list_started, wait_until
+from tests.e2e.fleet import Fleet, list_started, wait_until
 from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.site_http import Count, RequestCounter
 from tests.images import build
@@ -271,19 +271,7 @@ class Spine:
 
     def step(self, name: str, action: Callable[[Report], None]) -> None:
         """One step with what it cost: bytes of all links, requests lost at all sites."""
-
-        def measured(report: Report) -> None:
-            sent, lost = self._sent(), self._lost()
-            try:
-                action(report)
-                self._let_requests_end()
-            except (TimeoutError, Ended) as error:
-                raise StepFailed(str(error)) from error
-            finally:
-                report.bytes = self._sent() - sent
-                report.requests_lost = self._lost() - lost
-
-        self.stage.step(name, measured)
+        self.stage.step_measured(name, action, self._sent, self._lost, self._let_requests_end)
 
     def stop(self) -> None:
         """End counters, programs and machines."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.fleet import Ended
+
 
 class StepFailed(Exception):
     """A step did not show what it promises; the message says what was seen."""
@@ -56,6 +58,29 @@ class Stage:
         self._record(name, ok, started, report)
         if not ok:
             raise StepFailed(f"{name}: {report.detail}")
+
+    def step_measured(
+        self,
+        name: str,
+        action: Callable[[Report], None],
+        read_sent: Callable[[], int],
+        read_lost: Callable[[], int],
+        settle: Callable[[], object],
+    ) -> None:
+        """Run one step and report its bytes on links and the requests lost, counted once ``settle`` has returned."""
+
+        def measured(report: Report) -> None:
+            sent, lost = read_sent(), read_lost()
+            try:
+                action(report)
+                settle()
+            except (TimeoutError, Ended) as error:
+                raise StepFailed(str(error)) from error
+            finally:
+                report.bytes = read_sent() - sent
+                report.requests_lost = read_lost() - lost
+
+        self.step(name, measured)
 
     def _record(self, name: str, ok: bool, started: float, report: Report) -> None:
         seconds = round(time.monotonic() - started, 1)
