@@ -223,3 +223,8 @@ def _find_fault(place: Place, wanted: Form | Choice) -> str:
     if isinstance(scalar, Scalar) and wanted.fits(scalar):
         return ""
     return f"{describe_node(scalar)} is not {wanted.what}. Write {wanted.example}"
+
+
+def unbuilt_words(stage: int, **types: Type) -> tuple[Word, ...]:
+    """Make words that are not built; ``_`` in a name stands for ``-``, one at its end for nothing."""
+    return tuple(Word(name.rstrip("_").replace("_", "-"), one, stage=stage) for name, one in types.items())
