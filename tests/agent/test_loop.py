@@ -9,14 +9,14 @@ from tests.agent.shelf import Shelf
 from tests.plan import scenery
 
 from skerry.agent import journal
-from skerry.agent.loop import FREE_STEP_BYTES, Reconciler, node_fact, size_to_tell
+from skerry.agent.loop import Reconciler
 from skerry.agent.meter import ROUND_US, VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef, Mount, Restart
 from skerry.model.ids import Digest, InstanceId, NodeName
-from skerry.model.observed import InstanceFact, NodeSeen, Observation, VolumeFact, decode_fact
+from skerry.model.observed import InstanceFact, Observation, VolumeFact, decode_fact
 from skerry.plan.actions import Action, Outcome, StopContainer
 from skerry.plan.history import History
 from skerry.plan.site_plan import HeldSite
@@ -386,35 +386,6 @@ async def test_a_runtime_that_cannot_be_read_at_first_makes_no_news_of_what_runs
     site.machine.faults.unavailable = False
     await site.settle()
     assert site.events() == told
-
-
-def test_free_space_that_swings_around_a_step_is_told_once():
-    told = None
-    tellings = []
-    for swing in (1, -1, 1, -1):
-        seen = NodeSeen(node=NodeName("n1"), disk_free_bytes=40 * FREE_STEP_BYTES + swing)
-        told = node_fact(seen, "0", told).disk_free_bytes
-        tellings.append(told)
-    assert tellings == [40 * FREE_STEP_BYTES] * 4
-    for free in (39 * FREE_STEP_BYTES, 42 * FREE_STEP_BYTES):
-        seen = NodeSeen(node=NodeName("n1"), disk_free_bytes=free)
-        assert node_fact(seen, "0", told).disk_free_bytes == free
-
-
-@pytest.mark.parametrize(
-    ("size", "told", "tell"),
-    [
-        (60_000, 0, 0),
-        (70_000, 0, 70_000),
-        (1 << 30, 0, 1 << 30),
-        ((1 << 30) + (100 << 20), 1 << 30, 1 << 30),
-        ((1 << 30) + (140 << 20), 1 << 30, (1 << 30) + (140 << 20)),
-        ((100 << 30) - (300 << 20), 100 << 30, (100 << 30) - (300 << 20)),
-        (0, 1 << 20, 0),
-    ],
-)
-def test_a_volumes_size_is_told_when_it_is_off_by_an_eighth_or_by_much(size: int, told: int, tell: int):
-    assert size_to_tell(size, told) == tell
 
 
 @virtually

@@ -375,7 +375,7 @@ class Agent:
         self.reconciler.history = msgspec.structs.replace(self.reconciler.history, kept=kept)
         after = accepted.stored.bodies
         changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
-        self.reconciler.forget_crashes(changed)
+        self.reconciler.planner.forget_crashes(changed)
         self.reconciler.nudge()
 
     async def read_facts(self) -> dict[str, bytes]:

@@ -7,25 +7,33 @@ document are the same pass.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeGuard
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from skerry.agent import journal
 from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
+from skerry.agent.poison import CarefulPlanner
+from skerry.agent.telling import (
+    GROWN_BYTES,
+    describe_change,
+    is_verdict,
+    node_fact,
+    size_to_tell,
+    tell_deleted,
+    tell_grown,
+    tell_verdict,
+)
 from skerry.clock import Clock, Tasks, read_offset_us
-from skerry.model import limits
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.ids import InstanceId, UnitId, VolumeId
+from skerry.model.ids import InstanceId, VolumeId
 from skerry.model.observed import (
-    AppFact,
     Fact,
     ImageFact,
     InstanceFact,
     NodeFact,
-    NodeSeen,
     Observation,
     SiteFact,
     UnitFact,
@@ -51,7 +59,6 @@ from skerry.plan.actions import (
 from skerry.plan.by_hand import find_meant, refuse, say
 from skerry.plan.gates import return_to_proven
 from skerry.plan.history import (
-    AppId,
     Deleting,
     Ended,
     HandVerb,
@@ -62,8 +69,7 @@ from skerry.plan.history import (
     note_observed,
     note_outcome,
 )
-from skerry.plan.report import Wait
-from skerry.plan.site import derive_wanted, plan_site
+from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
 from skerry.plan.volumes import find_lost_volumes
 from skerry.safe.db import Db
@@ -77,17 +83,8 @@ SETTLE_US = 50_000
 #: Actions of one kind under way at once. What waits for something else (the link, an instance that takes its grace to
 #: stop, a health command that hangs) never takes the place of what works without.
 ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
-#: Free space of a disk is told in such steps; what places apps needs it no finer.
-FREE_STEP_BYTES = 256 * 1024 * 1024
-#: A volume's size is told again when it is off by an eighth or by so much, and never for less than ``SIZE_STEP_BYTES``.
-SIZE_OFF_BYTES = 256 * 1024 * 1024
-SIZE_STEP_BYTES = 64 * 1024
-#: A volume that is so much larger than was told has grown within one measuring: that is an event.
-GROWN_BYTES = 1 << 30
 #: Events that wait in memory while the disk is full; the oldest ordinary ones go first.
 UNTOLD_MAX = 500
-#: A planner that breaks on no single unit is tried again after this.
-BROKEN_US = 60_000_000
 #: Where an instance ends up when all is well: one that a new process finds there is no news.
 _AT_REST = ("ready", "held", "done", "stopped")
 
@@ -128,11 +125,11 @@ class Reconciler:
         self._nudge = asyncio.Event()
         self._busy: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._untold: list[journal.Draft] = []
-        self._crashes: dict[UnitId, int] = {}
         #: Keys of the facts whose changes are news: this process acted on what they tell of, or has seen it at rest or
         #: in trouble. What is missing here is being adopted, and told of by nobody: it was told when it came.
         self._followed: set[str] = set()
         self.history = history
+        self.planner = CarefulPlanner(self._last_facts)
         #: The last plan, for ``skerry agent status``.
         self.plan = SitePlan()
         #: Present facts by key, encoded.
@@ -178,7 +175,7 @@ class Reconciler:
             return
         now = self._read_now(held)
         self.history = note_observed(self.history, observed, now.boot_us, busy)
-        plan = self._plan(held, observed, now, busy)
+        plan = self.planner.plan(held, observed, self.history, now, busy)
         self._follow(plan)
         try:
             await self._record_plan(held, plan, observed)
@@ -220,45 +217,6 @@ class Reconciler:
             if kind == "fetch" and name not in wanted:
                 task.cancel()
 
-    def _plan(self, held: HeldSite, observed: Observation, now: Now, busy: frozenset[str]) -> SitePlan:
-        """Plan; when a unit makes the planner break, plan without it and quarantine it after some tries (R6)."""
-        held = self._without_quarantined(held)
-        try:
-            return plan_site(held, observed, self.history, now, busy)
-        except Exception as error:
-            reason = f"the planner breaks on it: {type(error).__name__}"
-        culprits = [name for name in sorted(held.units) if not self._plans(held, name, observed, now)]
-        for name in culprits:
-            self._crashes[name] = self._crashes.get(name, 0) + 1
-        refused = {**held.refused, **dict.fromkeys(culprits, ("E-POISON", reason))}
-        try:
-            return plan_site(msgspec.structs.replace(held, refused=refused), observed, self.history, now, busy)
-        except Exception as error:
-            # No unit alone is to blame. What runs goes on, and the link stays up, over which the cure comes.
-            wait = Wait(subject="planner", reason=f"the planner broke: {type(error).__name__}: {error}")
-            return SitePlan(waits=(wait,), facts=self._last_facts(), wake_us=now.boot_us + BROKEN_US)
-
-    def _plans(self, held: HeldSite, name: UnitId, observed: Observation, now: Now) -> bool:
-        alone = msgspec.structs.replace(held, units={name: held.units[name]})
-        try:
-            plan_site(alone, observed, self.history, now)
-        except Exception:
-            return False
-        return True
-
-    def _without_quarantined(self, held: HeldSite) -> HeldSite:
-        poison = {
-            name: ("E-POISON", "it broke the planner too often and is left out until the document changes it")
-            for name, count in self._crashes.items()
-            if count >= limits.CRASHES_BEFORE_QUARANTINE and name in held.units
-        }
-        return msgspec.structs.replace(held, refused={**held.refused, **poison}) if poison else held
-
-    def forget_crashes(self, changed: Iterable[UnitId]) -> None:
-        """A new document changed these units: they get a fresh start."""
-        for name in changed:
-            self._crashes.pop(name, None)
-
     async def _record_plan(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
         """Journal what later actions rely on, before any of them is started."""
         wanted = {assignment_instance(unit) for unit in held.units.values() if isinstance(unit, Assignment)}
@@ -285,8 +243,8 @@ class Reconciler:
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches)
         if changes != journal.Changes():
-            now_us = self._clock.wall_us()
-            drafts = [_tell_verdict(fact, now_us) for fact in plan.facts if _is_verdict(fact, plan)]
+            wall_us = self._clock.wall_us()
+            drafts = [tell_verdict(fact, wall_us) for fact in plan.facts if is_verdict(fact, plan)]
 
             def record(connection: Connection) -> None:
                 journal.record_changes(connection, changes)
@@ -294,7 +252,10 @@ class Reconciler:
 
             await self._db.run(record, soon=True)
             self._keep(journal.apply_changes(self.history.kept, changes))
-        done = {volume: self._tell_deleted(volume, kept.deleting[volume]) for volume in sorted(plan.deleted)}
+        done = {
+            volume: tell_deleted(volume, kept.deleting[volume], self._clock.wall_us())
+            for volume in sorted(plan.deleted)
+        }
         if done or plan.spared:
             await self._end_deletions({**done, **dict.fromkeys(sorted(plan.spared))})
 
@@ -433,9 +394,11 @@ class Reconciler:
             if deleting is not None:
                 # Without room it stays remembered, and the next look finds the volume gone.
                 with contextlib.suppress(StoreFull):
-                    await self._end_deletions({action.volume: self._tell_deleted(action.volume, deleting)})
+                    await self._end_deletions(
+                        {action.volume: tell_deleted(action.volume, deleting, self._clock.wall_us())}
+                    )
                 return
-            draft = self._tell_deleted(action.volume, action)
+            draft = tell_deleted(action.volume, action, self._clock.wall_us())
         elif not outcome.ok and outcome.healthy is None:
             trouble = self.history.troubles.get(lane(action))
             if trouble is not None and trouble.count == 1:
@@ -449,18 +412,6 @@ class Reconciler:
                 )
         if draft is not None:
             await self.tell(draft)
-
-    def _tell_deleted(self, volume: VolumeId, deleting: Deleting | DeleteVolume) -> journal.Draft:
-        return journal.Draft(
-            time_us=self._clock.wall_us(),
-            type="volume.deleted",
-            klass="security",
-            subject=f"volume/{volume}",
-            tenant=deleting.tenant,
-            cause=deleting.cause,
-            message=f"volume {deleting.name} of {deleting.app} was deleted by its tombstone",
-            data={"tombstone": deleting.tombstone},
-        )
 
     async def tell(self, *drafts: journal.Draft) -> None:
         """Put events into the outbox; those for which the disk has no room wait in memory for the next call."""
@@ -494,7 +445,7 @@ class Reconciler:
         conditions = {wait.subject: wait.reason for wait in plan.waits if wait.subject not in instances}
         previous = self.facts
         drafts = [
-            _tell_grown(fact, told, self._clock.wall_us())
+            tell_grown(fact, told, self._clock.wall_us())
             for fact in facts
             if isinstance(fact, VolumeFact) and 0 < (told := self._told_size(fact)) <= fact.size_bytes - GROWN_BYTES
         ]
@@ -506,7 +457,7 @@ class Reconciler:
             draft
             for fact in facts
             if previous.get(fact_key(fact)) != self.facts[fact_key(fact)] and self._is_news(fact, observed)
-            for draft in _describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
+            for draft in describe_change(fact, previous.get(fact_key(fact)), self._clock.wall_us())
         ]
         await self.tell(*drafts)
         if previous != self.facts:
@@ -549,27 +500,6 @@ class Reconciler:
         return tuple(fact for fact in seen if not isinstance(fact, SiteFact | UnitFact))
 
 
-def _is_verdict(fact: Fact, plan: SitePlan) -> TypeGuard[AppFact]:
-    """Say whether a health gate has spoken in this plan."""
-    if not isinstance(fact, AppFact) or fact.verdict == "watching":
-        return False
-    return AppId(f"{fact.tenant}/{fact.app}") in plan.judged
-
-
-def _tell_verdict(fact: AppFact, now_us: int) -> journal.Draft:
-    if fact.verdict == "proven":
-        message = f"revision {fact.number} of {fact.app} has passed its health gate"
-    else:
-        message = f"revision {fact.number} of {fact.app} did not pass its health gate: {fact.reason}"
-    return journal.Draft(
-        time_us=now_us,
-        type=f"revision.{fact.verdict}",
-        subject=f"app/{fact.tenant}/{fact.app}",
-        tenant=fact.tenant,
-        message=message,
-    )
-
-
 def _kind(action: Action) -> str:
     match action:
         case FetchImage():
@@ -580,74 +510,3 @@ def _kind(action: Action) -> str:
             return "health"
         case _:
             return "work"
-
-
-def _describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:
-    """Say in an event what changed of a fact, where a person would care."""
-    if isinstance(fact, InstanceFact):
-        old = None if before is None else msgspec.msgpack.decode(before, type=InstanceFact)
-        if old is not None and (old.phase, old.revision, old.restarts) == (fact.phase, fact.revision, fact.restarts):
-            return []
-        tenant, app, service, _ = fact.instance.split("/")
-        return [
-            journal.Draft(
-                time_us=wall_us,
-                type=f"instance.{fact.phase}",
-                subject=f"instance/{fact.instance}",
-                tenant=tenant,
-                message=f"{app}/{service} is {fact.phase}" + (f": {fact.reason}" if fact.reason else ""),
-                data={"revision": str(fact.number), "restarts": str(fact.restarts)},
-            )
-        ]
-    if isinstance(fact, VolumeFact) and before is None:
-        tenant, app, name = fact.volume.split("/")
-        return [
-            journal.Draft(
-                time_us=wall_us,
-                type="volume.seen",
-                subject=f"volume/{fact.volume}",
-                tenant=tenant,
-                message=f"volume {name} of {app} is here ({fact.state})",
-            )
-        ]
-    return []
-
-
-def _tell_grown(fact: VolumeFact, old_bytes: int, wall_us: int) -> journal.Draft:
-    tenant, app, name = fact.volume.split("/")
-    return journal.Draft(
-        time_us=wall_us,
-        type="volume.grown",
-        subject=f"volume/{fact.volume}",
-        tenant=tenant,
-        message=f"volume {name} of {app} grew from {old_bytes >> 20} MiB to {fact.size_bytes >> 20} MiB",
-    )
-
-
-def size_to_tell(size_bytes: int, told_bytes: int) -> int:
-    """Return the size of a volume to be told, ``told_bytes`` having been told before: small changes are no news."""
-    off = abs(size_bytes - told_bytes)
-    small = off < SIZE_STEP_BYTES or off < min(told_bytes // 8, SIZE_OFF_BYTES)
-    return told_bytes if small else size_bytes
-
-
-def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:
-    """Return what is to be told of the machine, ``told_free`` bytes of free space having been told before.
-
-    A fact is sent when it changes, and free space always does: it is rounded, and what was told stands until it is off
-    by a whole step, so that space which swings around a step costs nothing.
-    """
-    free = seen.disk_free_bytes // FREE_STEP_BYTES * FREE_STEP_BYTES
-    if told_free is not None and -FREE_STEP_BYTES < seen.disk_free_bytes - told_free < 2 * FREE_STEP_BYTES:
-        free = told_free
-    return NodeFact(
-        node=seen.node,
-        cpu_m=seen.cpu_m,
-        memory_bytes=seen.memory_bytes,
-        disk_bytes=seen.disk_bytes,
-        disk_free_bytes=free,
-        arch=seen.arch,
-        kernel=seen.kernel,
-        agent=agent_version,
-        facts=seen.facts,
-    )

@@ -1,0 +1,131 @@
+"""What a node tells of itself: facts rounded so that small changes are no news, and events in words for people.
+
+Functions of values, without effects: the loop decides when something is told, the journal keeps it.
+"""
+
+from typing import TypeGuard
+
+import msgspec
+
+from skerry.agent import journal
+from skerry.model.ids import VolumeId
+from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, NodeSeen, VolumeFact
+from skerry.plan.actions import DeleteVolume
+from skerry.plan.history import AppId, Deleting
+from skerry.plan.site_plan import SitePlan
+
+#: Free space of a disk is told in such steps; what places apps needs it no finer.
+FREE_STEP_BYTES = 256 * 1024 * 1024
+#: A volume's size is told again when it is off by an eighth or by so much, and never for less than ``SIZE_STEP_BYTES``.
+SIZE_OFF_BYTES = 256 * 1024 * 1024
+SIZE_STEP_BYTES = 64 * 1024
+#: A volume that is so much larger than was told has grown within one measuring: that is an event.
+GROWN_BYTES = 1 << 30
+
+
+def is_verdict(fact: Fact, plan: SitePlan) -> TypeGuard[AppFact]:
+    """Say whether a health gate has spoken in this plan."""
+    if not isinstance(fact, AppFact) or fact.verdict == "watching":
+        return False
+    return AppId(f"{fact.tenant}/{fact.app}") in plan.judged
+
+
+def tell_verdict(fact: AppFact, wall_us: int) -> journal.Draft:
+    """Say what the health gate found."""
+    if fact.verdict == "proven":
+        message = f"revision {fact.number} of {fact.app} has passed its health gate"
+    else:
+        message = f"revision {fact.number} of {fact.app} did not pass its health gate: {fact.reason}"
+    return journal.Draft(
+        time_us=wall_us,
+        type=f"revision.{fact.verdict}",
+        subject=f"app/{fact.tenant}/{fact.app}",
+        tenant=fact.tenant,
+        message=message,
+    )
+
+
+def tell_deleted(volume: VolumeId, deleting: Deleting | DeleteVolume, wall_us: int) -> journal.Draft:
+    """Say that a volume was deleted as its tombstone wants it."""
+    return journal.Draft(
+        time_us=wall_us,
+        type="volume.deleted",
+        klass="security",
+        subject=f"volume/{volume}",
+        tenant=deleting.tenant,
+        cause=deleting.cause,
+        message=f"volume {deleting.name} of {deleting.app} was deleted by its tombstone",
+        data={"tombstone": deleting.tombstone},
+    )
+
+
+def describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[journal.Draft]:
+    """Say in an event what changed of a fact, where a person would care."""
+    if isinstance(fact, InstanceFact):
+        old = None if before is None else msgspec.msgpack.decode(before, type=InstanceFact)
+        if old is not None and (old.phase, old.revision, old.restarts) == (fact.phase, fact.revision, fact.restarts):
+            return []
+        tenant, app, service, _ = fact.instance.split("/")
+        return [
+            journal.Draft(
+                time_us=wall_us,
+                type=f"instance.{fact.phase}",
+                subject=f"instance/{fact.instance}",
+                tenant=tenant,
+                message=f"{app}/{service} is {fact.phase}" + (f": {fact.reason}" if fact.reason else ""),
+                data={"revision": str(fact.number), "restarts": str(fact.restarts)},
+            )
+        ]
+    if isinstance(fact, VolumeFact) and before is None:
+        tenant, app, name = fact.volume.split("/")
+        return [
+            journal.Draft(
+                time_us=wall_us,
+                type="volume.seen",
+                subject=f"volume/{fact.volume}",
+                tenant=tenant,
+                message=f"volume {name} of {app} is here ({fact.state})",
+            )
+        ]
+    return []
+
+
+def tell_grown(fact: VolumeFact, old_bytes: int, wall_us: int) -> journal.Draft:
+    """Say that a volume has grown within one measuring."""
+    tenant, app, name = fact.volume.split("/")
+    return journal.Draft(
+        time_us=wall_us,
+        type="volume.grown",
+        subject=f"volume/{fact.volume}",
+        tenant=tenant,
+        message=f"volume {name} of {app} grew from {old_bytes >> 20} MiB to {fact.size_bytes >> 20} MiB",
+    )
+
+
+def size_to_tell(size_bytes: int, told_bytes: int) -> int:
+    """Return the size of a volume to be told, ``told_bytes`` having been told before: small changes are no news."""
+    off = abs(size_bytes - told_bytes)
+    small = off < SIZE_STEP_BYTES or off < min(told_bytes // 8, SIZE_OFF_BYTES)
+    return told_bytes if small else size_bytes
+
+
+def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:
+    """Return what is to be told of the machine, ``told_free`` bytes of free space having been told before.
+
+    A fact is sent when it changes, and free space always does: it is rounded, and what was told stands until it is off
+    by a whole step, so that space which swings around a step costs nothing.
+    """
+    free = seen.disk_free_bytes // FREE_STEP_BYTES * FREE_STEP_BYTES
+    if told_free is not None and -FREE_STEP_BYTES < seen.disk_free_bytes - told_free < 2 * FREE_STEP_BYTES:
+        free = told_free
+    return NodeFact(
+        node=seen.node,
+        cpu_m=seen.cpu_m,
+        memory_bytes=seen.memory_bytes,
+        disk_bytes=seen.disk_bytes,
+        disk_free_bytes=free,
+        arch=seen.arch,
+        kernel=seen.kernel,
+        agent=agent_version,
+        facts=seen.facts,
+    )
