@@ -1,4 +1,4 @@
-"""Cordons: the operators' unsigned word that a site gets nothing new, or gives away what can go; one row a site.
+"""Cordons: the operators' unsigned word that a site or a node gets nothing new, or gives away what can go.
 
 Unsigned, because a core may place an app at any site that its owner's selector admits, and so may leave one out.
 """
@@ -6,10 +6,10 @@ Unsigned, because a core may place an app at any site that its owner's selector 
 import msgspec
 from sqlalchemy import Connection, delete, select
 
-from skerry.model.ids import SiteName
+from skerry.model.ids import NodeName, SiteName
 from skerry.plan.snapshot import CordonMode
 from skerry.store.rows import put_row
-from skerry.store.schema import CORDONS
+from skerry.store.schema import CORDONS, NODE_CORDONS
 
 
 class Cordon(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +33,31 @@ def end_cordon(connection: Connection, site: SiteName) -> None:
 def read_cordons(connection: Connection) -> dict[SiteName, Cordon]:
     """Return all cordons by site: operators set them by hand, so they are few."""
     return {row["site"]: Cordon(**row) for row in connection.execute(select(CORDONS)).mappings()}
+
+
+class NodeCordon(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator said of one node of a site, and when."""
+
+    site: SiteName
+    node: NodeName
+    mode: CordonMode
+    since_us: int
+
+
+def record_node_cordon(connection: Connection, cordon: NodeCordon) -> None:
+    """Keep new instances away from a node, in the place of what was said of it before."""
+    key = {"site": cordon.site, "node": cordon.node}
+    put_row(connection, NODE_CORDONS, key, {"mode": cordon.mode, "since_us": cordon.since_us})
+
+
+def end_node_cordon(connection: Connection, site: SiteName, node: NodeName) -> None:
+    """Let new instances come to a node again."""
+    connection.execute(delete(NODE_CORDONS).where(NODE_CORDONS.c.site == site, NODE_CORDONS.c.node == node))
+
+
+def read_node_cordons(connection: Connection) -> dict[SiteName, dict[NodeName, NodeCordon]]:
+    """Return all cordons of nodes by site and node."""
+    found: dict[SiteName, dict[NodeName, NodeCordon]] = {}
+    for row in connection.execute(select(NODE_CORDONS)).mappings():
+        found.setdefault(row["site"], {})[row["node"]] = NodeCordon(**row)
+    return found

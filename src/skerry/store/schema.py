@@ -364,6 +364,51 @@ CORDONS = Table(
     _whole("since_us"),
 )
 
+#: Nodes that an operator keeps new instances away from, as ``cordons`` does whole sites.
+NODE_CORDONS = Table(
+    "node_cordons",
+    METADATA,
+    _text("site", key=True),
+    _text("node", key=True),
+    _text("mode"),
+    _whole("since_us"),
+)
+
+#: Images that a tenant wants at sites ahead of need: one wish an image.
+SEEDS = Table(
+    "seeds",
+    METADATA,
+    _text("tenant", key=True),
+    _text("digest", key=True),
+    #: Which sites, as ``model.app.Sites`` in JSON.
+    _bytes("sites"),
+    _whole("since_us"),
+    #: When the wish ends by itself.
+    _whole("ends_us"),
+)
+
+#: People who hold API tokens: a tenant's, and those of the operator, whose tenant is empty.
+USERS = Table(
+    "users",
+    METADATA,
+    _text("tenant", key=True),
+    _text("name", key=True),
+    #: The most that a token of theirs may do.
+    _text("tenant_role"),
+    _text("operator_role"),
+    _whole("created_us"),
+)
+
+#: Whose a token is. A person who was removed is still named here, for who reads an audit chain later.
+TOKEN_USERS = Table(
+    "token_users",
+    METADATA,
+    _text("token_id", key=True),
+    _text("tenant"),
+    _text("name"),
+    Index("token_users_by_name", "tenant", "name"),
+)
+
 #: Changes that were named by their senders: done once, and answered again. Short-lived.
 ANSWERS = Table(
     "answers",

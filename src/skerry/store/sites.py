@@ -10,7 +10,17 @@ from skerry.model.ids import Digest, SiteName, TenantName, digest_of
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.store.objects import pack_envelope, unpack_envelope
 from skerry.store.rows import put_row
-from skerry.store.schema import CORDONS, DOCUMENTS, FACTS, LINK_BYTES, SITE_STATE, SITE_TENANTS, SITES, UNITS
+from skerry.store.schema import (
+    CORDONS,
+    DOCUMENTS,
+    FACTS,
+    LINK_BYTES,
+    NODE_CORDONS,
+    SITE_STATE,
+    SITE_TENANTS,
+    SITES,
+    UNITS,
+)
 from skerry.store.scope import PLATFORM, Scope, visible_sites
 from skerry.wire import LinkClass
 
@@ -87,7 +97,7 @@ def record_site(connection: Connection, record: SiteRecord, envelope: Envelope, 
 def remove_site(connection: Connection, site: SiteName, now_us: int) -> None:
     """Forget a site but for its number lines: record number, session epoch, document generation, event sequence."""
     connection.execute(update(SITES).where(SITES.c.site == site).values(removed=True, changed_us=now_us))
-    for table in (UNITS, FACTS, SITE_TENANTS, LINK_BYTES, DOCUMENTS, CORDONS):
+    for table in (UNITS, FACTS, SITE_TENANTS, LINK_BYTES, DOCUMENTS, CORDONS, NODE_CORDONS):
         connection.execute(delete(table).where(table.c.site == site))
     change_state(
         connection, site, units_digest="", wanted_digest="", facts_digest=b"", facts_current=False, learning=False

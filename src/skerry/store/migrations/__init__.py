@@ -6,10 +6,16 @@ databases (``step.py``).
 """
 
 from skerry.safe.sqlite import Options
-from skerry.store.migrations import m0001_spine, m0002_rollouts, m0003_answers, m0004_cordons
+from skerry.store.migrations import m0001_spine, m0002_rollouts, m0003_answers, m0004_cordons, m0005_people
 from skerry.store.migrations.step import Step
 
-STEPS: tuple[Step, ...] = (m0001_spine.STEP, m0002_rollouts.STEP, m0003_answers.STEP, m0004_cordons.STEP)
+STEPS: tuple[Step, ...] = (
+    m0001_spine.STEP,
+    m0002_rollouts.STEP,
+    m0003_answers.STEP,
+    m0004_cordons.STEP,
+    m0005_people.STEP,
+)
 
 
 def core_options(steps: tuple[Step, ...]) -> Options:
