@@ -26,7 +26,7 @@ from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, 
 from skerry.model.observed import UnitFact
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
-from skerry.sim import script
+from skerry.sim import transcripts
 from skerry.sim.keys import sign
 from skerry.sim.parts import SimSite
 from skerry.sim.script import Script
@@ -39,14 +39,14 @@ VICTIM, ALLY, SHOP = TenantName("default"), TenantName("tenant-1"), AppName("sho
 
 
 def teach(monkeypatch) -> None:
-    monkeypatch.setitem(script.COMMANDS, "evil", _evil)
-    monkeypatch.setitem(script.COMMANDS, "stale", _stale)
-    monkeypatch.setitem(script.COMMANDS, "misplace", _misplace)
+    monkeypatch.setitem(transcripts.COMMANDS, "evil", _evil)
+    monkeypatch.setitem(transcripts.COMMANDS, "stale", _stale)
+    monkeypatch.setitem(transcripts.COMMANDS, "misplace", _misplace)
 
 
 def register() -> None:
     """For programs, which have no test to clean up after."""
-    script.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace)
+    transcripts.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace)
 
 
 class Siege:

@@ -7,7 +7,7 @@ import pytest
 from tests.sim import evil
 from tests.sim.commands import CommandBackups
 
-from skerry.sim.script import run_transcript
+from skerry.sim.transcripts import run_transcript
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.txt"))

@@ -29,7 +29,6 @@ FREE_FILES: Mapping[str, str] = {
     "tests/test_dev.py": "mirrors ./dev",
     "tests/agent/test_footprint.py": "the whole agent, as a process",
     "tests/sim/test_main.py": "mirrors __main__.py, which Python names",
-    "tests/sim/test_transcripts.py": "runs tests/transcripts/",
 }
 
 

@@ -1,8 +1,8 @@
 """A simulated fleet: the real core and agents, people who sign, and everything that they may do.
 
 ``World`` has one method per thing that people do; what happens to them by itself is in ``weather.py``. Transcripts
-(script.py) and storms (storms.py) call both. It remembers what was signed and what the core confirmed, so that checkers
-can ask whether it is still true.
+(transcripts.py) and storms (storms.py) call both. It remembers what was signed and what the core confirmed, so that
+checkers can ask whether it is still true.
 """
 
 import asyncio

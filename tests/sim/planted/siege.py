@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.sim import evil
 
-from skerry.sim.script import run_transcript
+from skerry.sim.transcripts import run_transcript
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -1,0 +1,117 @@
+"""Commands of transcripts that let time pass, and those that look."""
+
+from collections.abc import Mapping
+
+from skerry.clock import SECOND_US
+from skerry.core.loops import flush_bytes
+from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.sim.script import Command, Script
+from skerry.sim.script_words import seconds
+from skerry.store import events, sites
+from skerry.store.events import EventFilter
+from skerry.store.scope import Scope
+
+
+async def _advance(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    left = seconds(plain[0])
+    while left > 0:
+        await script.weather.advance(min(left, 60))
+        left -= 60
+        script.checker.check_step()
+    return script.news()
+
+
+async def _converge(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    late = await script.weather.converge(seconds(named.get("within", "30m")))
+    return [*script.news(), f"not yet: {late}" if late else "all is as wished"]
+
+
+async def _show(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for name in plain or sorted(script.world.sites):
+        site = script.world.sites[SiteName(name)]
+        holdings = site.agent.holdings
+        stored = None if holdings is None else holdings.stored
+        state = "agent down" if not site.running else f"link {site.agent.link.state}"
+        lines.append(f"{name}: {state}, generation {0 if stored is None else stored.generation}")
+        names = {image.config: image.name for image in script.world.images.values()}
+        ordered = sorted(site.machine.containers.values(), key=lambda seen: (seen.instance, seen.container))
+        lines += [f"  {seen.instance} {seen.state}, {names.get(seen.image_config, '?')}" for seen in ordered]
+        lines += [f"  volume {volume}" for volume in sorted(site.machine.volumes)]
+        lines += [f"  {wait.subject}: {wait.reason}" for wait in site.agent.reconciler.plan.waits]
+    return lines
+
+
+async def _machine(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    name = SiteName(plain[0])
+    story = script.world.sites[name].machine.story
+    since, script.machine_told[name] = script.machine_told.get(name, 0), len(story)
+    return [f"{kind} {subject}" for kind, subject in story[since:]] or ["nothing"]
+
+
+async def _core(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for tenant, app in sorted(script.world.confirmed):
+        row = script.world.app_row((TenantName(tenant), AppName(app)))
+        state = "lost" if row.lost else "ended" if not row.revision_number else "held" if row.held else "run"
+        lines.append(f"{tenant}/{app}: number {row.number}, {state}")
+    for name in sorted(script.world.sites):
+        state = sites.read_state(script.world.core.view, name)
+        learning = ", learning" if state.learning else ""
+        lines.append(f"{name}: generation {state.generation}, holds {state.held_generation}{learning}")
+    return lines
+
+
+async def _use(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Show the newest samples without watching, and what all samples have cost since the last ``use``."""
+    core, lines = script.world.core.core, list[str]()
+    for name in plain or sorted(script.world.sites):
+        newest = core.use.newest(SiteName(name))
+        if newest is None:
+            lines.append(f"{name}: no sample")
+            continue
+        age_s = (core.clock.boot_us() - newest.boot_us) // SECOND_US
+        lines.append(f"{name}: {age_s} s old, cpu {newest.cpu_m}, {len(newest.instances)} instances")
+    await flush_bytes(core)
+    total = sum(
+        sent + received
+        for name in script.world.sites
+        for purpose, sent, received in sites.read_link_bytes(script.world.core.view, name)
+        if purpose == "samples"
+    )
+    lines.append(f"{core.use.samples} samples, {total} bytes on links")
+    return lines
+
+
+async def _watch(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Look every half minute for so long, as ``skerry top`` does."""
+    await script.world.watch(seconds(plain[0]))
+    return [f"watched for {plain[0]}"]
+
+
+async def _log(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    scope = Scope(tenant=TenantName(named.get("tenant", "default")), platform=True)
+    chosen = (
+        EventFilter(site=plain[0], kind=named.get("kind", "")) if plain else EventFilter(kind=named.get("kind", ""))
+    )
+    found = events.list_events(script.world.core.view, scope, 0, 1000, chosen)
+    return [f"{each.event.type} {each.event.message}".rstrip() for each in found] or ["nothing"]
+
+
+async def _check(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.checker.check_calm()
+    script.news()
+    return ["every invariant holds"] if not script.checker.breaks else []
+
+
+COMMANDS: dict[str, Command] = {
+    "advance": _advance,
+    "converge": _converge,
+    "show": _show,
+    "machine": _machine,
+    "core": _core,
+    "use": _use,
+    "watch": _watch,
+    "log": _log,
+    "check": _check,
+}

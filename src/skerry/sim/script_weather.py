@@ -1,0 +1,126 @@
+"""Commands of transcripts for what happens by itself: to links, machines, processes, disks and clocks."""
+
+from collections.abc import Mapping
+
+from skerry.clock import SECOND_US
+from skerry.sim.script import Command, Script
+from skerry.sim.script_words import seconds
+
+
+async def _cut(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.cut(plain[0], plain[1] if len(plain) > 1 else "both")
+    return script.news()
+
+
+async def _heal(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    for site in plain or sorted(script.world.sites):
+        script.weather.mend(site)
+    return script.news()
+
+
+async def _slow(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.slow(plain[0], int(named.get("delay_ms", "0")), 0, int(named.get("bit_s", "0")))
+    return script.news()
+
+
+async def _kill(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    if plain[0] == "core":
+        await script.weather.stop_core()
+    else:
+        await script.weather.stop_agent(plain[0])
+    return script.news()
+
+
+async def _power_cut(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.weather.stop_agent(plain[0], power=True)
+    return script.news()
+
+
+async def _start(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await (script.weather.start_core() if plain[0] == "core" else script.weather.start_agent(plain[0]))
+    return script.news()
+
+
+async def _backup(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.back_up()
+    return script.news()
+
+
+async def _restore(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.weather.restore_core()
+    return script.news()
+
+
+async def _image(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.image_disk(plain[0])
+    return script.news()
+
+
+async def _set_back(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.weather.set_back(plain[0])
+    return script.news()
+
+
+async def _repair(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    await script.weather.repair()
+    return script.news() or ["nothing was lost"]
+
+
+async def _crash(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.crash(plain[0], float(named.get("choice", "0")))
+    return script.news()
+
+
+async def _drift(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.drift(plain[0])
+    return script.news()
+
+
+async def _runtime(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    faults: dict[str, float | int | bool] = {}
+    for name, text in named.items():
+        match name:
+            case "unavailable":
+                faults[name] = text == "yes"
+            case "slow":
+                faults["slow_us"] = seconds(text) * SECOND_US
+            case _:
+                faults[name] = float(text)
+    script.weather.trouble(plain[0], **faults)
+    return script.news()
+
+
+async def _disk(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.fill_disk(plain[0], int(named["left"]))
+    return script.news()
+
+
+async def _clock(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.jump_clock(plain[0], seconds(plain[1]))
+    return script.news()
+
+
+async def _poison(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.poison(named.get("tenant", "default"), plain[0])
+    return script.news()
+
+
+COMMANDS: dict[str, Command] = {
+    "cut": _cut,
+    "heal": _heal,
+    "slow": _slow,
+    "kill": _kill,
+    "power cut": _power_cut,
+    "start": _start,
+    "backup": _backup,
+    "restore": _restore,
+    "repair": _repair,
+    "image disk": _image,
+    "set back": _set_back,
+    "crash": _crash,
+    "remove": _drift,
+    "runtime": _runtime,
+    "disk": _disk,
+    "clock": _clock,
+    "poison": _poison,
+}

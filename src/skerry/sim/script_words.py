@@ -1,0 +1,91 @@
+"""Words of transcripts: durations, and what an app is said to be, as ``AppWords``."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from skerry.clock import SECOND_US
+from skerry.model.policy import Autonomy, Priority
+from skerry.model.rollout import Gate, Rollout, TimeWindow
+from skerry.sim.apps import AppWords
+
+#: Rollouts by name: in waves with a short bake, and the same with a person's word between them.
+_ROLLOUTS = {
+    "waves": Rollout(bake_us=60 * SECOND_US, gate=Gate(healthy_us=60 * SECOND_US, timeout_us=300 * SECOND_US)),
+    "asked": Rollout(bake_us=0, approve="each-wave", gate=Gate(healthy_us=0, timeout_us=300 * SECOND_US)),
+}
+_ROLLOUTS["night"] = msgspec.structs.replace(_ROLLOUTS["waves"], windows=(TimeWindow(2 * 60, 5 * 60, zone="utc"),))
+#: What an app may wish of a site that is cut off.
+_AUTONOMIES = {
+    "stop": Autonomy(offline="stop-after", max_offline_us=86_400 * SECOND_US),
+    "alarm": Autonomy(max_offline_us=3_600 * SECOND_US),
+    "wait": Autonomy(restart_offline=False),
+    "replace": Autonomy(replace_after_us=600 * SECOND_US),
+    "move": Autonomy(replace_after_us=600 * SECOND_US, on_return="keep-replacement"),
+    "hands-off": Autonomy(local_control="none"),
+    "hands-on": Autonomy(local_control="full"),
+}
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
+
+
+def seconds(text: str) -> int:
+    """Read ``3d``, ``90s`` or ``-1h``."""
+    match = re.fullmatch(r"(-?\d+)([smhdy])", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: 90s, 5m, 2h, 3d, 1y")
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
+#: Words of ``apply`` that are no service.
+_KNOWN = (
+    "tenant",
+    "match",
+    "total",
+    "per_site",
+    "restart",
+    "size",
+    "port",
+    "volume",
+    "health",
+    "rollout",
+    "offline",
+    "priority",
+    "memory",
+    "fence",
+    "apart",
+    "together",
+    "sites_max",
+)
+
+
+def read_app(named: Mapping[str, str]) -> AppWords:
+    """Read what ``apply`` says of an app: services with their images, and the words about them."""
+
+    def names(word: str) -> tuple[str, ...]:
+        return tuple(named[word].split(",")) if word in named else ()
+
+    return AppWords(
+        services={name: image for name, image in named.items() if name not in _KNOWN},
+        match=(named["match"].replace(":", "="),) if "match" in named else (),
+        total=int(named.get("total", "0")),
+        per_site=int(named.get("per_site", "1")),
+        port=int(named.get("port", "0")),
+        volume=named.get("volume", "yes") == "yes" and "total" not in named,
+        health=named.get("health") == "yes",
+        ill=named.get("health") == "ill",
+        autonomy=_AUTONOMIES[named["offline"]] if "offline" in named else None,
+        priority=_read_priority(named["priority"]) if "priority" in named else None,
+        memory_bytes=int(named.get("memory", "0")) << 20,
+        rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
+        restart=named.get("restart", "always"),  # type: ignore[arg-type]
+        fence=names("fence"),
+        apart=names("apart"),
+        together=names("together"),
+        sites_max=int(named.get("sites_max", "0")),
+    )
+
+
+def _read_priority(text: str) -> Priority:
+    """Read ``300``, or ``300!`` for one that nobody may preempt."""
+    return Priority(value=int(text.removesuffix("!")), preemptible=not text.endswith("!"))
