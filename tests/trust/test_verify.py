@@ -6,9 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.trust import people
 
+from skerry.model.geography import Region
 from skerry.model.ids import KeyId, SiteName, digest_of
 from skerry.model.limits import PAYLOAD_BYTES_MAX
-from skerry.model.signed import KINDS, Call, Envelope, Kind, RoleKeys, Signature, SiteRecord
+from skerry.model.signed import (
+    KINDS,
+    Area,
+    Call,
+    Envelope,
+    Kind,
+    OverlayKey,
+    RoleKeys,
+    Signature,
+    SiteRecord,
+    UserGroup,
+)
 from skerry.trust.authority import check_kind, role_of
 from skerry.trust.envelope import (
     decode_envelope_json,
@@ -35,6 +47,9 @@ CALL = Call(
     service=people.WEB,
     argv=("ls",),
 )
+AREA = Area(tenant=people.ALPHA, name="nordics", number=1, region=Region(countries=("NO", "SE")))
+USERS = UserGroup(tenant=people.ALPHA, name="customers", number=1, points=((10_750_000, 59_910_000, 3),))
+OVERLAY = OverlayKey(site=people.SITE, node=people.NODE, number=1, key=people.seed("overlay"))
 
 
 def samples() -> dict[Kind, Envelope]:
@@ -45,7 +60,10 @@ def samples() -> dict[Kind, Envelope]:
         "revision": people.revise(1),
         "tombstone": people.bury(1),
         "secret": people.seal(1),
+        "area": people.sign("area", AREA, people.DEPLOY[people.ALPHA]),
+        "user-group": people.sign("user-group", USERS, people.DEPLOY[people.ALPHA]),
         "call": people.sign("call", CALL, people.DEPLOY[people.ALPHA]),
+        "overlay-key": people.sign("overlay-key", OVERLAY, people.DEVICE),
         "document": people.make_head({}, 1),
     }
 

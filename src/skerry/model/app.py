@@ -10,10 +10,11 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
 from skerry.model.placing import PlacementRules
 from skerry.model.policy import Policy, SecretPolicy
-from skerry.model.rollout import Rollout
+from skerry.model.rollout import InSite, Rollout
 
 #: Fields of a service in which ``SKERRY_*`` variables may stand and ``$$`` is an escaped dollar (manifest.md §3).
 PER_INSTANCE_FIELDS = ("environment", "command", "entrypoint", "hostname", "labels", "healthcheck", "extra_hosts")
@@ -146,6 +147,8 @@ class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     io_weight: int = 0
     #: How readily the kernel kills it when memory runs out, 0 to 1000.
     oom_score: int = 0
+    #: What only an operator's own profile grants.
+    node: NodeUse | UnsetType = UNSET
     ipc: Literal["", "none", "shareable"] = ""
     #: Whether what it writes is kept at the site; ``log_bytes`` 0 means the site's own size.
     log: Literal["kept", "none"] = "kept"
@@ -244,6 +247,8 @@ class Service(_Signed, frozen=True, kw_only=True):
     healthcheck: HealthCheck | None = None
     #: Services of the same app that must have reached a condition at this site first.
     depends_on: dict[ServiceName, Literal["started", "healthy", "completed"]] = {}
+    #: Those among them after whose update or wished restart it starts again too, sorted.
+    restart_with: tuple[ServiceName, ...] | UnsetType = UNSET
     restart: Restart = Restart()
     limits: Resources = Resources()
     reservations: Resources = Resources()
@@ -252,6 +257,9 @@ class Service(_Signed, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
     placement: Placement = Placement()
     further: Further | UnsetType = UNSET
+    #: In which order its copies at a site are changed, and changed back; without it the word of the app's rollout holds.
+    in_site: InSite | UnsetType = UNSET
+    in_site_back: InSite | UnsetType = UNSET
     #: Left out of the signed form where the manifest says nothing of it.
     policy: Policy | UnsetType = UNSET
 
@@ -280,12 +288,27 @@ class NetworkPlan(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     mtu: int = 0
 
 
+class NetworkWords(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """What ``x-skerry`` says of a network."""
+
+    kind: Literal["bridge", "overlay"] = "bridge"
+    #: ``app``: one network over all sites of the app; it needs kind ``overlay``.
+    scope: Literal["site", "app"] = "site"
+
+
 class Network(_Signed, frozen=True, kw_only=True):
     """A private network of the app at each of its sites."""
 
     internal: bool = False
     labels: dict[str, str] = {}
     plan: NetworkPlan | UnsetType = UNSET
+    #: Left out of the signed form where the manifest has no such word.
+    words: NetworkWords | UnsetType = UNSET
+
+    @property
+    def stretched(self) -> bool:
+        """Whether it is one network over all sites of its app."""
+        return bool(self.words) and self.words.scope == "app"
 
 
 class Config(_Signed, frozen=True, kw_only=True):

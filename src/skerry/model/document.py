@@ -15,6 +15,7 @@ from skerry.model.ids import (
     AppName,
     Digest,
     InstanceId,
+    NetworkName,
     NodeName,
     SecretName,
     ServiceName,
@@ -71,7 +72,54 @@ class TombstoneNotice(msgspec.Struct, frozen=True, tag="tombstone", tag_field="k
     digest: Digest
 
 
-Unit = Assignment | ImageHold | SecretHold | TombstoneNotice
+class RevisionNotice(msgspec.Struct, frozen=True, tag="revision", tag_field="kind", forbid_unknown_fields=True):
+    """The newest revision of an app, shown to a site at which it wants nothing more: digest of its payload.
+
+    It lets nothing begin. Where only the tenant may end instances, it is the tenant's word that they end.
+    """
+
+    tenant: TenantName
+    app: AppName
+    digest: Digest
+
+
+class NetworkPart(msgspec.Struct, frozen=True, tag="network", tag_field="kind", forbid_unknown_fields=True):
+    """The part that this site has of a network which is stretched over the sites of its app.
+
+    ``index`` names its ranges of addresses (model/network.py); the core chooses it once, and no other part has it.
+    """
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    index: int
+
+
+class NetworkMember(msgspec.Struct, frozen=True, tag="member", tag_field="kind", forbid_unknown_fields=True):
+    """Another site has a part of such a network. It counts only where the tenant's revision admits that site."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    site: SiteName
+    index: int
+
+
+class Peer(msgspec.Struct, frozen=True, tag="peer", tag_field="kind", forbid_unknown_fields=True):
+    """A site to which this one has an encrypted tunnel: who it is by signed objects, and where it may be found."""
+
+    site: SiteName
+    #: Digest of the payload of its site record: who its nodes are, and which tenants it admits.
+    record: Digest
+    #: Digests of the payloads of its overlay keys, the oldest first; two while it changes from one to the next.
+    keys: tuple[Digest, ...]
+    #: ``address:port``, best first, as the core heard of them; no authority, a wrong one is only not answered.
+    endpoints: tuple[str, ...] = ()
+    #: ``address:port`` of a relay for this pair, for when none of the endpoints answers; empty for none.
+    relay: str = ""
+
+
+Unit = Assignment | ImageHold | SecretHold | TombstoneNotice | RevisionNotice | NetworkPart | NetworkMember | Peer
 
 _DECODER: msgspec.json.Decoder[Unit] = msgspec.json.Decoder(Unit)
 
@@ -100,6 +148,14 @@ def unit_id(unit: Unit) -> UnitId:
             return UnitId(f"secret/{unit.tenant}/{unit.name}")
         case TombstoneNotice():
             return UnitId(f"tombstone/{unit.tenant}/{unit.app}")
+        case RevisionNotice():
+            return UnitId(f"revision/{unit.tenant}/{unit.app}")
+        case NetworkPart():
+            return UnitId(f"network/{unit.tenant}/{unit.app}/{unit.network}")
+        case NetworkMember():
+            return UnitId(f"member/{unit.tenant}/{unit.app}/{unit.network}/{unit.site}")
+        case Peer():
+            return UnitId(f"peer/{unit.site}")
 
 
 def assignment_instance(unit: Assignment) -> InstanceId:
@@ -112,9 +168,11 @@ def named_objects(unit: Unit) -> tuple[Digest, ...]:
     match unit:
         case Assignment():
             return (unit.revision,)
-        case SecretHold() | TombstoneNotice():
+        case SecretHold() | TombstoneNotice() | RevisionNotice():
             return (unit.digest,)
-        case ImageHold():
+        case Peer():
+            return (unit.record, *unit.keys)
+        case ImageHold() | NetworkPart() | NetworkMember():
             return ()
 
 

@@ -7,8 +7,11 @@ each and accepts nothing below it. Keys appear as ``{type, key}`` with the raw p
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.model.app import AppRevision, Sites
+from skerry.model.grants import Profile
+from skerry.model.geography import Region, UserPoint
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -23,7 +26,9 @@ from skerry.model.ids import (
 
 KeyType = Literal["ed25519", "p256-tpm", "x25519"]
 Role = Literal["root", "registrar", "delivery", "deploy", "device"]
-Kind = Literal["root", "revision", "tombstone", "secret", "site", "document", "call"]
+Kind = Literal[
+    "root", "revision", "tombstone", "secret", "area", "user-group", "site", "document", "call", "overlay-key"
+]
 
 
 class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
@@ -80,6 +85,8 @@ class SiteRecord(_Signed, frozen=True, kw_only=True):
     nodes: dict[NodeName, NodeRecord] = {}
     #: Tenants whose apps may run here, and the deploy keys that speak for each.
     tenants: dict[TenantName, RoleKeys] = {}
+    #: What some tenants may ask of this site beyond the built-in profiles; left out where there is none.
+    profiles: dict[str, Profile] | UnsetType = UNSET
 
 
 class Tombstone(_Signed, frozen=True, kw_only=True):
@@ -110,6 +117,32 @@ class Secret(_Signed, frozen=True, kw_only=True):
     boxes: dict[KeyId, bytes]
 
 
+class Area(_Signed, frozen=True, kw_only=True):
+    """Payload of kind ``area``: ground that a tenant's manifests name instead of writing it out.
+
+    It is for clients alone: they put the ground into a revision before that is signed. No site is ever sent one.
+    """
+
+    tenant: TenantName
+    name: str
+    number: int
+    region: Region
+
+
+class UserGroup(_Signed, frozen=True, kw_only=True):
+    """Payload of kind ``user-group``: where users are, for clients to put into revisions, as ``Area`` is."""
+
+    tenant: TenantName
+    name: str
+    number: int
+    points: tuple[UserPoint, ...]
+
+
+#: What manifests may name instead of writing it out, and the kinds of it.
+Definition = Area | UserGroup
+DefinitionKind = Literal["area", "user-group"]
+
+
 class Window(_Signed, frozen=True, kw_only=True):
     """The size of a terminal, in characters."""
 
@@ -135,6 +168,20 @@ class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     #: The command gets a terminal of this size, which may change later; None for plain streams.
     terminal: Window | None = None
     port: int = 0
+
+
+class OverlayKey(_Signed, frozen=True, kw_only=True):
+    """Payload of kind ``overlay-key``: a node says by its device key which key its tunnels have from now on.
+
+    The registrar's record names the device, so a peer stands on signed site records alone and changes keys by itself.
+    """
+
+    site: SiteName
+    node: NodeName
+    #: Grows by one with each change of the key.
+    number: int
+    #: Public key of X25519, 32 bytes, as WireGuard uses it.
+    key: bytes
 
 
 class DocumentHead(_Signed, frozen=True, kw_only=True):
@@ -168,7 +215,10 @@ KINDS: dict[Kind, KindRow] = {
     "revision": KindRow(AppRevision, "deploy", "app"),
     "tombstone": KindRow(Tombstone, "deploy", "app"),
     "secret": KindRow(Secret, "deploy", "secret"),
+    "area": KindRow(Area, "deploy", "area"),
+    "user-group": KindRow(UserGroup, "deploy", "user group"),
     "call": KindRow(Call, "deploy", "nonce"),
+    "overlay-key": KindRow(OverlayKey, "device", "node"),
     "document": KindRow(DocumentHead, "delivery", "epoch and generation"),
 }
 

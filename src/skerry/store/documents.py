@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select
 from skerry.model.document import (
     Assignment,
     ImageHold,
+    Peer,
     SecretHold,
     Unit,
     decode_unit,
@@ -211,7 +212,7 @@ def _read(row: Row[Any]) -> DocumentRow:
 
 
 def _row(site: SiteName, name: UnitId, unit: Unit, digest: Digest, body: bytes) -> dict[str, object]:
-    tenant = "" if isinstance(unit, ImageHold) else unit.tenant
-    app = "" if isinstance(unit, ImageHold | SecretHold) else unit.app
+    tenant = "" if isinstance(unit, ImageHold | Peer) else unit.tenant
+    app = "" if isinstance(unit, ImageHold | SecretHold | Peer) else unit.app
     kind = str(name).partition("/")[0]
     return {"site": site, "unit": name, "kind": kind, "tenant": tenant, "app": app, "digest": digest, "body": body}

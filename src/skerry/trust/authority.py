@@ -11,16 +11,19 @@ from skerry.model.app import AppRevision
 from skerry.model.ids import KeyId
 from skerry.model.signed import (
     KINDS,
+    Area,
     Call,
     DocumentHead,
     Envelope,
     Kind,
+    OverlayKey,
     PublicKey,
     RoleKeys,
     Root,
     Secret,
     SiteRecord,
     Tombstone,
+    UserGroup,
 )
 from skerry.trust.envelope import check_form, kind_of, pre_authentication
 from skerry.trust.held import Held
@@ -85,10 +88,12 @@ def role_of(payload: msgspec.Struct, held: Held) -> RoleKeys | Denied:
             return held.root.registrar
         case DocumentHead():
             return held.root.delivery
-        case AppRevision() | Tombstone() | Secret() | Call():
+        case AppRevision() | Tombstone() | Secret() | Area() | UserGroup() | Call():
             tenants = {} if held.site_record is None else held.site_record.tenants
             reason = f"tenant {payload.tenant} is not admitted here"
             return tenants.get(payload.tenant) or Denied("E-TENANT", reason)
+        case OverlayKey():
+            return _device_role(payload, held)
         case _:
             return Denied("E-KIND", "no signed kind")
 
@@ -105,7 +110,19 @@ def _candidates(kind: Kind, held: Held) -> tuple[RoleKeys, ...]:
         case "deploy":
             return () if held.site_record is None else tuple(held.site_record.tenants.values())
         case "device":
-            return ()
+            nodes = {} if held.site_record is None else held.site_record.nodes
+            return tuple(RoleKeys(keys=(node.device,)) for node in nodes.values())
+
+
+def _device_role(payload: OverlayKey, held: Held) -> RoleKeys | Denied:
+    """A device speaks for its own node, as the registrar's record of its site names both."""
+    record = held.site_record
+    if record is None or record.site != payload.site:
+        return Denied("E-SITE", f"the record of site {payload.site} is not at hand")
+    node = record.nodes.get(payload.node)
+    if node is None:
+        return Denied("E-KEY", f"site {payload.site} has no node {payload.node}", security=True)
+    return RoleKeys(keys=(node.device,))
 
 
 def _find_signers(envelope: Envelope, kind: Kind, candidates: tuple[RoleKeys, ...]) -> set[PublicKey] | Denied:

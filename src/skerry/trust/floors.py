@@ -12,7 +12,7 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.ids import Digest
 from skerry.model.limits import NUMBER_WINDOW
-from skerry.model.signed import DocumentHead, Root, Secret, SiteRecord, Tombstone
+from skerry.model.signed import Area, DocumentHead, OverlayKey, Root, Secret, SiteRecord, Tombstone, UserGroup
 from skerry.trust.verdict import Denied
 
 
@@ -36,6 +36,12 @@ def floor_key(payload: msgspec.Struct) -> str | None:
             return _app_line(payload) if payload.ends_app else f"tombstone/{payload.tenant}/{payload.app}"
         case Secret():
             return f"secret/{payload.tenant}/{payload.name}"
+        case OverlayKey():
+            return f"overlay-key/{payload.site}/{payload.node}"
+        case Area():
+            return f"area/{payload.tenant}/{payload.name}"
+        case UserGroup():
+            return f"user-group/{payload.tenant}/{payload.name}"
         case DocumentHead():
             # Generations begin anew in each epoch, so each epoch has a line of its own; ``_epoch_line`` orders epochs.
             return f"{_epoch_line(payload)}/{payload.epoch}"
@@ -46,7 +52,7 @@ def floor_key(payload: msgspec.Struct) -> str | None:
 def number_of(payload: msgspec.Struct) -> int:
     """Return where a payload stands on its line; raise TypeError for a kind without one."""
     match payload:
-        case Root() | SiteRecord() | AppRevision() | Tombstone() | Secret():
+        case Root() | SiteRecord() | AppRevision() | Tombstone() | Secret() | Area() | UserGroup() | OverlayKey():
             return payload.number
         case DocumentHead():
             return payload.generation

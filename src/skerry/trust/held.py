@@ -8,7 +8,7 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
 from skerry.model.ids import Digest, SiteName, TenantName, UnitId
-from skerry.model.signed import DocumentHead, Envelope, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.model.signed import DocumentHead, Envelope, OverlayKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
 from skerry.trust.floors import Floor
 from skerry.trust.verdict import Denied
 
@@ -38,6 +38,14 @@ class Verified(msgspec.Struct, Generic[T], frozen=True):
     envelope: Envelope
 
 
+class PeerHeld(msgspec.Struct, frozen=True):
+    """A site to which a tunnel may lead."""
+
+    record: SiteRecord
+    #: Live overlay keys, the oldest first.
+    keys: tuple[OverlayKey, ...]
+
+
 class AcceptedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document that may be applied: floors, time floor and units become durable in one transaction with it."""
 
@@ -54,6 +62,8 @@ class AcceptedDocument(msgspec.Struct, frozen=True, kw_only=True):
     revisions: dict[Digest, AppRevision]
     secrets: dict[Digest, Secret]
     tombstones: dict[Digest, Tombstone]
+    #: Sites to which tunnels lead.
+    peers: dict[SiteName, PeerHeld] = {}
     #: Lines that rise; the others stay.
     floors: dict[str, Floor]
     time_floor_s: int

@@ -16,6 +16,10 @@ from skerry.model.app import AppRevision
 from skerry.model.document import (
     Assignment,
     ImageHold,
+    NetworkMember,
+    NetworkPart,
+    Peer,
+    RevisionNotice,
     SecretHold,
     TombstoneNotice,
     Unit,
@@ -27,23 +31,29 @@ from skerry.model.document import (
 )
 from skerry.model.ids import Digest, SiteName, UnitId, digest_of, is_digest, is_name
 from skerry.model.limits import DOCUMENT_UNITS_MAX, REPLICAS_MAX, UNIT_BYTES_MAX
+from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, is_endpoint
 from skerry.model.signed import (
+    Area,
     Call,
     DocumentHead,
     Envelope,
     Kind,
+    OverlayKey,
     Root,
     Secret,
     SiteRecord,
     Tombstone,
+    UserGroup,
 )
 from skerry.model.site_match import site_unmet
 from skerry.trust.authority import open_envelope, reopen_envelope
 from skerry.trust.envelope import check_form
 from skerry.trust.floors import floor_key, judge_floor, number_of, raised_floors, stale_tombstone
-from skerry.trust.held import AcceptedDocument, Held, Missing, Verified
+from skerry.trust.held import AcceptedDocument, Held, Missing, PeerHeld, Verified
 from skerry.trust.parse import parse_payload
+from skerry.trust.stretched import Stretched, find_strays
 from skerry.trust.verdict import Denied
+from skerry.trust.withdrawal import CODE, Place, find_needed_secrets, find_unsigned_ends
 
 #: Bytes of the root document's SHA-256 that a join token carries.
 ROOT_PIN_BYTES = 20
@@ -71,8 +81,16 @@ def verify_envelope(
 ) -> Verified[Secret] | Denied: ...
 @overload
 def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["area", "user-group"], site: SiteName | None = None
+) -> Verified[Area] | Verified[UserGroup] | Denied: ...
+@overload
+def verify_envelope(
     envelope: Envelope, held: Held, *, expect: Literal["call"], site: SiteName | None = None
 ) -> Verified[Call] | Denied: ...
+@overload
+def verify_envelope(
+    envelope: Envelope, held: Held, *, expect: Literal["overlay-key"], site: SiteName | None = None
+) -> Verified[OverlayKey] | Denied: ...
 @overload
 def verify_envelope(
     envelope: Envelope, held: Held, *, expect: Literal["document"], site: SiteName | None = None
@@ -83,7 +101,8 @@ def verify_envelope(
     """Verify one signed object of kind ``expect``; ``site`` is the verifier's own name, None at the core.
 
     A document verified so is only its head: ``verify_document`` comes before acting on one. A call's node
-    and nonce are checked by the node that gave the nonce out.
+    and nonce are checked by the node that gave the nonce out. For an overlay key ``held.site_record`` is the record of
+    the site whose node signed it.
     """
     payload = open_envelope(envelope, held, expect)
     if isinstance(payload, Denied):
@@ -149,6 +168,13 @@ class _Weighed(msgspec.Struct, frozen=True):
     unit: Unit
     payload: msgspec.Struct | None = None
     digest: Digest = Digest("")
+    #: Of a peer: its overlay keys, in the unit's order.
+    keys: tuple[OverlayKey, ...] = ()
+
+    def named(self) -> tuple[tuple[msgspec.Struct, Digest], ...]:
+        """Every signed object that the unit names, with its digest."""
+        keys = zip(self.keys, self.unit.keys, strict=True) if isinstance(self.unit, Peer) else ()
+        return (() if self.payload is None else ((self.payload, self.digest),)) + tuple(keys)
 
 
 class _Weighing:
@@ -175,16 +201,25 @@ class _Weighing:
             denied = judge(good)
             refused.update(denied)
             good = {name: weighed for name, weighed in good.items() if name not in denied}
+        unsigned = self._find_unsigned_ends(readings, good)
+        refused.update(unsigned)
+        good = {name: weighed for name, weighed in good.items() if name not in unsigned}
         floors = raised_floors(
             self._held.floors,
-            [
-                (head.payload, head.digest),
-                *((weighed.payload, weighed.digest) for weighed in good.values() if weighed.payload is not None),
-            ],
+            [(head.payload, head.digest), *(named for weighed in good.values() for named in weighed.named())],
         )
         kept = {name: former for name in sorted(refused) if (former := self._keep(name)) is not None}
         kept = {name: former for name, former in kept.items() if name not in _find_ended({**good, **kept})}
         good.update(kept)
+        needed = find_needed_secrets(_list_places(good), self._held.units, readings)
+        refused.update(dict.fromkeys(needed, Denied(CODE, "the core leaves it out, and what is here needs it")))
+        kept.update({name: former for name in sorted(needed) if (former := self._keep(name)) is not None})
+        good.update(kept)
+        # Last, and over what is kept too: a tunnel leads only to where the revisions in force let it lead.
+        stray = find_strays(_list_stretched(good), self._record.site)
+        refused.update(stray)
+        good = {name: weighed for name, weighed in good.items() if name not in stray}
+        kept = {name: weighed for name, weighed in kept.items() if name not in stray}
         return AcceptedDocument(
             head=head.payload,
             digest=head.digest,
@@ -194,6 +229,11 @@ class _Weighing:
             revisions={it.digest: it.payload for it in good.values() if isinstance(it.payload, AppRevision)},
             secrets={it.digest: it.payload for it in good.values() if isinstance(it.payload, Secret)},
             tombstones={it.digest: it.payload for it in good.values() if isinstance(it.payload, Tombstone)},
+            peers={
+                it.payload.site: PeerHeld(it.payload, it.keys)
+                for it in good.values()
+                if isinstance(it.payload, SiteRecord)
+            },
             floors=floors,
             time_floor_s=max(self._held.time_floor_s, head.payload.time_s),
         )
@@ -204,14 +244,35 @@ class _Weighing:
         if isinstance(weighed, Denied) or weighed.payload is None:
             return weighed
         former = self._held.units.get(name)
-        again = isinstance(unit, Assignment) and isinstance(former, Assignment) and former.revision == unit.revision
-        denied = None if again else judge_floor(self._held.floors, weighed.payload, weighed.digest)
-        return denied or weighed
+        # What runs, and whom tunnels lead to, stays good although its line moved on; a tombstone does not.
+        again: set[Digest] = set()
+        if former is not None and isinstance(unit, Assignment | Peer):
+            again.update(named_objects(former))
+        for payload, digest in weighed.named():
+            denied = None if digest in again else judge_floor(self._held.floors, payload, digest)
+            if denied is not None:
+                return denied
+        return weighed
+
+    def _find_unsigned_ends(
+        self, readings: Mapping[UnitId, Unit | Denied], good: Mapping[UnitId, _Weighed]
+    ) -> dict[UnitId, Denied]:
+        """Name the instances in force that the document would end or stop, and that only their tenant may end."""
+        former: dict[UnitId, Place] = {}
+        for name, unit in self._held.units.items():
+            is_changed = name in good and good[name].unit != unit
+            if isinstance(unit, Assignment) and (is_changed or name not in readings):
+                weighed = self._keep(name)
+                if weighed is not None and isinstance(weighed.payload, AppRevision):
+                    former[name] = Place(unit, weighed.payload)
+        wished = {name: item.unit for name, item in good.items() if isinstance(item.unit, Assignment)}
+        shown = (item.payload for item in good.values() if item.payload is not None)
+        return find_unsigned_ends(former, wished, shown, self._record)
 
     def _keep(self, name: UnitId) -> _Weighed | None:
         """Return the former version of a refused unit; tombstones are never kept, so that doubt deletes nothing."""
         former = self._held.units.get(name)
-        if former is None or isinstance(former, TombstoneNotice):
+        if former is None or isinstance(former, TombstoneNotice | RevisionNotice):
             return None
         if not all(digest in self._objects for digest in named_objects(former)):
             return None
@@ -221,17 +282,41 @@ class _Weighing:
     def _open_unit(self, unit: Unit) -> _Weighed | Denied:
         """Open the object that a unit names and check that both speak of the same thing."""
         match unit:
-            case ImageHold():
+            case ImageHold() | NetworkPart() | NetworkMember():
                 return _Weighed(unit)
+            case Peer():
+                return self._open_peer(unit)
             case Assignment():
                 digest, payload = unit.revision, self._open(unit.revision, "revision")
             case SecretHold():
                 digest, payload = unit.digest, self._open(unit.digest, "secret")
             case TombstoneNotice():
                 digest, payload = unit.digest, self._open(unit.digest, "tombstone")
+            case RevisionNotice():
+                digest, payload = unit.digest, self._open(unit.digest, "revision")
         if isinstance(payload, Denied):
             return payload
         return _judge_subject(unit, payload, self._record) or _Weighed(unit, payload, digest)
+
+    def _open_peer(self, unit: Peer) -> _Weighed | Denied:
+        """Open the record of another site by the registrar's key, and its overlay keys by its nodes' own."""
+        record = self._open(unit.record, "site")
+        if isinstance(record, Denied):
+            return record
+        if not isinstance(record, SiteRecord) or record.site != unit.site or unit.site == self._record.site:
+            return Denied("E-SITE", f"the record of {unit.site} is of another site", security=True)
+        keys: list[OverlayKey] = []
+        theirs = msgspec.structs.replace(self._held, site_record=record)
+        for digest in unit.keys:
+            envelope = self._objects[digest]
+            if digest_of(envelope.payload) != digest:
+                return Denied("E-DIGEST", "the overlay key is not the one named by digest", security=True)
+            key = open_envelope(envelope, theirs, "overlay-key")
+            if isinstance(key, Denied):
+                return key
+            if isinstance(key, OverlayKey):
+                keys.append(key)
+        return _Weighed(unit, record, unit.record, tuple(keys))
 
     def _open(self, digest: Digest, kind: Kind) -> msgspec.Struct | Denied:
         key = (kind, digest)
@@ -263,8 +348,16 @@ def _read_unit(name: UnitId, body: bytes) -> Unit | Denied:
             sound = is_digest(unit.digest) and is_digest(unit.config) and unit.size_bytes >= 0
         case SecretHold():
             sound = is_name(unit.tenant) and is_name(unit.name) and is_digest(unit.digest)
-        case TombstoneNotice():
+        case TombstoneNotice() | RevisionNotice():
             sound = is_name(unit.tenant) and is_name(unit.app) and is_digest(unit.digest)
+        case NetworkPart():
+            sound = all(map(is_name, (unit.tenant, unit.app, unit.network))) and 0 <= unit.index < PARTS_MAX
+        case NetworkMember():
+            sound = all(map(is_name, (unit.tenant, unit.app, unit.network, unit.site))) and 0 <= unit.index < PARTS_MAX
+        case Peer():
+            sound = is_name(unit.site) and is_digest(unit.record) and all(map(is_digest, unit.keys))
+            sound = sound and 0 < len(unit.keys) <= OVERLAY_KEYS_MAX and len(unit.endpoints) <= ENDPOINTS_MAX
+            sound = sound and all(map(is_endpoint, unit.endpoints)) and (not unit.relay or is_endpoint(unit.relay))
     if not sound or unit_id(unit) != name:
         return Denied("E-UNIT", "the unit is not what its name says", security=True)
     return unit
@@ -273,7 +366,7 @@ def _read_unit(name: UnitId, body: bytes) -> Unit | Denied:
 def _judge_subject(unit: Unit, payload: msgspec.Struct, record: SiteRecord) -> Denied | None:
     """Check that unit and signed object are about the same tenant's same thing, and meant for this site."""
     match unit, payload:
-        case Assignment(), AppRevision():
+        case Assignment() | RevisionNotice(), AppRevision():
             same = (unit.tenant, unit.app) == (payload.tenant, payload.app)
         case SecretHold(), Secret():
             same = (unit.tenant, unit.name) == (payload.tenant, payload.name)
@@ -285,6 +378,23 @@ def _judge_subject(unit: Unit, payload: msgspec.Struct, record: SiteRecord) -> D
         case _:
             same = False
     return None if same else Denied("E-TENANT", "the unit names an object of something else", security=True)
+
+
+def _list_places(good: Mapping[UnitId, _Weighed]) -> list[Place]:
+    return [
+        Place(item.unit, item.payload)
+        for item in good.values()
+        if isinstance(item.unit, Assignment) and isinstance(item.payload, AppRevision)
+    ]
+
+
+def _list_stretched(good: Mapping[UnitId, _Weighed]) -> Stretched:
+    """Gather what speaks of networks over several sites."""
+    return Stretched(
+        units={name: weighed.unit for name, weighed in good.items()},
+        revisions=tuple(it.payload for it in good.values() if isinstance(it.payload, AppRevision)),
+        peers={it.payload.site: it.payload for it in good.values() if isinstance(it.payload, SiteRecord)},
+    )
 
 
 def _find_forks(good: Mapping[UnitId, _Weighed]) -> dict[UnitId, Denied]:

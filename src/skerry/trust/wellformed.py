@@ -10,9 +10,10 @@ from collections.abc import Iterable
 import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites, Subnet
+from skerry.model.grants import GRANTABLE, NodeUse, Profile, find_profile_flaw, find_use_flaw
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
-from skerry.model.limits import REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX, WINDOW_SIDE_MAX
-from skerry.model.policy import PRIORITY_MAX, Policy, SecretPolicy, is_rotation, is_variable
+from skerry.model.limits import INTEGER_MAX, PROFILES_MAX, REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX, WINDOW_SIDE_MAX
+from skerry.model.policy import PRIORITY_MAX, Autonomy, Policy, SecretPolicy, is_rotation, is_variable
 from skerry.model.profile import (
     PROFILES,
     STRICT,
@@ -21,11 +22,24 @@ from skerry.model.profile import (
     grants_range,
     owns_sysctl,
 )
-from skerry.model.rollout import DAY_MIN, TimeWindow
+from skerry.model.rollout import DAY_MIN, InSite, TimeWindow
 from skerry.model.selector import SelectorError, parse_selector
-from skerry.model.signed import Call, DocumentHead, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.model.signed import (
+    Area,
+    Call,
+    DocumentHead,
+    OverlayKey,
+    PublicKey,
+    RoleKeys,
+    Root,
+    Secret,
+    SiteRecord,
+    Tombstone,
+    UserGroup,
+)
+from skerry.model.withdrawal import is_kept_from_core
 from skerry.trust.keys import KEY_BYTES
-from skerry.trust.placed import find_placement_flaw
+from skerry.trust.placed import find_area_flaw, find_placement_flaw, find_users_flaw
 
 #: 31 December 9999: beyond it readers of dates differ.
 TIME_S_MAX = 253_402_300_799
@@ -59,6 +73,16 @@ def _check(payload: msgspec.Struct) -> None:
         case Secret():
             _check_names(payload.tenant, payload.name)
             _check_number(payload.number)
+        case Area() | UserGroup():
+            _check_names(payload.tenant, payload.name)
+            _check_number(payload.number)
+            flaw = find_area_flaw(payload.region) if isinstance(payload, Area) else find_users_flaw(payload.points)
+            _demand(not flaw, flaw)
+        case OverlayKey():
+            _check_names(payload.site, payload.node)
+            _check_number(payload.number)
+            if len(payload.key) != KEY_BYTES:
+                raise _FlawError(f"a key of {len(payload.key)} bytes, an overlay key has {KEY_BYTES}")
         case Call():
             _check_names(payload.tenant, payload.site, payload.node, payload.app, payload.service)
             _check_call(payload)
@@ -88,19 +112,36 @@ def _check_revision(revision: AppRevision) -> None:
     _check_names(*(use.name for use in revision.secrets.values()))
     for use in revision.secrets.values():
         _check_secret(use.policy or SecretPolicy())
-    _demand(revision.profile in PROFILES, f"no profile is called {revision.profile[:80]!r}")
+    _demand(is_name(revision.profile), f"no profile is called {revision.profile[:80]!r}")
     for window in (revision.rollout.windows or ()) if revision.rollout else ():
         _check_window(window)
     if revision.rollout and revision.rollout.in_site:
-        _demand(revision.rollout.in_site.parallel >= 1, "a change of no copies at once never ends")
+        _check_in_site(revision.rollout.in_site)
     for service in revision.services.values():
         _check_service(service)
+        autonomy = service.policy.autonomy if service.policy else Autonomy()
+        ends = bool(autonomy.replace_after_us) and autonomy.on_return == "keep-replacement"
+        _demand(not (ends and is_kept_from_core(revision)), "the core cannot end what only the tenant may end")
+        for order in (service.in_site, service.in_site_back):
+            if order:
+                _check_in_site(order)
         _check_walls(revision.profile, service)
     flaw = find_placement_flaw(revision)
     _demand(not flaw, flaw)
     for network in revision.networks.values():
         for subnet in network.plan.subnets if network.plan else ():
             _check_subnet(subnet)
+        if network.words:
+            stretched = network.words.kind == "overlay"
+            _demand(stretched == network.stretched, "a network over all sites is of kind overlay, and no other is")
+            plain = not (network.plan and network.plan.subnets)
+            _demand(plain or not stretched, "the addresses of a network over all sites are the fleet's, not the app's")
+
+
+def _check_in_site(order: InSite) -> None:
+    _demand(order.parallel >= 1, "a change of no copies at once never ends")
+    _demand(0 <= order.settle_us <= INTEGER_MAX, "a changed copy is watched for a time that is none")
+    _demand(0 <= order.failed_permille <= 1000, "the share of copies that may fail is none")
 
 
 def _check_call(call: Call) -> None:
@@ -156,8 +197,10 @@ def _check_policy(policy: Policy) -> None:
 
 def _check_walls(profile: str, service: Service) -> None:
     """Hold what a service asks of its walls against the profile: its client may have been none of ours."""
+    is_own = profile not in PROFILES  # Then the site's record has to grant it: ``model/granted.py``.
     for name in service.cap_add:
-        _demand(grants_capability(profile, name), f"profile {profile} does not grant the capability {name[:80]}")
+        grantable = grants_capability(profile, name) or (is_own and name in GRANTABLE)
+        _demand(grantable, f"profile {profile} does not grant the capability {name[:80]}")
     if profile == STRICT:
         _demand(
             service.read_only and "ALL" in service.cap_drop, "profile strict takes all capabilities and a writable root"
@@ -175,8 +218,30 @@ def _check_walls(profile: str, service: Service) -> None:
     if not further:
         return
     _demand(0 <= further.oom_score <= OOM_SCORE_MAX, "a score below 0 protects an instance from the node")
+    if further.node:
+        _demand(is_own, f"profile {profile} grants nothing of the node")
+        _check_use(further.node, service)
     for folder in further.folders:
         _demand(all(map(is_inner_path, folder.files)), "a file of a folder lies outside of it")
+
+
+def _check_use(use: NodeUse, service: Service) -> None:
+    flaw = find_use_flaw(use)
+    _demand(not flaw, flaw)
+    if "network" in use.host:
+        has_network = service.networks or service.ports or any(name.startswith("net.") for name in service.sysctls)
+        _demand(
+            not has_network, "in the network of the node a service has no networks, ports and parameters of its own"
+        )
+
+
+def _check_profiles(profiles: dict[str, Profile]) -> None:
+    _demand(len(profiles) <= PROFILES_MAX, f"a site has at most {PROFILES_MAX} profiles")
+    _check_names(*profiles, *(tenant for profile in profiles.values() for tenant in profile.tenants))
+    for name, profile in profiles.items():
+        _demand(name not in PROFILES, f"{name} is built in")
+        flaw = find_profile_flaw(profile)
+        _demand(not flaw, f"profile {name}: {flaw}")
 
 
 def _check_subnet(subnet: Subnet) -> None:
@@ -204,6 +269,7 @@ def _check_record(record: SiteRecord) -> None:
         _demand(node.sealing.type == "x25519", "a device key cannot open secrets")
     for role in record.tenants.values():
         _check_role(role)
+    _check_profiles(record.profiles or {})
 
 
 def _check_role(role: RoleKeys) -> None:

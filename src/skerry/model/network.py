@@ -1,0 +1,61 @@
+"""Addresses of networks that are stretched over sites, and what may stand as the place of a peer.
+
+Every part, one network at one site, has one index in the whole fleet, and with it one range of each family: a /26 of
+10.64.0.0/10 and a /64 of the fleet's own unique local prefix (RFC 4193 section 3.2: ``fd``, then 40 bits that nobody
+else has; here they are of the digest of the root document). Both ends compute the ranges from the index, so a core can
+choose an index and nothing else. Neighbours: ``plan/stretching.py`` chooses, ``trust/verify.py`` checks.
+"""
+
+import ipaddress
+
+import msgspec
+
+from skerry.model.ids import Digest
+
+#: Where parts have their IPv4 ranges: beside 10.176.0.0/12, which networks of one site have.
+STRETCHED_V4 = ipaddress.IPv4Network("10.64.0.0/10")
+#: 64 addresses a part: 61 instances, the gateway, and the two that a range cannot use.
+_PART_BITS = 6
+#: As many parts as the range holds, and as many as a /48 has /64s.
+PARTS_MAX = 1 << (32 - STRETCHED_V4.prefixlen - _PART_BITS)
+#: Instances of one network at one site: addresses of a part without the gateway, the network and the broadcast.
+PART_INSTANCES_MAX = (1 << _PART_BITS) - 3
+#: Places at which one peer is looked for: three uplinks with two families each, and what the core saw.
+ENDPOINTS_MAX = 8
+#: Live overlay keys of one node: one, and the next one while it changes.
+OVERLAY_KEYS_MAX = 2
+
+
+class PartRanges(msgspec.Struct, frozen=True):
+    """The addresses of one part."""
+
+    v4: ipaddress.IPv4Network
+    v6: ipaddress.IPv6Network
+
+
+def fleet_prefix(root: Digest) -> ipaddress.IPv6Network:
+    """Return the /48 of a fleet, by the digest of its first root document."""
+    unique = int(root.removeprefix("sha256:")[:10], 16)
+    return ipaddress.IPv6Network(((0xFD << 120) | (unique << 80), 48))
+
+
+def part_ranges(index: int, prefix: ipaddress.IPv6Network) -> PartRanges:
+    """Return the ranges of the part with an index from 0 below ``PARTS_MAX``; raises ``ValueError`` beyond."""
+    if not 0 <= index < PARTS_MAX:
+        raise ValueError(f"there is no part {index}, only 0 to {PARTS_MAX - 1}")
+    v4 = ipaddress.IPv4Network((int(STRETCHED_V4.network_address) + (index << _PART_BITS), 32 - _PART_BITS))
+    v6 = ipaddress.IPv6Network((int(prefix.network_address) + (index << 64), 64))
+    return PartRanges(v4, v6)
+
+
+def is_endpoint(text: str) -> bool:
+    """Say whether a text is the place of a peer: a literal address and a port, ``[…]`` around an IPv6 one."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
+        return False
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        return False
+    return bracketed == (address.version == 6) and not (address.is_unspecified or address.is_multicast)
