@@ -14,7 +14,8 @@ from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNo
 from skerry.model.ids import Digest, InstanceId, SecretName, SiteName, TenantName, UnitId, instance_id
 from skerry.model.site_match import service_unmet, site_unmet
 from skerry.plan.placement.drain import find_wake
-from skerry.plan.placement.seats import Seating
+from skerry.plan.placement.seats import seat_all
+from skerry.plan.placement.table import Table
 from skerry.plan.report import AppReport, Change, Preempted
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
@@ -70,11 +71,11 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     replaced: dict[tuple[SiteName, InstanceId], SiteName] = {}
     wake_us = 0
     for _ in range(ROUNDS_MAX):
-        planned, reports, seating = _plan_once(current)
-        yielded |= _list_yielded(seating)
-        replaced |= seating.replaced
+        planned, reports, table = _plan_once(current)
+        yielded |= _list_yielded(table)
+        replaced |= table.replaced
         if all(planned[view.site] == view.units for view in current.sites if not view.learning):
-            wake_us = seating.wake_us
+            wake_us = table.wake_us
             break
         current = _with_units(current, planned, reports)
     after = {view.site: view.units for view in current.sites}
@@ -143,19 +144,19 @@ def is_understood(view: SiteView, snapshot: FleetSnapshot) -> bool:
     return True
 
 
-def _list_yielded(seating: Seating) -> Yielded:
+def _list_yielded(table: Table) -> Yielded:
     return {
         (each.site, instance_id(*key, each.service, each.ordinal)): each
-        for key, taken in seating.yielded.items()
+        for key, taken in table.yielded.items()
         for each in taken
     }
 
 
 def _plan_once(
     snapshot: FleetSnapshot,
-) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...], Seating]:
-    seating = Seating(snapshot)
-    seated, reports = seating.run()
+) -> tuple[dict[SiteName, dict[UnitId, Unit]], tuple[AppReport, ...], Table]:
+    table = Table(snapshot)
+    seated, reports = seat_all(table)
     planned: dict[SiteName, dict[UnitId, Unit]] = {}
     for view in snapshot.sites:
         if view.learning:
@@ -166,7 +167,7 @@ def _plan_once(
         units += _hold_secrets(view, seated.get(view.site, []), snapshot)
         units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
         planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
-    return planned, reports, seating
+    return planned, reports, table
 
 
 def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:

@@ -14,7 +14,7 @@ from skerry.model.ids import AppName, Digest, InstanceId, SecretName, ServiceNam
 from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
-from skerry.plan.placement.seats import assignment_of
+from skerry.plan.placement.seat import assignment_of
 from skerry.plan.report import Preempted, Refused
 from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView

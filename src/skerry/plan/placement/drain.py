@@ -1,7 +1,7 @@
 """What may leave a site that is drained: copies counted in all, without data of their own, few at a time.
 
 A copy goes by being placed elsewhere under the same ordinal, so between its end here and its start there it is down;
-the service's ``max-down`` says how many may be. Neighbour: ``seats.py`` moves what these functions let go.
+the service's ``max-down`` says how many may be. Neighbour: ``stay.py`` moves what these functions let go.
 """
 
 from collections.abc import Iterable

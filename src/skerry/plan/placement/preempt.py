@@ -2,7 +2,7 @@
 
 Rules of this file: (1) only a lower priority yields, and only what its owner calls preemptible; (2) a copy that is well
 yields only as far as its service's ``max-down`` allows; (3) a copy with a volume of its own yields only where it comes
-back to the same volume; (4) what had to yield takes nobody's room in turn. Neighbour: ``seats.py`` asks and moves.
+back to the same volume; (4) what had to yield takes nobody's room in turn. Neighbour: ``newcomers.py`` asks and moves.
 """
 
 import itertools

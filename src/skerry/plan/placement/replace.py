@@ -2,7 +2,7 @@
 
 Silence is no proof of death, so only a service whose owner says that it bears two copies gets a second one, and never a
 third: what stands in for another is not replaced itself. Both stay until the core hears the site of the original again
-and the one that is to stay is well; then the other ends. Neighbour: ``seats.py`` keeps the places of both.
+and the one that is to stay is well; then the other ends. Neighbour: ``stay.py`` lets go of it.
 """
 
 from typing import Literal

@@ -4,7 +4,8 @@ import msgspec
 
 from skerry.model.ids import AppName, ServiceName, TenantName
 from skerry.plan.placement.choose import make_judge, reject_new, reject_room, reject_wish
-from skerry.plan.placement.seats import Seating
+from skerry.plan.placement.seats import seat_all
+from skerry.plan.placement.table import Table
 from skerry.plan.report import Rejection
 from skerry.plan.snapshot import FleetSnapshot
 
@@ -24,8 +25,8 @@ def explain_site(
     view = next((each for each in snapshot.sites if each.site == site), None)
     if wish is None or view is None or tenant not in view.record.tenants or wish.revision is None:
         return None
-    seating = Seating(snapshot)
-    seated, reports = seating.run()
+    table = Table(snapshot)
+    seated, reports = seat_all(table)
     here = {unit.service for unit in seated.get(view.site, ()) if (unit.tenant, unit.app) == (wish.tenant, wish.app)}
     secrets = {(str(owner), str(name)): sealed for (owner, name), sealed in snapshot.secrets.items()}
     rejections: list[tuple[ServiceName, Rejection]] = []
@@ -38,20 +39,20 @@ def explain_site(
             staying.setdefault(each.service, []).append((each.ordinal, each.reason))
     revision = snapshot.revisions.get(wish.revision)
     for name in sorted(() if revision is None else revision.services):
-        request = seating.request(wish.revision, name)
+        request = table.request(wish.revision, name)
         if request is None or (service and name != service):
             continue
         if name in here:
             notes.append(f"{name} is wanted at {site}")
             notes += [f"{name}.{ordinal} is still at {site}: {reason}" for ordinal, reason in staying.get(name, ())]
             continue
-        judge = make_judge(seating.estate, request, secrets)
+        judge = make_judge(table.estate, request, secrets)
         found = [
             reject_wish(request, slot)
             or reject_new(slot)
             or (None if judge is None else judge.reject(slot))
             or reject_room(request, slot, secrets)
-            for slot in seating.estate.by_site.get(view.site, [])
+            for slot in table.estate.by_site.get(view.site, [])
         ]
         rejections += [(name, each) for each in found if each is not None]
         if not found:
