@@ -16,6 +16,7 @@ from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName,
 from skerry.model.signed import DocumentHead, Envelope, Root, SiteRecord, Tombstone
 from skerry.plan.site_plan import HeldSite
 from skerry.sync.documents import PatchMismatch, apply_patch
+from skerry.trust import withdrawal
 from skerry.trust.authority import reopen_envelope
 from skerry.trust.floors import Floor, raised_floors
 from skerry.trust.held import AcceptedDocument, Held, Missing
@@ -88,6 +89,11 @@ class Holdings:
                 name: (denied.code, denied.reason)
                 for name, denied in document.refused.items()
                 if name not in document.kept
+            },
+            unsigned={
+                name: denied.reason
+                for name, denied in document.refused.items()
+                if name in document.kept and denied.code == withdrawal.CODE
             },
         )
 

@@ -35,7 +35,7 @@ _STEPS: dict[str, str] = {
     ),
     "skerry image list": "E-IMAGE E-BLOB E-PLATFORM E-REGISTRY E-DIGEST E-OFFSET E-UPLOADING E-ARCHIVE",
     "skerry secret list": "E-SECRET E-SEAL",
-    "skerry app list": "E-ENDED E-EXISTS E-IN-USE E-CALL E-CUT E-PORT-CLOSED E-PORT-IN-USE",
+    "skerry app list": "E-ENDED E-WITHDRAW E-EXISTS E-IN-USE E-CALL E-CUT E-PORT-CLOSED E-PORT-IN-USE",
     "skerry volume list": "E-VOLUME",
     "skerry audit verify": "E-AUDIT",
     "skerry tenant list": "E-TOKEN",
@@ -46,8 +46,10 @@ _STEPS: dict[str, str] = {
         "E-SITE E-SITE-AWAY E-DEADLINE E-LINK E-SILENT E-SETTLED E-NOT-CORDONED E-NOT-LEARNING E-REPLACED E-SESSION-OLD"
     ),
     # A box, by its own agent.
+    "skerry profile list": "E-PROFILE",
     "skerry agent doctor": (
-        "E-DISK E-DISK-FULL E-DRIVER E-NO-DRIVER E-NETWORK E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
+        "E-BIND E-DEVICE E-DISK E-DISK-FULL "
+        "E-DRIVER E-NO-DRIVER E-NETWORK E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
     ),
     "skerry agent status": (
         "E-CONNECT E-LINK-CLOSED E-LINK-PACKING E-STALLED E-PROTOCOL E-JOIN E-JOIN-PENDING E-REQUEST E-AGENT"

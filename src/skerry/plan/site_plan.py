@@ -9,9 +9,9 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
 from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
-from skerry.model.observed import Fact, InstanceFact
+from skerry.model.observed import Fact, ImageFact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
-from skerry.plan.actions import Action, CheckHealth, lane
+from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, lane
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.history import AppId, Contact, Ended, Grace, History
 from skerry.plan.report import Wait
@@ -48,11 +48,15 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     revisions: dict[Digest, AppRevision] = {}
     #: Revisions that were proven here and that the document need not name: what a failed one gives way to.
     fallbacks: dict[Digest, AppRevision] = {}
+    #: Apps that follow the revision before the one that is wished, because they gave that up.
+    returned: frozenset[AppId] = frozenset()
     #: Sealed secrets held: tenant and name to the digest of the newest version.
     secrets: dict[tuple[TenantName, SecretName], Digest] = {}
     tombstones: dict[Digest, Tombstone] = {}
     #: Units refused when the document was verified: unit to (code, reason).
     refused: dict[UnitId, tuple[str, str]] = {}
+    #: Units that the document would end and that stay, because only their tenant may end them; each with the reason.
+    unsigned: dict[UnitId, str] = {}
 
 
 class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,16 +90,30 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0
+    #: Images that are held ahead of need: nothing that is wanted runs from them.
+    ahead: frozenset[Digest] = frozenset()
 
     @property
     def settled(self) -> bool:
         """Nothing to do, nothing waited for, nothing on its way: the site is as its document wishes.
 
-        Health checks go on for ever and do not count.
+        Health checks go on for ever and do not count, and neither do images that come ahead of need.
         """
-        if self.waits or any(not isinstance(action, CheckHealth) for action in self.actions):
+        if self.waits or any(not self._is_aside(action) for action in self.actions):
             return False
         return not any(isinstance(fact, InstanceFact) and fact.phase in ON_ITS_WAY for fact in self.facts)
+
+    @property
+    def fetched(self) -> frozenset[Digest]:
+        """Images whose fetching may go on; those ahead of need give way while one that runs here is fetched."""
+        images = {fact.digest for fact in self.facts if isinstance(fact, ImageFact)}
+        is_urgent = any(isinstance(each, FetchImage) and each.image not in self.ahead for each in self.actions)
+        return frozenset(images - self.ahead if is_urgent else images)
+
+    def _is_aside(self, action: Action) -> bool:
+        if isinstance(action, FetchImage | LoadImage):
+            return action.image in self.ahead
+        return isinstance(action, CheckHealth)
 
 
 class PlanDraft:
@@ -109,6 +127,7 @@ class PlanDraft:
         self.facts: list[Fact] = []
         #: Config digests of images for which there is no room, with their bytes.
         self.too_large: dict[Digest, int] = {}
+        self.ahead: frozenset[Digest] = frozenset()
         self.wake_us = 0
 
     def add(self, action: Action) -> bool:

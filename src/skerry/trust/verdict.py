@@ -7,7 +7,7 @@ Codes are stable words; ``security`` marks refusals that honest peers never caus
     E-KEY E-SIGNATURE        who signed it                      E-SITE E-TENANT  for whom it is meant
     E-STALE E-NUMBER E-FORK  where it stands on its number line E-ENDED          the app was ended by its tenant
     E-DIGEST E-UNITS E-UNIT  parts of a document                E-TOKEN E-JOIN   joining
-    E-SECRET E-SEAL          secrets
+    E-SECRET E-SEAL          secrets                            E-WITHDRAW       only its tenant may end it
 """
 
 import msgspec
