@@ -94,3 +94,27 @@ def test_addresses_of_a_service():
 )
 def test_addresses_that_nobody_can_have(fields, found):
     assert refuse(fields, top=TOP) == [found]
+
+
+@pytest.mark.parametrize(
+    ("networks", "found"),
+    [
+        ("a: , b: {priority: 0}", {}),
+        ("a: , b: {priority: 5}", {"b": Address(device="eth0"), "a": Address(device="eth1")}),
+        ("a: {priority: -1}, b: ", {"b": Address(device="eth0"), "a": Address(device="eth1")}),
+        (
+            "a: {priority: 1}, b: {priority: 2, interface_name: eth0}, default: {priority: 3}",
+            {"default": Address(device="eth1"), "b": Address(device="eth0"), "a": Address(device="eth2")},
+        ),
+    ],
+)
+def test_networks_are_joined_in_the_order_of_their_priority(networks, found):
+    further = accept(wrap(f"networks: {{{networks}}}", "networks: {a: , b: }")).services["web"].further
+    assert (further.addresses if further else {}) == found
+
+
+def test_the_address_of_the_service_is_for_the_network_that_comes_first():
+    fields = "mac_address: 02:42:ac:11:00:03\nnetworks: {a: , b: {priority: 5}}"
+    found = accept(wrap(fields, "networks: {a: , b: }")).services["web"].further.addresses
+    assert found == {"b": Address(device="eth0", mac="02:42:ac:11:00:03"), "a": Address(device="eth1")}
+    assert refuse(fields.replace("a: ,", "a: {priority: 5},"), top="networks: {a: , b: }") == ["E-CONFLICT mac_address"]

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import UNSET
 from tests.manifest.texts import accept, refuse, reject, service
 
 from skerry.model.app import HealthCheck, Probe, Restart
@@ -159,6 +160,18 @@ def chain(depends, extra=""):
 )
 def test_dependencies(depends, found):
     assert accept(chain(depends)).services["web"].depends_on == found
+
+
+@pytest.mark.parametrize(
+    ("depends", "found"),
+    [
+        ("[db]", UNSET),
+        ("{db: {condition: service_started, restart: false}}", UNSET),
+        ("{db: {condition: service_healthy, restart: true}}", ("db",)),
+    ],
+)
+def test_what_starts_again_with_its_dependency(depends, found):
+    assert accept(chain(depends)).services["web"].restart_with == found
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,23 @@ def test_a_chosen_port_keeps_its_address_and_is_told():
     assert (port.host_ip, port.protocol) == ("127.0.0.1", "sctp")
     note = next(one for one in manifest.report if one.pointer == "/services/web/ports/0")
     assert note.detail == "a port that the site chooses from 20000 on"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        ("", "", "translated"),
+        ("{internal: true}", "", "honoured"),
+        ("{driver_opts: {mtu: 1400}}", "{driver_opts: {mtu: 1400}}", "translated"),
+    ],
+)
+def test_by_which_network_a_service_leaves(a, b, verdict):
+    text = wrap("networks: {a: {gw_priority: 0}, b: {gw_priority: 1}}", f"networks: {{a: {a}, b: {b}}}")
+    notes = [note for note in accept(text).report if note.pointer.endswith("b/gw_priority")]
+    assert [note.verdict for note in notes] == ([verdict] if verdict != "honoured" else [])
+
+
+def test_where_it_matters_by_which_network_a_service_leaves_the_word_is_refused():
+    top = "networks: {a: {driver_opts: {mtu: 1400}}, b: }"
+    assert refuse("networks: {a: , b: {gw_priority: 1}}", top=top) == ["E-FIELD-REFUSED networks/b/gw_priority"]
+    accept(wrap("networks: {a: , b: {gw_priority: 0}}", top))

@@ -5,15 +5,19 @@ same at each site; where another network has it, this one waits there and says s
 """
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Names
+
+import msgspec
 
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
 from skerry.model.app import Address, NetworkPlan, Subnet
 from skerry.model.ids import NetworkName
+from skerry.model.limits import INTEGER_MAX
 from skerry.model.profile import Range, grants_range, holds_range
 
 _One = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -135,26 +139,42 @@ def read_addresses(
 ) -> dict[NetworkName, Address]:
     """Return what a service is called by in its networks, where it says so."""
     found: dict[NetworkName, Address] = {}
+    ranks: dict[NetworkName, int] = {}
     networks = reading.find(service, "networks")
     for written, item in networks.entries() if networks is not None else ():
         name = NetworkName("default") if written == "default" else names.get(written)
         address = _read_one(reading, item)
+        rank = reading.whole(reading.find(item, "priority"), -INTEGER_MAX, INTEGER_MAX, 0)
         if name is not None and address != Address():
             found[name] = address
+        if name is not None:
+            ranks[name] = rank
+    if any(ranks.values()):
+        found = _number_devices(found, ranks)
     mac = reading.find(service, "mac_address")
-    if mac is not None:
-        among = list(used)
-        if networks is not None and not among:
-            return found  # None of them exists, which was told.
-        if len(among) != 1:
-            detail = f"the service is in {len(among)} networks: say it in one of them"
-            reading.findings.complain(mac, "E-CONFLICT", detail, at_key=True)
-        else:
-            known = found.get(among[0], Address())
-            found[among[0]] = Address(
-                ipv4=known.ipv4, ipv6=known.ipv6, mac=_read_mac(reading, mac), device=known.device
-            )
+    among = list(used)
+    if mac is None or (networks is not None and not among):
+        return found  # None of them exists, which was told.
+    first = sorted(among, key=lambda name: (-ranks.get(name, 0), name))[:1]
+    is_clear = len([name for name in among if first and ranks.get(name, 0) == ranks.get(first[0], 0)]) == 1
+    if not is_clear:
+        detail = f"the service is in {len(among)} networks: say it in one of them, or give one the highest priority"
+        reading.findings.complain(mac, "E-CONFLICT", detail, at_key=True)
+    else:
+        known = found.get(first[0], Address())
+        found[first[0]] = msgspec.structs.replace(known, mac=_read_mac(reading, mac))
     return found
+
+
+def _number_devices(found: Names[NetworkName, Address], ranks: Names[NetworkName, int]) -> dict[NetworkName, Address]:
+    """Name the devices of networks that are joined in a wished order: ``eth0`` is the first, as engines name them."""
+    taken = {address.device for address in found.values()}
+    free = (f"eth{number}" for number in itertools.count() if f"eth{number}" not in taken)
+    named = dict(found)
+    for name in sorted(ranks, key=lambda name: (-ranks[name], name)):
+        address = found.get(name, Address())
+        named[name] = address if address.device else msgspec.structs.replace(address, device=next(free))
+    return named
 
 
 def _read_one(reading: Reading, place: Place) -> Address:

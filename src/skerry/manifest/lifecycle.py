@@ -41,6 +41,8 @@ class Dependency(msgspec.Struct, frozen=True):
     service: ServiceName
     condition: Condition
     place: Place
+    #: What depends on it starts again with it.
+    is_followed: bool = False
 
 
 def read_health(reading: Reading, place: Place | None) -> HealthCheck | None:
@@ -196,7 +198,8 @@ def read_dependencies(
             reading.findings.note(item, "translated", "it is waited for like one that is required")
         word = reading.find(item, "condition")
         if target is not None and word is not None:
-            found.append(Dependency(target, _CONDITIONS[reading.text(word)], item))
+            is_followed = reading.switch(reading.find(item, "restart"))
+            found.append(Dependency(target, _CONDITIONS[reading.text(word)], item, is_followed))
     return found
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 from skerry.manifest.nodes import Mapping, Place, Sequence
 from skerry.manifest.reading import Reading
-from skerry.model.app import Port
+from skerry.model.app import Network, Port
 from skerry.model.ids import NetworkName
-from skerry.model.limits import HOST_PORT_FIRST, HOST_PORT_LAST, PORT_RANGE_MAX
+from skerry.model.limits import HOST_PORT_FIRST, HOST_PORT_LAST, INTEGER_MAX, PORT_RANGE_MAX
 
 Protocol = Literal["tcp", "udp", "sctp"]
 
@@ -59,7 +59,7 @@ def _read_mode(reading: Reading, place: Place) -> dict[NetworkName, tuple[str, .
         case "" | "bridge" | "default":
             reading.findings.note(place, "translated", f"the app's network {DEFAULT}")
         case "host":
-            reading.findings.deny_grant(place, "network_mode: host")
+            return {}  # ``node_use.py`` asks for it.
         case _ if text.startswith("container:"):
             reading.findings.refuse(place, "containers have names of the engine, which differ from site to site")
         case _:
@@ -236,3 +236,30 @@ def read_servers(reading: Reading, place: Place | None) -> tuple[str, ...]:
         except ValueError:
             reading.findings.complain(item, "E-TYPE", f'"{text[:60]}" is not an IP address')
     return tuple(found)
+
+
+def judge_gateways(
+    reading: Reading, service: Place, names: Names[str, NetworkName], networks: Names[NetworkName, Network]
+) -> None:
+    """Say what becomes of ``gw_priority``, by which a service leaves through one of several networks.
+
+    Podman 4.3 gives an instance a route out through each network that has one, all of the same weight, and which of
+    them the kernel takes is chance. Where that makes no difference, the word asks for nothing.
+    """
+    place = reading.find(service, "networks")
+    items = list(place.entries()) if place is not None else []
+    ranked = [item for _, child in items if (item := reading.find(child, "gw_priority")) is not None]
+    ranks = [reading.whole(item, -INTEGER_MAX, INTEGER_MAX, 0) for item in ranked]
+    joined = (names.get(written, NetworkName(written)) for written, _ in items)
+    ways = [networks[name] for name in joined if name in networks]
+    ways = [network for network in ways if not network.internal]
+    if len(ways) < 2 or not any(ranks):
+        return
+    sizes = {network.plan.mtu if network.plan else 0 for network in ways}
+    for item in ranked:
+        if len(sizes) == 1:
+            detail = "nothing: each of its networks leads out through the node, and with the node's address"
+            reading.findings.note(item, "translated", detail)
+        else:
+            detail = "its networks have packets of different sizes, and by which one it leaves is the engine's chance"
+            reading.findings.refuse(item, detail, hint="make all of them but one internal, or give them one mtu")

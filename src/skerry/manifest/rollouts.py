@@ -81,17 +81,22 @@ def check_order(reading: Reading, place: Place | None, services: Mapped[ServiceN
     if order is None or reading.text(order) != "start-first":
         return
     for name, service in services.items():
-        addresses = service.further.addresses.values() if service.further else ()
-        if any(mount.kind == "volume" for mount in service.mounts):
-            what = "a volume"
-        elif any(port.published or port.among for port in service.ports):
-            what = "a port of the node"
-        elif any(each.ipv4 or each.ipv6 or each.mac for each in addresses):
-            what = "an address of its own"
-        else:
-            continue
-        detail = f"service {name} has {what}, and two copies of it cannot have that at once"
-        reading.findings.complain(order, "E-CONFLICT", detail, hint="order: stop-first")
+        single = find_single(service)
+        if single:
+            detail = f"service {name} has {single}, and two copies of it cannot have that at once"
+            reading.findings.complain(order, "E-CONFLICT", detail, hint="order: stop-first")
+
+
+def find_single(service: Service) -> str:
+    """Say what a service has of which two copies at one node cannot have the same at once; empty for nothing."""
+    addresses = service.further.addresses.values() if service.further else ()
+    if any(mount.kind == "volume" for mount in service.mounts):
+        return "a volume"
+    if any(port.published or port.among for port in service.ports):
+        return "a port of the node"
+    if any(each.ipv4 or each.ipv6 or each.mac for each in addresses):
+        return "an address of its own"
+    return ""
 
 
 def _read_in_site(reading: Reading, place: Place | None) -> InSite | UnsetType:

@@ -96,6 +96,9 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
     #: The assignment's restart counter: a raised one makes another spec, so the instance is made afresh.
     restart_counter: int = 0
+    #: Services with which it starts again, each with the specification of its first copy at the node; empty until
+    #: ``plan.companions`` has filled it in, and where there is no copy.
+    restart_with: dict[ServiceName, str] | UnsetType = UNSET
     further: Further | UnsetType = UNSET
     folders: tuple[InlineFolder, ...] | UnsetType = UNSET
 

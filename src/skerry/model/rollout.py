@@ -59,6 +59,10 @@ class InSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     order: Literal["stop-first", "start-first"] = "stop-first"
     #: Copies of a service under change at once.
     parallel: int = 1
+    #: How long a changed copy must have been well before it counts as changed.
+    settle_us: int = 0
+    #: Thousandths of a service's copies at the site that may fail without holding up the others.
+    failed_permille: int = 0
 
 
 class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):

@@ -41,6 +41,7 @@ def return_to_proven(held: HeldSite, judged: Mapping[AppId, Judged]) -> HeldSite
         chosen = choose_revision(wished.revision, wished.digest, judged.get(name), held.fallbacks)
         if chosen != wished.digest:
             held = follow_instead(held, name, chosen)
+            held = msgspec.structs.replace(held, returned=held.returned | {name})
     return held
 
 

@@ -4,6 +4,8 @@ Order of a change of specification: the new container is made while the old one 
 one starts, the old one goes. So whatever cannot be made ready leaves the old one running.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -45,7 +47,8 @@ FIRST_CHECK_US = 1_000_000
 #: A dying container is looked at again this soon: podman's clean-up takes 150 to 550 ms (decision 0010).
 STOPPING_US = 200_000
 
-_LIVE = ("running", "paused", "stopping")
+#: States of a container in which it takes room.
+LIVE = ("running", "paused", "stopping")
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -68,6 +71,8 @@ class Wanted(msgspec.Struct, frozen=True):
     in_site: InSite | UnsetType = UNSET
     #: What it takes of the node.
     room: Resources = Resources()
+    #: How many copies of its service there are: at each site, or over all of them.
+    copies: int = 1
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +160,7 @@ def _choose_current(
 def _hold(wanted: Wanted, scene: Scene) -> Step:
     instance = wanted.derived.spec.id
     kept = scene.history.kept
-    actions = next(((_stop(seen, wanted),) for seen in scene.containers if seen.state in _LIVE), ())
+    actions = next(((_stop(seen, wanted),) for seen in scene.containers if seen.state in LIVE), ())
     step = _step(wanted, scene, "held", wanted.held_why or "the app is paused", actions=actions)
     # Resumed, it starts again whatever its restart policy says, unless it had ended by itself before.
     return msgspec.structs.replace(step, forget_start=instance in kept.started and instance not in kept.ended)
@@ -166,7 +171,7 @@ def _make(wanted: Wanted, others: tuple[ContainerSeen, ...], scene: Scene) -> St
     spec = wanted.derived.spec
     lacking = scene.turn or _lacking(wanted, scene) or _unready_dependency(wanted, scene)
     if lacking:
-        note = "; the previous version keeps running" if any(seen.state in _LIVE for seen in others) else ""
+        note = "; the previous version keeps running" if any(seen.state in LIVE for seen in others) else ""
         return _step(wanted, scene, "waiting", lacking + note, waits=(Wait(subject=spec.id, reason=lacking),))
     action = CreateContainer(spec=spec, spec_digest=wanted.derived.digest, uid_start=scene.uid_start)
     return _step(wanted, scene, "starting", "", actions=(action,))
@@ -194,12 +199,12 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
             "" if ended.exit_code == 0 else f"it ended with code {ended.exit_code} and its restart policy lets it be"
         )
         return _step(wanted, scene, phase, reason, actions=_clear(others, wanted), ended={instance: ended})
-    live = next((seen for seen in others if seen.state in _LIVE), None)
+    live = next((seen for seen in others if seen.state in LIVE), None)
     # Before each start: a volume's disk may have gone or been swapped while the instance ran (faults.md D12).
     unready = _lacking(wanted, scene, existing=True) or ("" if this_boot else _unready_dependency(wanted, scene))
     if unready:
         return _step(wanted, scene, "waiting", unready, waits=(Wait(subject=instance, reason=unready),))
-    if live is not None and not _stays(live, wanted):
+    if live is not None and not stays(live, wanted):
         return _step(wanted, scene, "starting", "its previous version is stopping", actions=(_stop(live, wanted),))
     if run is not None and run.spec == current.spec and run.not_before_us > scene.now_us:
         reason = f"it ended with code {current.exit_code}, {run.failures} times in a row; next start after a pause"
@@ -233,7 +238,7 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
     run = scene.history.runs.get(spec.id)
     # Where this process does not know the new one yet, it was in the middle of a change: it is ended without overlap.
     is_young = run is not None and run.spec == current.spec and run.health != "healthy"
-    waits = spec.healthcheck is not None and is_young and any(_stays(seen, wanted) for seen in others)
+    waits = spec.healthcheck is not None and is_young and any(stays(seen, wanted) for seen in others)
     actions = [] if waits else list(_clear(others, wanted)) or _renew(spec, current, scene)
     if spec.healthcheck is None or run is None or run.spec != current.spec:
         return _step(wanted, scene, "ready" if spec.healthcheck is None else "starting", "", actions=tuple(actions))
@@ -252,7 +257,7 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
     return _step(wanted, scene, phase, reason, actions=tuple(actions), wake_us=wake_us)
 
 
-def _stays(old: ContainerSeen, wanted: Wanted) -> bool:
+def stays(old: ContainerSeen, wanted: Wanted) -> bool:
     """Say whether an old copy runs on until the new one is well: where nothing is in the way of two."""
     spec = wanted.derived.spec
     is_wished = bool(wanted.in_site) and wanted.in_site.order == "start-first"
@@ -317,33 +322,38 @@ def _unready_dependency(wanted: Wanted, scene: Scene) -> str:
     """Say which service of the app it waits for; services with no instance on this node are not waited for."""
     spec = wanted.derived.spec
     for service in sorted(spec.depends_on):
-        peers = [
-            item
-            for item in scene.wanted.values()
-            if (item.assignment.tenant, item.assignment.app, item.assignment.service)
-            == (spec.tenant, spec.app, service)
-        ]
-        if peers and not any(_fulfils(peer, spec.depends_on[service], scene) for peer in peers):
+        peers = find_peers(spec, service, scene.wanted.values())
+        is_new = service in (spec.restart_with or ())
+        if peers and not any(_fulfils(peer, spec.depends_on[service], scene, is_new=is_new) for peer in peers):
             return f"it waits for service {service} to be {spec.depends_on[ServiceName(service)]}"
     return ""
 
 
-def _fulfils(peer: Wanted, condition: str, scene: Scene) -> bool:
-    instance = peer.derived.spec.id
-    running = any(seen.instance == instance and seen.state == "running" for seen in scene.everyone)
+def find_peers(spec: InstanceSpec, service: ServiceName, wanted: Iterable[Wanted]) -> list[Wanted]:
+    """Return the instances of another service of the same app."""
+    units = ((item, item.assignment) for item in wanted)
+    return [item for item, unit in units if (unit.tenant, unit.app, unit.service) == (spec.tenant, spec.app, service)]
+
+
+def _fulfils(peer: Wanted, condition: str, scene: Scene, *, is_new: bool) -> bool:
+    """Say whether a peer has come so far; ``is_new``: as it is wished now, and not as it was before a change."""
+    instance, digest = peer.derived.spec.id, peer.derived.digest
+    mine = [seen for seen in scene.everyone if seen.instance == instance and (seen.spec == digest or not is_new)]
+    # One that is to stop is as good as gone.
+    running = not peer.held_why and any(seen.state == "running" for seen in mine)
     ended = scene.history.kept.ended.get(instance)
     if condition == "completed":
-        return ended is not None and ended.spec == peer.derived.digest and ended.exit_code == 0
+        return ended is not None and ended.spec == digest and ended.exit_code == 0
     if condition == "healthy" and peer.derived.spec.healthcheck is not None:
         run = scene.history.runs.get(instance)
-        return running and run is not None and run.health == "healthy"
-    return running or ended is not None
+        return running and run is not None and run.health == "healthy" and (run.spec == digest or not is_new)
+    return running or (ended is not None and (ended.spec == digest or not is_new))
 
 
 def _clear(others: tuple[ContainerSeen, ...], wanted: Wanted) -> tuple[Action, ...]:
     """Get rid of surplus containers of an instance, one step."""
     for seen in others:
-        if seen.state in _LIVE:
+        if seen.state in LIVE:
             return (_stop(seen, wanted),)
         return (RemoveContainer(container=seen.container, instance=seen.instance),)
     return ()
