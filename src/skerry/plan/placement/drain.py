@@ -10,6 +10,8 @@ from msgspec import UnsetType
 
 from skerry.model.ids import InstanceId, ServiceName, SiteName
 from skerry.model.policy import Policy
+from skerry.model.withdrawal import ONLY_ITS_TENANT, is_kept_from_core
+from skerry.plan.budget import allow_down
 from skerry.plan.placement.estate import Slot
 from skerry.plan.placement.request import Request
 from skerry.plan.report import AppReport
@@ -31,6 +33,8 @@ def list_up(sites: Iterable[SiteView]) -> frozenset[tuple[SiteName, InstanceId]]
 
 def find_anchor(request: Request, slot: Slot, *, is_closed: bool) -> str:
     """Say what keeps a copy at its site whatever room there is elsewhere; empty when it may go."""
+    if is_kept_from_core(request.revision):
+        return ONLY_ITS_TENANT
     if request.wish.placement.replicas.per_site:
         return "its manifest wants a copy at each site that it names"
     rules = request.wish.placement.rules
@@ -51,12 +55,6 @@ def find_wait(policy: Policy | UnsetType, copies: int, down: int) -> str:
     if down < allowed:
         return ""
     return f"{down} of {copies} copies are down or on their way, and {allowed} may be"
-
-
-def allow_down(policy: Policy | UnsetType, copies: int) -> int:
-    """Return how many of a service's copies may be down at once by choice; a share is rounded down to at least one."""
-    wished = policy or Policy()
-    return max(1, wished.max_down or wished.max_down_permille * copies // 1000)
 
 
 def find_wake(reports: Iterable[AppReport], now_us: int) -> int:

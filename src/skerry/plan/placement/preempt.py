@@ -1,8 +1,9 @@
 """Whose room an instance takes that found none: the fewest and lowest instances of its own tenant, at one node.
 
-Rules of this file: (1) only a lower priority yields, and only what its owner calls preemptible; (2) a copy that is well
-yields only as far as its service's ``max-down`` allows; (3) a copy with a volume of its own yields only where it comes
-back to the same volume; (4) what had to yield takes nobody's room in turn. Neighbour: ``newcomers.py`` asks and moves.
+Rules of this file: (1) only a lower priority yields, only what its owner calls preemptible and lets the core end; (2) a
+copy that is well yields only as far as its service's ``max-down`` allows; (3) a copy with a volume of its own yields
+only where it comes back to the same volume; (4) what had to yield takes nobody's room in turn. Neighbour:
+``newcomers.py`` asks and moves.
 """
 
 import itertools
@@ -13,8 +14,9 @@ import msgspec
 
 from skerry.model.ids import InstanceId, ServiceName, SiteName, TenantName, instance_id
 from skerry.model.policy import Policy, Priority
+from skerry.model.withdrawal import is_kept_from_core
+from skerry.plan.budget import allow_down
 from skerry.plan.placement.choose import ROOM, Secrets, reject_new, reject_room, reject_wish
-from skerry.plan.placement.drain import allow_down
 from skerry.plan.placement.estate import Estate, Slot
 from skerry.plan.placement.request import Request
 from skerry.plan.report import Placed, Refused
@@ -80,6 +82,8 @@ def may_yield(tenure: Tenure, to: Request) -> bool:
     """Say whether an instance yields to one of ``to`` at all, whatever that helps."""
     request, mine = tenure.request, find_priority(tenure.request)
     if request.tenant != to.tenant or not mine.preemptible or mine.value >= find_priority(to).value:
+        return False
+    if is_kept_from_core(request.revision):
         return False
     # A counted copy would begin elsewhere with an empty volume.
     return bool(request.wish.placement.replicas.per_site) or not tenure.has_data

@@ -6,6 +6,7 @@ revision whole or not at all (``settle``). They leave drained sites as ``drain.p
 """
 
 from skerry.model.ids import ServiceName, SiteName
+from skerry.model.withdrawal import find_end, is_kept_from_core
 from skerry.plan.placement import drain, replace
 from skerry.plan.placement.choose import choose, reject_room, reject_wish
 from skerry.plan.placement.estate import Slot
@@ -72,6 +73,8 @@ def _is_wished(
     request = table.request(wish.revision, assignment.service)
     if request is None:
         return False
+    if is_kept_from_core(request.revision):
+        return not find_end(request.revision, assignment.service, assignment.ordinal, seat.slot.record)
     replicas = request.wish.placement.replicas
     if assignment.ordinal >= (replicas.per_site or replicas.total):
         return False
@@ -144,9 +147,10 @@ def _find_room(table: Table, request: Request, seat: Seat, closed: frozenset[Sit
     if any(mount.kind == "volume" for mount in request.wish.mounts) or (rules and rules.together):
         # Its data or its company is on that node: nothing but the owner's word takes it elsewhere.
         return Refused(service=request.service, site=seat.site, reason=rejection.detail, rejections=(rejection,))
-    per_site = request.wish.placement.replicas.per_site
-    slots = table.estate.by_site[seat.site] if per_site else table.open_slots(closed)
-    at = seat.site if per_site else None
+    # What only its tenant may end stays at its site, too.
+    stays = request.wish.placement.replicas.per_site or is_kept_from_core(request.revision)
+    slots = table.estate.by_site[seat.site] if stays else table.open_slots(closed)
+    at = seat.site if stays else None
     found = choose(table.estate, request, seat.assignment.ordinal, slots, table.secrets, at=at)
     if isinstance(found, Refused):
         return Refused(service=request.service, site=seat.site, reason=rejection.detail, rejections=found.rejections)
