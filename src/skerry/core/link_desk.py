@@ -4,7 +4,7 @@ Rules: (1) a site speaks for itself only; (2) what is acknowledged is committed;
 evidence, and is listened to instead of overruled (faults.md R9, U2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from skerry.clock import ClockTimeout, make_ulid
 from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
@@ -13,16 +13,19 @@ from skerry.core.state import Core
 from skerry.model import limits
 from skerry.model.event import Event
 from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName
-from skerry.model.observed import Fact, InstanceFact
+from skerry.model.network import OVERLAY_KEYS_MAX
+from skerry.model.observed import Fact, InstanceFact, OverlayFact
 from skerry.model.samples import Sample
-from skerry.model.signed import Envelope
+from skerry.model.signed import Envelope, Root
 from skerry.store import Connection, access, documents, events, facts, fleet, joining, objects, sites, things
 from skerry.store.joining import JoinRequestRow
 from skerry.store.scope import PLATFORM
 from skerry.sync.facts import FactsMismatch, apply_facts
 from skerry.sync.outbox import mark_event
+from skerry.trust.held import Held
 from skerry.trust.join import CoreToken, Session, admit_join
 from skerry.trust.verdict import Denied
+from skerry.trust.verify import verify_envelope
 from skerry.wire import FactsPatch, HelloClaim, JoinAnswer, JoinRequest
 
 #: A patch of facts this much below its limit was not cut, so it leaves the core with all of them.
@@ -149,7 +152,10 @@ class StoreDesk:
     async def ingest_facts(self, site: SiteName, patch: FactsPatch) -> bool:
         """See ``LinkDesk``."""
         now_us = self._core.clock.wall_us()
-        stored, matters = await self._core.db.run(lambda connection: _ingest_facts(connection, site, patch, now_us))
+        root = self._core.root
+        stored, matters = await self._core.db.run(
+            lambda connection: _ingest_facts(connection, site, patch, root, now_us)
+        )
         self._core.changes.touch(site, *_list_apps(patch))
         if matters:
             self._core.wishes.ring()
@@ -264,12 +270,19 @@ def _ingest_events(connection: Connection, site: SiteName, sent: tuple[Event, ..
     return through
 
 
-def _ingest_facts(connection: Connection, site: SiteName, patch: FactsPatch, now_us: int) -> tuple[bool, bool]:
+def _ingest_facts(
+    connection: Connection, site: SiteName, patch: FactsPatch, root: Callable[[], Root], now_us: int
+) -> tuple[bool, bool]:
     """Store a patch; say whether it fitted, and whether the planner should look."""
     row = sites.find_site(connection, site, PLATFORM)
     if row is None or isinstance(apply_facts(facts.read_raw_facts(connection, site), patch), FactsMismatch):
         return False, False
     labelled = {key: facts.label_fact(key, body, row.record.tenants) for key, body in patch.changed.items()}
+    for key, found in labelled.items():
+        if isinstance(found.fact, OverlayFact) and not _keep_keys(
+            connection, Held(root=root(), site_record=row.record), found.fact, now_us
+        ):
+            labelled[key] = facts.LabelledFact(facts.FactLabel("unknown"), None)
     labels = {key: found.label for key, found in labelled.items()}
     facts.change_facts(connection, site, patch.changed, labels, patch.removed, whole=patch.whole)
     state = sites.read_state(connection, site)
@@ -278,7 +291,20 @@ def _ingest_facts(connection: Connection, site: SiteName, patch: FactsPatch, now
     if state.learning:
         _raise_evidence(connection, (found.fact for found in labelled.values()), now_us)
     kinds = {label.kind for label in labels.values()} | {key.partition("/")[0] for key in patch.removed}
-    return True, state.learning or bool(kinds & {"node", "volume", "app"}) or bool(patch.removed)
+    return True, state.learning or bool(kinds & {"node", "volume", "app", "overlay"}) or bool(patch.removed)
+
+
+def _keep_keys(connection: Connection, held: Held, fact: OverlayFact, now_us: int) -> bool:
+    """Keep the overlay keys that a node says it has, for its peers; not one that its device did not sign.
+
+    Old keys come no lower by this: peers hold floors of their own.
+    """
+    keys = [verify_envelope(envelope, held, expect="overlay-key") for envelope in fact.keys[:OVERLAY_KEYS_MAX]]
+    if not keys or any(isinstance(key, Denied) or key.payload.node != fact.node for key in keys):
+        return False
+    for envelope in fact.keys[:OVERLAY_KEYS_MAX]:
+        objects.record_object(connection, "", "overlay-key", envelope, now_us)
+    return True
 
 
 def _list_apps(patch: FactsPatch) -> set[tuple[TenantName, AppName]]:

@@ -7,6 +7,7 @@ to encoded fact; the newest value per resource wins.
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import (
     AppName,
@@ -21,6 +22,7 @@ from skerry.model.ids import (
     VolumeId,
     VolumeName,
 )
+from skerry.model.signed import Envelope
 
 #: ``created``: made, never started. ``gone`` is not a state: a container that is not there is not observed.
 ContainerState = Literal["created", "running", "paused", "exited", "stopping"]
@@ -46,6 +48,8 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
     #: Wall time in microseconds when it last started; a hint for display and for health start periods.
     started_us: int = 0
+    #: Boot time of the machine at which its process began, which no clock can move; 0 where nobody can tell.
+    began_us: int = 0
     oom_killed: bool = False
     #: Versions that it was last told of, of secrets that are renewed while it runs.
     secrets: dict[SecretName, Digest] = {}
@@ -97,6 +101,8 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str = ""
     #: Reported labels and facts that node selectors see, for example ``arch``, ``os``, ``kvm``.
     facts: dict[str, str] = {}
+    #: Device nodes that are there, of those that the site's profiles name.
+    devices: tuple[str, ...] = ()
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +144,9 @@ class InstanceFact(msgspec.Struct, frozen=True, kw_only=True, tag="instance", ta
     reason: str = ""
     restarts: int = 0
     exit_code: int = 0
+    #: For how long it has run without a break, to an eighth and 0 below a minute (``plan/age.py``); told while it runs
+    #: and only of a service whose ``on-return`` asks for it.
+    up_s: int | UnsetType = UNSET
     #: Host ports that are open for it: ``"8080/tcp": 80``.
     ports: dict[str, int] = {}
 
@@ -161,6 +170,8 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_fiel
     size_bytes: int
     have_bytes: int
     complete: bool
+    #: Why an image that is wanted ahead of need does not come.
+    reason: str | UnsetType = UNSET
 
 
 class NodeFact(msgspec.Struct, frozen=True, kw_only=True, tag="node", tag_field="kind"):
@@ -175,6 +186,8 @@ class NodeFact(msgspec.Struct, frozen=True, kw_only=True, tag="node", tag_field=
     kernel: str = ""
     agent: str = ""
     facts: dict[str, str] = {}
+    #: Device nodes that are there, of those that the site's profiles name.
+    devices: tuple[str, ...] = ()
 
 
 class SiteFact(msgspec.Struct, frozen=True, kw_only=True, tag="site", tag_field="kind"):
@@ -215,7 +228,19 @@ class UnitFact(msgspec.Struct, frozen=True, kw_only=True, tag="unit", tag_field=
     reason: str
 
 
-Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact
+class OverlayFact(msgspec.Struct, frozen=True, kw_only=True, tag="overlay", tag_field="kind"):
+    """How other sites may reach a node through a tunnel; key ``overlay/<node>``."""
+
+    node: NodeName
+    #: Live overlay keys, each signed by the device key, the oldest first.
+    keys: tuple[Envelope, ...]
+    #: UDP port of the newest key's tunnels.
+    port: int
+    #: The node's own addresses on its uplinks, best first; how far they are good for others is not known here.
+    addresses: tuple[str, ...] = ()
+
+
+Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact | OverlayFact
 
 
 def fact_key(fact: Fact) -> str:
@@ -235,6 +260,8 @@ def fact_key(fact: Fact) -> str:
             return f"app/{fact.tenant}/{fact.app}/{fact.node}"
         case UnitFact():
             return f"unit/{fact.unit}"
+        case OverlayFact():
+            return f"overlay/{fact.node}"
 
 
 def encode_fact(fact: Fact) -> bytes:

@@ -10,15 +10,19 @@ from collections.abc import Iterable
 import msgspec
 
 from skerry.model.app import ImageRef
-from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice, Unit, unit_id
-from skerry.model.ids import Digest, InstanceId, SecretName, SiteName, TenantName, UnitId, instance_id
-from skerry.model.site_match import service_unmet, site_unmet
+from skerry.model.document import Assignment, ImageHold, RevisionNotice, SecretHold, Unit, unit_id
+from skerry.model.ids import InstanceId, SecretName, SiteName, TenantName, UnitId, instance_id
+from skerry.model.site_match import service_unmet
+from skerry.model.withdrawal import is_kept_from_core
+from skerry.plan.notices import notify_revisions, notify_tombstones
 from skerry.plan.placement.drain import find_wake
 from skerry.plan.placement.seats import seat_all
 from skerry.plan.placement.table import Table
 from skerry.plan.report import AppReport, Change, Preempted
 from skerry.plan.rollout import Progress
-from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
+from skerry.plan.seeds import find_end, list_seeded
+from skerry.plan.snapshot import FleetSnapshot, SiteView
+from skerry.plan.stretching import stretch_networks
 from skerry.plan.waves import settle_rollouts
 
 #: Rounds until nothing changes. The second one shows that the first was stable; more are needed only when room that
@@ -92,7 +96,9 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         ),
         notes=_note(snapshot),
         rollouts=waves.progress,
-        wake_us=_find_wake((waves.wake_us, wake_us), reports, snapshot.now_us),
+        wake_us=_find_wake(
+            (waves.wake_us, wake_us, find_end(snapshot.seeds, snapshot.now_us)), reports, snapshot.now_us
+        ),
     )
 
 
@@ -158,6 +164,8 @@ def _plan_once(
     table = Table(snapshot)
     seated, reports = seat_all(table)
     planned: dict[SiteName, dict[UnitId, Unit]] = {}
+    stretched = stretch_networks(snapshot, seated)
+    keeps = any(map(is_kept_from_core, snapshot.revisions.values()))
     for view in snapshot.sites:
         if view.learning:
             planned[view.site] = view.units
@@ -165,13 +173,19 @@ def _plan_once(
         units: list[Unit] = list(seated.get(view.site, ()))
         units += _hold_images(view, seated.get(view.site, []), snapshot)
         units += _hold_secrets(view, seated.get(view.site, []), snapshot)
-        units += _notify_tombstones(view, seated.get(view.site, []), snapshot)
+        units += notify_tombstones(view, snapshot)
+        units += notify_revisions(view, seated.get(view.site, ()), snapshot) if keeps or _is_told(view) else ()
+        units += stretched.get(view.site, [])
         planned[view.site] = {unit_id(unit): unit for unit in sorted(units, key=unit_id)}
     return planned, reports, table
 
 
+def _is_told(view: SiteView) -> bool:
+    return any(isinstance(unit, RevisionNotice) for unit in view.units.values())
+
+
 def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
-    """Hold what the assignments run from, and what a rollout will bring next."""
+    """Hold what the assignments run from, what a rollout will bring next, and what is wanted ahead of need."""
     images: list[ImageRef] = []
     for assignment in assignments:
         revision = snapshot.revisions.get(assignment.revision)
@@ -181,6 +195,7 @@ def _hold_images(view: SiteView, assignments: list[Assignment], snapshot: FleetS
         if wish.prefetch and view.site in wish.waiting and wish.revision is not None:
             services = snapshot.revisions[wish.revision].services.values()
             images += [each.image for each in services if not service_unmet(each, view.record)]
+    images += list_seeded(view, snapshot.seeds, snapshot.now_us)
     return list({image.digest: ImageHold(image.digest, image.config, image.size_bytes) for image in images}.values())
 
 
@@ -206,39 +221,6 @@ def _hold_secrets(view: SiteView, assignments: list[Assignment], snapshot: Fleet
     return holds
 
 
-def _notify_tombstones(view: SiteView, assignments: list[Assignment], snapshot: FleetSnapshot) -> list[Unit]:
-    """Show a tombstone to every admitted site that may still hold something it is about, and to no other."""
-    notices: list[Unit] = []
-    for wish in sorted(snapshot.apps, key=lambda item: (item.tenant, item.app)):
-        stone, digest = wish.tombstone, wish.tombstone_digest
-        if stone is None or digest is None or wish.tenant not in view.record.tenants:
-            continue
-        if stone.number < wish.revision_number:
-            continue  # a site refuses it: the app has spoken again since
-        if not site_unmet(stone.sites, view.record) and _concerns(view, wish, digest):
-            notices.append(TombstoneNotice(wish.tenant, wish.app, digest))
-    return notices
-
-
-def _concerns(view: SiteView, wish: AppWish, digest: Digest) -> bool:
-    stone = wish.tombstone
-    assert stone is not None
-    prefix = f"{wish.tenant}/{wish.app}/"
-    volumes = {prefix + name for name in stone.volumes}
-    if any(fact.volume in volumes and fact.born < stone.number for fact in view.volumes):
-        return True
-    if stone.ends_app and any(
-        fact.instance.startswith(prefix) and fact.number < stone.number for fact in view.instances
-    ):
-        return True
-    for unit in view.units.values():
-        if isinstance(unit, TombstoneNotice) and unit.digest == digest and not view.acknowledged:
-            return True
-        if isinstance(unit, Assignment) and (unit.tenant, unit.app) == (wish.tenant, wish.app) and stone.ends_app:
-            return wish.revision is None
-    return False
-
-
 def _with_units(
     snapshot: FleetSnapshot, planned: dict[SiteName, dict[UnitId, Unit]], reports: Iterable[AppReport]
 ) -> FleetSnapshot:
@@ -258,7 +240,7 @@ def _with_units(
     return msgspec.structs.replace(snapshot, sites=sites, apps=apps)
 
 
-def _find_wake(due_us: tuple[int, int], reports: tuple[AppReport, ...], now_us: int) -> int:
+def _find_wake(due_us: tuple[int, ...], reports: tuple[AppReport, ...], now_us: int) -> int:
     """Return when to plan again because of time alone, also for a round trip that was in the way; 0 for never."""
     words = (each.constraint for report in reports for refused in report.refused for each in refused.rejections)
     look_us = now_us + LATENCY_LOOK_US if "latency" in words else 0

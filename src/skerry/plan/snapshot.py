@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from skerry.model.app import AppRevision
+from skerry.model.app import AppRevision, ImageRef, Sites
 from skerry.model.document import Unit
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
-from skerry.model.observed import AppFact, InstanceFact, NodeFact, VolumeFact
+from skerry.model.observed import AppFact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.report import Preempted
 from skerry.plan.rollout import Progress
@@ -56,6 +56,15 @@ class SecretWish(msgspec.Struct, frozen=True, kw_only=True):
     sealed_for: frozenset[KeyId]
 
 
+class SeedWish(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a tenant wants at sites ahead of need, until a wall time of the core."""
+
+    tenant: TenantName
+    image: ImageRef
+    sites: Sites
+    ends_us: int
+
+
 class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     """One site: the registrar's word, what the core wished so far, what the site reported."""
 
@@ -76,6 +85,14 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     away_us: int | None = None
     #: Kept free by an operator's word; empty for most sites.
     cordon: CordonMode | Literal[""] = ""
+    #: Nodes of it that are kept free by an operator's word, where the whole site is not.
+    node_cordons: dict[NodeName, CordonMode] = {}
+    #: Digest of the payload of the record: other sites are shown it.
+    record_digest: Digest = Digest("")
+    #: How its nodes are reached through tunnels, as they say.
+    overlays: dict[NodeName, OverlayFact] = {}
+    #: The address from which its link comes; empty while nobody knows.
+    seen_from: str = ""
     link_class: LinkClass = "wired"
     #: Round trip to the core as its link measured it last; 0 while nobody knows.
     rtt_us: int = 0
@@ -105,3 +122,4 @@ class FleetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     #: Every revision that a wish or a present unit names and the core has.
     revisions: dict[Digest, AppRevision] = {}
     secrets: dict[tuple[TenantName, SecretName], SecretWish] = {}
+    seeds: tuple[SeedWish, ...] = ()

@@ -9,6 +9,7 @@ from skerry.model.ids import SiteName, is_name
 from skerry.model.observed import (
     AppFact,
     Fact,
+    ImageFact,
     InstanceFact,
     NodeFact,
     SiteFact,
@@ -164,6 +165,17 @@ def list_volume_facts(
     return found
 
 
+def read_image_facts(connection: Connection, image: str) -> dict[SiteName, ImageFact]:
+    """Return what each site says of an image."""
+    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.key == f"image/{image}").order_by(FACTS.c.site)
+    found: dict[SiteName, ImageFact] = {}
+    for name, body in connection.execute(query):
+        fact = decode_fact(body)
+        if isinstance(fact, ImageFact):
+            found[SiteName(name)] = fact
+    return found
+
+
 def read_site_facts(
     connection: Connection, sites: Collection[str] = ()
 ) -> dict[SiteName, tuple[list[NodeFact], SiteFact | None]]:
@@ -184,8 +196,8 @@ def read_site_facts(
 
 
 def read_all_facts(connection: Connection) -> dict[SiteName, list[Fact]]:
-    """Return what the planner needs of all sites: nodes, instances, volumes and health gates."""
-    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "instance", "volume", "app")))
+    """Return what the planner needs of all sites: nodes, instances, volumes, health gates, and ways through tunnels."""
+    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "instance", "volume", "app", "overlay")))
     found: dict[SiteName, list[Fact]] = {}
     for name, body in connection.execute(query.order_by(FACTS.c.site, FACTS.c.key)):
         found.setdefault(SiteName(name), []).append(decode_fact(body))

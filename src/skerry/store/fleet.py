@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from sqlalchemy import Connection
 
-from skerry.model.app import AppRevision
+from skerry.model.app import AppRevision, ImageRef
 from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.ids import AppName, Digest, InstanceId, SecretName, ServiceName, SiteName, TenantName, UnitId
-from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, VolumeFact
+from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
 from skerry.plan.placement.seat import assignment_of
 from skerry.plan.report import Preempted, Refused
 from skerry.plan.rollout import Progress
-from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SiteView
-from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, sites, things
+from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SeedWish, SiteView
+from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, seeds, sites, things
 from skerry.store.rows import count_up, read_counter
 from skerry.store.scope import PLATFORM
 from skerry.trust.keys import key_id
@@ -93,6 +93,7 @@ def load_snapshot(
         sites=views,
         revisions={digest: _REVISION.decode(held[digest].payload) for digest in sorted(named) if digest in held},
         secrets=_secret_wishes(secrets, held),
+        seeds=_seed_wishes(connection),
     )
 
 
@@ -223,6 +224,8 @@ def _view(
         cordon="" if cordon is None else cordon.mode,
         link_class=state.link_class,
         rtt_us=rtt_us,
+        record_digest=row.digest,
+        overlays={fact.node: fact for fact in known if isinstance(fact, OverlayFact)},
         nodes={fact.node: fact for fact in known if isinstance(fact, NodeFact)},
         facts_current=state.facts_current,
         instances=tuple(fact for fact in known if isinstance(fact, InstanceFact)),
@@ -263,3 +266,14 @@ def _secret_wishes(
             sealed = _SECRET.decode(held[row.digest].payload)
             wishes[row.tenant, row.name] = SecretWish(digest=row.digest, sealed_for=frozenset(sealed.boxes))
     return wishes
+
+
+def _seed_wishes(connection: Connection) -> tuple[SeedWish, ...]:
+    """Return what is wanted ahead of need, of images that their tenants still have."""
+    found: list[SeedWish] = []
+    for row in seeds.list_all_seeds(connection):
+        image = things.find_image(connection, row.tenant, row.digest)
+        if image is not None:
+            named = ImageRef(name=image.name, digest=image.digest, config=image.config, size_bytes=image.size_bytes)
+            found.append(SeedWish(tenant=row.tenant, image=named, sites=row.sites, ends_us=row.ends_us))
+    return tuple(found)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from skerry.model.errors import Broken
 from skerry.model.ids import Digest, digest_of
 from skerry.model.signed import Envelope, Kind
-from skerry.store.schema import OBJECTS
+from skerry.store.schema import OBJECTS, SITES
 
 _DECODER: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
 
@@ -53,7 +53,18 @@ def read_objects(connection: Connection, digests: Iterable[Digest]) -> dict[Dige
         )
         for digest, content in rows:
             found[Digest(digest)] = unpack_envelope(content, digest)
-    return found
+    return found | _read_records(connection, wanted, found)
+
+
+def _read_records(
+    connection: Connection, wanted: list[Digest], found: dict[Digest, Envelope]
+) -> dict[Digest, Envelope]:
+    """Return site records from before they were kept as objects, too."""
+    lacking = [digest for digest in wanted if digest not in found][:1000]
+    if not lacking:
+        return {}
+    rows = connection.execute(select(SITES.c.digest, SITES.c.envelope).where(SITES.c.digest.in_(lacking)))
+    return {Digest(digest): unpack_envelope(content, digest) for digest, content in rows}
 
 
 def read_object(connection: Connection, digest: Digest) -> Envelope | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from skerry.model.ids import Digest, SiteName, TenantName, digest_of
 from skerry.model.signed import Envelope, SiteRecord
-from skerry.store.objects import pack_envelope, unpack_envelope
+from skerry.store.objects import pack_envelope, record_object, unpack_envelope
 from skerry.store.rows import put_row
 from skerry.store.schema import (
     CORDONS,
@@ -73,7 +73,8 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record_site(connection: Connection, record: SiteRecord, envelope: Envelope, now_us: int) -> None:
-    """Keep the newest record of a site; a site is enrolled with its first one."""
+    """Keep the newest record of a site, for its peers too; a site is enrolled with its first one."""
+    record_object(connection, "", "site", envelope, now_us)
     enrolment = connection.execute(select(SITES.c.enrolment).where(SITES.c.site == record.site)).scalar()
     if enrolment is None:
         enrolment = (connection.execute(select(func.max(SITES.c.enrolment))).scalar() or 0) + 1
