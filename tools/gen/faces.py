@@ -28,6 +28,8 @@ NOUNS = {
     "blobs": "blob",
     "volumes": "volume",
     "secrets": "secret",
+    "areas": "area",
+    "user-groups": "user_group",
     "sites": "site",
     "nodes": "node",
     "join-tokens": "join_token",
@@ -47,6 +49,8 @@ RENAMED = {
     "read_use_history": ("sites", "read_use_history"),
     "list_instance_use": ("instances", "list_use"),
     "show_instance": ("instances", "show"),
+    "list_image_sites": ("images", "list_sites"),
+    "list_seeds": ("images", "list_seeds"),
     "show_node": ("nodes", "show"),
     "show_rollout": ("rollouts", "show"),
     "promote_rollout": ("rollouts", "promote"),
@@ -59,6 +63,8 @@ ACTS = {
     "apps": "AppActs",
     "operations": "OperationActs",
     "secrets": "SecretActs",
+    "areas": "AreaActs",
+    "user-groups": "UserGroupActs",
     "sites": "SiteActs",
 }
 

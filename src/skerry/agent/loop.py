@@ -31,7 +31,6 @@ from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import InstanceId, VolumeId
 from skerry.model.observed import (
     Fact,
-    ImageFact,
     InstanceFact,
     NodeFact,
     Observation,
@@ -57,6 +56,7 @@ from skerry.plan.actions import (
     lane,
 )
 from skerry.plan.by_hand import find_meant, refuse, say
+from skerry.plan.companions import find_companions
 from skerry.plan.gates import return_to_proven
 from skerry.plan.history import (
     Deleting,
@@ -195,7 +195,7 @@ class Reconciler:
             if name not in busy and name not in self._busy and self._count(kind) < ACTIONS_MAX[kind]:
                 self._busy[name] = (kind, self._tasks.start(f"action {name}", self._do(name, action)))
         if not observed.unavailable:
-            self._stop_fetches({f"{FETCH_LANE}{fact.digest}" for fact in plan.facts if isinstance(fact, ImageFact)})
+            self._stop_fetches({f"{FETCH_LANE}{image}" for image in plan.fetched})
         self.passes += 1
 
     def _is_overtaken(self, held: HeldSite) -> bool:
@@ -311,6 +311,8 @@ class Reconciler:
             why = refuse(verb, wanted[name])
             if why:
                 return Refusal("E-LOCAL-CONTROL", f"{name}: {why}")
+        if verb == "restart":
+            meant += tuple(name for name in find_companions(wanted, meant) if not refuse(verb, wanted[name]))
         drafts = [
             journal.Draft(
                 time_us=self._clock.wall_us(),

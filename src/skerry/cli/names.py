@@ -80,6 +80,11 @@ def complete_secrets(context: click.Context, parameter: click.Parameter, incompl
     return _complete(context, "secrets", lambda client: (each.name for each in _all(client.secrets.list)), incomplete)
 
 
+def complete_images(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an image that the core has."""
+    return _complete(context, "images", lambda client: (each.name for each in _all(client.images.list)), incomplete)
+
+
 def complete_nouns(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete app/NAME and site/NAME."""
     noun, slash, name = incomplete.partition("/")

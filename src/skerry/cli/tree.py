@@ -124,8 +124,10 @@ NOUNS: tuple[Noun, ...] = (
         Verb("list", "List images that the core has.", "skerry.cli.images:list_images"),
         Verb("push", "Send an image from an OCI layout or archive.", "skerry.cli.images:push"),
         Verb("import", "Fetch an image from a registry and send it to the core.", "skerry.cli.images:import_image"),
+        Verb("show", "Show an image, and where it is used or seeded.", "skerry.cli.seeds:show"),
+        Verb("seed", "Have images at sites ahead of need, for some time.", "skerry.cli.seeds:seed"),
         Verb("prune", "Remove images from the core that nothing needs.", "skerry.cli.images:prune"),
-        *_later("show", "pull", "seed"),
+        *_later("pull"),
     )),
     Noun("vm", "Virtual machines.", _later(
         "list", "show", "start", "stop", "suspend", "resume", "console", "vnc", "snapshot")),

@@ -16,7 +16,7 @@ from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.liveness import pulse
 from skerry.plan.report import AppReport
 from skerry.safe.errors import StoreFull
-from skerry.store import Connection, answers, apps, events, fleet, sites
+from skerry.store import Connection, answers, apps, events, fleet, seeds, sites
 from skerry.store.sites import SiteState
 
 PLAN_US = 60 * SECOND_US
@@ -176,6 +176,16 @@ def _forget(connection: Connection, now_us: int) -> None:
     events.trim_events(connection, EVENTS_KEPT)
     apps.trim_plans(connection, now_us - PLAN_LIFE_US)
     answers.trim_answers(connection, now_us - KEPT_US)
+    for seed in seeds.end_overdue(connection, now_us):
+        fleet.touch_fleet(connection)
+        events.append_core_event(
+            connection,
+            "image.seed-ended",
+            time_us=now_us,
+            subject=f"image/{seed.digest}",
+            tenant=seed.tenant,
+            message="its time is over: sites keep it until they lack room",
+        )
 
 
 def _tell_no_snapshot(connection: Connection, now_us: int, detail: str) -> None:

@@ -1,7 +1,7 @@
 """Removing images that nothing needs: registrations first, in one transaction, then bytes that nobody knows any more.
 
-An image is needed while a site's wish names it, while one of an app's newest revisions runs it, and while it is young:
-a push comes before its apply. A blob's bytes are shared by all tenants and go when no tenant has a row for it. A row
+An image is needed while a site's wish names it, while it is seeded, while one of an app's newest revisions runs it, and
+while it is young: a push comes before its apply. A blob's bytes are shared by all tenants and go when no tenant has a row for it. A row
 stands from before the first byte of an upload, so an upload under way keeps its blob.
 """
 
@@ -12,7 +12,7 @@ from skerry.core.supplies import view_image
 from skerry.model.answers import ImagesPruned, ImageView
 from skerry.model.asks import PruneImages
 from skerry.model.ids import Digest, TenantName
-from skerry.store import Connection, apps, documents, fleet, objects, things
+from skerry.store import Connection, apps, documents, fleet, objects, seeds, things
 from skerry.store.scope import Scope
 from skerry.store.things import ImageRow
 
@@ -63,6 +63,7 @@ def _list_needed(connection: Connection, tenant: TenantName, scope: Scope, revis
         line = apps.list_revisions(connection, tenant, app.app, app.number + 1, revisions)
         wanted |= {row.digest for row in line if row.kind == "revision"}
     needed = documents.list_held_images(connection)
+    needed |= {row.digest for row in seeds.list_seeds(connection, tenant)}
     for envelope in objects.read_objects(connection, sorted(wanted)).values():
         needed |= {service.image.digest for service in fleet.decode_revision(envelope).services.values()}
     return needed

@@ -8,6 +8,7 @@ import inspect
 
 from skerry.core.calls import CallsPart
 from skerry.core.cordons import CordonsPart
+from skerry.core.definitions import DefinitionsPart
 from skerry.core.enrolment import EnrolmentPart
 from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
@@ -18,6 +19,7 @@ from skerry.core.platform import PlatformPart
 from skerry.core.pruning import PruningPart
 from skerry.core.reading import ReadingPart
 from skerry.core.rollouts import RolloutsPart
+from skerry.core.seeds import SeedsPart
 from skerry.core.supplies import SuppliesPart
 from skerry.core.wishes import WishesPart
 from skerry.model.errors import Broken
@@ -32,7 +34,9 @@ class Service(
     ReadingPart,
     InstancesPart,
     SuppliesPart,
+    DefinitionsPart,
     PruningPart,
+    SeedsPart,
     EnrolmentPart,
     NodesPart,
     CordonsPart,

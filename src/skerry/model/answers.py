@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.model.asks import OperatorRole, TenantRole
 from skerry.model.errors import Problem
+from skerry.model.geography import Region, UserPoint
 from skerry.model.ids import (
     AppName,
     CauseId,
@@ -26,7 +27,7 @@ from skerry.model.ids import (
     TokenId,
     VolumeName,
 )
-from skerry.model.signed import PublicKey, RoleKeys
+from skerry.model.signed import Envelope, PublicKey, RoleKeys
 
 T = TypeVar("T")
 
@@ -613,6 +614,40 @@ class ImageView(Answer, frozen=True, kw_only=True):
     registered_us: int
 
 
+class SeedView(Answer, frozen=True, kw_only=True):
+    """An image that is wanted at sites ahead of need, and how far it has come; sites as they said last."""
+
+    digest: Digest
+    name: str
+    size_bytes: int
+    #: Which sites: those that match, of those named; empty words admit every site of the tenant.
+    label_selector: str
+    names: tuple[SiteName, ...]
+    since_us: int
+    #: When the wish ends by itself.
+    ends_us: int
+    #: Sites that are meant now, and those of them that hold it whole.
+    sites: int
+    held: int
+    #: Bytes at all sites that are meant, of ``size_bytes`` at each.
+    have_bytes: int
+
+
+class ImageAtSite(Answer, frozen=True, kw_only=True):
+    """An image at a site where the tenant has a use for it: to run from, or seeded ahead of need."""
+
+    site: SiteName
+    state: SiteState
+    #: An app of the tenant runs from it there, or is to.
+    used: bool
+    seeded: bool
+    have_bytes: int
+    size_bytes: int
+    held: bool
+    #: Why it does not come, by the site's word.
+    reason: str = ""
+
+
 class ImagesPruned(Answer, frozen=True, kw_only=True):
     """Images that were removed, or would be."""
 
@@ -644,6 +679,40 @@ class SecretView(Answer, frozen=True, kw_only=True):
     sealed_for: tuple[KeyId, ...]
     used_by: tuple[AppName, ...]
     recorded_us: int
+
+
+class AreaView(Answer, frozen=True, kw_only=True):
+    """An area, as the newest version of it says."""
+
+    name: str
+    number: int
+    digest: Digest
+    region: Region
+    recorded_us: int
+
+
+class AreaDetail(Answer, frozen=True, kw_only=True):
+    """An area and what its tenant signed: a client that puts it into a revision believes nothing else."""
+
+    summary: AreaView
+    signed: Envelope
+
+
+class UserGroupView(Answer, frozen=True, kw_only=True):
+    """Where users are, as the newest version of the group says; see ``UserPoint``."""
+
+    name: str
+    number: int
+    digest: Digest
+    points: tuple[UserPoint, ...]
+    recorded_us: int
+
+
+class UserGroupDetail(Answer, frozen=True, kw_only=True):
+    """A group of users and what its tenant signed."""
+
+    summary: UserGroupView
+    signed: Envelope
 
 
 # --- access, audit and the core itself -------------------------------------------------------------------------------

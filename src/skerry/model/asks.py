@@ -243,6 +243,17 @@ class PruneImages(Ask, frozen=True, kw_only=True):
     age_s: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 86_400
 
 
+class SeedImage(Ask, frozen=True, kw_only=True):
+    """Have an image at sites ahead of need: those whose signed labels match, or those named, for some time."""
+
+    label_selector: Annotated[str, Meta(max_length=1024)] = ""
+    sites: Annotated[tuple[Name, ...], Meta(max_length=PAGE_SIZE_MAX)] = ()
+    #: Seconds from now, at most a year: a wish that nobody ends is not for ever.
+    lifetime_s: Annotated[int, Meta(ge=60, le=365 * 86_400)] = 7 * 86_400
+    #: Say which sites are meant, and change nothing.
+    dry_run: bool = False
+
+
 class RegisterImage(Ask, frozen=True, kw_only=True):
     """Name an image whose manifest, configuration and layers were uploaded as blobs before."""
 

@@ -102,8 +102,14 @@ INLINE_BYTES_MAX = 1024 * 1024
 POLYGON_CORNERS_MAX = 2_000
 #: How deep a region may leave out what another one leaves out; more says nothing that a person could follow.
 REGION_DEPTH_MAX = 8
+#: Points of a group of users: a plan with a new copy holds each of 10,000 candidate sites against each, in a second.
+USER_POINTS_MAX = 100
+#: Weight of one of them: people of a large town, one by one.
+USER_WEIGHT_MAX = 100_000_000
 #: Further placement words of a service, names in lists counted: each is asked of every candidate of every copy.
 PLACEMENT_WORDS_MAX = 200
+#: Images that a tenant may want at sites ahead of need: each is a unit in the document of every site that it means.
+SEEDS_MAX = 100
 #: Selector text (manifest.md §4).
 SELECTOR_CHARACTERS_MAX = 1_024
 
@@ -170,6 +176,13 @@ LINK_FIRST_FRAME_US_MAX = 40_000_000
 LINK_STALL_US_MAX = 60_000_000
 #: Time to wait for the peer's half of a closing handshake.
 LINK_CLOSE_US_MAX = 5_000_000
+#: Grants of one sort in a profile, and things of one sort that a service asks of its node: all are read for each
+#: instance that is derived under it. A patch panel of serial ports has 48.
+GRANTS_MAX = 64
+#: Profiles in one site's record: with all their grants they stay below a third of the largest payload.
+PROFILES_MAX = 32
+#: Devices that a node tells of, of those that its profiles name: a fact travels whole whenever it changes.
+DEVICES_TOLD_MAX = 128
 #: Connections of one listener: ten times the sites that one small core machine carries.
 LINK_CHILDREN_MAX = 20_000
 #: Connections that have not proved themselves, in all and per source: 512 half-open ones cost under 300 MB.

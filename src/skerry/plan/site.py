@@ -11,17 +11,21 @@ after every change, so crash, reboot, drift and a new document are one code path
 """
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, assignment_instance, unit_id
 from skerry.model.ids import Digest, InstanceId, UnitId
 from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
+from skerry.model.rollout import InSite
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
+from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.by_hand import judge_by_hand
-from skerry.plan.derive import Derived, Underivable, derive_instance
+from skerry.plan.companions import settle_companions
+from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_max
+from skerry.plan.downs import find_over_budget
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, app_id
 from skerry.plan.host_ports import settle_ports
@@ -31,7 +35,7 @@ from skerry.plan.placement.request import read_room
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
-from skerry.plan.turns import find_waiting
+from skerry.plan.turns import find_turns
 from skerry.plan.volumes import (
     allocate_uids,
     find_lost_volumes,
@@ -77,6 +81,8 @@ def plan_site(
     by_hand = judge_by_hand(wanted, history.kept.said, observed.containers)
     wanted = _hold_back(wanted, by_hand.held)
     wanted = _hold_back(wanted, judge_room(wanted, observed.node))
+    for name, why in sorted(held.unsigned.items()):
+        draft.wait(f"withdraw/{name.partition('/')[2]}", why)
     for wait in standing.waits:
         draft.wait(wait.subject, wait.reason)
     draft.wake(standing.wake_us)
@@ -87,7 +93,15 @@ def plan_site(
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed)
-    turns = find_waiting(wanted, observed.containers, history)
+    turns = find_turns(
+        wanted,
+        observed.containers,
+        history,
+        observed.node,
+        now.boot_us,
+        find_over_budget(wanted, observed.containers, history),
+    )
+    draft.wake(turns.wake_us)
     ended: dict[InstanceId, Ended] = {}
     forget_starts: set[InstanceId] = set()
     for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
@@ -104,7 +118,7 @@ def plan_site(
             now_us=now.boot_us,
             node=held.node,
             guarded=guarded,
-            turn=turns.get(instance, ""),
+            turn=turns.waiting.get(instance, ""),
             withheld=withheld.reasons.get(instance, "") or _closed(wanted[instance], deferred),
             busy=instance_lane(instance) in busy,
         )
@@ -114,7 +128,9 @@ def plan_site(
         for wait in step.waits:
             draft.wait(wait.subject, wait.reason, wait.until_us)
         draft.wake(step.wake_us)
-        draft.facts.append(_explain(step.fact, draft, wanted[instance].derived.spec.image_config))
+        fact, older_us = tell_age(step.fact, wanted[instance], scene.containers, history, now.boot_us)
+        draft.wake(older_us)
+        draft.facts.append(_explain(fact, draft, wanted[instance].derived.spec.image_config))
         ended.update(step.ended)
         if step.forget_start:
             forget_starts.add(instance)
@@ -143,6 +159,7 @@ def plan_site(
         contact=standing.contact,
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
+        ahead=draft.ahead,
     )
 
 
@@ -190,13 +207,25 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     plans={name: network.plan for name, network in revision.networks.items() if network.plan},
                     policy=revision.services[unit.service].policy,
                     secret_limits=read_limits(revision),
-                    in_site=revision.rollout.in_site if revision.rollout else UNSET,
+                    in_site=_choose_order(revision, unit, held),
                     room=read_room(revision.services[unit.service]),
+                    copies=replicas_max(revision.services[unit.service].placement),
                 )
             case Underivable():
                 refused[name] = derived
     settled, portless = settle_ports(wanted)
-    return settled, {**refused, **{unit_id(wanted[name].assignment): why for name, why in portless.items()}}
+    return settle_companions(settled), {
+        **refused,
+        **{unit_id(wanted[name].assignment): why for name, why in portless.items()},
+    }
+
+
+def _choose_order(revision: AppRevision, unit: Assignment, held: HeldSite) -> InSite | UnsetType:
+    """Return how its copies change: by its own word, which may differ on the way back, else by the app's."""
+    service = revision.services[unit.service]
+    if service.in_site_back and (unit.back or app_id(unit) in held.returned):
+        return service.in_site_back
+    return service.in_site or (revision.rollout.in_site if revision.rollout else UNSET)
 
 
 def _hold_back(
@@ -241,6 +270,7 @@ def _plan_refusals(held: HeldSite, refused: dict[UnitId, Underivable]) -> list[F
     facts: list[Fact] = [
         UnitFact(unit=name, code=held.refused[name][0], reason=held.refused[name][1]) for name in sorted(held.refused)
     ]
+    facts.extend(UnitFact(unit=name, code="E-WITHDRAW", reason=held.unsigned[name]) for name in sorted(held.unsigned))
     facts.extend(UnitFact(unit=name, code=refused[name].code, reason=refused[name].reason) for name in sorted(refused))
     for name in sorted(refused):
         unit = held.units[name]

@@ -227,6 +227,43 @@ class Images(Noun):
         )
         return self._client.send(asked)
 
+    def list_sites(self, digest: str, *, page_size: int = 50) -> Iterator[answers.ImageAtSite]:
+        """List the sites where an image is used or seeded, and how much of it each has."""
+        return self._client.pages(
+            make_request("list_image_sites", parameters={"digest": digest}, query=asks.PageQuery(page_size=page_size))
+        )
+
+    def seed(
+        self,
+        digest: str,
+        *,
+        label_selector: str = "",
+        sites: tuple[str, ...] = (),
+        lifetime_s: int = 604800,
+        dry_run: bool = False,
+    ) -> answers.SeedView:
+        """Have an image at sites ahead of need, for some time; what was wished of it before is replaced."""
+        asked: Request[answers.SeedView] = make_request(
+            "seed_image",
+            parameters={"digest": digest},
+            body=asks.SeedImage(label_selector=label_selector, sites=sites, lifetime_s=lifetime_s, dry_run=dry_run),
+        )
+        return self._client.send(asked)
+
+    def show_seed(self, digest: str) -> answers.SeedView:
+        """Show how far a seeded image has come."""
+        asked: Request[answers.SeedView] = make_request("show_seed", parameters={"digest": digest})
+        return self._client.send(asked)
+
+    def end_seed(self, digest: str) -> answers.SeedView:
+        """Want an image ahead of need no more; sites keep it until they lack room."""
+        asked: Request[answers.SeedView] = make_request("end_seed", parameters={"digest": digest})
+        return self._client.send(asked)
+
+    def list_seeds(self, *, page_size: int = 50) -> Iterator[answers.SeedView]:
+        """List images that are wanted at sites ahead of need."""
+        return self._client.pages(make_request("list_seeds", query=asks.PageQuery(page_size=page_size)))
+
     def prune(self, *, dry_run: bool = False, revisions: int = 10, age_s: int = 86400) -> answers.ImagesPruned:
         """Remove images that no site should have and no newer revision runs, or say which."""
         asked: Request[answers.ImagesPruned] = make_request(
@@ -276,6 +313,58 @@ class Secrets(acts.SecretActs):
     def remove(self, secret: str, *, expect: int) -> answers.Recorded:
         """Forget a secret that no app uses."""
         asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return self._client.send(asked)
+
+
+class Areas(acts.AreaActs):
+    """Operations on areas."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.AreaView]:
+        """List areas: ground that manifests name."""
+        return self._client.pages(make_request("list_areas", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, area: str) -> answers.AreaDetail:
+        """Show an area, and what its tenant signed."""
+        asked: Request[answers.AreaDetail] = make_request("show_area", parameters={"area": area})
+        return self._client.send(asked)
+
+    def put(self, area: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed version of an area."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_area", parameters={"area": area}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, area: str, *, expect: int) -> answers.Recorded:
+        """Forget an area; revisions that were signed with it keep its ground."""
+        asked: Request[answers.Recorded] = make_request("remove_area", parameters={"area": area}, expect=expect)
+        return self._client.send(asked)
+
+
+class UserGroups(acts.UserGroupActs):
+    """Operations on user groups."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.UserGroupView]:
+        """List groups of users: where they are."""
+        return self._client.pages(make_request("list_user_groups", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, user_group: str) -> answers.UserGroupDetail:
+        """Show a group of users, and what its tenant signed."""
+        asked: Request[answers.UserGroupDetail] = make_request("show_user_group", parameters={"user_group": user_group})
+        return self._client.send(asked)
+
+    def put(self, user_group: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed version of a group of users."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_user_group", parameters={"user_group": user_group}, body=envelope, expect=expect
+        )
+        return self._client.send(asked)
+
+    def remove(self, user_group: str, *, expect: int) -> answers.Recorded:
+        """Forget a group of users; revisions that were signed with it keep its points."""
+        asked: Request[answers.Recorded] = make_request(
+            "remove_user_group", parameters={"user_group": user_group}, expect=expect
+        )
         return self._client.send(asked)
 
 
@@ -475,6 +564,8 @@ class Faces:
         self.blobs = Blobs(client)
         self.volumes = Volumes(client)
         self.secrets = Secrets(client)
+        self.areas = Areas(client)
+        self.user_groups = UserGroups(client)
         self.sites = Sites(client)
         self.nodes = Nodes(client)
         self.join_tokens = JoinTokens(client)
@@ -697,6 +788,43 @@ class AsyncImages(AsyncNoun):
         )
         return await self._client.send(asked)
 
+    def list_sites(self, digest: str, *, page_size: int = 50) -> AsyncIterator[answers.ImageAtSite]:
+        """List the sites where an image is used or seeded, and how much of it each has."""
+        return self._client.pages(
+            make_request("list_image_sites", parameters={"digest": digest}, query=asks.PageQuery(page_size=page_size))
+        )
+
+    async def seed(
+        self,
+        digest: str,
+        *,
+        label_selector: str = "",
+        sites: tuple[str, ...] = (),
+        lifetime_s: int = 604800,
+        dry_run: bool = False,
+    ) -> answers.SeedView:
+        """Have an image at sites ahead of need, for some time; what was wished of it before is replaced."""
+        asked: Request[answers.SeedView] = make_request(
+            "seed_image",
+            parameters={"digest": digest},
+            body=asks.SeedImage(label_selector=label_selector, sites=sites, lifetime_s=lifetime_s, dry_run=dry_run),
+        )
+        return await self._client.send(asked)
+
+    async def show_seed(self, digest: str) -> answers.SeedView:
+        """Show how far a seeded image has come."""
+        asked: Request[answers.SeedView] = make_request("show_seed", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+    async def end_seed(self, digest: str) -> answers.SeedView:
+        """Want an image ahead of need no more; sites keep it until they lack room."""
+        asked: Request[answers.SeedView] = make_request("end_seed", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+    def list_seeds(self, *, page_size: int = 50) -> AsyncIterator[answers.SeedView]:
+        """List images that are wanted at sites ahead of need."""
+        return self._client.pages(make_request("list_seeds", query=asks.PageQuery(page_size=page_size)))
+
     async def prune(self, *, dry_run: bool = False, revisions: int = 10, age_s: int = 86400) -> answers.ImagesPruned:
         """Remove images that no site should have and no newer revision runs, or say which."""
         asked: Request[answers.ImagesPruned] = make_request(
@@ -746,6 +874,58 @@ class AsyncSecrets(acts.AsyncSecretActs):
     async def remove(self, secret: str, *, expect: int) -> answers.Recorded:
         """Forget a secret that no app uses."""
         asked: Request[answers.Recorded] = make_request("remove_secret", parameters={"secret": secret}, expect=expect)
+        return await self._client.send(asked)
+
+
+class AsyncAreas(acts.AsyncAreaActs):
+    """Operations on areas."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.AreaView]:
+        """List areas: ground that manifests name."""
+        return self._client.pages(make_request("list_areas", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, area: str) -> answers.AreaDetail:
+        """Show an area, and what its tenant signed."""
+        asked: Request[answers.AreaDetail] = make_request("show_area", parameters={"area": area})
+        return await self._client.send(asked)
+
+    async def put(self, area: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed version of an area."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_area", parameters={"area": area}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, area: str, *, expect: int) -> answers.Recorded:
+        """Forget an area; revisions that were signed with it keep its ground."""
+        asked: Request[answers.Recorded] = make_request("remove_area", parameters={"area": area}, expect=expect)
+        return await self._client.send(asked)
+
+
+class AsyncUserGroups(acts.AsyncUserGroupActs):
+    """Operations on user groups."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.UserGroupView]:
+        """List groups of users: where they are."""
+        return self._client.pages(make_request("list_user_groups", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, user_group: str) -> answers.UserGroupDetail:
+        """Show a group of users, and what its tenant signed."""
+        asked: Request[answers.UserGroupDetail] = make_request("show_user_group", parameters={"user_group": user_group})
+        return await self._client.send(asked)
+
+    async def put(self, user_group: str, envelope: signed.Envelope, *, expect: int) -> answers.Recorded:
+        """Record the next signed version of a group of users."""
+        asked: Request[answers.Recorded] = make_request(
+            "put_user_group", parameters={"user_group": user_group}, body=envelope, expect=expect
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, user_group: str, *, expect: int) -> answers.Recorded:
+        """Forget a group of users; revisions that were signed with it keep its points."""
+        asked: Request[answers.Recorded] = make_request(
+            "remove_user_group", parameters={"user_group": user_group}, expect=expect
+        )
         return await self._client.send(asked)
 
 
@@ -949,6 +1129,8 @@ class AsyncFaces:
         self.blobs = AsyncBlobs(client)
         self.volumes = AsyncVolumes(client)
         self.secrets = AsyncSecrets(client)
+        self.areas = AsyncAreas(client)
+        self.user_groups = AsyncUserGroups(client)
         self.sites = AsyncSites(client)
         self.nodes = AsyncNodes(client)
         self.join_tokens = AsyncJoinTokens(client)

@@ -56,9 +56,12 @@ def list_all_seeds(connection: Connection) -> list[SeedRow]:
     return [_read({**row}) for row in connection.execute(query).mappings()]
 
 
-def trim_seeds(connection: Connection, before_us: int) -> None:
-    """Forget wishes that ended before a time."""
-    connection.execute(delete(SEEDS).where(SEEDS.c.ends_us < before_us))
+def end_overdue(connection: Connection, now_us: int) -> list[SeedRow]:
+    """Forget and return the wishes whose time is over."""
+    over = [row for row in list_all_seeds(connection) if row.ends_us <= now_us]
+    for row in over:
+        end_seed(connection, row.tenant, row.digest)
+    return over
 
 
 def _read(row: dict[str, Any]) -> SeedRow:
