@@ -1,16 +1,19 @@
 """Addresses of networks that are stretched over sites, and what may stand as the place of a peer.
 
 Every part, one network at one site, has one index in the whole fleet, and with it one range of each family: a /26 of
-10.64.0.0/10 and a /64 of the fleet's own unique local prefix (RFC 4193 section 3.2: ``fd``, then 40 bits that nobody
-else has; here they are of the digest of the root document). Both ends compute the ranges from the index, so a core can
-choose an index and nothing else. Neighbours: ``plan/stretching.py`` chooses, ``trust/verify.py`` checks.
+10.64.0.0/10, and a /64 of the network's own unique local prefix (RFC 4193 section 3.2: ``fd``, then 40 bits that hardly
+anybody else has; here they are of the digest of the network's names). Both ends compute the ranges from names and
+index, so a core can choose an index and nothing else. Neighbours: ``plan/stretching.py`` chooses, ``trust/verify.py``
+checks.
 """
 
+import hashlib
 import ipaddress
 
 import msgspec
 
-from skerry.model.ids import Digest
+from skerry.model.document import NetworkMember, NetworkPart
+from skerry.model.ids import AppName, NetworkName, TenantName
 
 #: Where parts have their IPv4 ranges: beside 10.176.0.0/12, which networks of one site have.
 STRETCHED_V4 = ipaddress.IPv4Network("10.64.0.0/10")
@@ -33,17 +36,19 @@ class PartRanges(msgspec.Struct, frozen=True):
     v6: ipaddress.IPv6Network
 
 
-def fleet_prefix(root: Digest) -> ipaddress.IPv6Network:
-    """Return the /48 of a fleet, by the digest of its first root document."""
-    unique = int(root.removeprefix("sha256:")[:10], 16)
+def network_prefix(tenant: TenantName, app: AppName, network: NetworkName) -> ipaddress.IPv6Network:
+    """Return the /48 of a network; its parts at all sites lie in it."""
+    unique = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{network}".encode()).digest()[:5], "big")
     return ipaddress.IPv6Network(((0xFD << 120) | (unique << 80), 48))
 
 
-def part_ranges(index: int, prefix: ipaddress.IPv6Network) -> PartRanges:
-    """Return the ranges of the part with an index from 0 below ``PARTS_MAX``; raises ``ValueError`` beyond."""
+def part_ranges(part: NetworkPart | NetworkMember) -> PartRanges:
+    """Return the ranges of a part, here or at another site; raises ``ValueError`` for an index beyond ``PARTS_MAX``."""
+    index = part.index
     if not 0 <= index < PARTS_MAX:
         raise ValueError(f"there is no part {index}, only 0 to {PARTS_MAX - 1}")
     v4 = ipaddress.IPv4Network((int(STRETCHED_V4.network_address) + (index << _PART_BITS), 32 - _PART_BITS))
+    prefix = network_prefix(part.tenant, part.app, part.network)
     v6 = ipaddress.IPv6Network((int(prefix.network_address) + (index << 64), 64))
     return PartRanges(v4, v6)
 
