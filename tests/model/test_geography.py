@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.model.geography import Around, Point, Region, Where, count_corners, distance_m, list_regions, region_unmet
+from skerry.model.geography import (
+    Around,
+    NamedArea,
+    Point,
+    Region,
+    Where,
+    count_corners,
+    depth_of,
+    distance_m,
+    list_areas,
+    list_regions,
+    region_unmet,
+)
 
 SQUARE = ((0, 0), (10, 0), (10, 10), (0, 10))
 HOLE = ((4, 4), (6, 4), (6, 6), (4, 6))
@@ -87,3 +99,58 @@ def test_corners_are_counted_with_those_of_what_is_left_out() -> None:
     region = Region(polygon=((SQUARE, HOLE),), outside=Region(polygon=((SQUARE,),)))
     assert count_corners(region) == 12
     assert len(list_regions(region)) == 2
+
+
+def test_inside_one_of_the_areas_is_inside_and_the_other_words_hold_too() -> None:
+    nordics = NamedArea(name="nordics", number=2, region=Region(countries=("NO", "SE")))
+    square = NamedArea(name="square", region=Region(polygon=((SQUARE,),)))
+    either = Region(areas=(nordics, square))
+    assert is_inside(either, at(50, 50, "SE"))
+    assert is_inside(either, at(5, 5, "DE"))
+    assert region_unmet(either, at(50, 50, "DE")) == "the site lies outside of the areas nordics, square"
+    assert "cannot be said" in region_unmet(either, Where("DE", None))
+    assert (
+        region_unmet(Region(areas=(nordics,)), Where("DE", None))
+        == "area nordics: needs a country in NO, SE, the site is in DE"
+    )
+    both = Region(countries=("SE",), areas=(nordics,))
+    assert is_inside(both, Where("SE", None))
+    assert not is_inside(both, Where("NO", None))
+    assert list_areas(Region(outside=either)) == (nordics, square)
+    assert (depth_of(both), depth_of(Region(outside=either)), count_corners(either)) == (2, 3, 4)
+
+
+def test_an_area_that_is_left_out_and_one_that_leaves_something_out() -> None:
+    nordics = NamedArea(name="nordics", region=Region(countries=("NO", "SE"), outside=Region(polygon=((SQUARE,),))))
+    assert not is_inside(Region(areas=(nordics,)), at(5, 5, "NO"))
+    assert is_inside(Region(areas=(nordics,)), at(50, 5, "NO"))
+    assert is_inside(Region(outside=Region(areas=(nordics,))), at(5, 5, "NO"))
+    assert not is_inside(Region(outside=Region(areas=(nordics,))), at(50, 5, "NO"))
+    assert not is_inside(Region(outside=Region(areas=(nordics,))), Where("", None))
+    # Of a country outside nothing else matters.
+    assert is_inside(Region(outside=Region(areas=(nordics,))), Where("DE", None))
+
+
+def _two(one: Region, two: Region) -> Region:
+    return Region(areas=(NamedArea(name="a", region=one), NamedArea(name="b", region=two)))
+
+
+_LEAVES: st.SearchStrategy[Region] = st.sampled_from(
+    [Region(countries=("NO",)), Region(countries=("NO", "SE")), Region(polygon=((SQUARE,),))]
+)
+_REGIONS: st.SearchStrategy[Region] = st.recursive(
+    _LEAVES, lambda inner: st.builds(Region, outside=inner) | st.builds(_two, inner, inner), max_leaves=6
+)
+
+
+@given(_REGIONS, st.integers(-3, 13), st.sampled_from(["NO", "DE"]))
+def test_where_all_is_known_left_out_is_the_opposite_and_an_area_of_one_is_itself(
+    region: Region, x: int, country: str
+) -> None:
+    where = at(x, 5, country)
+    assert is_inside(Region(outside=region), where) is not is_inside(region, where)
+    assert is_inside(Region(areas=(NamedArea(name="a", region=region),)), where) is is_inside(region, where)
+    # What is not known is never inside, of a region or of what it leaves out.
+    nowhere = Where("", None)
+    assert not is_inside(region, nowhere)
+    assert not is_inside(Region(outside=region), nowhere)

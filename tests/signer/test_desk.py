@@ -7,8 +7,9 @@ from tests.signer.office import StillClock, expect_signed, give_root, mint, open
 from tests.trust import people
 
 from skerry.keys.keyring import FIRST_TENANT
+from skerry.model.geography import Region
 from skerry.model.ids import NodeName, SecretName, SiteName, TenantName
-from skerry.model.signed import Call, RoleKeys, Root, SiteRecord
+from skerry.model.signed import Area, Call, RoleKeys, Root, SiteRecord, UserGroup
 from skerry.model.signing import (
     Answer,
     KeepAccepted,
@@ -20,12 +21,14 @@ from skerry.model.signing import (
     ReadLine,
     ReadStatus,
     Refusal,
+    SignArea,
     SignCall,
     SignerStatus,
     SignRevision,
     SignSecret,
     SignSite,
     SignTombstone,
+    SignUserGroup,
 )
 from skerry.signer.chores import vouch
 from skerry.signer.desk import NOTES_MAX, SignerDesk
@@ -300,7 +303,24 @@ def test_a_line_says_what_was_signed_and_accepted(desk: SignerDesk):
     assert desk.answer(ReadLine(tenant=FIRST_TENANT, app=app)) == LineState(signed=2, accepted=2)
     assert desk.answer(ReadLine(tenant=FIRST_TENANT, secret=SecretName("x"))) == LineState(signed=0, accepted=0)
     assert refused(desk.answer(ReadLine(tenant=FIRST_TENANT))) == "E-NAME"
+    assert refused(desk.answer(ReadLine(tenant=FIRST_TENANT, area="../x"))) == "E-NAME"
     assert refused(desk.answer(ReadLine(tenant=TenantName("../x"), app=app))) == "E-NAME"
+
+
+def test_areas_and_groups_of_users_have_lines_of_their_own(desk: SignerDesk):
+    area = Area(tenant=FIRST_TENANT, name="nordics", number=3, region=Region(countries=("NO",)))
+    group = UserGroup(tenant=FIRST_TENANT, name="nordics", number=5, points=((1, 2, 3),))
+    signed = expect_signed(desk.answer(SignArea(payload=encode_payload(area))))
+    verified = verify_envelope(signed, hold(desk), expect="area")
+    assert isinstance(verified, Verified)
+    assert verified.payload == area
+    expect_signed(desk.answer(SignUserGroup(payload=encode_payload(group))))
+    lines = [ReadLine(tenant=FIRST_TENANT, area="nordics"), ReadLine(tenant=FIRST_TENANT, user_group="nordics")]
+    assert list(map(desk.answer, lines)) == [LineState(signed=3, accepted=0), LineState(signed=5, accepted=0)]
+    older = msgspec.structs.replace(area, number=2)
+    assert refused(desk.answer(SignArea(payload=encode_payload(older)))) == "E-STALE"
+    empty = msgspec.structs.replace(area, number=4, region=Region())
+    assert refused(desk.answer(SignArea(payload=encode_payload(empty)))) == "E-PAYLOAD"
 
 
 def test_only_what_this_signer_signed_is_kept_as_accepted(desk: SignerDesk):

@@ -13,6 +13,8 @@ import msgspec
 EARTH_RADIUS_M = 6_371_008.8
 #: A corner of a polygon: longitude and latitude in micro-degrees, in the order of GeoJSON.
 Corner = tuple[int, int]
+#: Users at a place: its longitude and latitude in micro-degrees, and how many they are beside those at other places.
+UserPoint = tuple[int, int, int]
 #: A closed line, its last corner joined to its first.
 Ring = tuple[Corner, ...]
 
@@ -47,6 +49,21 @@ class Region(_Ground, frozen=True, kw_only=True, omit_defaults=True):
     around: Around | None = None
     #: Not in this one.
     outside: "Region | None" = None
+    #: Areas of the tenant, as they were when this was signed; inside one of them is inside.
+    areas: "tuple[NamedArea, ...]" = ()
+
+
+class NamedArea(_Ground, frozen=True, kw_only=True, omit_defaults=True):
+    """An area as a signed payload carries it: its ground itself, and beside it, for people, what it was called.
+
+    Only the ground is judged. So whoever keeps the areas of a tenant cannot move a fence that was signed.
+    """
+
+    name: str
+    #: Which version of the area it was; 0 where none was recorded.
+    number: int = 0
+    #: Empty only in a manifest that was read and not yet resolved.
+    region: Region = Region()
 
 
 class Where(NamedTuple):
@@ -57,8 +74,20 @@ class Where(NamedTuple):
 
 
 def list_regions(region: Region) -> tuple[Region, ...]:
-    """Return a region and what it leaves out, and what that leaves out."""
-    return (region, *(() if region.outside is None else list_regions(region.outside)))
+    """Return a region, its areas and what it leaves out, and theirs."""
+    inner = (*(area.region for area in region.areas), *(() if region.outside is None else (region.outside,)))
+    return (region, *(part for each in inner for part in list_regions(each)))
+
+
+def depth_of(region: Region) -> int:
+    """Count how many regions stand inside each other, the outermost included."""
+    inner = (*(area.region for area in region.areas), *(() if region.outside is None else (region.outside,)))
+    return 1 + max(map(depth_of, inner), default=0)
+
+
+def list_areas(region: Region) -> tuple[NamedArea, ...]:
+    """Return every area that a region names, at any depth."""
+    return tuple(area for each in list_regions(region) for area in each.areas)
 
 
 def count_corners(region: Region) -> int:
@@ -120,15 +149,39 @@ def _judge_around(region: Region, where: Where) -> _Verdict:
 def _judge_outside(region: Region, where: Where) -> _Verdict:
     if region.outside is None:
         return True, ""
-    verdicts = [word(region.outside, where)[0] for word in _WORDS]
-    if False in verdicts:
+    verdict, _ = _judge(region.outside, where)
+    if verdict is False:
         return True, ""
-    if None in verdicts:
+    if verdict is None:
         return None, "whether the site is in a region that is left out cannot be said from its record"
     return False, "the site is in a region that is left out"
 
 
-_WORDS = (_judge_countries, _judge_around, _judge_polygon, _judge_outside)
+def _judge_areas(region: Region, where: Where) -> _Verdict:
+    if not region.areas:
+        return True, ""
+    verdicts = [_judge(area.region, where) for area in region.areas]
+    names = ", ".join(area.name for area in region.areas)
+    if any(verdict is True for verdict, _ in verdicts):
+        return True, ""
+    if len(verdicts) == 1:
+        return verdicts[0][0], f"area {names}: {verdicts[0][1]}"
+    if any(verdict is None for verdict, _ in verdicts):
+        return None, f"whether the site is in one of the areas {names} cannot be said from its record"
+    return False, f"the site lies outside of the areas {names}"
+
+
+def _judge(region: Region, where: Where) -> _Verdict:
+    """Judge a region as a whole: False where any word is not fulfilled, None where that cannot be said of all."""
+    verdicts = [word(region, where) for word in _WORDS]
+    for wanted in (False, None):
+        found = next((each for each in verdicts if each[0] is wanted), None)
+        if found is not None:
+            return found
+    return True, ""
+
+
+_WORDS = (_judge_countries, _judge_around, _judge_polygon, _judge_outside, _judge_areas)
 
 
 def _is_inside(rings: tuple[Ring, ...], corner: Corner) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from skerry.model.geography import Point, Region
+from skerry.model.geography import Point, Region, UserPoint
 
 #: Data that residency is about. Of these a site keeps volumes and logs today; the others come with their words.
 Cover = Literal["volumes", "snapshots", "replicas", "backups", "logs", "flows"]
@@ -47,11 +47,16 @@ class Residency(_Word, frozen=True, kw_only=True, omit_defaults=True):
 class Latency(_Word, frozen=True, kw_only=True, omit_defaults=True):
     """How far a copy may be from something, as a round trip; a bound, a preference or both."""
 
-    to: Literal["core", "place", "site", "service"]
+    to: Literal["core", "place", "site", "service", "users"]
     #: With ``place``.
     point: Point | None = None
-    #: Name of the site or service.
+    #: Name of the site, of the service, or, for people only, of the group of users.
     name: str = ""
+    #: With ``users``: where they are, as it was when this was signed, and which version of the group that was.
+    points: tuple[UserPoint, ...] = ()
+    number: int = 0
+    #: With ``users``: the part of them, in thousandths, that the round trip counts for.
+    quantile_permille: int = 0
     #: With ``service``: every copy of it counts, not the nearest one.
     every: bool = False
     #: 0 for no bound.

@@ -58,6 +58,18 @@ class SignSecret(_Ask, frozen=True, kw_only=True, tag="secret"):
     sites: Sites = Sites()
 
 
+class SignArea(_Ask, frozen=True, kw_only=True, tag="area"):
+    """Sign the next version of an area."""
+
+    payload: bytes
+
+
+class SignUserGroup(_Ask, frozen=True, kw_only=True, tag="user-group"):
+    """Sign the next version of a group of users."""
+
+    payload: bytes
+
+
 class SignCall(_Ask, frozen=True, kw_only=True, tag="call"):
     """Sign one act on what runs."""
 
@@ -93,11 +105,13 @@ class MintToken(_Ask, frozen=True, kw_only=True, tag="token"):
 
 
 class ReadLine(_Ask, frozen=True, kw_only=True, tag="line"):
-    """Say how far a number line is: of an app, or with ``secret`` of a secret."""
+    """Say how far a number line is: of the one thing that is named."""
 
     tenant: TenantName
     app: AppName = AppName("")
     secret: SecretName = SecretName("")
+    area: str = ""
+    user_group: str = ""
     #: Return what was accepted of the app under this number.
     number: int = 0
 
@@ -115,6 +129,8 @@ Ask = (
     | SignRevision
     | SignTombstone
     | SignSecret
+    | SignArea
+    | SignUserGroup
     | SignCall
     | SignSite
     | MintToken
@@ -171,7 +187,7 @@ class LineState(_Answer, frozen=True, kw_only=True, tag="line"):
 
     #: Highest number signed.
     signed: int
-    #: Highest number that a core is known to have accepted; 0 for none and for secrets.
+    #: Highest number that a core is known to have accepted; 0 for none and for all but apps.
     accepted: int
     #: What was accepted under the number that was asked for, if it is still kept.
     envelope: Envelope | None = None

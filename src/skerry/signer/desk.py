@@ -12,7 +12,19 @@ from skerry.clock import SECOND_US, Clock, Mint
 from skerry.keys.keyring import Keyring
 from skerry.model.app import AppRevision
 from skerry.model.ids import SiteName, TenantName, digest_of, is_name
-from skerry.model.signed import Call, Envelope, Kind, PublicKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.model.signed import (
+    Area,
+    Call,
+    Envelope,
+    Kind,
+    PublicKey,
+    RoleKeys,
+    Root,
+    Secret,
+    SiteRecord,
+    Tombstone,
+    UserGroup,
+)
 from skerry.model.signing import (
     Answer,
     Ask,
@@ -25,6 +37,7 @@ from skerry.model.signing import (
     ReadLine,
     ReadStatus,
     Refusal,
+    SignArea,
     SignCall,
     Signed,
     SignerStatus,
@@ -32,6 +45,7 @@ from skerry.model.signing import (
     SignSecret,
     SignSite,
     SignTombstone,
+    SignUserGroup,
 )
 from skerry.signer.ledger import KeptSecret, Ledger, MintedToken
 from skerry.trust.envelope import encode_payload, kind_of, sign_payload
@@ -44,7 +58,7 @@ from skerry.trust.seal import sealing_public
 from skerry.trust.verdict import Denied
 from skerry.trust.verify import verify_envelope
 
-T = TypeVar("T", AppRevision, Tombstone, Secret, Call)
+T = TypeVar("T", AppRevision, Tombstone, Secret, Area, UserGroup, Call)
 
 #: Notes of what was done unasked that ``status`` shows.
 NOTES_MAX = 50
@@ -86,6 +100,10 @@ class SignerDesk:
                 return self._sign(ask.payload, "tombstone", Tombstone)
             case SignSecret():
                 return self._sign_secret(ask)
+            case SignArea():
+                return self._sign(ask.payload, "area", Area)
+            case SignUserGroup():
+                return self._sign(ask.payload, "user-group", UserGroup)
             case SignCall():
                 return self._sign(ask.payload, "call", Call)
             case SignSite():
@@ -174,9 +192,10 @@ class SignerDesk:
         return read
 
     def _read_line(self, ask: ReadLine) -> Answer:
-        if not is_name(ask.tenant) or not (is_name(ask.app) or is_name(ask.secret)):
-            return Refusal(code="E-NAME", reason="a line has the name of a tenant and of an app or secret")
-        kind, name = ("app", ask.app) if ask.app else ("secret", ask.secret)
+        lines = {"app": ask.app, "secret": ask.secret, "area": ask.area, "user-group": ask.user_group}
+        kind, name = next(((kind, name) for kind, name in lines.items() if name), ("", ""))
+        if not is_name(ask.tenant) or not is_name(name):
+            return Refusal(code="E-NAME", reason="a line has the name of a tenant and of an app, a secret or the like")
         floor = self.ledger.floors.get(f"{kind}/{ask.tenant}/{name}")
         signed = 0 if floor is None else floor.number
         if not ask.app:

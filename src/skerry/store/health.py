@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, tex
 from skerry.store.schema import (
     APPS,
     BLOBS,
+    DEFINITIONS,
     DOCUMENTS,
     EVENTS,
     FACTS,
@@ -52,6 +53,7 @@ def find_foreign_rows(connection: Connection) -> list[str]:
             and_(APPS.c.revision_number > 0, APPS.c.revision_digest.not_in(known_objects)),
         ),
         (SECRETS, SECRETS.c.name, "a signed object", SECRETS.c.digest.not_in(known_objects)),
+        (DEFINITIONS, DEFINITIONS.c.name, "a signed object", DEFINITIONS.c.digest.not_in(known_objects)),
         (IMAGE_BLOBS, IMAGE_BLOBS.c.image, "a blob", IMAGE_BLOBS.c.blob.not_in(whole)),
     )
     found: list[str] = []

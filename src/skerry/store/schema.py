@@ -249,6 +249,21 @@ SECRETS = Table(
     _whole("recorded_us"),
 )
 
+#: The newest version of each area and group of users: what manifests name instead of writing it out.
+DEFINITIONS = Table(
+    "definitions",
+    METADATA,
+    _text("tenant", key=True),
+    #: The signed kind: ``area`` or ``user-group``.
+    _text("kind", key=True),
+    _text("name", key=True),
+    _whole("number"),
+    _text("digest"),
+    #: Its row stays, because its number line goes on.
+    _flag("removed"),
+    _whole("recorded_us"),
+)
+
 #: Whole blobs a tenant has uploaded; the bytes are shared by all, knowledge of them is not.
 BLOBS = Table("blobs", METADATA, _text("tenant", key=True), _text("digest", key=True), _whole("size_bytes"))
 

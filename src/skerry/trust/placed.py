@@ -8,13 +8,20 @@ import re
 from collections.abc import Iterable
 
 from skerry.model.app import AppRevision
-from skerry.model.geography import Point, Region, Ring, count_corners, list_regions
+from skerry.model.geography import Point, Region, Ring, UserPoint, count_corners, depth_of, list_areas, list_regions
 from skerry.model.ids import is_name
-from skerry.model.limits import PLACEMENT_WORDS_MAX, POLYGON_CORNERS_MAX, REGION_DEPTH_MAX
+from skerry.model.limits import (
+    PLACEMENT_WORDS_MAX,
+    POLYGON_CORNERS_MAX,
+    REGION_DEPTH_MAX,
+    USER_POINTS_MAX,
+    USER_WEIGHT_MAX,
+)
 from skerry.model.placing import Latency, PlacementRules
 from skerry.model.selector import SelectorError, parse_selector
 
 WEIGHT_MAX = 1_000
+PERMILLE = 1_000
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _CORNERS_MIN = 3
 _LATITUDE_UDEG_MAX = 90_000_000
@@ -40,10 +47,14 @@ def find_placement_flaw(revision: AppRevision) -> str:
 
 def find_region_flaw(region: Region) -> str:
     """Return what is wrong with a region, empty when nothing is."""
-    parts = list_regions(region)
-    if len(parts) > REGION_DEPTH_MAX:
+    if depth_of(region) > REGION_DEPTH_MAX:
         return f"a region leaves out at most {REGION_DEPTH_MAX - 1} deep"
-    for part in parts:
+    for area in list_areas(region):
+        if not is_name(area.name) or area.number < 0:
+            return f"{area.name[:80]!r} is no name of an area"
+        if area.region.areas:
+            return "an area names no other area"
+    for part in list_regions(region):
         if part == Region():
             return "a region says nothing"
         if not all(map(_COUNTRY.fullmatch, part.countries)):
@@ -56,9 +67,32 @@ def find_region_flaw(region: Region) -> str:
     return ""
 
 
+def find_area_flaw(region: Region) -> str:
+    """Return what is wrong with the ground of an area, empty when nothing is."""
+    if list_areas(region):
+        return "an area names no other area"
+    corners = count_corners(region)
+    if corners > POLYGON_CORNERS_MAX:
+        return f"its polygons have {corners} corners, at most {POLYGON_CORNERS_MAX}"
+    return find_region_flaw(region)
+
+
+def find_users_flaw(points: tuple[UserPoint, ...]) -> str:
+    """Return what is wrong with the points of a group of users, empty when nothing is."""
+    if not 1 <= len(points) <= USER_POINTS_MAX:
+        return f"a group of users has 1 to {USER_POINTS_MAX} points"
+    for x, y, weight in points:
+        if not _is_point(Point(latitude_udeg=y, longitude_udeg=x)):
+            return "users are at a point of the globe"
+        if not 1 <= weight <= USER_WEIGHT_MAX:
+            return f"a weight of users is 1 to {USER_WEIGHT_MAX}"
+    return ""
+
+
 def _list_flaws(revision: AppRevision, own: str, rules: PlacementRules) -> Iterable[str]:
     lists = (rules.geofence, rules.residency, rules.together, rules.apart, rules.latency, rules.prefer.labels)
     words = sum(map(len, lists)) + sum(len(each.services) for each in (*rules.together, *rules.apart))
+    words += sum(len(list_areas(each)) for each in (*rules.geofence, *(found.region for found in rules.residency)))
     if words > PLACEMENT_WORDS_MAX:
         yield f"{words} words, at most {PLACEMENT_WORDS_MAX}"
     named = [name for each in (*rules.together, *rules.apart) for name in each.services]
@@ -88,6 +122,14 @@ def _judge_latency(wish: Latency) -> Iterable[str]:
         yield "a round trip to a place has a point"
     if wish.to == "site" and not is_name(wish.name):
         yield f"{wish.name[:80]!r} is no name of a site"
+    if wish.to == "users":
+        yield from filter(None, (find_users_flaw(wish.points),))
+        if not is_name(wish.name) or wish.number < 0:
+            yield f"{wish.name[:80]!r} is no name of a group of users"
+        if not 1 <= wish.quantile_permille <= PERMILLE:
+            yield f"a quantile of users is 1 to {PERMILLE} thousandths"
+    elif wish.points or wish.number or wish.quantile_permille:
+        yield "only a round trip to users has points and a quantile"
     if not (wish.max_rtt_us or wish.weight):
         yield "a round trip has a bound or a weight"
 

@@ -6,7 +6,14 @@ databases (``step.py``).
 """
 
 from skerry.safe.sqlite import Options
-from skerry.store.migrations import m0001_spine, m0002_rollouts, m0003_answers, m0004_cordons, m0005_people
+from skerry.store.migrations import (
+    m0001_spine,
+    m0002_rollouts,
+    m0003_answers,
+    m0004_cordons,
+    m0005_people,
+    m0006_definitions,
+)
 from skerry.store.migrations.step import Step
 
 STEPS: tuple[Step, ...] = (
@@ -15,6 +22,7 @@ STEPS: tuple[Step, ...] = (
     m0003_answers.STEP,
     m0004_cordons.STEP,
     m0005_people.STEP,
+    m0006_definitions.STEP,
 )
 
 
