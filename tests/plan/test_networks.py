@@ -3,8 +3,10 @@
 import msgspec
 from tests.plan import scenery
 
-from skerry.model.app import Network, NetworkPlan, Subnet
+from skerry.model.app import Network, NetworkPlan, NetworkWords, Subnet
+from skerry.model.document import NetworkPart, unit_id
 from skerry.model.ids import NetworkName
+from skerry.model.network import TUNNEL_MTU, part_ranges
 from skerry.plan.actions import CreateNetwork, RemoveNetwork
 
 PLAN = NetworkPlan(subnets=(Subnet(subnet="10.7.0.0/24"),))
@@ -43,3 +45,23 @@ def test_a_changed_plan_waits_until_nothing_of_the_app_is_here_and_then_the_netw
     assert any("addresses change only while no container" in wait.reason for wait in plan.waits)
     world.observed = msgspec.structs.replace(world.observed, containers=())
     assert [action for action in world.look().actions if isinstance(action, RemoveNetwork)]
+
+
+def stretch(number: int = 1):
+    app = wish(number, None)
+    words = NetworkWords(kind="overlay", scope="app")
+    return msgspec.structs.replace(app, networks={NetworkName("default"): Network(words=words)})
+
+
+def test_a_network_over_sites_waits_for_its_addresses_and_then_has_those_of_its_part():
+    app = stretch()
+    world = scenery.World(hold(app))
+    plan = world.look()
+    assert not [action for action in plan.actions if isinstance(action, CreateNetwork)]
+    assert any("have not come from the core" in wait.reason for wait in plan.waits)
+    part = NetworkPart(app.tenant, app.app, NetworkName("default"), 5)
+    held = hold(app)
+    world.held = msgspec.structs.replace(held, units={**held.units, unit_id(part): part})
+    (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
+    assert [subnet.subnet for subnet in made.plan.subnets] == [str(part_ranges(part).v4), str(part_ranges(part).v6)]
+    assert (made.plan.ipv6, made.plan.mtu) == (True, TUNNEL_MTU)

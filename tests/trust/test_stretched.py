@@ -8,8 +8,9 @@ from tests.trust.people import assign, by_digest, key, pack, role, sign
 from skerry.model.app import AppRevision, Network, NetworkWords, Placement, Service, Sites
 from skerry.model.document import NetworkMember, NetworkPart, Peer, Unit, unit_id
 from skerry.model.ids import Digest, NetworkName, NodeName, SiteName, UnitId
+from skerry.model.network import PeerHeld
 from skerry.model.signed import Envelope, NodeRecord, OverlayKey, SiteRecord
-from skerry.trust.held import AcceptedDocument, Missing, PeerHeld
+from skerry.trust.held import AcceptedDocument, Missing
 from skerry.trust.keys import SigningKey
 from skerry.trust.seal import sealing_public
 from skerry.trust.verify import verify_document

@@ -85,6 +85,7 @@ class Holdings:
             fallbacks=self._open_proven(),
             secrets=secrets,
             tombstones=document.tombstones,
+            peers=document.peers,
             refused={
                 name: (denied.code, denied.reason)
                 for name, denied in document.refused.items()

@@ -14,6 +14,7 @@ import msgspec
 
 from skerry.model.document import NetworkMember, NetworkPart
 from skerry.model.ids import AppName, NetworkName, TenantName
+from skerry.model.signed import OverlayKey, SiteRecord
 
 #: Where parts have their IPv4 ranges: beside 10.176.0.0/12, which networks of one site have.
 STRETCHED_V4 = ipaddress.IPv4Network("10.64.0.0/10")
@@ -23,10 +24,21 @@ _PART_BITS = 6
 PARTS_MAX = 1 << (32 - STRETCHED_V4.prefixlen - _PART_BITS)
 #: Instances of one network at one site: addresses of a part without the gateway, the network and the broadcast.
 PART_INSTANCES_MAX = (1 << _PART_BITS) - 3
+#: Bytes of the largest packet in such a network: what a tunnel leaves of 1,500 over IPv6 (40 of IP, 8 of UDP, 32 of its
+#: own).
+TUNNEL_MTU = 1_420
 #: Places at which one peer is looked for: three uplinks with two families each, and what the core saw.
 ENDPOINTS_MAX = 8
 #: Live overlay keys of one node: one, and the next one while it changes.
 OVERLAY_KEYS_MAX = 2
+
+
+class PeerHeld(msgspec.Struct, frozen=True):
+    """A site to which a tunnel may lead, by what was signed."""
+
+    record: SiteRecord
+    #: Live overlay keys, the oldest first.
+    keys: tuple[OverlayKey, ...]
 
 
 class PartRanges(msgspec.Struct, frozen=True):

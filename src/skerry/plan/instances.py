@@ -61,7 +61,7 @@ class Wanted(msgspec.Struct, frozen=True):
     #: Networks of the app without a way out.
     internal: tuple[str, ...] = ()
     #: What the revision says of its networks, where it says anything.
-    plans: dict[NetworkName, NetworkPlan] = {}
+    plans: dict[NetworkName, NetworkPlan | None] = {}
     #: What its owner wishes where nothing usual does, and why it is held here although the core does not say so.
     policy: Policy | UnsetType = UNSET
     held_why: str = ""

@@ -1,15 +1,41 @@
 """Networks of a node's apps, and the one firewall table that guards them."""
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 
-from skerry.model.app import NetworkPlan
-from skerry.model.ids import Digest, InstanceId
+from skerry.model.app import AppRevision, NetworkPlan, Subnet
+from skerry.model.document import NetworkPart, Unit
+from skerry.model.ids import Digest, InstanceId, NetworkName, UnitId
+from skerry.model.network import TUNNEL_MTU, part_ranges
 from skerry.model.observed import NetworkSeen, Observation
 from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
 from skerry.plan.instances import Wanted
 from skerry.plan.site_plan import PlanDraft
+
+
+def list_plans(revision: AppRevision, units: Mapping[UnitId, Unit]) -> dict[NetworkName, NetworkPlan | None]:
+    """Return what each network of a revision is to be like at a site of these units, where anything is said of it.
+
+    One that is stretched over sites has the addresses of its part; None while there is no part.
+    """
+    plans: dict[NetworkName, NetworkPlan | None] = {}
+    for name, network in revision.networks.items():
+        plan = network.plan or NetworkPlan()
+        if network.stretched:
+            part = units.get(UnitId(f"network/{revision.tenant}/{revision.app}/{name}"))
+            plans[name] = _plan_part(plan, part) if isinstance(part, NetworkPart) else None
+        elif network.plan:
+            plans[name] = plan
+    return plans
+
+
+def _plan_part(plan: NetworkPlan, part: NetworkPart) -> NetworkPlan:
+    ranges = part_ranges(part)
+    subnets = tuple(Subnet(subnet=str(one)) for one in (ranges.v4, ranges.v6))
+    mtu = min(plan.mtu, TUNNEL_MTU) if plan.mtu else TUNNEL_MTU
+    return msgspec.structs.replace(plan, subnets=subnets, ipv6=True, mtu=mtu)
 
 
 def plan_networks(
@@ -20,12 +46,16 @@ def plan_networks(
     for item in wanted.values():
         spec = item.derived.spec
         for name in spec.networks:
+            plan = item.plans.get(name, NetworkPlan())
+            if plan is None:
+                draft.wait(f"network/{spec.tenant}/{spec.app}/{name}", "its addresses have not come from the core yet")
+                continue
             needed[(spec.tenant, spec.app, name)] = CreateNetwork(
                 tenant=spec.tenant,
                 app=spec.app,
                 name=name,
                 internal=name in item.internal,
-                plan=item.plans.get(name, NetworkPlan()),
+                plan=plan,
             )
     seen: dict[tuple[str, str, str], NetworkSeen] = {
         (network.tenant, network.app, network.name): network for network in observed.networks

@@ -30,7 +30,7 @@ from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
-from skerry.plan.networks import plan_networks, plan_rules
+from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.placement.request import read_room
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
@@ -204,7 +204,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     derived=derived,
                     number=revision.number,
                     internal=_internal_networks(revision),
-                    plans={name: network.plan for name, network in revision.networks.items() if network.plan},
+                    plans=list_plans(revision, held.units),
                     policy=revision.services[unit.service].policy,
                     secret_limits=read_limits(revision),
                     in_site=_choose_order(revision, unit, held),

@@ -9,6 +9,7 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
 from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
+from skerry.model.network import PeerHeld
 from skerry.model.observed import Fact, ImageFact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, lane
@@ -53,6 +54,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     #: Sealed secrets held: tenant and name to the digest of the newest version.
     secrets: dict[tuple[TenantName, SecretName], Digest] = {}
     tombstones: dict[Digest, Tombstone] = {}
+    #: Sites to which tunnels may lead.
+    peers: dict[SiteName, PeerHeld] = {}
     #: Units refused when the document was verified: unit to (code, reason).
     refused: dict[UnitId, tuple[str, str]] = {}
     #: Units that the document would end and that stay, because only their tenant may end them; each with the reason.

@@ -8,7 +8,8 @@ import msgspec
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
 from skerry.model.ids import Digest, SiteName, TenantName, UnitId
-from skerry.model.signed import DocumentHead, Envelope, OverlayKey, RoleKeys, Root, Secret, SiteRecord, Tombstone
+from skerry.model.network import PeerHeld
+from skerry.model.signed import DocumentHead, Envelope, RoleKeys, Root, Secret, SiteRecord, Tombstone
 from skerry.trust.floors import Floor
 from skerry.trust.verdict import Denied
 
@@ -36,14 +37,6 @@ class Verified(msgspec.Struct, Generic[T], frozen=True):
     #: Names the exact signed bytes.
     digest: Digest
     envelope: Envelope
-
-
-class PeerHeld(msgspec.Struct, frozen=True):
-    """A site to which a tunnel may lead."""
-
-    record: SiteRecord
-    #: Live overlay keys, the oldest first.
-    keys: tuple[OverlayKey, ...]
 
 
 class AcceptedDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from skerry.model.document import (
 )
 from skerry.model.ids import Digest, SiteName, UnitId, digest_of, is_digest, is_name
 from skerry.model.limits import DOCUMENT_UNITS_MAX, REPLICAS_MAX, UNIT_BYTES_MAX
-from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, is_endpoint
+from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, PeerHeld, is_endpoint
 from skerry.model.signed import (
     Area,
     Call,
@@ -49,7 +49,7 @@ from skerry.model.site_match import site_unmet
 from skerry.trust.authority import open_envelope, reopen_envelope
 from skerry.trust.envelope import check_form
 from skerry.trust.floors import floor_key, judge_floor, number_of, raised_floors, stale_tombstone
-from skerry.trust.held import AcceptedDocument, Held, Missing, PeerHeld, Verified
+from skerry.trust.held import AcceptedDocument, Held, Missing, Verified
 from skerry.trust.parse import parse_payload
 from skerry.trust.stretched import Stretched, find_strays
 from skerry.trust.verdict import Denied
