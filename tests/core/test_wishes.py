@@ -158,6 +158,16 @@ async def test_a_tombstone_for_no_app_is_not_found(rig):
         await rig.delete("shop", 1)
 
 
+async def test_what_only_its_tenant_may_end_cannot_be_paused(rig):
+    made = rig.revision("shop", 1, image=await rig.push_image())
+    kept = sign("revision", msgspec.structs.replace(made, withdraw="tenant"), key("deploy default"))
+    await rig.apply("shop", 1, envelope=kept)
+    with pytest.raises(Clash) as refused:
+        await rig.service.pause_app(rig.admin, app="shop")
+    assert (refused.value.code, refused.value.status) == ("E-WITHDRAW", 409)
+    await rig.service.restart_app(rig.admin, app="shop", body=RestartApp())
+
+
 async def test_pause_resume_and_restart_reach_the_plan(rig):
     site = await rig.add_site("oslo")
     await site.connect()

@@ -72,6 +72,15 @@ def test_a_service_beats_its_app_word_by_word():
     [
         ("{autonomy: {offline: stop-after}}", "E-CONFLICT /autonomy"),
         ("{max-down: 150%}", "E-RANGE /max-down"),
+        ("{max-down: 0}", "E-RANGE /max-down"),
+        ("{max-down: 0.0%}", "E-RANGE /max-down"),
+        *(
+            (
+                f"{{withdraw: tenant, autonomy: {{replace-after: 1h, on-return: {word}}}}}",
+                "E-CONFLICT /autonomy/on-return",
+            )
+            for word in ("keep-replacement", "newest", "longest-running")
+        ),
     ],
 )
 def test_what_contradicts_itself(app, found):
@@ -125,8 +134,7 @@ def test_each_of_these_words_is_in_the_vocabulary():
         ("{offline: fenced}", "E-NOT-YET"),
         ("{offline: stop-after}", "E-CONFLICT"),
         ("{local-control: half}", "E-TYPE"),
-        ("{on-return: newest}", "E-NOT-YET"),
-        ("{on-return: longest-running}", "E-NOT-YET"),
+        ("{on-return: oldest}", "E-TYPE"),
         ("{replace-after: soon}", "E-TYPE"),
         ("{max-offline: 30 days}", "E-TYPE"),
     ],

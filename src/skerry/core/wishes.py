@@ -17,6 +17,7 @@ from skerry.model.asks import RestartApp
 from skerry.model.errors import Invalid
 from skerry.model.ids import AppName, Digest, OperationId, TenantName, digest_of
 from skerry.model.signed import Envelope, Kind, Tombstone
+from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan.fleet import plan_fleet
 from skerry.store import Connection, access, apps, events, fleet, objects
 from skerry.store.apps import AppRow, OperationKind
@@ -145,6 +146,9 @@ class WishesPart(Part):
                 raise Clash("E-ENDED", f"The app {app} has ended.", hint="Apply it again first.")
             if service:
                 self._check_service(connection, row, service)
+            if kind == "pause" and is_kept_from_core(self._read_newest(connection, row)):
+                detail = f"The manifest of {app} says withdraw: tenant: no core can stop its instances."
+                raise Clash("E-WITHDRAW", detail, hint="Apply it with withdraw: core first, or delete it.")
             row = msgspec.structs.replace(row, changed_us=stamp.now_us)
             match kind:
                 case "pause" | "resume":
@@ -169,9 +173,14 @@ class WishesPart(Part):
         return changed
 
     def _check_service(self, connection: Connection, row: AppRow, service: str) -> None:
-        envelope = objects.read_object(connection, Digest(row.revision_digest))
-        if envelope is None or service not in fleet.decode_revision(envelope).services:
+        if service not in self._read_newest(connection, row).services:
             raise not_found()
+
+    def _read_newest(self, connection: Connection, row: AppRow) -> AppRevision:
+        envelope = objects.read_object(connection, Digest(row.revision_digest))
+        if envelope is None:
+            raise not_found()
+        return fleet.decode_revision(envelope)
 
     def _verify_revision(self, connection: Connection, row: AppRow, body: Envelope) -> AppRevision:
         verified = verify_envelope(body, self._held(connection, row), expect="revision")

@@ -13,6 +13,9 @@ from skerry.manifest.reading import Reading
 from skerry.manifest.wishes import Given
 from skerry.model.policy import PRIORITY_MAX, Autonomy, Policy, Priority, SecretPolicy, is_rotation, is_variable
 
+#: Thousandths of all.
+_ALL = 1_000
+
 
 def read_policy(reading: Reading, app: Given, own: Given, *, counted: bool = True, has_volumes: bool = False) -> Policy:
     """Return the wishes of a service; ``app`` are the words at the top, ``own`` the service's.
@@ -21,6 +24,7 @@ def read_policy(reading: Reading, app: Given, own: Given, *, counted: bool = Tru
     """
     down = own.get("max-down") or app.get("max-down")
     count, permille = _read_share(reading, down)
+    _check_return(reading, app, own)
     return Policy(
         autonomy=_limit_replacing(
             reading,
@@ -65,8 +69,6 @@ def _read_autonomy(reading: Reading, app: Place | None, own: Place | None) -> Au
     if place is not None and found.offline == "stop-after" and not found.max_offline_us:
         detail = "stop-after needs max-offline: at which age they stop"
         reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
-    if found.on_return in ("newest", "longest-running") and (returning := find("on-return")) is not None:
-        reading.findings.not_yet(returning, found.on_return)
     if found.offline == "fenced" and (fenced := find("offline")) is not None:
         reading.findings.not_yet(fenced, "fenced")
     if place is not None and found.offline == "fenced" and found.max_offline_us:
@@ -94,6 +96,15 @@ def _limit_replacing(
     return found
 
 
+def _check_return(reading: Reading, app: Given, own: Given) -> None:
+    """Refuse a word by which the core would end what the app keeps from it."""
+    returning = reading.find(own.get("autonomy"), "on-return") or reading.find(app.get("autonomy"), "on-return")
+    if returning is None or reading.text(returning) == "keep-original" or read_withdraw(reading, app) == "core":
+        return
+    detail = "the core would end the copy of the site that was silent, and withdraw: tenant keeps that from it"
+    reading.findings.complain(returning, "E-CONFLICT", detail, hint="on-return: keep-original")
+
+
 def _read_priority(reading: Reading, place: Place | None) -> Priority:
     if place is None:
         return Priority()
@@ -110,13 +121,17 @@ def _read_priority(reading: Reading, place: Place | None) -> Priority:
 def _read_share(reading: Reading, place: Place | None) -> tuple[int, int]:
     """Return a count and thousandths, one of them 0."""
     text = reading.text(place)
-    if not text.endswith("%"):
-        return (int(text), 0) if text.isascii() and text.isdigit() else (0, 0)
-    permille = round(float(text[:-1]) * 10)
-    if place is not None and not 0 <= permille <= 1000:
+    is_share = text.endswith("%")
+    count = 0 if is_share or not (text.isascii() and text.isdigit()) else int(text)
+    permille = min(round(float(text[:-1]) * 10), _ALL + 1) if is_share else 0
+    if place is not None and permille > _ALL:
         reading.findings.complain(place, "E-RANGE", f"{text} is out of range: at most 100%")
         return 0, 0
-    return 0, permille
+    if place is not None and text and not (count or permille):
+        detail = f"{text} is out of range: were none ever down, none could be updated"
+        hint = "withdraw: tenant and preemptible: false keep instances where they are"
+        reading.findings.complain(place, "E-RANGE", detail, hint=hint)
+    return count, permille
 
 
 def read_secret_policy(reading: Reading, words: Place | None) -> SecretPolicy:

@@ -81,7 +81,7 @@ ROLLOUT = Group(
         Word("offline-sites", Choice(("skip", "wait")), "whether sites cut off hold it up", "skip", built=True),
         Word("window", Many(WINDOW), "times at which a site may begin, by its own clock", "always", built=True),
         Word("prefetch", SWITCH, "whether waiting sites fetch images already", "true", built=True),
-        Word("in-site", _IN_SITE, "in which order copies are changed at one site", "all at once", built=True),
+        Word("in-site", _IN_SITE, "in which order copies are changed at one site", "as max-down says", built=True),
     )
 )
 PRIORITY = Either(

@@ -55,7 +55,8 @@ class Policy(_Wish, frozen=True, kw_only=True, omit_defaults=True):
 
     autonomy: Autonomy = Autonomy()
     priority: Priority = Priority()
-    #: How many instances may be down at once by choice: a number, or thousandths of all; both 0 means one.
+    #: How many copies may be down at once by choice: a number, or thousandths of all; both 0 where nothing is said,
+    #: which means one (plan/budget.py).
     max_down: int = 0
     max_down_permille: int = 0
 

@@ -3,14 +3,17 @@
 Neighbours: ``rollout.py`` decides for one app; ``fleet.py`` calls this before it seats anything.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from skerry.model.app import AppRevision, Sites
 from skerry.model.document import Assignment
-from skerry.model.ids import AppName, Digest, SiteName, TenantName
+from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.model.observed import AppFact
 from skerry.model.rollout import Rollout
 from skerry.model.site_match import service_unmet, site_unmet
+from skerry.plan.letting_in import LOOK_US, Seats, find_held
 from skerry.plan.rollout import Progress, Standing, begin_rollout, plan_rollout
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView
 
@@ -30,38 +33,46 @@ class Waves(msgspec.Struct, frozen=True):
 def settle_rollouts(snapshot: FleetSnapshot) -> Waves:
     """Decide the rollout of every app that has one."""
     seats = _find_seats(snapshot)
+    views = {view.site: view for view in snapshot.sites}
     wishes: list[AppWish] = []
     progress: list[Progress] = []
     wakes: list[int] = []
     for wish in snapshot.apps:
         revision = snapshot.revisions.get(wish.revision) if wish.revision else None
+        places = seats.get((wish.tenant, wish.app), {})
         if revision is None or not revision.rollout:
-            wishes.append(wish)
+            held = find_held(wish, places, views, snapshot.revisions, ())
+            wishes.append(msgspec.structs.replace(wish, waiting=held, prefetch=True) if held else wish)
+            wakes += [snapshot.now_us + LOOK_US] if held else []
             continue
         assert wish.revision is not None
         known = wish.rollout
         fresh = known is None or known.revision != wish.revision
         began = begin_rollout(wish.tenant, wish.app, revision.number, wish.revision) if fresh else known
         assert began is not None
-        sites = _list_standings(snapshot, wish, revision, seats.get((wish.tenant, wish.app), {}), began)
+        held = find_held(wish, places, views, snapshot.revisions, places.keys() - set(began.admitted))
+        sites = _list_standings(snapshot, wish, revision, places, began, held)
         turn = plan_rollout(revision.rollout, began, sites, snapshot.now_us)
         if turn.progress != known:
             progress.append(turn.progress)
         if turn.wake_us:
             wakes.append(turn.wake_us)
         fetches = revision.rollout.prefetch and turn.progress.phase in ("running", "baking", "approval")
-        wishes.append(msgspec.structs.replace(wish, waiting=turn.waiting, back=frozenset(turn.back), prefetch=fetches))
+        # Of the sites that the waves have let in now, those wait for which too many copies are down.
+        held = {} if turn.back else find_held(wish, places, views, snapshot.revisions, turn.waiting.keys())
+        wakes += [snapshot.now_us + LOOK_US] if held else []
+        waiting = {**held, **turn.waiting}
+        wishes.append(msgspec.structs.replace(wish, waiting=waiting, back=frozenset(turn.back), prefetch=fetches))
     return Waves(msgspec.structs.replace(snapshot, apps=tuple(wishes)), tuple(progress), min(wakes, default=0))
 
 
-def _find_seats(snapshot: FleetSnapshot) -> dict[AppKey, dict[SiteName, frozenset[Digest]]]:
-    """Find the sites that each app has a place at, with the revisions that are wished there."""
-    found: dict[AppKey, dict[SiteName, frozenset[Digest]]] = {}
+def _find_seats(snapshot: FleetSnapshot) -> dict[AppKey, dict[SiteName, list[Assignment]]]:
+    """Find the sites that each app has a place at, with what is wished there."""
+    found: dict[AppKey, dict[SiteName, list[Assignment]]] = {}
     for view in snapshot.sites:
         for unit in view.units.values():
             if isinstance(unit, Assignment):
-                sites = found.setdefault((unit.tenant, unit.app), {})
-                sites[view.site] = sites.get(view.site, frozenset()) | {unit.revision}
+                found.setdefault((unit.tenant, unit.app), {}).setdefault(view.site, []).append(unit)
     return found
 
 
@@ -69,10 +80,14 @@ def _list_standings(
     snapshot: FleetSnapshot,
     wish: AppWish,
     revision: AppRevision,
-    seats: dict[SiteName, frozenset[Digest]],
+    seats: Seats,
     progress: Progress,
+    held: Collection[SiteName],
 ) -> list[Standing]:
-    """List the sites that the revision is meant for: where the app is, and where each site is to have a copy."""
+    """List the sites that the revision is meant for: where the app is, and where each site is to have a copy.
+
+    ``held`` are sites that were let in and have their turn later.
+    """
     assert revision.rollout
     admitted = set(progress.admitted)
     standings: list[Standing] = []
@@ -81,7 +96,8 @@ def _list_standings(
         # An operator keeps new instances away from a site that is cordoned, so nobody waits for it.
         if view.learning or (present is None and (view.cordon or not _is_meant(revision, view))):
             continue
-        unplaced = view.site in admitted and wish.revision not in (present or ())
+        has_it = any(unit.revision == wish.revision for unit in present or ())
+        unplaced = view.site in admitted and view.site not in held and not has_it
         standings.append(_stand(view, wish, revision.rollout, unplaced))
     return standings
 

@@ -120,7 +120,7 @@ def _check_revision(revision: AppRevision) -> None:
     for service in revision.services.values():
         _check_service(service)
         autonomy = service.policy.autonomy if service.policy else Autonomy()
-        ends = bool(autonomy.replace_after_us) and autonomy.on_return == "keep-replacement"
+        ends = bool(autonomy.replace_after_us) and autonomy.on_return != "keep-original"
         _demand(not (ends and is_kept_from_core(revision)), "the core cannot end what only the tenant may end")
         for order in (service.in_site, service.in_site_back):
             if order:
