@@ -56,10 +56,7 @@ VALUES = {
     "cpu_percent": "1",
     "cpu_rt_period": "1",
     "cpu_rt_runtime": "1",
-    "cpuset": "'0'",
     "credential_spec": "{file: x}",
-    "device_cgroup_rules": "[x]",
-    "devices": "['/dev/x']",
     "external_links": "[x]",
     "gpus": "all",
     "isolation": "x",
@@ -68,20 +65,14 @@ VALUES = {
     "oom_kill_disable": "true",
     "post_start": "[{command: x}]",
     "pre_stop": "[{command: x}]",
-    "privileged": "true",
     "provider": "{type: x}",
     "runtime": "x",
     "storage_opt": "{size: 1g}",
     "use_api_socket": "true",
-    "deploy.rollback_config": "{parallelism: 1}",
-    "deploy.update_config": "{parallelism: 1}",
     "deploy.resources.reservations.devices": "[{capabilities: [gpu]}]",
     "deploy.resources.reservations.generic_resources": "[{discrete_resource_spec: {kind: x, value: 1}}]",
-    "depends_on.*.restart": "true",
     "networks.*.driver_opts": "{a: b}",
-    "networks.*.gw_priority": "1",
     "networks.*.link_local_ips": "[x]",
-    "networks.*.priority": "1",
     "blkio_config.device_read_bps": "[{path: /dev/x, rate: 1m}]",
     "blkio_config.device_read_iops": "[{path: /dev/x, rate: 1}]",
     "blkio_config.device_write_bps": "[{path: /dev/x, rate: 1m}]",
@@ -94,17 +85,17 @@ VALUES = {
 
 
 def code_of(row):
-    return "E-FIELD-REFUSED" if row.letter in "RG" else "E-NOT-YET"
+    return "E-FIELD-REFUSED" if row.letter == "R" else "E-NOT-YET"
 
 
 def test_every_refused_field_of_a_service_is_tried_here():
     refused = {
         path.removeprefix("services.*.")
         for path, row in FIELDS.items()
-        if path.startswith("services.*.")
-        and (row.letter == "R" or not row.built or (row.letter == "G" and not row.judged))
+        if path.startswith("services.*.") and (row.letter == "R" or not row.built)
     }
     assert refused == set(VALUES)
+    assert all(row.judged or not row.built for row in FIELDS.values() if row.letter == "G")
 
 
 #: Where a field does not stand alone: the text around it.
@@ -138,14 +129,15 @@ def test_a_refused_field_is_refused_at_its_key(path):
         ("networks: {a: {external: true}}", "E-NOT-YET /networks/a/external"),
         ("networks: {a: {enable_ipv4: false}}", "E-NOT-YET /networks/a/enable_ipv4"),
         ("networks: {a: {driver_opts: {a: b}}}", "E-FIELD-REFUSED /networks/a/driver_opts/a"),
-        ("networks: {a: {driver: overlay}}", "E-NOT-YET /networks/a/driver"),
+        ("networks: {a: {driver: ipvlan}}", "E-NOT-YET /networks/a/driver"),
         ("networks: {a: {driver: host}}", "E-FIELD-REFUSED /networks/a/driver"),
         ("networks: {a: {driver: weave}}", "E-FIELD-REFUSED /networks/a/driver"),
         ("networks: {a: {ipam: {driver: dhcp}}}", "E-FIELD-REFUSED /networks/a/ipam/driver"),
         ("networks: {a: {ipam: {options: {a: b}}}}", "E-FIELD-REFUSED /networks/a/ipam/options/a"),
         ("volumes: {a: {external: true}}", "E-NOT-YET /volumes/a/external"),
         ("volumes: {a: {driver: nfs}}", "E-FIELD-REFUSED /volumes/a/driver"),
-        ("volumes: {a: {driver_opts: {type: nfs}}}", "E-FIELD-REFUSED /volumes/a/driver_opts"),
+        ("volumes: {a: {driver_opts: {type: nfs}}}", "E-NOT-YET /volumes/a/driver_opts"),
+        ("volumes: {a: {driver_opts: {type: cifs}}}", "E-FIELD-REFUSED /volumes/a/driver_opts"),
         ("secrets: {a: {external: true, driver: x}}", "E-FIELD-REFUSED /secrets/a/driver"),
         ("secrets: {a: {external: true, template_driver: x}}", "E-FIELD-REFUSED /secrets/a/template_driver"),
         ("configs: {a: {external: true}}", "E-NOT-YET /configs/a/external"),

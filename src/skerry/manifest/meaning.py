@@ -3,29 +3,30 @@
 Neighbours: ``service.py`` reads one service, ``parts.py`` the shared parts; ``load.py`` comes before and after.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from skerry.manifest.addresses import check_addresses, read_plan
+from skerry.manifest.addresses import check_addresses
 from skerry.manifest.company import settle_company
 from skerry.manifest.findings import Findings
 from skerry.manifest.names import to_name, translate_names
-from skerry.manifest.networking import DEFAULT
+from skerry.manifest.networking import DEFAULT, judge_gateways
+from skerry.manifest.networks import read_network
 from skerry.manifest.nodes import Place
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_labels_of_app
 from skerry.manifest.policies import read_withdraw
-from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.rollouts import check_order, read_rollout
 from skerry.manifest.service import Around, ReadService, read_service
+from skerry.manifest.updates import settle_updates
 from skerry.manifest.values import ImageUse, Manifest, Options
-from skerry.manifest.wishes import Wishes
+from skerry.manifest.wishes import Given, Wishes
 from skerry.model import limits
-from skerry.model.app import Further, Network, NetworkPlan, Service
+from skerry.model.app import Further, Network, Service
+from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName, is_name
-from skerry.model.profile import DEFAULT as DEFAULT_PROFILE
 from skerry.model.profile import PROFILES, STRICT
 
 
@@ -88,18 +89,22 @@ def read_app(
     read = settle_company(reading, read, wishes)
     read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
-    rollout = reading.find(wishes.top.get("rollout"))
-    check_order(reading, rollout, joined)
+    words = reading.find(wishes.top.get("rollout"))
+    check_order(reading, words, joined)
+    places = {one.name: one.place for one in read}
+    joined, rollout = settle_updates(reading, places, joined, read_rollout(reading, words))
     parts = around.parts
-    networks = _read_networks(reading, top, around, joined.values())
+    networks = _read_networks(reading, top, around, joined.values(), wishes.networks)
     _check_addresses(read, top, networks, findings)
+    for one in read:
+        judge_gateways(reading, one.place, around.networks, networks)
     return Manifest(
         app=app,
         source=Digest(""),
         description=reading.text(reading.find(wishes.top.get("description"))),
         labels=read_labels_of_app(reading, reading.find(wishes.top.get("labels"))),
         profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
-        rollout=read_rollout(reading, rollout),
+        rollout=rollout,
         services=joined,
         volumes=parts.volumes,
         networks=networks,
@@ -108,6 +113,7 @@ def read_app(
         withdraw=read_withdraw(reading, wishes.top),
         images=tuple(_use_image(one.image, one) for one in read if one.image is not None),
         secrets_needed=tuple(need for _, need in sorted(parts.needs.items())),
+        uses=tuple(dict.fromkeys(reading.uses)),
     )
 
 
@@ -119,9 +125,9 @@ def _check_count(services: Place | None, names: dict[str, str], findings: Findin
 
 def _read_profile(reading: Reading, place: Place | None) -> str:
     profile = reading.findings.profile
-    if place is not None and profile not in PROFILES:
-        reading.findings.not_yet(place, f'the profile "{profile}"')
-        return DEFAULT_PROFILE
+    if place is not None and reading.findings.own == () and profile not in PROFILES:
+        detail = f'no site has a profile "{profile}" for this tenant'
+        reading.findings.complain(place, "E-REFERENCE", detail, hint="skerry profile list")
     if place is not None and profile == STRICT:
         detail = "no service has a capability, and the root of each is read only"
         reading.findings.note(place, "translated", detail)
@@ -129,22 +135,14 @@ def _read_profile(reading: Reading, place: Place | None) -> str:
 
 
 def _read_networks(
-    reading: Reading, top: Place, around: Around, services: Iterable[Service]
+    reading: Reading, top: Place, around: Around, services: Iterable[Service], words: Mapping[str, Given]
 ) -> dict[NetworkName, Network]:
     found: dict[NetworkName, Network] = {}
     section = top.find("networks")
     for written, place in section.entries() if section is not None else ():
         if written not in around.networks:
             continue
-        driver = reading.find(place, "driver")
-        if driver is not None:
-            _judge_driver(reading, driver)
-        plan = read_plan(reading, place)
-        found[around.networks[written]] = Network(
-            internal=reading.switch(reading.find(place, "internal")),
-            labels=read_labels(reading, reading.find(place, "labels")),
-            plan=plan if plan != NetworkPlan() else msgspec.UNSET,
-        )
+        found[around.networks[written]] = read_network(reading, place, words.get(written, {}))
     if any(DEFAULT in service.networks for service in services):
         found.setdefault(NetworkName(DEFAULT), Network())
     return found
@@ -162,19 +160,6 @@ def _check_addresses(
         if one.service.further:
             copies = max(replicas.per_site, replicas.total)
             check_addresses(one.service.further.addresses, plans, copies, one.place, findings)
-
-
-def _judge_driver(reading: Reading, place: Place) -> None:
-    name = reading.text(place)
-    match name:
-        case "" | "bridge":
-            pass
-        case "macvlan" | "ipvlan" | "overlay":
-            reading.findings.not_yet(place, f'the network driver "{name}"')
-        case "host" | "none":
-            reading.findings.refuse(place, f'networks are private to the app, and "{name}" is not')
-        case _:
-            reading.findings.refuse(place, f'the network driver "{name[:40]}" is none that a site has')
 
 
 def _check_container_names(reading: Reading, read: list[ReadService]) -> None:
@@ -239,6 +224,8 @@ def _borrow(one: ReadService, read: list[ReadService], reading: Reading) -> Read
     service = one.service
     further = service.further or Further()
     mounts, configs, folders = list(service.mounts), list(service.configs), list(further.folders)
+    use = further.node or NodeUse()
+    binds = list(use.binds)
     for item in reading.texts(reading.find(one.place, "volumes_from")):
         written, _, mode = reading.text(item).partition(":")
         if written == "container":
@@ -249,7 +236,7 @@ def _borrow(one: ReadService, read: list[ReadService], reading: Reading) -> Read
             what = f'"{reading.text(item)[:60]}" is no other service of this app'
             reading.findings.complain(item, "E-REFERENCE", what)
             continue
-        taken = {each.target for each in (*mounts, *configs, *folders)}
+        taken = {each.target for each in (*mounts, *configs, *folders, *binds)}
         mounts += [
             msgspec.structs.replace(each, read_only=each.read_only or mode == "ro")
             for each in other.service.mounts
@@ -257,7 +244,15 @@ def _borrow(one: ReadService, read: list[ReadService], reading: Reading) -> Read
         ]
         configs += [each for each in other.service.configs if each.target not in taken and each.source.startswith(".")]
         folders += [each for each in (other.service.further or Further()).folders if each.target not in taken]
-    further = msgspec.structs.replace(further, folders=tuple(folders))
+        lent = (other.service.further or Further()).node or NodeUse()
+        binds += [
+            msgspec.structs.replace(each, read_only=each.read_only or mode == "ro")
+            for each in lent.binds
+            if each.target not in taken
+        ]
+    use = msgspec.structs.replace(use, binds=tuple(binds))
+    node = use if use != NodeUse() else msgspec.UNSET
+    further = msgspec.structs.replace(further, folders=tuple(folders), node=node)
     service = msgspec.structs.replace(
         service,
         mounts=tuple(mounts),
@@ -279,11 +274,13 @@ def _join(one: ReadService, read: list[ReadService], reading: Reading) -> Servic
             reading.findings.complain(place, "E-CONFLICT", detail, at_key=True)
         for name in shared:
             aliases[name].update(given)
+    followed = {dependency.service for dependency in one.dependencies if dependency.is_followed}
     waits = {dependency.service: dependency.condition for dependency in reversed(one.dependencies)}
     return msgspec.structs.replace(
         one.service,
         networks={name: tuple(sorted(names)) for name, names in aliases.items()},
         depends_on=waits,
+        restart_with=tuple(sorted(followed)) or msgspec.UNSET,
     )
 
 

@@ -23,6 +23,8 @@ class Wishes(msgspec.Struct, frozen=True):
     services: dict[str, Given]
     #: The words of each secret that has any; an overlay's in place of the Compose text's.
     secrets: dict[str, Place] = {}
+    #: The words of each network that has any, by Compose's name of it.
+    networks: dict[str, Given] = {}
 
 
 def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> Wishes:
@@ -30,6 +32,7 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
     top: Given = {}
     services: dict[str, Given] = {}
     secrets: dict[str, Place] = {}
+    networks: dict[str, Given] = {}
     words = compose.find("x-skerry")
     if words is not None:
         check_words(words, TOP, findings, find_homes)
@@ -44,6 +47,8 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
                     services[name] = dict(words.entries())
                 elif section == "secrets":
                     secrets[name] = words
+                elif section == "networks":
+                    networks[name] = dict(words.entries())
     if overlay is not None:
         _check_overlay(overlay, compose, findings)
         _lay_over(top, overlay, findings, frozenset(("app", "compose", *SECTIONS)))
@@ -52,7 +57,10 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
             _lay_over(services.setdefault(name, {}), entry, findings, frozenset())
         laid = overlay.find("secrets")
         secrets |= dict(laid.entries()) if laid is not None else {}
-    return Wishes(top, services, secrets)
+        laid = overlay.find("networks")
+        for name, entry in laid.entries() if laid is not None else ():
+            _lay_over(networks.setdefault(name, {}), entry, findings, frozenset())
+    return Wishes(top, services, secrets, networks)
 
 
 def _check_overlay(overlay: Place, compose: Place, findings: Findings) -> None:

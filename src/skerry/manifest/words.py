@@ -31,6 +31,7 @@ from skerry.manifest.word_types import (
     unbuilt_words,
     whole,
 )
+from skerry.manifest.words_networks import NETWORK
 from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, REGION_WORDS, SELECTORS, WEIGHT
 from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
 
@@ -98,11 +99,8 @@ TOP = (
     Word("autonomy", AUTONOMY, "what holds while a site is cut off", built=True),
     Word("rollout", ROLLOUT, "how a new revision comes to the sites", "to all at once", built=True),
     Word("priority", PRIORITY, "who keeps room when room is short", "500", built=True),
-    *unbuilt_words(
-        1,
-        withdraw=Choice(("core", "tenant")),
-        max_down=SHARE,
-    ),
+    Word("withdraw", Choice(("core", "tenant")), "who may end instances where they are", "core", built=True),
+    Word("max-down", SHARE, "copies of a service that may be down at once by choice", "1", built=True),
     *unbuilt_words(
         2,
         logs=Choice(("plain", "sealed")),
@@ -166,11 +164,8 @@ SERVICE = (
     Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
     Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
     Word("priority", PRIORITY, "who keeps room when room is short", "the app's", built=True),
-    *unbuilt_words(
-        1,
-        max_down=SHARE,
-        bandwidth=Group(unbuilt_words(1, up=RATE, down=RATE)),
-    ),
+    Word("max-down", SHARE, "copies of it that may be down at once by choice", "the app's", built=True),
+    *unbuilt_words(1, bandwidth=Group(unbuilt_words(1, up=RATE, down=RATE))),
     *unbuilt_words(
         2,
         vm=_VM,
@@ -211,27 +206,6 @@ VOLUME = unbuilt_words(
     backup=Group(unbuilt_words(2, to=NAME, every=DURATION, keep=whole(1, 10_000))),
     move=Choice(("never", "with-instance")),
     residency=Group(REGION_WORDS),
-)
-
-_TRAFFIC = Either(
-    (
-        Choice(("allow", "deny")),
-        Many(Group((*unbuilt_words(2, to=TEXT, ports=Many(LOOSE_TEXT)), Word("from", TEXT, stage=2)))),
-    )
-)
-
-#: Words of a network.
-NETWORK = unbuilt_words(
-    2,
-    kind=Choice(("bridge", "overlay", "vlan", "macvlan", "ipvlan", "sriov")),
-    scope=Choice(("site", "app")),
-    id=whole(0, 2**24 - 1),
-    parent=TEXT,
-    mtu=whole(68, 65535),
-    egress=_TRAFFIC,
-    ingress=_TRAFFIC,
-    bandwidth=RATE,
-    encrypt=SWITCH,
 )
 
 #: Places where words stand, as a message names them.
