@@ -48,6 +48,8 @@ def test_what_every_instance_has_anyway_is_honoured(fields):
         ("pid: 'service:db'", "E-NOT-YET pid"),
         ("uts: host", "E-FIELD-REFUSED uts"),
         ("userns_mode: host", "E-FIELD-REFUSED userns_mode"),
+        ("cap_add: [SYS_TIME]", "E-FIELD-REFUSED cap_add/0"),
+        ("oom_score_adj: -5", "E-FIELD-REFUSED oom_score_adj"),
     ],
 )
 def test_what_weakens_the_walls_is_refused(fields, found):
@@ -70,5 +72,6 @@ def test_the_strict_profile_takes_all_capabilities_and_the_writable_root_and_say
     assert refuse("cap_add: [CHOWN]", top="x-skerry: {profile: strict}") == ["E-FIELD-REFUSED cap_add/0"]
 
 
-def test_a_profile_that_nobody_knows_is_not_built_yet():
-    assert refuse("", top="x-skerry: {profile: network-functions}") == ["E-NOT-YET /x-skerry/profile"]
+def test_a_profile_that_no_site_has_is_told_at_its_name():
+    top = "x-skerry: {profile: network-functions}"
+    assert refuse("", top=top, grants={"network-functions": ()}) == ["E-REFERENCE /x-skerry/profile"]

@@ -22,10 +22,13 @@ from skerry.model.app import (
     Sites,
     Subnet,
 )
+from skerry.model.grants import Bind, Device, NodeUse, Profile
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
+from skerry.model.limits import PROFILES_MAX
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout, TimeWindow
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
+from skerry.trust.envelope import encode_payload
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
 
@@ -233,9 +236,59 @@ def test_what_the_profile_grants_is_no_flaw():
 
 
 def test_a_profile_means_what_it_says():
-    assert find_flaw(change(people.make_revision(1), profile="root"))
+    assert find_flaw(change(people.make_revision(1), profile="Root!"))
+    assert find_flaw(change(people.make_revision(1), profile="roots")) == ""
     assert find_flaw(change(with_service(read_only=True), profile="strict"))
     assert find_flaw(change(with_service(read_only=True, cap_drop=("ALL",), cap_add=("CHOWN",)), profile="strict"))
+
+
+TUN = NodeUse(devices=(Device(source="/dev/net/tun", target="/dev/net/tun"),))
+GRANTS = Profile(tenants=(people.ALPHA,), devices=("/dev/net/tun",))
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+@pytest.mark.parametrize("words", [{"cap_add": ("NET_ADMIN",)}, {"further": Further(node=TUN)}])
+def test_a_built_in_profile_grants_nothing_of_the_node(profile: str, words: dict[str, object]):
+    assert find_flaw(change(with_service(read_only=True, cap_drop=("ALL",), **words), profile=profile))
+    assert find_flaw(change(with_service(**words), profile="vpn")) == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"cap_add": ("SYS_TIME",)},
+        {"cap_add": ("ALL",)},
+        {"further": Further(oom_score=-1)},
+        {"further": Further(node=NodeUse(devices=(Device(source="/etc/shadow", target="/x"),)))},
+        {"further": Further(node=NodeUse(binds=(Bind(source="/", target="/x"),)))},
+        {"further": Further(node=NodeUse(binds=(Bind(source="/srv", target="/x", mapped=True),)))},
+        {"further": Further(node=NodeUse(host=("network",))), "networks": {NetworkName("lan"): ()}},
+        {"further": Further(node=NodeUse(host=("network",))), "sysctls": {"net.core.somaxconn": "1"}},
+        {"further": Further(node=NodeUse(host=("network",))), "ports": (Port(target=80, published=80),)},
+    ],
+)
+def test_no_profile_of_an_operator_grants_this(words: dict[str, object]):
+    assert find_flaw(change(with_service(**words), profile="vpn"))
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        {"default": GRANTS},
+        {"Vpn!": GRANTS},
+        {"vpn": change(GRANTS, tenants=())},
+        {"vpn": change(GRANTS, tenants=("No Name",))},
+        {"vpn": change(GRANTS, capabilities=("SYS_MODULE",))},
+        {f"vpn{number}": GRANTS for number in range(PROFILES_MAX + 1)},
+    ],
+)
+def test_a_record_with_profiles_that_make_no_sense(profiles: dict[str, Profile]):
+    assert find_flaw(people.make_record(profiles=profiles))
+    assert find_flaw(people.make_record(profiles={"vpn": GRANTS})) == ""
+
+
+def test_a_record_without_profiles_is_written_as_it_always_was():
+    assert b"profiles" not in encode_payload(people.make_record())
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,12 @@ class Agent:
             site_record=0 if holdings.record is None else holdings.record.number,
         )
 
+    def list_device_patterns(self) -> tuple[str, ...]:
+        """Return the devices that this site's profiles name, as patterns; the core places by those that are there."""
+        record = None if self.holdings is None else self.holdings.record
+        profiles = (record.profiles or {}) if record is not None else {}
+        return tuple(sorted({pattern for profile in profiles.values() for pattern in profile.devices}))
+
     async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
         """Sign the claim with the device key."""
         return sign_proof(self._device, nonce, server_digest, claim)

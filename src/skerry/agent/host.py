@@ -129,9 +129,10 @@ class AgentHost:
             read_archive=images.read_archive,
             volume_path=volumes.data_path,
             keep_volume=volumes.perform,
+            kept=(config.state, config.run, Path(config.podman_socket)),
         )
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
-        host = HostDriver(config.node, config.state, {})
+        host = HostDriver(config.node, config.state, {}, lambda: self.agent.list_device_patterns())
         self.agent = Agent(
             clock=clock,
             mint=mint,

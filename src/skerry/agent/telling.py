@@ -128,4 +128,5 @@ def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> Node
         kernel=seen.kernel,
         agent=agent_version,
         facts=seen.facts,
+        devices=seen.devices,
     )

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ from skerry.model.ids import NodeName
 from skerry.model.observed import NodeSeen, Observation
 from skerry.model.samples import HostUse
 from skerry.plan.actions import Action, Outcome, failed
+from skerry.safe.node_paths import find_devices
 
 #: What Compose and OCI call the machine types that Python names otherwise.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -21,8 +23,12 @@ class HostDriver:
     name = "host"
     performs: tuple[type, ...] = ()
 
-    def __init__(self, node: NodeName, disk: Path, facts: dict[str, str]) -> None:
+    def __init__(
+        self, node: NodeName, disk: Path, facts: dict[str, str], list_patterns: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        """``list_patterns`` gives the devices to look for, as ``/dev/ttyUSB*``: those that the site's profiles name."""
         self._node = node
+        self._list_patterns = list_patterns
         self._disk = disk
         self._arch = _ARCHITECTURES.get(platform.machine(), platform.machine())
         self._facts = {"arch": self._arch, "os": "linux", **facts}
@@ -43,6 +49,7 @@ class HostDriver:
                 arch=self._arch,
                 kernel=platform.release(),
                 facts=self._facts,
+                devices=find_devices(self._list_patterns()),
             ),
         )
 

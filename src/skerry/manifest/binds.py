@@ -2,7 +2,7 @@
 
 Files and folders beside the manifest become configs, read at apply; of the node's tree the profile grants what shows
 nothing of anybody: local time as a copy, and folders below ``/tmp``, which each app has for itself. Every other path
-of the node needs a grant. Neighbour: ``storage.py`` reads the other kinds of mounts.
+of the node needs a grant of an operator's own profile. Neighbour: ``storage.py`` reads the other kinds of mounts.
 """
 
 import posixpath
@@ -15,6 +15,7 @@ from skerry.manifest.parts import Asked, Parts
 from skerry.manifest.reading import Reading
 from skerry.manifest.values import FileRead, FolderRead
 from skerry.model.app import FileMount, FolderMount, Mount, NodeFile
+from skerry.model.grants import Bind, Need, find_bind_flaw
 
 __all__ = ["Asked", "Tree", "take_bind"]
 
@@ -35,6 +36,7 @@ class Tree(msgspec.Struct):
     secrets: list[FileMount] = []
     folders: list[FolderMount] = []
     node_files: list[NodeFile] = []
+    binds: list[Bind] = []
 
 
 def take_bind(reading: Reading, place: Place, asked: Asked, parts: Parts, tree: Tree) -> None:
@@ -44,15 +46,29 @@ def take_bind(reading: Reading, place: Place, asked: Asked, parts: Parts, tree: 
         _take_beside(reading, place, source, asked, parts, tree)
         return
     plain = posixpath.normpath(source)
+    need = Need("bind", plain, writes=not asked.is_read_only)
     if plain in _NODE_FILES:
         tree.node_files.append(NodeFile(kind=_NODE_FILES[plain], target=asked.target))
         reading.findings.note(place, "translated", "a copy of what the node says, read only")
+    elif reading.findings.grants(need):
+        _take_granted(reading, place, plain, asked, tree)
     elif any(plain.startswith(top) and not plain.startswith(f"{top}.") for top in _PRIVATE):
         volume = parts.add_folder_volume(plain)
         reading.findings.note(place, "translated", f"a volume called {volume}: each app has {plain} for itself")
         tree.mounts.append(parts.mount_volume(place, volume, asked, None))
     else:
-        reading.findings.deny_grant(place, f"bind: {asked.source[:60]}")
+        _take_granted(reading, place, plain, asked, tree)
+
+
+def _take_granted(reading: Reading, place: Place, source: str, asked: Asked, tree: Tree) -> None:
+    flaw = find_bind_flaw(source)
+    if source.startswith("~"):
+        flaw = "~ is the home of a person, and a node has none"
+    if flaw:
+        reading.findings.refuse(place, flaw)
+        return
+    reading.findings.ask_grant(place, Need("bind", source, writes=not asked.is_read_only))
+    tree.binds.append(Bind(source=source, target=asked.target, read_only=asked.is_read_only))
 
 
 def _relate(source: str, root: str) -> str:

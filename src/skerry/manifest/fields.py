@@ -36,10 +36,19 @@ _H = Field("H")
 _GROUP = Field("H", whole=False)
 _LATER = Field("H", built=False)
 _OFF = (False, "false")
+#: What ``update_config`` and ``rollback_config`` say.
+_CHANGE: dict[str, Field] = {
+    "delay": Field("T", "a changed copy has to be well for that long before the next one changes"),
+    "failure_action": Field("T", "what a copy that fails means for the others at its site", judged=True),
+    "max_failure_ratio": Field("T", "the share of the copies at a site that may fail before the others wait"),
+    "monitor": Field("T", "a changed copy has to be well for that long before the next one changes"),
+    "order": Field("T", "which copy comes first at a site", judged=True),
+    "parallelism": Field("T", "copies that change at once at a site; 0 for all"),
+}
 _NO_CGROUP = "the agent owns the tree of control groups"
 _NO_CGROUP_V2 = "control groups of version 2 have nothing like it"
 _WINDOWS = "it is for Windows only"
-_REALTIME = "real-time scheduling"
+_REALTIME = "control groups of version 2 have no real-time budget"
 
 _SERVICE: dict[str, Field] = {
     "annotations": _H,
@@ -68,17 +77,17 @@ _SERVICE: dict[str, Field] = {
     "cpu_percent": Field("R", _WINDOWS),
     "cpu_period": _H,
     "cpu_quota": _H,
-    "cpu_rt_period": Field("G", _REALTIME),
-    "cpu_rt_runtime": Field("G", _REALTIME),
+    "cpu_rt_period": Field("R", _REALTIME),
+    "cpu_rt_runtime": Field("R", _REALTIME),
     "cpu_shares": _H,
     "cpus": _H,
-    "cpuset": Field("G", "pinning to processors"),
+    "cpuset": Field("G", judged=True),
     "credential_spec": Field("R", _WINDOWS),
     "depends_on": _GROUP,
     "depends_on.*": _GROUP,
     "depends_on.*.condition": _H,
     "depends_on.*.required": _H,
-    "depends_on.*.restart": Field("H", built=False, idle=_OFF),
+    "depends_on.*.restart": _H,
     "deploy": _GROUP,
     "deploy.endpoint_mode": Field("T", "names of services are answered by DNS", judged=True),
     "deploy.labels": Field("T", "labels of each instance"),
@@ -104,11 +113,13 @@ _SERVICE: dict[str, Field] = {
     "deploy.restart_policy.max_attempts": _H,
     "deploy.restart_policy.delay": Field("T", "the agent's own back-off"),
     "deploy.restart_policy.window": Field("T", "the agent's own back-off"),
-    "deploy.rollback_config": Field("T", built=False),
-    "deploy.update_config": Field("T", built=False),
+    "deploy.rollback_config": _GROUP,
+    **{f"deploy.rollback_config.{name}": row for name, row in _CHANGE.items()},
+    "deploy.update_config": _GROUP,
+    **{f"deploy.update_config.{name}": row for name, row in _CHANGE.items()},
     "develop": Field("T", "nothing at a site; for the laptop only"),
-    "device_cgroup_rules": Field("G"),
-    "devices": Field("G"),
+    "device_cgroup_rules": Field("G", judged=True),
+    "devices": Field("G", judged=True),
     "dns": _H,
     "dns_opt": _H,
     "dns_search": _H,
@@ -150,13 +161,13 @@ _SERVICE: dict[str, Field] = {
     "networks.*": _GROUP,
     "networks.*.aliases": _H,
     "networks.*.driver_opts": _LATER,
-    "networks.*.gw_priority": Field("H", built=False, idle=(0, "0")),
+    "networks.*.gw_priority": Field("H", judged=True),
     "networks.*.interface_name": _H,
     "networks.*.ipv4_address": _H,
     "networks.*.ipv6_address": _H,
     "networks.*.link_local_ips": Field("R", "no instance has an address that its network does not have"),
     "networks.*.mac_address": _H,
-    "networks.*.priority": Field("H", built=False, idle=(0, "0")),
+    "networks.*.priority": _H,
     "oom_kill_disable": Field("R", _NO_CGROUP_V2, idle=_OFF),
     "oom_score_adj": Field("H", judged=True),
     "pid": Field("H", judged=True),
@@ -172,14 +183,14 @@ _SERVICE: dict[str, Field] = {
     "ports[].target": _H,
     "post_start": _LATER,
     "pre_stop": _LATER,
-    "privileged": Field("G", idle=_OFF),
+    "privileged": Field("G", judged=True, idle=_OFF),
     "profiles": Field("H", "chosen at apply"),
     "provider": Field("R", "no plug-in runs on the caller's machine"),
     "pull_policy": Field("T", "images are resolved at apply and brought to a site when missing", judged=True),
     "pull_refresh_after": Field("T", "images are resolved at apply"),
     "read_only": _H,
     "restart": Field("H", "done by the agent, with back-off"),
-    "runtime": Field("G"),
+    "runtime": Field("G", built=False),
     "scale": Field("T", "replicas of the service"),
     "secrets": _GROUP,
     "secrets[].source": _H,
@@ -235,7 +246,7 @@ _NETWORK: dict[str, Field] = {
 
 _VOLUME: dict[str, Field] = {
     "driver": Field("H", judged=True),
-    "driver_opts": Field("G", "options of a volume driver", judged=True),
+    "driver_opts": Field("T", "memory, or a bind where it is used", judged=True),
     "external": Field("T", built=False, idle=_OFF),
     "labels": _H,
     "name": Field("T", "nothing: a volume's name is its own in each app", judged=True),
@@ -331,9 +342,6 @@ def _judge(place: Place, path: str, findings: Findings) -> bool:
         return False
     if row.letter == "R":
         findings.refuse(place, f'"{place.name}" is refused: {row.reason}')
-        return False
-    if row.letter == "G" and not row.judged:
-        findings.deny_grant(place, place.name + (f": {row.reason}" if row.reason else ""))
         return False
     if not row.built:
         findings.not_yet(place, f'"{place.name}"')

@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.manifest.nodes import Mark, Place, Scalar
 from skerry.model.errors import Problem
+from skerry.model.grants import WORDS, Need, Profile, is_granted
 from skerry.model.profile import DEFAULT, PROFILES
 
 Verdict = Literal["honoured", "translated", "granted", "refused", "not-yet"]
@@ -36,8 +37,10 @@ class Findings:
         self._problems: dict[Problem, None] = {}
         self._notes: dict[str, FieldNote] = {}
         self._unsound: set[str] = set()
-        #: Profile that the app asks for; one that is not built is refused as such, and what it grants is not known.
+        #: Profile that the app asks for.
         self.profile = DEFAULT
+        #: What it grants where it is an operator's own, once for each way in which sites have it; None: not known.
+        self.own: tuple[Profile, ...] | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -76,16 +79,25 @@ class Findings:
         self.complain(place, "E-FIELD-REFUSED", detail, hint=hint, at_key=True)
         self.note(place, "refused", detail)
 
-    def deny_grant(self, place: Place, what: str) -> None:
-        """Refuse what only a profile could grant; those that are built grant nothing of the node."""
-        if self.profile in PROFILES:
-            self.refuse(
-                place,
-                f'profile "{self.profile}" does not grant "{what}"',
-                hint="leave it out: no other profile is built yet",
-            )
+    def ask_grant(self, place: Place, need: Need) -> None:
+        """Take what the app's profile grants, refuse the rest; an own profile that is not known is asked at apply."""
+        if self.grants(need):
+            self.note(place, "granted", f'by profile "{self.profile}"')
+        elif self.own is None and self.profile not in PROFILES:
+            self.note(place, "granted", f'where profile "{self.profile}" grants it, which the core is asked at apply')
+        elif self.own is None:
+            hint = "leave it out, or name a profile that grants it: skerry profile list"
+            self.deny_grant(place, str(need), hint=hint)
         else:
-            self.note(place, "not-yet", f'whether profile "{self.profile}" grants "{what}" is not known yet')
+            self.deny_grant(place, str(need), hint=f"ask the operator for {WORDS[need.field]} in that profile")
+
+    def grants(self, need: Need) -> bool:
+        """Say whether the app's own profile is known to grant a thing, at some site at least."""
+        return any(is_granted(variant, need) for variant in self.own or ())
+
+    def deny_grant(self, place: Place, what: str, *, hint: str) -> None:
+        """Refuse what the app's profile does not grant."""
+        self.refuse(place, f'profile "{self.profile}" does not grant "{what}"', hint=hint)
 
     def not_yet(self, place: Place, what: str, *, hint: str = "") -> None:
         """Refuse what Skerry knows and has not built."""

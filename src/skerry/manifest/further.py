@@ -12,10 +12,12 @@ import msgspec
 
 from skerry.manifest.addresses import read_addresses
 from skerry.manifest.binds import Tree
+from skerry.manifest.node_use import read_node_use
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.model.app import Further, Resources
+from skerry.model.grants import NodeUse
 from skerry.model.ids import NetworkName
 from skerry.model.limits import INTEGER_MAX
 
@@ -41,6 +43,7 @@ def read_further(
         return reading.find(service, *path)
 
     log, log_bytes = _read_log(reading, find("logging"))
+    use = read_node_use(reading, service, tree.binds)
     found = Further(
         annotations=read_labels(reading, find("annotations")),
         dns_options=_read_matching(reading, find("dns_opt"), _DNS_OPTION, "an option of name look-up: write ndots:2"),
@@ -57,6 +60,7 @@ def read_further(
         ipc=_read_ipc(reading, find("ipc")),
         log=log,
         log_bytes=log_bytes,
+        node=use if use != NodeUse() else msgspec.UNSET,
     )
     return found if found != Further() else msgspec.UNSET
 
@@ -108,7 +112,8 @@ def _read_us(reading: Reading, place: Place | None, low: int, limits: Resources)
 def _read_oom_score(reading: Reading, place: Place | None) -> int:
     score = reading.whole(place, -1_000, 1_000, 0)
     if place is not None and score < 0:
-        reading.findings.deny_grant(place, "oom_score_adj below 0")
+        detail = "the kernel lets nobody inside a namespace of users be spared when memory runs out"
+        reading.findings.refuse(place, detail, hint="limit the others: mem_limit")
     return max(score, 0)
 
 

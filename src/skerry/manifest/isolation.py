@@ -1,14 +1,16 @@
-"""What a service asks of the walls around it: capabilities, security options, namespaces of the node.
+"""What a service asks of the walls around it: capabilities, security options, namespaces.
 
 Every profile gives no-new-privileges, the default filter of system calls and a namespace of users; ``default`` also
-Docker's set of capabilities. What would weaken that needs a grant, and no further profiles are built.
+Docker's set of capabilities. What would weaken that needs a grant of an operator's own profile; some is granted to
+nobody. Neighbour: ``node_use.py`` reads what is asked of the node.
 """
 
 import re
 
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
-from skerry.model.profile import grants_capability
+from skerry.model.grants import GRANTABLE, HOST_FIELDS, POWERLESS, WEAKER, Need
+from skerry.model.profile import PROFILES, grants_capability
 
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,30}", re.ASCII)
 _OPTION = re.compile(r"([a-z-]+)(?:[:=](.*))?", re.ASCII | re.DOTALL)
@@ -22,22 +24,44 @@ def read_capabilities(reading: Reading, place: Place | None, *, is_added: bool) 
         if _CAPABILITY.fullmatch(name) is None:
             reading.findings.complain(item, "E-TYPE", f'"{name[:40]}" is not a capability')
         elif is_added and not grants_capability(reading.findings.profile, name):
-            reading.findings.deny_grant(item, f"cap_add: {name}")
+            _judge_capability(reading, item, name)
         found.add(name)
     return tuple(sorted(found))
 
 
+def _judge_capability(reading: Reading, place: Place, name: str) -> None:
+    if name in POWERLESS:
+        detail = f"{name} does nothing inside a namespace of users, which every instance has"
+        reading.findings.refuse(place, detail, hint="leave it out")
+    elif name in GRANTABLE or reading.findings.profile in PROFILES:
+        reading.findings.ask_grant(place, Need("cap_add", name))
+    else:
+        reading.findings.refuse(place, f"no profile grants {name}: name each capability that is needed")
+
+
+def read_security(reading: Reading, place: Place | None) -> tuple[str, ...]:
+    """Return what is taken from the protection, each in one way of writing; the rest is judged and needs nothing."""
+    found: dict[str, None] = {}
+    for item in reading.texts(place):
+        word = WEAKER.get(reading.text(item))
+        if word is not None:
+            reading.findings.ask_grant(item, Need("security_opt", word))
+            found[word] = None
+        else:
+            _judge_option(reading, item)
+    return tuple(found)
+
+
 def judge_isolation(reading: Reading, service: Place) -> None:
     """Judge the fields whose value decides whether they are honoured."""
-    for item in reading.texts(reading.find(service, "security_opt")):
-        _judge_option(reading, item)
     for name, given in (("ipc", ("private", "shareable", "none")), ("pid", ()), ("uts", ())):
         place = reading.find(service, name)
         if place is not None and reading.text(place) not in ("", *given):
             _judge_namespace(reading, place)
     users = reading.find(service, "userns_mode")
     if users is not None and reading.text(users):
-        reading.findings.deny_grant(users, f"userns_mode: {reading.text(users)[:40]}")
+        detail = "every instance keeps a namespace of users: its volumes belong to a range of them"
+        reading.findings.refuse(users, detail, hint="leave it out")
 
 
 def _judge_option(reading: Reading, place: Place) -> None:
@@ -47,19 +71,15 @@ def _judge_option(reading: Reading, place: Place) -> None:
     match name, value:
         case "no-new-privileges", "" | "true":
             pass  # The profile gives it to every instance.
-        case "no-new-privileges", _:
-            reading.findings.deny_grant(place, f"security_opt: {text[:60]}")
-        case (("seccomp" | "apparmor" | "label" | "systempaths"), ("unconfined" | "disable")):
-            reading.findings.deny_grant(place, f"security_opt: {text[:60]}")
         case _:
             reading.findings.not_yet(place, f'the security option "{text[:60]}"')
 
 
 def _judge_namespace(reading: Reading, place: Place) -> None:
     text = reading.text(place)
-    if text == "host":
-        reading.findings.deny_grant(place, f"{place.name}: host")
-    elif text.startswith("container:"):
+    if text == "host" and place.name in HOST_FIELDS.values():
+        return  # ``node_use.py`` asks for it.
+    if text.startswith("container:"):
         reading.findings.refuse(place, "containers have names of the engine, which differ from site to site")
     else:
         reading.findings.not_yet(place, f'"{place.name}: {text[:40]}"')

@@ -207,7 +207,11 @@ class Parts:
             self._bound[volume] = device
             self._reading.findings.note(options, "translated", f"a bind of {device[:60]} where it is used")
         else:
-            self._reading.findings.deny_grant(options, f"driver_opts: {kind[:40]}" if kind else "driver_opts")
+            what = f"driver_opts: {kind[:40]}" if kind else "driver_opts"
+            if kind in ("nfs", "nfs4"):
+                self._reading.findings.not_yet(options, f'"{what}"')
+            else:
+                self._reading.findings.refuse(options, f'"{what}" is nothing that a site has')
 
     def _find(self, place: Place, section: str, name: str, noun: str) -> Place | None:
         """Return the entry of the top level, the first time it is asked for."""

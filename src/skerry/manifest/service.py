@@ -27,6 +27,7 @@ from skerry.manifest.networking import (
     read_ports,
     read_servers,
 )
+from skerry.manifest.node_use import is_in_node_network
 from skerry.manifest.nodes import Place, Scalar
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_placement
@@ -38,7 +39,7 @@ from skerry.manifest.rules import Company
 from skerry.manifest.storage import read_tree
 from skerry.manifest.values import Options
 from skerry.manifest.wishes import Given, Wishes
-from skerry.model.app import ImageRef, Service
+from skerry.model.app import ImageRef, Port, Service
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName
 from skerry.model.policy import Policy
 from skerry.model.profile import CAPABILITIES, STRICT
@@ -128,7 +129,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         mounts=tuple(tree.mounts),
         configs=tuple(tree.configs),
         secrets=tuple(tree.secrets),
-        ports=read_ports(reading, place),
+        ports=_read_own_ports(reading, place),
         networks=networks,
         extra_hosts=read_hosts(reading, find("extra_hosts")),
         dns=read_servers(reading, find("dns")),
@@ -278,7 +279,22 @@ def _judge_runtime(reading: Reading, own: Given) -> None:
         reading.findings.not_yet(runtime, '"runtime: vm"')
 
 
+def _read_own_ports(reading: Reading, place: Place) -> tuple[Port, ...]:
+    """Return the ports that the node answers for; none where a service is in the node's network."""
+    ports = read_ports(reading, place)
+    if ports and is_in_node_network(reading, place):
+        for field in filter(None, (reading.find(place, "ports"), reading.find(place, "expose"))):
+            reading.findings.note(field, "translated", "nothing: in the network of the node its ports are the node's")
+        return ()
+    return ports
+
+
 def _check_against_networks(reading: Reading, place: Place, service: Service, own: Given) -> None:
+    if is_in_node_network(reading, place):
+        health = own.get("health")
+        if health is not None:
+            reading.findings.not_yet(health, "a probe in the network of the node", hint="use healthcheck")
+        return
     if reading.text(reading.find(place, "network_mode")) != "none":
         return
     ports = reading.find(place, "ports")

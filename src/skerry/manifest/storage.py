@@ -114,7 +114,7 @@ def _read_short(reading: Reading, place: Place) -> Asked | None:
     if len(words) == 1:
         return Asked("volume", "", text)
     if len(words[0]) == 1 and words[0].isalpha() and words[1][:1] in ("\\", "/") and len(words) > 2:
-        reading.findings.deny_grant(place, f"bind: {words[0]}:{words[1][:40]}")
+        reading.findings.refuse(place, f"{words[0]}:{words[1][:40]} is a path of Windows")
         return None
     if len(words) > 3:
         reading.findings.complain(place, "E-TYPE", f'"{text[:80]}" is not SOURCE:TARGET or SOURCE:TARGET:ro')

@@ -1,14 +1,17 @@
-"""What the built-in profiles grant: one table for the client, which explains a refusal, and the site, which refuses.
+"""What profiles grant: one table for the client, which explains a refusal, and the site, which refuses.
 
 ``default`` gives what Docker gives, so that files written for it run unchanged; ``strict`` drops every capability and
-makes the root read only. Neither grants anything of the node. Neighbours: ``manifest/isolation.py`` tells people,
-``trust/wellformed.py`` holds a signed revision against it, ``cli/profiles.py`` lists it.
+makes the root read only. Neither grants anything of the node; what an operator's own profile adds to ``default`` says
+``model/grants.py``. Neighbours: ``manifest/isolation.py`` tells people, ``trust/wellformed.py`` holds a signed revision
+against it, ``cli/profiles.py`` lists it.
 """
 
 import ipaddress
 import re
 
 import msgspec
+
+from skerry.model.grants import WALLS
 
 DEFAULT = "default"
 STRICT = "strict"
@@ -77,8 +80,8 @@ _PRIVATE: tuple[Range, ...] = tuple(
 
 
 def grants_capability(profile: str, name: str) -> bool:
-    """Say whether an app of the profile may have a capability, named without ``CAP_``."""
-    return profile == DEFAULT and name in CAPABILITIES
+    """Say whether every app of the profile may have a capability, named without ``CAP_``."""
+    return profile != STRICT and name in CAPABILITIES
 
 
 def owns_sysctl(name: str) -> bool:
@@ -112,5 +115,5 @@ def describe_profile(profile: str) -> Grants:
         sysctls=(*sorted(_OWN_SYSCTLS), *(f"{tree}*" for tree in _OWN_SYSCTL_TREES)),
         mount_options=("tmpfs: exec, noexec, mode=", *(f"volume: {option}" for option in _VOLUME_OPTIONS)),
         ranges=tuple(map(str, _PRIVATE)),
-        walls=("no new privileges", "the default filter of system calls", "a namespace of users of its own"),
+        walls=("no new privileges", "the default filter of system calls", "nothing of the node", *WALLS),
     )

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.app import AppRevision, Sites
-from skerry.model.grants import Profile
 from skerry.model.geography import Region, UserPoint
+from skerry.model.grants import Profile
 from skerry.model.ids import (
     AppName,
     Digest,

@@ -11,8 +11,10 @@ import msgspec
 from msgspec import UNSET
 
 from skerry.model import variables
-from skerry.model.app import AppRevision, FileMount, HealthCheck, Placement, Service, Sites
+from skerry.model.app import AppRevision, FileMount, Further, HealthCheck, Placement, Service, Sites
 from skerry.model.document import Assignment
+from skerry.model.granted import find_profile, grants_unmet
+from skerry.model.grants import map_binds
 from skerry.model.ids import Digest, NodeName, SecretName, is_inner_path
 from skerry.model.instance import InlineFile, InlineFolder, InstanceSpec, SecretFile, spec_digest
 from skerry.model.policy import SecretPolicy
@@ -113,6 +115,9 @@ def _derive(
     unmet = service_unmet(service, record)
     if unmet:
         raise _NotDerivableError("E-PLACEMENT", unmet)
+    unmet = grants_unmet(revision.profile, revision.tenant, service, record)
+    if unmet:
+        raise _NotDerivableError("E-PROFILE", unmet)
     return _fill(revision, service, assignment, record, secrets)
 
 
@@ -171,15 +176,23 @@ def _fill(
         dns=service.dns,
         healthcheck=_enabled(health),
         depends_on=service.depends_on,
+        restart_with=dict.fromkeys(service.restart_with, "") if service.restart_with else UNSET,
         restart=service.restart,
         limits=service.limits,
         shm_bytes=service.shm_bytes,
         ulimits=service.ulimits,
         sysctls=service.sysctls,
         restart_counter=assignment.restart,
-        further=service.further,
+        further=_map_binds(revision, service, record),
         folders=_inline_folders(revision, service, put),
     )
+
+
+def _map_binds(revision: AppRevision, service: Service, record: SiteRecord) -> Further | msgspec.UnsetType:
+    profile = find_profile(record, revision.tenant, revision.profile)
+    if profile is None or not service.further or not service.further.node:
+        return service.further
+    return msgspec.structs.replace(service.further, node=map_binds(service.further.node, profile))
 
 
 def _enabled(health: HealthCheck | None) -> HealthCheck | None:

@@ -16,6 +16,7 @@ import msgspec
 from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit, Measured, Pipe, PortRefused, Typed
 from skerry.model.app import Probe
+from skerry.model.grants import NodeUse, matches_device
 from skerry.model.ids import Digest, InstanceId, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
@@ -51,6 +52,9 @@ from skerry.plan.actions import (
 )
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 
+#: What a machine has unless some of it broke.
+MEMORY_BYTES = 8 << 30
+
 
 class MachineFaults(msgspec.Struct):
     """Rates, per action, in the closed interval [0, 1]; times in microseconds."""
@@ -70,6 +74,7 @@ class FakeMachine:
         self.mint = mint
         self.boots = 1
         self.disk_bytes = disk_bytes
+        self.memory_bytes = MEMORY_BYTES
         self.containers: dict[str, ContainerSeen] = {}
         self.specs: dict[str, InstanceSpec] = {}
         self.images: dict[Digest, ImageSeen] = {}
@@ -85,10 +90,14 @@ class FakeMachine:
         #: Every start, stop and deletion, for checkers: (kind, subject).
         self.story: list[tuple[str, str]] = []
         self.changed: Callable[[], None] = lambda: None
+        #: Its boot-time clock.
+        self.boot_us: Callable[[], int] = lambda: 0
         #: Called with every action before it takes effect, for checkers.
         self.witness: Callable[[Action], None] = lambda _: None
         #: Images whose containers never come about.
         self.poison: set[Digest] = set()
+        #: Device nodes that are there.
+        self.devices: set[str] = {"/dev/fuse", "/dev/net/tun"}
         #: Bytes of disk that the agent's own blobs take.
         self.blob_bytes: Callable[[], int] = lambda: 0
         self._serial = 0
@@ -218,6 +227,8 @@ class FakeMachine:
             return failed("E-RUNTIME", "the runtime breaks on this image")
         if spec.image_config not in self.images:
             return failed("E-RUNTIME", f"no such image: {spec.image_config}")
+        if missing := self._find_missing(spec):
+            return missing
         for seen in self.containers.values():
             if seen.instance == spec.id and seen.spec == action.spec_digest:
                 return DONE
@@ -237,6 +248,11 @@ class FakeMachine:
             volumes=tuple(VolumeName(mount.source) for mount in spec.mounts if mount.kind == "volume"),
         )
         return DONE
+
+    def _find_missing(self, spec: InstanceSpec) -> Outcome | None:
+        use = (spec.further.node if spec.further else None) or NodeUse()
+        missing = sorted({device.source for device in use.devices} - self.devices)
+        return failed("E-DEVICE", f"{missing[0]} is not there") if missing else None
 
     def _check_health(self, action: CheckHealth) -> Outcome:
         """Obey ``unhealthy``, and a command that says itself what it does: ``echo words; exit 3``.
@@ -267,13 +283,15 @@ class FakeMachine:
             return failed("E-RUNTIME", "no such container")
         if seen.state == "running":
             return DONE
+        if missing := self._find_missing(action.spec):
+            return missing
         ports = {(port.published, port.protocol) for port in self.specs[action.container].ports if port.published}
         for name, other in self.containers.items():
             if other.state == "running" and name != action.container:
                 taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
                 if taken:
                     return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
-        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec))
+        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), began_us=self.boot_us())
         self.containers[action.container] = told
         self._set(action.container, "running", 0)
         self.story.append(("start", action.instance))
@@ -304,14 +322,22 @@ class FakeDriver:
         ApplyRules,
     )
 
-    def __init__(self, machine: FakeMachine, clock: Clock, archive_size: Callable[[Digest], int]) -> None:
+    def __init__(
+        self,
+        machine: FakeMachine,
+        clock: Clock,
+        archive_size: Callable[[Digest], int],
+        list_patterns: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self.machine = machine
         self._clock = clock
         self._archive_size = archive_size
+        self._list_patterns = list_patterns
         self._changed = asyncio.Event()
         #: The last volume of a measuring under way.
         self._measured = ""
         machine.changed = self._changed.set
+        machine.boot_us = clock.boot_us
 
     async def observe(self) -> Observation:
         """Look at the machine."""
@@ -328,12 +354,17 @@ class FakeDriver:
             node=NodeSeen(
                 node=machine.node,
                 cpu_m=4000,
-                memory_bytes=8 << 30,
-                memory_available_bytes=8 << 30,
+                memory_bytes=machine.memory_bytes,
+                memory_available_bytes=machine.memory_bytes,
                 disk_bytes=machine.disk_bytes,
                 disk_free_bytes=machine.free_bytes(),
                 arch="amd64",
                 facts={"arch": "amd64", "os": "linux"},
+                devices=tuple(
+                    device
+                    for device in sorted(machine.devices)
+                    if any(matches_device(pattern, device) for pattern in self._list_patterns())
+                ),
             ),
         )
 

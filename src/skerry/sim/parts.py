@@ -181,7 +181,12 @@ class SimSite:
         source = _LateSource()
         images = ImagesDriver(self.disk.root, source)
         self.machine.blob_bytes = self._measure_blobs
-        driver = FakeDriver(self.machine, self.clock, lambda image: sum(map(len, images.read_archive(image))))
+        driver = FakeDriver(
+            self.machine,
+            self.clock,
+            lambda image: sum(map(len, images.read_archive(image))),
+            lambda: self.agent.list_device_patterns(),
+        )
         self.db = db = self._open()
         self.agent = Agent(
             clock=self.clock,

@@ -3,12 +3,14 @@
 import msgspec
 from tests.plan.fleets import GIB, name_revision, revision, service, site
 
-from skerry.model.app import AppRevision, Port
+from skerry.model.app import AppRevision, Further, Port
+from skerry.model.grants import Device, NodeUse, Profile
 from skerry.model.ids import ServiceName
 from skerry.plan.placement.choose import REJECTIONS_MAX, choose
 from skerry.plan.placement.estate import Estate
 from skerry.plan.placement.request import Request, make_request
 from skerry.plan.report import Placed, Refused
+from skerry.plan.snapshot import SiteView
 
 
 def _request(made: AppRevision) -> Request:
@@ -86,3 +88,28 @@ def test_a_refusal_keeps_a_bounded_number_of_rejections_and_counts_all() -> None
     assert isinstance(found, Refused)
     assert len(found.rejections) == REJECTIONS_MAX
     assert found.reason == f"none of {REJECTIONS_MAX + 50} nodes can hold it: memory at {REJECTIONS_MAX + 50}"
+
+
+def test_a_profile_and_its_devices_keep_newcomers_away_with_the_reason() -> None:
+    use = NodeUse(devices=(Device(source="/dev/ttyUSB0", target="/dev/modem"),))
+    wish = msgspec.structs.replace(service(), further=Further(node=use))
+    request = _request(msgspec.structs.replace(revision("shop", web=wish), profile="modems"))
+    granted = Profile(tenants=(request.tenant,), devices=("/dev/ttyUSB*",))
+
+    def with_profile(name: str, devices: tuple[str, ...]) -> SiteView:
+        view = site(name, tenants=("default",))
+        record = msgspec.structs.replace(view.record, profiles={"modems": granted})
+        nodes = {node: msgspec.structs.replace(fact, devices=devices) for node, fact in view.nodes.items()}
+        return msgspec.structs.replace(view, record=record, nodes=nodes)
+
+    views = (site("plain", 1), with_profile("empty", ()), with_profile("right", ("/dev/ttyUSB0",)))
+    found = _choose(Estate(views), request)
+    assert isinstance(found, Placed)
+    assert found.site == "right"
+    refused = _choose(Estate(views[:2]), request)
+    assert isinstance(refused, Refused)
+    told = {each.site: (each.constraint, each.detail) for each in refused.rejections}
+    assert told == {
+        "plain": ("profile", "plain has no profile modems for tenant default"),
+        "empty": ("device", "needs /dev/ttyUSB0, which empty/n1 does not have"),
+    }

@@ -6,6 +6,7 @@ import re
 import resource
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 
 import msgspec
 
@@ -29,6 +30,7 @@ from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.model.app import Mount
+from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, implied_volume, list_followed
 from skerry.model.observed import ContainerSeen, Observation
@@ -52,6 +54,7 @@ from skerry.plan.actions import (
     UnpauseContainer,
     failed,
 )
+from skerry.safe.node_paths import find_bind_obstacle, find_devices
 
 _START_S = 120.0
 _LOAD_S = 3600.0
@@ -93,8 +96,9 @@ class PodmanDriver:
         read_archive: Callable[[Digest], Iterator[bytes]],
         volume_path: Callable[[str, str, str], str],
         keep_volume: Callable[[Action], Awaitable[Outcome]],
+        kept: tuple[Path, ...] = (),
     ) -> None:
-        """Drive the service at ``socket``.
+        """Drive the service at ``socket``. What is ``kept`` is never bound into an instance.
 
         ``read_archive`` gives a complete image as an OCI archive, ``volume_path`` the directory of a volume's data.
         ``keep_volume`` performs ``CreateVolume``.
@@ -105,6 +109,7 @@ class PodmanDriver:
         self._read_archive = read_archive
         self._volume_path = volume_path
         self._keep_volume = keep_volume
+        self._kept = kept
         self._events: AsyncGenerator[bytes] | None = None
         #: Since when a container is seen stopping, by the event loop's clock.
         self._stopping: dict[str, float] = {}
@@ -250,7 +255,20 @@ class PodmanDriver:
         await self._http.call("POST", "/networks/create", body)
         return DONE
 
+    def _find_obstacle(self, spec: InstanceSpec) -> Outcome | None:
+        """Say what of the node an instance cannot have now: before each start, for links can come meanwhile."""
+        use = (spec.further.node if spec.further else None) or NodeUse()
+        for bind in use.binds:
+            obstacle = find_bind_obstacle(bind.source, self._kept)
+            if obstacle:
+                return failed("E-BIND", obstacle)
+        wanted = {device.source for device in use.devices}
+        missing = sorted(wanted - set(find_devices(wanted)))
+        return failed("E-DEVICE", f"{missing[0]} is not there") if missing else None
+
     async def _create_container(self, action: CreateContainer) -> Outcome:
+        if (obstacle := self._find_obstacle(action.spec)) is not None:
+            return obstacle
         implied = await self._implied_mounts(action.spec)
         for mount in implied:
             # No revision names it: it counts as born before every tombstone.
@@ -326,6 +344,8 @@ class PodmanDriver:
             await self._http.call("POST", "/volumes/create", {"Name": handle, "Driver": "local", "Options": options})
 
     async def _start_container(self, action: StartContainer) -> Outcome:
+        if (obstacle := self._find_obstacle(action.spec)) is not None:
+            return obstacle
         self._files.lay_out(action.spec, action.spec_digest, action.uid_start)
         self._starting += 1
         self._starts += 1

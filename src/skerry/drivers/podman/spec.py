@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skerry.drivers.base import bridge_name
+from skerry.drivers.podman.node_use import add_node_use
 from skerry.model.app import Address, Further, Mount, Subnet
 from skerry.model.ids import Digest, NetworkName
 from skerry.model.instance import InstanceSpec
@@ -184,6 +185,8 @@ def container_body(
         "ipcns": {"nsmode": further.ipc} if further.ipc else {},
     }
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
+    if further.node:
+        add_node_use(body, further.node)
     if spec.entrypoint == ():
         body["entrypoint"] = [""]  # podman's word for none; an empty list means the image's own
     if spec.healthcheck is not None and not spec.healthcheck.probe:

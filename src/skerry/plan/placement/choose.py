@@ -1,15 +1,17 @@
 """``choose``: the best slot for one instance, or every candidate's first failed constraint.
 
 Constraints come in two sorts. A *wish* constraint (site, tenant, label, geofence, residency, node) is the owner's word:
-an instance that no longer fulfils it leaves. A *room* constraint (cpu, memory, disk, port, secret, variable, spread,
-and those of ``rules.py``) only keeps newcomers out, and so does an operator's cordon: what runs is never stopped
-because room is counted short. Scores are integers, lower is better; ties go by order.
+an instance that no longer fulfils it leaves. A *room* constraint (profile, device, cpu, memory, disk, port, secret,
+variable, spread, and those of ``rules.py``) only keeps newcomers out, and so does an operator's cordon: what runs is
+never stopped because room is counted short or a grant has ended. Scores are integers, lower is better; ties go by
+order.
 """
 
 from collections import Counter
 
 from skerry.model import selector
 from skerry.model.document import Assignment
+from skerry.model.granted import grants_unmet
 from skerry.model.ids import SiteName
 from skerry.model.placing import PlacementRules
 from skerry.model.site_match import ground_unmet, site_unmet
@@ -74,6 +76,12 @@ def reject_new(slot: Slot) -> Rejection | None:
 
 def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | None:
     """Return the first room constraint that the slot does not fulfil; spread is judged over all candidates."""
+    unmet = grants_unmet(request.revision.profile, request.tenant, request.wish, slot.record)
+    if unmet:
+        return _rejection(slot, "profile", unmet)
+    for device in request.devices if slot.devices is not None else ():
+        if device not in slot.devices:
+            return _rejection(slot, "device", f"needs {device}, which {slot.site}/{slot.node} does not have")
     if slot.cpu_m is not None and slot.cpu_used_m + request.cpu_m > slot.cpu_m and request.cpu_m:
         free = max(0, slot.cpu_m - slot.cpu_used_m)
         return _rejection(slot, "cpu", f"needs {request.cpu_m}m, has {free}m of {slot.cpu_m}m free")

@@ -24,6 +24,7 @@ class Slot:
         "cordon",
         "cpu_m",
         "cpu_used_m",
+        "devices",
         "disk_claimed_bytes",
         "disk_free_bytes",
         "images",
@@ -62,6 +63,8 @@ class Slot:
             self.labels |= {"arch": fact.arch} if fact.arch else {}
         self.labels |= site_labels(view.record)
         self.labels["node"] = node
+        #: Devices of its profiles that it has; None while it has told nothing.
+        self.devices: tuple[str, ...] | None = fact.devices if fact is not None else None
         self.cpu_m = fact.cpu_m if fact is not None and fact.cpu_m else None
         self.memory_bytes = fact.memory_bytes if fact is not None and fact.memory_bytes else None
         self.disk_free_bytes = fact.disk_free_bytes if fact is not None and fact.disk_bytes else None

@@ -7,6 +7,7 @@ service at one revision ask for the same, so a request is made per service and s
 import msgspec
 
 from skerry.model.app import AppRevision, Port, Resources, Service
+from skerry.model.granted import node_use
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
 from skerry.model.selector import Selector, parse_selector
 from skerry.model.site_match import kept_at_site
@@ -36,6 +37,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     #: Labels that are better, and by how much.
     preferred: tuple[tuple[Selector, int], ...] = ()
+    #: Device nodes that it is shown.
+    devices: tuple[str, ...] = ()
 
     @property
     def group(self) -> tuple[TenantName, AppName, ServiceName]:
@@ -61,6 +64,7 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         varies=_varies(revision, service),
         zone=_name_zone(service),
         preferred=_read_preferred(service),
+        devices=tuple(sorted({device.source for device in node_use(service).devices})),
     )
 
 

@@ -1,0 +1,43 @@
+"""Whether a site's own record grants what a service asks for: one answer for placement and for derivation."""
+
+from msgspec import UNSET
+
+from skerry.model.app import Service
+from skerry.model.grants import Need, NodeUse, Profile, find_planted, is_granted, list_needs
+from skerry.model.ids import TenantName
+from skerry.model.profile import CAPABILITIES, PROFILES
+from skerry.model.signed import SiteRecord
+
+
+def find_profile(record: SiteRecord, tenant: TenantName, name: str) -> Profile | None:
+    """Return the operator's own profile as it holds for a tenant at a site; None where it does not."""
+    profile = (record.profiles or {}).get(name)
+    return profile if profile is not None and tenant in profile.tenants else None
+
+
+def list_service_needs(service: Service) -> tuple[Need, ...]:
+    """Return all that a service asks for beyond profile ``default``."""
+    added = (Need("cap_add", name) for name in service.cap_add if name not in CAPABILITIES)
+    return (*added, *list_needs(node_use(service)))
+
+
+def node_use(service: Service) -> NodeUse:
+    """Return what a service asks of the node."""
+    return (service.further.node if service.further else UNSET) or NodeUse()
+
+
+def grants_unmet(profile: str, tenant: TenantName, service: Service, record: SiteRecord) -> str:
+    """Say what a service asks for that the site's record does not grant its tenant; empty when all is granted."""
+    if profile in PROFILES:
+        return ""  # Built in: such a revision asks for nothing that a record has to grant, or it is not well formed.
+    found = find_profile(record, tenant, profile)
+    if found is None:
+        return f"{record.site} has no profile {profile} for tenant {tenant}"
+    missing = next((need for need in list_service_needs(service) if not is_granted(found, need)), None)
+    if missing is not None:
+        return f'profile "{profile}" does not grant "{missing}" at {record.site}'
+    for bind in node_use(service).binds:
+        planted = find_planted((record.profiles or {}).values(), bind.source)
+        if planted:
+            return f"{bind.source[:80]} lies in {planted}, which instances at {record.site} may write: bind that whole"
+    return ""
