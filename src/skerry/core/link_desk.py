@@ -291,7 +291,9 @@ def _ingest_facts(
     if state.learning:
         _raise_evidence(connection, (found.fact for found in labelled.values()), now_us)
     kinds = {label.kind for label in labels.values()} | {key.partition("/")[0] for key in patch.removed}
-    return True, state.learning or bool(kinds & {"node", "volume", "app", "overlay"}) or bool(patch.removed)
+    # The first that is known anew of a site that was away may decide between its copies and those that stood in.
+    is_news = state.learning or (whole and not state.facts_current) or bool(patch.removed)
+    return True, is_news or bool(kinds & {"node", "volume", "app", "overlay"})
 
 
 def _keep_keys(connection: Connection, held: Held, fact: OverlayFact, now_us: int) -> bool:

@@ -23,6 +23,8 @@ _AUTONOMIES = {
     "wait": Autonomy(restart_offline=False),
     "replace": Autonomy(replace_after_us=600 * SECOND_US),
     "move": Autonomy(replace_after_us=600 * SECOND_US, on_return="keep-replacement"),
+    "newest": Autonomy(replace_after_us=600 * SECOND_US, on_return="newest"),
+    "longest": Autonomy(replace_after_us=600 * SECOND_US, on_return="longest-running"),
     "hands-off": Autonomy(local_control="none"),
     "hands-on": Autonomy(local_control="full"),
 }
@@ -56,6 +58,8 @@ _KNOWN = (
     "apart",
     "together",
     "sites_max",
+    "max_down",
+    "withdraw",
 )
 
 
@@ -83,6 +87,8 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         apart=names("apart"),
         together=names("together"),
         sites_max=int(named.get("sites_max", "0")),
+        max_down=int(named.get("max_down", "0")),
+        withdraw="tenant" if named.get("withdraw") == "tenant" else "core",
     )
 
 

@@ -92,6 +92,7 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
         "healthconfig": {"Test": ["CMD", "/bin/well"], "Interval": 0, "Timeout": 3_000_000_000, "Retries": 1}
     },
     "depends_on": None,
+    "restart_with": None,
     "restart": {"restart_policy": "no"},
     "limits": {
         "resource_limits": {

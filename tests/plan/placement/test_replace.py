@@ -2,10 +2,13 @@
 
 import msgspec
 import pytest
+from msgspec import UNSET
 from tests.plan import fleets
 from tests.plan.fleets import Fleet, per_site, revision, service, total
 from tests.plan.placement.test_drain import report
 
+from skerry.model.document import Assignment, assignment_instance
+from skerry.model.observed import InstanceFact
 from skerry.model.policy import Autonomy, Policy
 
 MINUTE = 60_000_000
@@ -110,3 +113,62 @@ def test_a_pair_lives_through_a_new_revision_and_ends_with_its_app():
     made.end("shop", 3)
     made.plan()
     assert made.places() == []
+
+
+def tell(made, name, up_s, phase="ready"):
+    """Let a site tell of its copy, and for how long it runs."""
+    (unit,) = [unit for unit in made.units(name).values() if isinstance(unit, Assignment)]
+    instance = assignment_instance(unit)
+    words = {"instance": instance, "node": unit.node, "revision": unit.revision, "number": 1, "phase": phase}
+    made.change(name, instances=(InstanceFact(**words, up_s=up_s),))
+
+
+def pair(on_return):
+    """Two sites with a copy each, of which the first is heard again."""
+    made = fleet("a", "b", on_return=on_return)
+    silence(made, "a", 10)
+    made.plan()
+    silence(made, "a", 0)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("original", "replacement", "newest", "longest"),
+    [
+        ((3_600, "ready"), (640, "ready"), "b", "a"),
+        # It began anew while it was cut off.
+        ((64, "ready"), (640, "ready"), "a", "b"),
+        # Of equals the one that stands in was wished for later.
+        ((640, "ready"), (640, "ready"), "b", "a"),
+        ((0, "ready"), (0, "ready"), "b", "a"),
+        # One that does not run is neither.
+        ((UNSET, "restarting"), (64, "ready"), "b", "b"),
+        ((3_600, "ready"), (UNSET, "waiting"), "a", "a"),
+        # The one that is to stay must be well, and both do until it is.
+        ((3_600, "unhealthy"), (640, "ready"), "b", "ab"),
+        ((3_600, "ready"), (640, "unhealthy"), "ab", "a"),
+        ((UNSET, "waiting"), (UNSET, "waiting"), "ab", "ab"),
+        # A site whose agent cannot tell.
+        ((UNSET, "ready"), (640, "ready"), "a", "a"),
+        ((UNSET, "done"), (UNSET, "done"), "a", "a"),
+    ],
+)
+def test_which_stays_by_how_long_each_has_run(original, replacement, newest, longest):
+    for word, stays in (("newest", newest), ("longest-running", longest)):
+        made = pair(word)
+        tell(made, "a", *original)
+        tell(made, "b", *replacement)
+        made.plan()
+        assert made.places() == [f"{site}/n1 web.0@1" for site in stays], word
+        assert made.plan().documents == ()
+
+
+@pytest.mark.parametrize("words", [{"facts_current": False}, {"silent": True, "away_us": MINUTE}])
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_ages_are_compared_only_when_both_sites_have_told_them_anew(name, words):
+    made = pair("longest-running")
+    tell(made, "a", 3_600)
+    tell(made, "b", 640)
+    made.change(name, **words)
+    made.plan()
+    assert len(made.places()) == 2

@@ -1,5 +1,7 @@
 """What podman's lists say, in the words of the house: containers, networks and images that carry our labels."""
 
+import os
+
 from skerry.drivers.podman.answers import ContainerItem, ImageItem, NetworkItem
 from skerry.drivers.podman.spec import LABEL
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
@@ -45,6 +47,7 @@ def read_container(item: ContainerItem, *, stuck: bool = False) -> ContainerSeen
         volumes=tuple(VolumeName(name) for name in labels.get(LABEL + "volumes", "").split(",") if name),
         exit_code=item.exit_code,
         started_us=max(item.started_at, 0) * 1_000_000,
+        began_us=_read_began_us(item.pid) if state in ("running", "paused") else 0,
     )
 
 
@@ -54,11 +57,23 @@ def is_left_dying(item: ContainerItem) -> bool:
 
 
 def _alive(pid: int) -> bool:
+    words = _read_stat(pid)
+    return bool(words) and words[0] != "Z"
+
+
+def _read_began_us(pid: int) -> int:
+    """Return the boot time at which a process began (proc(5), field 22 of stat); 0 where it is gone."""
+    words = _read_stat(pid)
+    return int(words[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK") if len(words) > 19 else 0
+
+
+def _read_stat(pid: int) -> list[str]:
+    """Return what follows the name in a process's stat: its state and field 4 onwards; nothing where it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - a number, no path
-            return stat.read().rsplit(")", 1)[-1].split()[0] != "Z"
+            return stat.read().rsplit(")", 1)[-1].split()
     except OSError:
-        return False
+        return []
 
 
 def read_network(item: NetworkItem) -> NetworkSeen | None:

@@ -50,13 +50,15 @@ def _end_pairs(table: Table, key: AppKey, wish: AppWish | None) -> set[tuple[Sit
         request = table.request(wish.revision, copy[0])
         if request is None:
             continue
-        ending = replace.find_ending(
-            request,
-            table.views[home],
-            table.views[seat.site],
-            original_up=(home, instance_of(seat)) in table.up(),
-            replacement_up=(seat.site, instance_of(seat)) in table.up(),
+        original, replacement = (
+            replace.Half(
+                view=table.views[site],
+                is_up=(site, instance_of(seat)) in table.up(),
+                fact=next((fact for fact in table.views[site].instances if fact.instance == instance_of(seat)), None),
+            )
+            for site in (home, seat.site)
         )
+        ending = replace.find_ending(request, original, replacement)
         if ending is None:
             table.paired.setdefault(key, set()).add(copy)
         else:
