@@ -279,6 +279,46 @@ story("the policy stops what would get past the pages", async (page) => {
   check(ran[0] === undefined && ran[1], JSON.stringify(ran));
 });
 
+// --- the map
+
+story("a map that took updates looks like one drawn at once", async (page) => {
+  await enter(page);
+  const found = await page.evaluate(() => {
+    const { chart, fleet } = globalThis.skerryMap;
+    const canvas = document.querySelector("canvas.sites");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    const look = () => {
+      chart.draw();
+      copy.clearRect(0, 0, canvas.width, canvas.height);
+      copy.drawImage(canvas, 0, 0);
+      return copy.getImageData(0, 0, canvas.width, canvas.height).data;
+    };
+    const states = ["well", "silent", "trouble", "joining", "unheard"];
+    // Seven crowds, some on top of each other or over the edge, and a few lone sites between them.
+    const make = (fell) =>
+      Array.from({ length: 900 }, (_, index) => ({
+        name: `crowd-${index}`,
+        longitude: index % 9 < 7 ? (index % 9) * 9 + (index % 31) / 40 : -60 + (index % 7) * 20,
+        latitude: 40 + (index % 4) * 1.5 + (index % 17) / 30,
+        state: index % 3 < fell ? "silent" : states[index % states.length],
+      }));
+    const sites = make(0);
+    chart.show(sites);
+    chart.fit();
+    const first = look();
+    make(2).forEach(({ state }, index) => (sites[index].state = state));
+    chart.restyle(sites);
+    const updated = look();
+    chart.show(make(2));
+    const whole = look();
+    chart.show(fleet.sites.values());
+    const differ = (one, other) => one.reduce((sum, value, at) => sum + Number(value !== other[at]), 0);
+    return { changed: differ(first, updated), wrong: differ(updated, whole), drawn: whole.filter(Boolean).length };
+  });
+  check(found.changed > 500 && found.drawn > 5_000, `little is drawn: ${JSON.stringify(found)}`);
+  check(found.wrong === 0, `the picture differs: ${JSON.stringify(found)}`);
+});
+
 // --- keyboard, small screens, schemes
 
 story("the keyboard goes everywhere", async (page) => {

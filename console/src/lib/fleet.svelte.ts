@@ -176,6 +176,7 @@ class Fleet {
   /** Take the newest state of some objects. */
   apply(deltas: WatchDelta[]) {
     const changed: Site[] = [];
+    const counts = { ...this.counts };
     let strange = false;
     for (const delta of deltas) {
       if (delta.kind === "app") {
@@ -191,14 +192,17 @@ class Fleet {
       if (this.#wantsSummaries) this.summaries.set(delta.name, delta.site);
       const state = judgeSite(delta.site);
       if (state !== known.state) {
+        counts[known.state] -= 1;
+        counts[state] += 1;
         known.state = state;
         changed.push(known);
       }
     }
     if (changed.length) {
+      this.counts = counts;
       for (const listener of this.#listeners) listener(changed);
     }
-    this.#recount();
+    this.turn += 1;
     if (strange) void this.#relist(); // a site came or went: only the map knows where
   }
 

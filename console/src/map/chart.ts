@@ -1,10 +1,11 @@
 // The map as two canvases: land below, sites above, no GPU needed. Sites are projected once; panning and zooming are one
 // affine transform. Lone sites are stamps copied into a pixel buffer, dense ones become a ring with a count, whose
-// segments say how many are how; a ring is drawn once and then copied.
+// segments say how many are how; a ring is painted when it changes and then copied into the same buffer.
 import { STATES } from "../lib/states";
 import type { Site } from "../lib/fleet.svelte";
 import { makeBorders, makeLand } from "./land";
 import { project, WORLD } from "./projection";
+import { copy, radiusOf, Rings, type Sprite } from "./rings";
 
 export interface Colours {
   land: string;
@@ -22,17 +23,13 @@ export interface Cluster {
   /** How many per state, in the order of STATES. */
   counts: number[];
   sites: number[];
-  /** Its ring as last drawn; null when it has to be drawn anew, on the same canvas. */
-  sprite: HTMLCanvasElement | null;
-  canvas: HTMLCanvasElement | null;
+  /** Its ring as last painted. */
+  ring: Sprite | null;
+  /** Its segments have changed since. */
+  due: boolean;
 }
 
 export type Hit = { site: Site } | { cluster: Cluster };
-
-interface Stamp {
-  size: number;
-  pixels: Uint32Array;
-}
 
 /** Edge of a cell in which sites are counted together, in pixels. */
 const CELL = 64;
@@ -47,8 +44,8 @@ export class Chart {
   readonly #land: Path2D;
   readonly #borders: Path2D;
   #colours: Colours;
-  #stamps: Stamp[] = [];
-  #labels = new Map<string, HTMLCanvasElement>();
+  #stamps: Sprite[] = [];
+  #rings: Rings;
   #buffer: ImageData | null = null;
   #words: Uint32Array = new Uint32Array();
   #sites: Site[] = [];
@@ -80,13 +77,13 @@ export class Chart {
     this.#land = makeLand();
     this.#borders = makeBorders();
     this.#colours = colours;
+    this.#rings = this.#makeRings();
   }
 
   recolour(colours: Colours) {
     this.#colours = colours;
     this.#makeStamps();
-    this.#labels.clear();
-    for (const cluster of this.#clusters) cluster.sprite = null;
+    this.#rings = this.#makeRings();
     this.#landDue = true;
     this.redraw();
   }
@@ -97,8 +94,7 @@ export class Chart {
     const ratio = Math.min(devicePixelRatio || 1, 2);
     if (ratio !== this.#ratio) {
       this.#ratio = ratio;
-      this.#labels.clear();
-      for (const cluster of this.#clusters) cluster.sprite = null;
+      this.#rings = this.#makeRings();
     }
     this.width = width;
     this.height = height;
@@ -150,7 +146,7 @@ export class Chart {
       if (!cluster) continue;
       cluster.counts[before]! -= 1;
       cluster.counts[after]! += 1;
-      cluster.sprite = null;
+      cluster.due = true;
     }
     this.redraw();
   }
@@ -285,7 +281,7 @@ export class Chart {
         this.#lone.push(...sites);
         continue;
       }
-      const cluster: Cluster = { x: 0, y: 0, count: sites.length, counts: STATES.map(() => 0), sites, sprite: null, canvas: null };
+      const cluster: Cluster = { x: 0, y: 0, count: sites.length, counts: STATES.map(() => 0), sites, ring: null, due: true };
       for (const index of sites) {
         cluster.x += this.#x[index]! / sites.length;
         cluster.y += this.#y[index]! / sites.length;
@@ -323,15 +319,16 @@ export class Chart {
         if (this.#state[index] === state) this.#stamp(index, state, canvas.width, canvas.height);
       }
     }
-    this.#top.putImageData(this.#buffer!, 0, 0);
     for (const cluster of this.#clusters) {
       const px = this.left + cluster.x * this.scale;
       const py = this.top + cluster.y * this.scale;
       if (px < -40 || py < -40 || px > this.width + 40 || py > this.height + 40) continue;
-      cluster.sprite ??= this.#drawRing(cluster);
-      const half = cluster.sprite.width / 2;
-      this.#top.drawImage(cluster.sprite, Math.round(px * ratio - half), Math.round(py * ratio - half));
+      if (cluster.due) cluster.ring = this.#rings.paint(cluster.count, cluster.counts, cluster.ring);
+      cluster.due = false;
+      const half = cluster.ring!.size / 2;
+      copy(cluster.ring!, this.#words, canvas.width, Math.round(px * ratio - half), Math.round(py * ratio - half));
     }
+    this.#top.putImageData(this.#buffer!, 0, 0);
   }
 
   #stamp(index: number, state: number, width: number, height: number) {
@@ -349,55 +346,13 @@ export class Chart {
     }
   }
 
-  // Numbers cost more to draw than rings, and there are few different ones: each is drawn once.
-  #drawLabel(count: number): HTMLCanvasElement {
-    const text = count < 1_000 ? String(count) : `${(count / 1_000).toFixed(1)}k`;
-    const held = this.#labels.get(text);
-    if (held) return held;
-    const ratio = this.#ratio;
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 32 * ratio;
-    const context = canvas.getContext("2d")!;
-    context.fillStyle = this.#colours.ink;
-    context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.fillText(text, canvas.width / 2, canvas.height / 2 + 0.5 * ratio);
-    this.#labels.set(text, canvas);
-    return canvas;
-  }
-
-  #drawRing(cluster: Cluster): HTMLCanvasElement {
-    const ratio = this.#ratio;
-    const radius = radiusOf(cluster.count) * ratio;
-    const size = Math.ceil(radius * 2 + 4 * ratio);
-    const canvas = cluster.canvas ?? document.createElement("canvas");
-    if (canvas.width !== size) canvas.width = canvas.height = size;
-    cluster.canvas = canvas;
-    const context = canvas.getContext("2d")!;
-    const middle = size / 2;
-    const thick = 3.5 * ratio;
-    context.fillStyle = this.#colours.surface;
-    context.beginPath();
-    context.arc(middle, middle, radius + ratio, 0, 7);
-    context.fill();
-    context.lineWidth = thick;
-    let angle = -Math.PI / 2;
-    for (let state = STATES.length - 1; state >= 0; state -= 1) {
-      const held = cluster.counts[state]!;
-      if (!held) continue;
-      // One silent site among a thousand must still be seen.
-      const sweep = Math.max((held / cluster.count) * Math.PI * 2, 0.35);
-      context.strokeStyle = this.#colours.states[state]!;
-      context.beginPath();
-      context.arc(middle, middle, radius - thick / 2, angle, Math.min(angle + sweep, Math.PI * 1.5));
-      context.stroke();
-      angle += sweep;
-      if (angle >= Math.PI * 1.5) break;
+  /** Whatever was painted with the ones before has other colours or another size. */
+  #makeRings(): Rings {
+    for (const cluster of this.#clusters) {
+      cluster.ring = null;
+      cluster.due = true;
     }
-    const label = this.#drawLabel(cluster.count);
-    context.drawImage(label, Math.round(middle - label.width / 2), Math.round(middle - label.height / 2));
-    return canvas;
+    return new Rings(this.#ratio, this.#colours.surface, this.#colours.ink, this.#colours.states);
   }
 
   // A shape for each state, as in parts/Mark.svelte: disc, diamond, ring, triangle, square.
@@ -457,8 +412,6 @@ function trace(context: CanvasRenderingContext2D, state: (typeof STATES)[number]
 
 /** Rings with trouble are drawn last. */
 const badness = (cluster: Cluster) => (cluster.counts[4] ? 2 : cluster.counts[3] ? 1 : 0);
-
-const radiusOf = (count: number) => Math.min(26, 9 + 1.9 * Math.log(count));
 
 function bounds(values: Iterable<number>): [number, number] {
   let least = Infinity;
