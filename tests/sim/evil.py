@@ -22,7 +22,7 @@ from skerry.model.document import (
     encode_unit,
     unit_id,
 )
-from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
+from skerry.model.ids import AppName, Digest, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
 from skerry.model.observed import UnitFact
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
@@ -42,11 +42,12 @@ def teach(monkeypatch) -> None:
     monkeypatch.setitem(transcripts.COMMANDS, "evil", _evil)
     monkeypatch.setitem(transcripts.COMMANDS, "stale", _stale)
     monkeypatch.setitem(transcripts.COMMANDS, "misplace", _misplace)
+    monkeypatch.setitem(transcripts.COMMANDS, "forsake", _forsake)
 
 
 def register() -> None:
     """For programs, which have no test to clean up after."""
-    transcripts.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace)
+    transcripts.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace, forsake=_forsake)
 
 
 class Siege:
@@ -282,3 +283,27 @@ async def _misplace(script: Script, plain: list[str], named: Mapping[str, str]) 
     facts = site.agent.reconciler.plan.facts
     told = sorted(f"{fact.unit}: {fact.reason}" for fact in facts if isinstance(fact, UnitFact))
     return [f"{verdict}, {len(siege.done)} starts", *told]
+
+
+async def _forsake(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Order a site to end all that it runs, as a core in wrong hands does: ``drop``, ``pause`` or ``move`` it away."""
+    site, how = script.world.sites[SiteName(plain[0])], plain[1]
+    holdings = site.agent.holdings
+    assert holdings is not None
+    assert holdings.document is not None
+    changes = {"pause": {"state": "hold"}, "move": {"node": NodeName("elsewhere")}}
+    wished = [unit for unit in holdings.document.units.values() if isinstance(unit, Assignment) and how != "drop"]
+    units = [msgspec.structs.replace(unit, **changes[how]) for unit in wished]
+    bodies = {unit_id(unit): encode_unit(unit) for unit in units}
+    siege = Siege(script, site)
+    head = siege._head(
+        bodies,
+        holdings.document.head.epoch,
+        holdings.document.head.generation + 1,
+        holdings.time_floor_s + 1,
+    )
+    verdict = await siege.give(head, bodies, dict(holdings.objects))
+    await script.weather.advance(120)
+    facts = site.agent.reconciler.plan.facts
+    told = sorted(f"{fact.unit}: {fact.reason} ({fact.code})" for fact in facts if isinstance(fact, UnitFact))
+    return [verdict, *told]

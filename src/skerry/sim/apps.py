@@ -10,22 +10,25 @@ from msgspec import UNSET, UnsetType
 from skerry.clock import SECOND_US
 from skerry.model.app import (
     AppRevision,
+    FileMount,
     HealthCheck,
     ImageRef,
     Mount,
     Placement,
     Port,
+    Probe,
     Replicas,
     Resources,
     Restart,
+    SecretUse,
     Service,
     Sites,
     Volume,
 )
 from skerry.model.geography import Region
-from skerry.model.ids import AppName, NetworkName, ServiceName, TenantName, VolumeName, digest_of
+from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of
 from skerry.model.placing import Apart, PlacementRules, Together
-from skerry.model.policy import Autonomy, Policy, Priority
+from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import Rollout
 
 _OCI = "application/vnd.oci.image."
@@ -49,6 +52,8 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     autonomy: Autonomy | None = None
     priority: Priority | None = None
     max_down: int = 0
+    #: Who may end its instances where they are.
+    withdraw: Literal["core", "tenant"] = "core"
     #: Memory that each instance asks for.
     memory_bytes: int = 0
     command: tuple[str, ...] = ()
@@ -59,11 +64,18 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     together: tuple[str, ...] = ()
     #: Most sites; 0 for any number.
     sites_max: int = 0
+    #: Of a service all that is said of its places, instead of what is said above.
+    placements: Mapping[str, Placement] = {}
+    #: How every service is asked whether it is well, instead of a command.
+    probe: Probe | None = None
+    #: Secrets of the tenant that every service gets, and what its sites may do with them.
+    secrets: tuple[str, ...] = ()
+    secret_policy: SecretPolicy = SecretPolicy()
 
     @property
     def is_loose(self) -> bool:
         """The wish alone does not say what runs where: totals, waves, stops when cut off, short room, and company."""
-        is_tied = bool(self.apart or self.together or self.sites_max)
+        is_tied = bool(self.apart or self.together or self.sites_max or self.placements)
         return is_tied or bool(self.total or self.rollout or self.autonomy or self.memory_bytes)
 
     @property
@@ -90,7 +102,9 @@ def make_revision(
             healthcheck=_make_check(words),
             reservations=Resources(memory_bytes=words.memory_bytes),
             policy=words.policy if words.policy != Policy() else UNSET,
-            placement=Placement(sites=Sites(match=words.match), replicas=replicas, rules=_make_rules(words, name)),
+            secrets=tuple(FileMount(source=secret, target=f"/run/secrets/{secret}") for secret in words.secrets),
+            placement=words.placements.get(name)
+            or Placement(sites=Sites(match=words.match), replicas=replicas, rules=_make_rules(words, name)),
         )
         for name, image in sorted(words.services.items())
     }
@@ -101,8 +115,14 @@ def make_revision(
         source=digest_of(b"a manifest"),
         services=services,
         volumes={VolumeName("data"): Volume()} if words.volume else {},
+        secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
+        withdraw=words.withdraw if words.withdraw != "core" else UNSET,
         rollout=words.rollout or UNSET,
     )
+
+
+def _use_secret(name: str, policy: SecretPolicy) -> SecretUse:
+    return SecretUse(name=SecretName(name), policy=policy if policy != SecretPolicy() else UNSET)
 
 
 def _make_rules(words: AppWords, name: str) -> PlacementRules | UnsetType:
@@ -117,6 +137,8 @@ def _make_rules(words: AppWords, name: str) -> PlacementRules | UnsetType:
 
 
 def _make_check(words: AppWords) -> HealthCheck | None:
+    if words.probe is not None:
+        return HealthCheck(test=(), interval_us=10 * SECOND_US, probe=words.probe)
     if words.ill:
         return HealthCheck(test=("CMD-SHELL", "echo ill; exit 1"), interval_us=10 * SECOND_US)
     return HealthCheck(test=("CMD", "true"), interval_us=30 * SECOND_US) if words.health else None
