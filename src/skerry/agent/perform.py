@@ -36,6 +36,7 @@ class Performer:
             blobs=tuple(item for seen in seen_all for item in seen.blobs),
             arriving={digest: count for seen in seen_all for digest, count in seen.arriving.items()},
             rules="".join(seen.rules for seen in seen_all),
+            overlay=next((seen.overlay for seen in seen_all if seen.overlay is not None), None),
             node=next((seen.node for seen in seen_all if seen.node is not None), None),
             uid_ranges={tenant: start for seen in seen_all for tenant, start in seen.uid_ranges.items()},
             unavailable="; ".join(reasons),

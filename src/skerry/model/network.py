@@ -27,6 +27,8 @@ PART_INSTANCES_MAX = (1 << _PART_BITS) - 3
 #: Bytes of the largest packet in such a network: what a tunnel leaves of 1,500 over IPv6 (40 of IP, 8 of UDP, 32 of its
 #: own).
 TUNNEL_MTU = 1_420
+#: UDP ports of a node's tunnels: two interfaces for each of two keys.
+OVERLAY_PORTS = 4
 #: Places at which one peer is looked for: three uplinks with two families each, and what the core saw.
 ENDPOINTS_MAX = 8
 #: Live overlay keys of one node: one, and the next one while it changes.

@@ -88,6 +88,10 @@ class ImageSeen(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+#: Fact of a node whose runtime can limit what an instance writes into its own root; ``true`` there, else it is not told.
+ROOT_QUOTA = "root-quota"
+
+
 class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The machine itself."""
 
@@ -105,6 +109,48 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
 
 
+class OwnKey(msgspec.Struct, frozen=True):
+    """An overlay key that this node has; its private half never leaves the driver."""
+
+    number: int
+    #: What the device key signed of it: an envelope of kind ``overlay-key``.
+    statement: Envelope
+
+
+class TunnelSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One peer's key at one of the node's tunnel interfaces."""
+
+    #: Number of the node's own key, which names the interface, and whether it is the second interface of that key.
+    own: int
+    aside: bool = False
+    #: The peer's public key.
+    key: bytes
+    #: Where it was told to look for the peer; the tunnel itself follows a peer that moves.
+    told: str = ""
+    #: Seconds since the two ends last agreed on keys; None when they never did.
+    heard_s: int | None = None
+    #: It sends and hears nothing.
+    trying: bool = False
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class OverlaySeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Tunnels of the node to other sites, and what they are made with."""
+
+    #: ``kernel`` or ``wireguard-go``; empty where neither is, and then ``reason`` says what is missing.
+    mode: Literal["kernel", "wireguard-go", ""] = ""
+    reason: str = ""
+    keys: tuple[OwnKey, ...] = ()
+    #: First of the node's four UDP ports: two keys may live side by side, each with two interfaces.
+    port: int = 0
+    #: The node's own addresses on its uplinks.
+    addresses: tuple[str, ...] = ()
+    #: Digest of what the tunnels were made from; empty for none.
+    digest: str = ""
+    tunnels: tuple[TunnelSeen, ...] = ()
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a driver saw, whole. ``unavailable`` says why it could not look; then the rest means nothing."""
 
@@ -119,6 +165,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     arriving: dict[Digest, int] = {}
     #: Digest of the firewall table that is in force; empty when there is none.
     rules: str = ""
+    #: None where no driver looks after tunnels.
+    overlay: OverlaySeen | None = None
     node: NodeSeen | None = None
     #: Tenant to first host uid of its range, as the node allocated it.
     uid_ranges: dict[TenantName, int] = {}
@@ -234,7 +282,7 @@ class OverlayFact(msgspec.Struct, frozen=True, kw_only=True, tag="overlay", tag_
     node: NodeName
     #: Live overlay keys, each signed by the device key, the oldest first.
     keys: tuple[Envelope, ...]
-    #: UDP port of the newest key's tunnels.
+    #: First of the node's four UDP ports (``plan/overlay.py``, ``own_port``).
     port: int
     #: The node's own addresses on its uplinks, best first; how far they are good for others is not known here.
     addresses: tuple[str, ...] = ()

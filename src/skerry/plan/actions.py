@@ -18,6 +18,7 @@ from skerry.model.ids import (
     InstanceId,
     NetworkName,
     SecretName,
+    SiteName,
     TenantName,
     VolumeId,
     VolumeName,
@@ -186,6 +187,51 @@ class AppRules(msgspec.Struct, frozen=True, order=True):
     app: AppName
     network: NetworkName
     internal: bool
+    #: Ranges of its part here and of its parts at other sites; both empty for a network of this site alone.
+    near: tuple[str, ...] = ()
+    far: tuple[str, ...] = ()
+
+
+class Tunnel(msgspec.Struct, frozen=True, order=True):
+    """An encrypted way to one key of another site, at the interface of one of the node's own keys."""
+
+    #: Number of the node's own key.
+    own: int
+    #: At the second interface of that key, where a peer's next key stands beside its present one.
+    aside: bool
+    site: SiteName
+    #: The peer's public key.
+    key: bytes
+    #: Where to look for the peer; empty to wait for it.
+    endpoint: str
+    #: Ranges of addresses that are at the peer.
+    ranges: tuple[str, ...]
+    #: Seconds after which a way that is quiet is kept open, as NAT needs it; 0 for never.
+    keepalive_s: int = 0
+    #: What goes to these ranges goes this way.
+    used: bool = True
+
+
+class ApplyOverlay(_Action, frozen=True, kw_only=True, tag="apply-overlay"):
+    """Make the node's tunnels and the routes into them equal to this, whole. Proof: the overlay's digest is ``digest``.
+
+    A peer that moved is not told its old place again: a place is set only where it is another than was set before.
+    """
+
+    tunnels: tuple[Tunnel, ...]
+    digest: Digest
+
+
+class MakeOverlayKey(_Action, frozen=True, kw_only=True, tag="make-overlay-key"):
+    """Make the node's next overlay key and have its device key sign it. Proof: the key is seen."""
+
+    number: int
+
+
+class DropOverlayKey(_Action, frozen=True, kw_only=True, tag="drop-overlay-key"):
+    """Forget an overlay key that no tunnel uses any more. Proof: the key is no longer seen."""
+
+    number: int
 
 
 class ApplyRules(_Action, frozen=True, kw_only=True, tag="apply-rules"):
@@ -212,6 +258,9 @@ Action = (
     | RemoveContainer
     | CheckHealth
     | ApplyRules
+    | ApplyOverlay
+    | MakeOverlayKey
+    | DropOverlayKey
 )
 
 
@@ -238,6 +287,8 @@ def lane(action: Action) -> str:
             return f"health/{action.instance}"
         case ApplyRules():
             return "rules"
+        case ApplyOverlay() | MakeOverlayKey() | DropOverlayKey():
+            return "overlay"
 
 
 def instance_lane(instance: InstanceId) -> str:

@@ -1,12 +1,12 @@
 """Networks of a node's apps, and the one firewall table that guards them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from skerry.model.app import AppRevision, NetworkPlan, Subnet
-from skerry.model.document import NetworkPart, Unit
+from skerry.model.document import NetworkMember, NetworkPart, Unit
 from skerry.model.ids import Digest, InstanceId, NetworkName, UnitId
 from skerry.model.network import TUNNEL_MTU, part_ranges
 from skerry.model.observed import NetworkSeen, Observation
@@ -79,7 +79,9 @@ def plan_networks(
     return frozenset(seen)
 
 
-def plan_rules(draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation) -> bool:
+def plan_rules(
+    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation, units: Mapping[UnitId, Unit]
+) -> bool:
     """Make the node's firewall table say exactly what the networks that are here need; say whether it does.
 
     A network wished without a way out has none from now on, also while the runtime's own network still has one.
@@ -87,22 +89,36 @@ def plan_rules(draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Obs
     shut = {
         (item.derived.spec.tenant, item.derived.spec.app, name) for item in wanted.values() for name in item.internal
     }
-    networks = tuple(
-        sorted(
-            AppRules(
-                network.tenant,
-                network.app,
-                network.name,
-                network.internal or (network.tenant, network.app, network.name) in shut,
-            )
-            for network in observed.networks
-        )
-    )
-    digest = rules_digest(networks)
+    near, far = _list_reach(units.values())
+    networks: list[AppRules] = []
+    for network in observed.networks:
+        key = (network.tenant, network.app, network.name)
+        internal = network.internal or key in shut
+        networks.append(AppRules(*key, internal, near.get(key, ()), tuple(sorted(far.get(key, ())))))
+    networks.sort()
+    digest = rules_digest(tuple(networks))
     if observed.rules == digest:
         return True
-    draft.add(ApplyRules(networks=networks, digest=digest))
+    draft.add(ApplyRules(networks=tuple(networks), digest=digest))
     return False
+
+
+_Key = tuple[str, str, str]
+
+
+def _list_reach(units: Iterable[Unit]) -> tuple[dict[_Key, tuple[str, ...]], dict[_Key, list[str]]]:
+    """Return the ranges of each stretched network here, and those at its members."""
+    near: dict[_Key, tuple[str, ...]] = {}
+    far: dict[_Key, list[str]] = {}
+    for unit in units:
+        if isinstance(unit, NetworkPart | NetworkMember):
+            ranges = part_ranges(unit)
+            key, both = (unit.tenant, unit.app, unit.network), (str(ranges.v4), str(ranges.v6))
+            if isinstance(unit, NetworkPart):
+                near[key] = both
+            else:
+                far.setdefault(key, []).extend(both)
+    return near, far
 
 
 def rules_digest(networks: tuple[AppRules, ...]) -> Digest:

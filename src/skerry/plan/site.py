@@ -31,6 +31,7 @@ from skerry.plan.history import Ended, History, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
+from skerry.plan.overlay import plan_overlay
 from skerry.plan.placement.request import read_room
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
@@ -92,7 +93,8 @@ def plan_site(
     networks = plan_networks(draft, wanted, observed)
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
-    guarded = plan_rules(draft, wanted, observed)
+    guarded = plan_rules(draft, wanted, observed, held.units)
+    plan_overlay(draft, held, observed.overlay)
     turns = find_turns(
         wanted,
         observed.containers,

@@ -1,0 +1,164 @@
+"""Tunnels: made for the networks of the document, left alone while they work, and moved to new keys without a gap."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from tests.plan import scenery
+
+from skerry.model.document import NetworkMember, NetworkPart, Peer, Unit, unit_id
+from skerry.model.ids import AppName, Digest, NetworkName, NodeName, SiteName, TenantName, digest_of
+from skerry.model.network import PeerHeld, part_ranges
+from skerry.model.observed import OverlayFact, OverlaySeen, OwnKey, TunnelSeen
+from skerry.model.signed import Envelope, OverlayKey, SiteRecord
+from skerry.plan.actions import Action, ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
+from skerry.plan.history import History
+from skerry.plan.overlay import FRESH_S, KEEPALIVE_S, TRY_US, plan_overlay
+from skerry.plan.site_plan import HeldSite, Now, PlanDraft
+
+ALPHA, SHOP, MESH, BERGEN = TenantName("alpha"), AppName("shop"), NetworkName("mesh"), SiteName("bergen")
+PART = NetworkPart(ALPHA, SHOP, MESH, 1)
+MEMBER = NetworkMember(ALPHA, SHOP, MESH, BERGEN, 2)
+RECORD = digest_of(b"record")
+PLACES = ("192.0.2.7:51820", "198.51.100.7:51820")
+K1, K2 = b"1" * 32, b"2" * 32
+
+
+def peer(*keys: bytes, relay: str = "", endpoints: Sequence[str] = PLACES) -> tuple[Peer, PeerHeld]:
+    signed = tuple(OverlayKey(site=BERGEN, node=NodeName("n1"), number=int(key[:1]), key=key) for key in keys)
+    unit = Peer(BERGEN, RECORD, tuple(digest_of(key) for key in keys), tuple(endpoints), relay)
+    return unit, PeerHeld(SiteRecord(site=BERGEN, number=1), signed)
+
+
+def hold(*keys: bytes, relay: str = "", endpoints: Sequence[str] = PLACES) -> HeldSite:
+    base = scenery.hold(scenery.revision(1, web=scenery.service()))
+    unit, held = peer(*keys, relay=relay, endpoints=endpoints)
+    units: list[Unit] = [PART, MEMBER, unit]
+    return msgspec.structs.replace(base, units={unit_id(each): each for each in units}, peers={BERGEN: held})
+
+
+def own(*numbers: int) -> tuple[OwnKey, ...]:
+    return tuple(OwnKey(number, Envelope(type="t", payload=b"", signatures=())) for number in numbers)
+
+
+def look(held: HeldSite, seen: OverlaySeen | None, now_us: int = 0) -> tuple[list[Action], PlanDraft]:
+    draft = PlanDraft(History(boot="b"), Now(boot_us=now_us))
+    plan_overlay(draft, held, seen)
+    return list(draft.actions), draft
+
+
+def tunnels(held: HeldSite, seen: OverlaySeen, now_us: int = 0) -> tuple[Tunnel, ...]:
+    return next(action for action in look(held, seen, now_us)[0] if isinstance(action, ApplyOverlay)).tunnels
+
+
+def seen(*tunnels: TunnelSeen, numbers: Sequence[int] = (1,), digest: str = "") -> OverlaySeen:
+    return OverlaySeen(mode="wireguard-go", keys=own(*numbers), port=51820, digest=digest, tunnels=tunnels)
+
+
+def tunnel(key: bytes = K1, heard_s: int | None = 5, **words: object) -> TunnelSeen:
+    return msgspec.structs.replace(TunnelSeen(own=1, key=key, heard_s=heard_s), **words)
+
+
+def used(found: Sequence[Tunnel]) -> list[tuple[int, bool, bytes]]:
+    return [(each.own, each.aside, each.key) for each in found if each.used]
+
+
+def test_a_node_makes_its_key_and_then_its_tunnels():
+    assert look(hold(K1), seen(numbers=()))[0] == [MakeOverlayKey(number=1)]
+    (made,) = tunnels(hold(K1), seen())
+    ranges = part_ranges(MEMBER)
+    assert made == Tunnel(1, False, BERGEN, K1, "192.0.2.7:51822", (str(ranges.v4), str(ranges.v6)))
+
+
+def test_what_is_as_wished_is_left_alone():
+    (made,) = (action for action in look(hold(K1), seen())[0] if isinstance(action, ApplyOverlay))
+    assert look(hold(K1), seen(tunnel(told="192.0.2.7:51822"), digest=made.digest))[0] == []
+
+
+def test_a_site_without_such_networks_has_no_tunnels_and_no_key():
+    alone = scenery.hold(scenery.revision(1, web=scenery.service()))
+    assert look(alone, seen(numbers=()))[0] == []
+    (ended,) = look(alone, seen(tunnel(), digest="sha256:" + "0" * 64))[0]
+    assert ended == ApplyOverlay(tunnels=(), digest=Digest(""))
+
+
+@pytest.mark.parametrize("found", [None, OverlaySeen(reason="there is no wg")])
+def test_a_node_that_can_make_none_says_so(found: OverlaySeen | None):
+    actions, draft = look(hold(K1), found)
+    assert actions == []
+    assert "this site's alone" in draft.waits[0].reason
+
+
+def test_a_peer_that_the_site_does_not_hold_gets_no_tunnel():
+    held = msgspec.structs.replace(hold(K1), peers={})
+    assert look(held, seen())[0] == []
+
+
+def test_a_way_that_hears_nothing_tries_one_place_after_the_other_and_then_the_relay():
+    held = hold(K2, relay="203.0.113.1:4000")
+    silent = tunnel(K2, None, trying=True, told="192.0.2.7:51820")
+    found = [tunnels(held, seen(silent), slot * TRY_US)[0].endpoint for slot in range(4)]
+    assert found == ["192.0.2.7:51820", "198.51.100.7:51820", "203.0.113.1:4000", "192.0.2.7:51820"]
+    _, draft = look(held, seen(silent), 10 * TRY_US)
+    assert draft.wake_us == 11 * TRY_US
+
+
+@pytest.mark.parametrize("words", [{"heard_s": 5}, {"heard_s": FRESH_S - 1, "trying": True}, {"heard_s": None}])
+def test_a_way_that_works_or_that_nobody_uses_keeps_its_place(words: dict[str, object]):
+    known = msgspec.structs.replace(tunnel(K2, told=PLACES[1]), **words)
+    assert tunnels(hold(K2), seen(known), 7 * TRY_US)[0].endpoint == PLACES[1]
+
+
+def test_a_place_that_is_no_longer_named_is_left():
+    assert tunnels(hold(K2), seen(tunnel(K2, told="192.0.2.99:1")))[0].endpoint == PLACES[0]
+
+
+def test_only_what_nat_needs_is_kept_open():
+    assert tunnels(hold(K1), seen())[0].keepalive_s == 0
+    assert tunnels(hold(K1, relay="203.0.113.1:4000"), seen())[0].keepalive_s == KEEPALIVE_S
+
+
+def test_a_peers_next_key_stands_beside_the_present_one_and_is_used_once_it_was_heard():
+    held = hold(K1, K2)
+    before = seen(tunnel(K1))
+    assert used(tunnels(held, before)) == [(1, False, K1)]
+    assert [(each.aside, each.key) for each in tunnels(held, before)] == [(False, K1), (True, K2)]
+    assert used(tunnels(held, seen(tunnel(K1), tunnel(K2, None, aside=True)))) == [(1, False, K1)]
+    assert used(tunnels(held, seen(tunnel(K1), tunnel(K2, aside=True)))) == [(1, True, K2)]
+
+
+def test_when_the_old_key_is_gone_the_new_one_moves_to_the_first_interface_and_leaves_the_second_last():
+    held = hold(K2)
+    moving = tunnels(held, seen(tunnel(K2, aside=True)))
+    assert [(each.aside, each.used) for each in moving] == [(False, False), (True, True)]
+    assert moving[0].keepalive_s == KEEPALIVE_S
+    moved = tunnels(held, seen(tunnel(K2), tunnel(K2, aside=True)))
+    assert used(moved) == [(1, False, K2)]
+    quiet = tunnels(held, seen(tunnel(K2), tunnel(K2, FRESH_S, aside=True)))
+    assert [(each.aside, each.used) for each in quiet] == [(False, True)]
+
+
+def test_the_own_next_key_is_used_once_it_was_heard_and_the_old_one_goes_when_it_is_quiet():
+    held = hold(K1)
+    both = (1, 2)
+    assert used(tunnels(held, seen(tunnel(), numbers=both))) == [(1, False, K1)]
+    heard = seen(tunnel(), tunnel(own=2), numbers=both)
+    assert used(tunnels(held, heard)) == [(2, False, K1)]
+    assert not any(isinstance(action, DropOverlayKey) for action in look(held, heard)[0])
+    quiet = seen(tunnel(heard_s=FRESH_S), tunnel(own=2), numbers=both)
+    assert DropOverlayKey(number=1) in look(held, quiet)[0]
+
+
+def test_an_old_key_stays_while_a_peer_was_not_heard_by_the_new_one():
+    unheard = seen(tunnel(heard_s=None), tunnel(own=2, heard_s=None), numbers=(1, 2))
+    assert not any(isinstance(action, DropOverlayKey) for action in look(hold(K1), unheard)[0])
+
+
+def test_the_node_tells_its_keys_and_places_while_it_has_such_a_network():
+    held = hold(K1)
+    known = msgspec.structs.replace(seen(), addresses=("192.0.2.1",))
+    _, draft = look(held, known)
+    (fact,) = draft.facts
+    assert fact == OverlayFact(node=held.node, keys=(known.keys[0].statement,), port=51820, addresses=("192.0.2.1",))
+    alone = scenery.hold(scenery.revision(1, web=scenery.service()))
+    assert look(alone, known)[1].facts == []
