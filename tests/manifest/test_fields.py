@@ -67,7 +67,6 @@ VALUES = {
     "pre_stop": "[{command: x}]",
     "provider": "{type: x}",
     "runtime": "x",
-    "storage_opt": "{size: 1g}",
     "use_api_socket": "true",
     "deploy.resources.reservations.devices": "[{capabilities: [gpu]}]",
     "deploy.resources.reservations.generic_resources": "[{discrete_resource_spec: {kind: x, value: 1}}]",
@@ -140,7 +139,7 @@ def test_a_refused_field_is_refused_at_its_key(path):
         ("volumes: {a: {driver_opts: {type: cifs}}}", "E-FIELD-REFUSED /volumes/a/driver_opts"),
         ("secrets: {a: {external: true, driver: x}}", "E-FIELD-REFUSED /secrets/a/driver"),
         ("secrets: {a: {external: true, template_driver: x}}", "E-FIELD-REFUSED /secrets/a/template_driver"),
-        ("configs: {a: {external: true}}", "E-NOT-YET /configs/a/external"),
+        ("configs: {a: {external: true}}", "E-FIELD-REFUSED /configs/a/external"),
         ("configs: {a: {content: x, template_driver: x}}", "E-FIELD-REFUSED /configs/a/template_driver"),
     ],
 )

@@ -57,3 +57,26 @@ def test_who_asks_for_nothing_signs_nothing(fields):
 )
 def test_what_is_refused(fields, found):
     assert refuse(fields) == [found]
+
+
+@pytest.mark.parametrize(
+    ("fields", "size", "node"),
+    [
+        ("storage_opt: {size: 10G}", 10 << 30, ("root-quota=true",)),
+        ("storage_opt: {size: '0'}", 0, ()),
+        (
+            "storage_opt: {size: 1g}\nplatform: linux/arm64\nx-skerry: {placement: {node: [gpu, 'memory>4']}}",
+            1 << 30,
+            ("gpu, arch=arm64, root-quota=true", "memory>4, arch=arm64, root-quota=true"),
+        ),
+    ],
+)
+def test_a_limit_of_the_root_asks_for_a_node_that_can_keep_it(fields, size, node):
+    web = service(fields)
+    assert (web.further.root_bytes if web.further else 0) == size
+    assert web.placement.node == node
+
+
+def test_other_options_of_a_storage_are_refused():
+    assert refuse("storage_opt: {dm.basesize: 10G}") == ["E-FIELD-REFUSED storage_opt/dm.basesize"]
+    assert refuse("storage_opt: {size: much}") == ["E-TYPE storage_opt/size"]

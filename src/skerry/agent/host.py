@@ -132,7 +132,7 @@ class AgentHost:
             kept=(config.state, config.run, Path(config.podman_socket)),
         )
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
-        host = HostDriver(config.node, config.state, {}, lambda: self.agent.list_device_patterns())
+        host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
         self.agent = Agent(
             clock=clock,
             mint=mint,

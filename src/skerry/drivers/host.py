@@ -26,12 +26,15 @@ class HostDriver:
     def __init__(
         self, node: NodeName, disk: Path, facts: dict[str, str], list_patterns: Callable[[], tuple[str, ...]] = tuple
     ) -> None:
-        """``list_patterns`` gives the devices to look for, as ``/dev/ttyUSB*``: those that the site's profiles name."""
+        """``facts`` are further ones, as they are at each look.
+
+        ``list_patterns`` gives the devices to look for, as ``/dev/ttyUSB*``: those that the site's profiles name.
+        """
         self._node = node
         self._list_patterns = list_patterns
         self._disk = disk
         self._arch = _ARCHITECTURES.get(platform.machine(), platform.machine())
-        self._facts = {"arch": self._arch, "os": "linux", **facts}
+        self._facts = facts
 
     async def observe(self) -> Observation:
         """Read the present amounts."""
@@ -48,7 +51,7 @@ class HostDriver:
                 disk_free_bytes=disk.free,
                 arch=self._arch,
                 kernel=platform.release(),
-                facts=self._facts,
+                facts={"arch": self._arch, "os": "linux", **self._facts},
                 devices=find_devices(self._list_patterns()),
             ),
         )

@@ -203,7 +203,7 @@ _SERVICE: dict[str, Field] = {
     "stdin_open": _H,
     "stop_grace_period": _H,
     "stop_signal": _H,
-    "storage_opt": Field("T", built=False),
+    "storage_opt": Field("T", "a limit of its root, and a condition on the node: root-quota=true", judged=True),
     "sysctls": Field("H", judged=True),
     "tmpfs": _H,
     "tty": _H,
@@ -266,7 +266,11 @@ _SECRET: dict[str, Field] = {
 _CONFIG: dict[str, Field] = {
     "content": _H,
     "environment": Field("H", "read at apply"),
-    "external": Field("H", built=False, idle=_OFF),
+    "external": Field(
+        "R",
+        "what a service reads is signed with it, so no config is kept elsewhere: give it by file, environment or content",
+        idle=_OFF,
+    ),
     "file": Field("H", "read at apply"),
     "labels": Field("T", "nothing: a config has no labels"),
     "name": Field("T", "nothing: a config belongs to its app"),

@@ -56,6 +56,7 @@ def read_further(
         cpu_period_us=_read_us(reading, find("cpu_period"), 1_000, limits),
         cpu_quota_us=_read_us(reading, find("cpu_quota"), -1, limits),
         io_weight=reading.whole(find("blkio_config", "weight"), 10, 1_000, 0),
+        root_bytes=_read_root_size(reading, find("storage_opt")),
         oom_score=_read_oom_score(reading, find("oom_score_adj")),
         ipc=_read_ipc(reading, find("ipc")),
         log=log,
@@ -107,6 +108,17 @@ def _read_us(reading: Reading, place: Place | None, low: int, limits: Resources)
     if limits.cpu_m and value:
         reading.findings.complain(place, "E-CONFLICT", "cpus is given too", at_key=True)
     return max(value, 0)
+
+
+def _read_root_size(reading: Reading, place: Place | None) -> int:
+    """Return how much a service may write into its root; 0 for no limit. ``placement.py`` asks for fitting nodes."""
+    size = 0
+    for name, item in place.entries() if place is not None else ():
+        if name == "size":
+            size = reading.size(item)
+        else:
+            reading.findings.refuse(item, f'the storage of a site has no option "{name[:40]}"')
+    return size
 
 
 def _read_oom_score(reading: Reading, place: Place | None) -> int:

@@ -232,7 +232,7 @@ class Parts:
         if len(given) == 1:
             return given[0]
         code = "E-CONFLICT" if given else "E-TYPE"
-        wanted = " or ".join(_ORIGINS if noun == "config" else _ORIGINS[1:])
+        wanted = " or ".join(_ORIGINS[:-1] if noun == "config" else _ORIGINS[1:])
         detail = f"exactly one of {wanted} says what it holds"
         if self._reading.findings.is_sound(entry):
             self._reading.findings.complain(entry, code, detail, at_key=True)

@@ -15,6 +15,7 @@ from skerry.manifest.wishes import Given
 from skerry.model.app import Placement, Replicas, Sites, Spread
 from skerry.model.ids import is_name
 from skerry.model.limits import REPLICAS_MAX
+from skerry.model.observed import ROOT_QUOTA
 from skerry.model.placing import PlacementRules
 from skerry.model.selector import SelectorError, parse_selector
 
@@ -50,7 +51,7 @@ def read_placement(
     return Placement(
         sites=chosen or Sites(),
         replicas=replicas,
-        node=_add_platform(reading, reading.find(service, "platform"), node),
+        node=_add_quota(reading, service, _add_platform(reading, reading.find(service, "platform"), node)),
         spread=(Spread(),) if spread is None else spread,
         rules=rules if rules != PlacementRules() else UNSET,
     )
@@ -188,6 +189,14 @@ def _add_platform(reading: Reading, place: Place | None, node: tuple[str, ...]) 
         return node
     term = f"arch={architecture}"
     return tuple(f"{text}, {term}" for text in node) or (term,)
+
+
+def _add_quota(reading: Reading, service: Place, node: tuple[str, ...]) -> tuple[str, ...]:
+    """Make a limit of the root a constraint on every alternative of the node: not every storage can keep it."""
+    size = reading.find(service, "storage_opt", "size")
+    if size is None or not reading.size(size):
+        return node
+    return tuple(f"{text}, {ROOT_QUOTA}=true" for text in node) or (f"{ROOT_QUOTA}=true",)
 
 
 def read_labels_of_app(reading: Reading, place: Place | None) -> dict[str, str]:

@@ -150,6 +150,8 @@ class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     #: What only an operator's own profile grants.
     node: NodeUse | UnsetType = UNSET
     ipc: Literal["", "none", "shareable"] = ""
+    #: How much it may write into its own root beside its volumes; 0 without limit.
+    root_bytes: int = 0
     #: Whether what it writes is kept at the site; ``log_bytes`` 0 means the site's own size.
     log: Literal["kept", "none"] = "kept"
     log_bytes: int = 0

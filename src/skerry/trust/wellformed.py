@@ -12,7 +12,16 @@ import msgspec
 from skerry.model.app import AppRevision, Service, Sites, Subnet
 from skerry.model.grants import GRANTABLE, NodeUse, Profile, find_profile_flaw, find_use_flaw
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
-from skerry.model.limits import INTEGER_MAX, PROFILES_MAX, REPLICAS_MAX, SERVICES_MAX, SIGNATURES_MAX, WINDOW_SIDE_MAX
+from skerry.model.limits import (
+    CALL_BY_CHARACTERS_MAX,
+    CALL_REASON_CHARACTERS_MAX,
+    INTEGER_MAX,
+    PROFILES_MAX,
+    REPLICAS_MAX,
+    SERVICES_MAX,
+    SIGNATURES_MAX,
+    WINDOW_SIDE_MAX,
+)
 from skerry.model.policy import PRIORITY_MAX, Autonomy, Policy, SecretPolicy, is_rotation, is_variable
 from skerry.model.profile import (
     PROFILES,
@@ -155,6 +164,13 @@ def _check_call(call: Call) -> None:
         case "forward":
             _demand(1 <= call.port <= PORT_MAX, f"a port is 1 to {PORT_MAX}")
             _demand(not call.argv and call.terminal is None, "a connection has no command")
+        case "restart" | "stop" | "start":
+            plain = not call.argv and call.terminal is None and call.port == 0
+            _demand(plain, "a word about an instance itself has neither command nor port")
+    for text, most in ((call.by, CALL_BY_CHARACTERS_MAX), (call.reason, CALL_REASON_CHARACTERS_MAX)):
+        _demand(len(text) <= most and text.isprintable(), f"who and why are a line of at most {most} characters")
+    is_word = call.verb in ("restart", "stop", "start")
+    _demand(is_word or not (call.by or call.reason), "only a word about an instance says who and why")
 
 
 def _check_service(service: Service) -> None:
@@ -217,6 +233,7 @@ def _check_walls(profile: str, service: Service) -> None:
     further = service.further
     if not further:
         return
+    _demand(0 <= further.root_bytes <= INTEGER_MAX, "a limit of the root is none")
     _demand(0 <= further.oom_score <= OOM_SCORE_MAX, "a score below 0 protects an instance from the node")
     if further.node:
         _demand(is_own, f"profile {profile} grants nothing of the node")

@@ -86,6 +86,7 @@ FULL = InstanceSpec(
         cpu_shares=512,
         io_weight=50,
         oom_score=100,
+        root_bytes=1 << 30,
         ipc="none",
         log_bytes=1 << 20,
     ),

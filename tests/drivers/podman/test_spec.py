@@ -117,6 +117,7 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
         "dns_option": ["ndots:2"],
         "dns_search": ["shop.example"],
         "oom_score_adj": 100,
+        "storage_opts": {"size": str(1 << 30)},
         "ipcns": {"nsmode": "none"},
         "log_configuration": {"driver": "k8s-file", "size": 1 << 20},
     },

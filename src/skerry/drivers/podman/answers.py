@@ -17,6 +17,19 @@ class ContainerItem(msgspec.Struct, rename="pascal"):
     started_at: int = 0
 
 
+class StoreItem(msgspec.Struct, rename="camel"):
+    """Where and how the service stores containers."""
+
+    graph_driver_name: str = ""
+    graph_root: str = ""
+
+
+class InfoItem(msgspec.Struct):
+    """What the service says of itself."""
+
+    store: StoreItem = msgspec.field(default_factory=StoreItem)
+
+
 class SubnetItem(msgspec.Struct):
     """One subnet of a network."""
 

@@ -27,6 +27,7 @@ from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavaila
 from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.inside import Inside
 from skerry.drivers.podman.probe import ask
+from skerry.drivers.podman.quota import read_storage
 from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.model.app import Mount
@@ -117,6 +118,8 @@ class PodmanDriver:
         self._starting = 0
         self._starts = 0
         self._swept = False
+        #: What the node is to be known for, as far as podman knows it; empty until the first look.
+        self.facts: dict[str, str] = {}
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -127,6 +130,8 @@ class PodmanDriver:
             containers = await self._http.read(list[ContainerItem], "/containers/json", query=ours)
             networks = await self._list_networks()
             images = await self._list_images()
+            if not self._swept:
+                self.facts |= await read_storage(self._http)
         except (PodmanUnavailable, PodmanRefusal) as error:
             return Observation(driver=self.name, unavailable=str(error))
         self._note_stopping(containers)

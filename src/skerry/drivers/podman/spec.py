@@ -182,6 +182,7 @@ def container_body(
         "dns_option": list(further.dns_options),
         "dns_search": list(further.dns_search),
         "oom_score_adj": further.oom_score,
+        "storage_opts": {"size": str(further.root_bytes)} if further.root_bytes else {},
         "ipcns": {"nsmode": further.ipc} if further.ipc else {},
     }
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
