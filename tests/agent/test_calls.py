@@ -9,7 +9,7 @@ from tests.trust import people
 
 from skerry.agent import calls
 from skerry.agent.calls import CallDesk
-from skerry.agent.desk import CallAnswer
+from skerry.agent.desk import CallAnswer, Refusal
 from skerry.clock import SeededMint
 from skerry.drivers.base import Chunk, ContainerStats, Exit, PortRefused, Typed
 from skerry.model.errors import Unavailable
@@ -126,8 +126,14 @@ class Scene:
             console=self.shell,
             find_container=lambda instance: container if instance == WEB else None,
             verify_call=lambda envelope: self.signed,
+            obey=self.obey,
         )
+        self.obeyed: list[tuple[str, str]] = []
         self.desk.node = people.NODE
+
+    async def obey(self, call: Call) -> Refusal | None:
+        self.obeyed.append((call.verb, call.reason))
+        return Refusal("E-NOT-FOUND", "it is not to run here") if call.ordinal else None
 
     def ask(self, kind: str, body: msgspec.Struct | bytes) -> CallAnswer:
         content = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
@@ -186,6 +192,23 @@ def test_a_command_needs_a_signature_a_nonce_and_something_that_runs():
     ]
     assert scene.exec().code == "E-CALL", "a nonce is good once"
     assert scene.shell.asked == [("c1", ("ls",))]
+
+
+def test_a_word_about_an_instance_needs_a_signature_and_a_nonce_and_nothing_that_runs():
+    scene = Scene(state="exited")
+    assert scene.ask("stop", people.revise(1)).code == "E-SIGNATURE"
+    scene.sign(b"not drawn here", verb="stop")
+    assert scene.ask("stop", people.revise(1)).code == "E-CALL"
+    scene.sign(scene.draw(), verb="stop", reason="it smokes")
+    assert scene.ask("start", people.revise(1)).code == "E-SUBJECT", "a stop is not sent as a start"
+    scene.sign(scene.draw(), verb="stop", reason="it smokes")
+    assert scene.ask("stop", people.revise(1)).ok
+    assert scene.ask("stop", people.revise(1)).code == "E-CALL", "a nonce is good once"
+    scene.sign(scene.draw(), verb="start", ordinal=1)
+    refused = scene.ask("start", people.revise(1))
+    assert (refused.ok, refused.code) == (False, "E-NOT-FOUND")
+    assert scene.obeyed == [("stop", "it smokes"), ("start", "")]
+    assert scene.shell.asked == []
 
 
 def test_a_nonce_ends_with_its_minute():

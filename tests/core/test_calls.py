@@ -9,7 +9,7 @@ import pytest
 from tests.core.cores import Rig, key, sign
 
 from skerry.core.calls import STREAMS_MAX, LineCutter
-from skerry.model.asks import AuditQuery, ExecQuery, ForwardQuery, LogQuery
+from skerry.model.asks import AuditQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery
 from skerry.model.errors import Invalid, NotFound, Unavailable
 from skerry.model.ids import NodeName, SiteName
 from skerry.model.signed import Call, Envelope
@@ -252,6 +252,37 @@ async def test_a_client_that_goes_away_after_its_last_word_ends_the_call(rig):
     socket.leaves = True
     await _run(rig, socket)
     assert rig.fake.calls[1].closed
+
+
+async def _control(rig, verb: str, socket: FakeSocket, **words: Any) -> None:
+    query = ControlQuery(**({"service": "web", "site": "oslo", "verb": verb} | words))
+    await rig.service.control_instance(rig.admin, app="shop", query=query, socket=socket)
+
+
+async def test_an_instance_is_stopped_by_a_signed_call_and_that_is_written_down(rig):
+    _ready(rig)
+    rig.fake.answers["oslo", "stop"] = (OK, [])
+    socket = FakeSocket(verb="stop", argv=(), by="ada", reason="it smokes")
+    await _control(rig, "stop", socket)
+    assert socket.exit == 0
+    assert [(site, kind) for site, kind, _ in rig.fake.asked] == [("oslo", "nonce"), ("oslo", "stop")]
+    assert all(call.closed for call in rig.fake.calls)
+    audit = (await rig.service.list_audit(rig.admin, query=AuditQuery())).items[-1]
+    assert audit.operation == "control_instance"
+    assert audit.object.startswith("stop instance/default/shop/web/0@oslo sha256:")
+
+
+async def test_a_call_to_stop_is_not_taken_for_another_and_the_sites_word_is_passed_on(rig):
+    _ready(rig)
+    with pytest.raises(Invalid) as other:
+        await _control(rig, "start", FakeSocket(verb="stop", argv=()))
+    assert other.value.code == "E-SUBJECT"
+    assert [kind for _, kind, _ in rig.fake.asked] == ["nonce"]
+    reason = "default/shop/web/0 is not to run here"
+    rig.fake.answers["oslo", "stop"] = (CallReply("c", ok=False, code="E-NOT-FOUND", reason=reason), [])  # type: ignore[arg-type]
+    with pytest.raises(Unavailable) as refused:
+        await _control(rig, "stop", FakeSocket(verb="stop", argv=()))
+    assert reason in refused.value.detail
 
 
 async def _forward(rig, socket: FakeSocket, **words: Any) -> None:

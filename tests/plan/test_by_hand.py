@@ -5,7 +5,9 @@ import pytest
 from tests.plan.scenery import World, assign, digest_revision, hold, revision, service
 
 from skerry.model.ids import InstanceId
+from skerry.model.observed import InstanceFact
 from skerry.model.policy import Autonomy, Policy
+from skerry.model.signed import Call
 from skerry.plan.actions import StopContainer
 from skerry.plan.by_hand import find_meant, refuse, say
 from skerry.plan.site import derive_wanted
@@ -107,3 +109,52 @@ def test_what_is_meant_is_named_by_whole_steps():
     assert len(find_meant(names, "a/shop")) == 3
     for bad in ("", "a", "a/sho", "a/shop/web/2", "a/shop/web/0/x", "/", "a/"):
         assert find_meant(names, bad) == ()
+
+
+def call(verb, **words):
+    names = {"tenant": "default", "site": "oslo", "node": "n1", "nonce": b"n", "app": "shop", "service": "web"}
+    return Call(verb=verb, **names, **words)
+
+
+def owner(box, verb, **words):
+    """The owner speaks from afar, as ``agent/loop.py`` takes it in."""
+    item = derive_wanted(box.held)[0][WEB]
+    seen = box.observed.containers
+    box.keep({} if verb == "start" else {WEB: say(verb, item.assignment, seen, call(verb, **words))})
+
+
+def test_an_owner_stops_and_starts_whatever_a_person_at_the_box_may():
+    box = Box("none")
+    box.settle()
+    owner(box, "stop", by="ada", reason="the fan is loud")
+    box.settle()
+    assert box.running() == []
+    (fact,) = [each for each in box.look().facts if isinstance(each, InstanceFact)]
+    assert (fact.phase, fact.reason) == ("held", "its owner (ada) stopped it: the fan is loud")
+    box.reboot()
+    box.settle()
+    assert box.running() == []
+    owner(box, "start")
+    box.settle()
+    assert box.running() == ["web"]
+
+
+def test_an_owners_restart_is_of_one_run():
+    box = Box("none")
+    box.settle()
+    owner(box, "restart")
+    box.settle()
+    assert box.running() == ["web"]
+    assert [type(action) for action in box.performed].count(StopContainer) == 1
+
+
+def test_what_the_owner_stopped_only_the_owner_starts():
+    box = Box("full")
+    box.settle()
+    owner(box, "stop")
+    item, said = derive_wanted(box.held)[0][WEB], box.history.kept.said[WEB]
+    for verb in ("start", "restart", "stop"):
+        assert refuse(verb, item, said) == "its owner stopped it, and only its owner starts it again"
+    box.change(restart=1)
+    box.settle()
+    assert box.running() == ["web"], "having the app restarted ends it too"

@@ -32,9 +32,11 @@ NOUNS = {
     "user-groups": "user_group",
     "sites": "site",
     "nodes": "node",
+    "profiles": "profile",
     "join-tokens": "join_token",
     "join-requests": "join_request",
     "tokens": "token",
+    "users": "user",
     "tenants": "tenant",
     "rollouts": "rollout",
 }
@@ -66,6 +68,7 @@ ACTS = {
     "areas": "AreaActs",
     "user-groups": "UserGroupActs",
     "sites": "SiteActs",
+    "profiles": "ProfileActs",
 }
 
 HEAD = '''"""One method per operation, for both clients. Made by ``./dev gen`` from ``operations.py``, never by hand.

@@ -140,6 +140,7 @@ class Agent:
             console=console,
             find_container=self._find_container,
             verify_call=self._verify_call,
+            obey=self.reconciler.obey,
         )
 
     # --- life --------------------------------------------------------------------------------------------------------

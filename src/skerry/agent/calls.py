@@ -1,15 +1,15 @@
-"""Answering the parent's calls: a nonce, logs, a command, a connection, use of resources.
+"""Answering the parent's calls: a nonce, logs, a command, a connection, a word about an instance, use of resources.
 
-Reading needs a session only. A command or a connection is an act on what runs: it needs a call signed by the tenant's
-deploy key that names a nonce this node drew, good once and for a short time (trust.md §5).
+Reading needs a session only. A command, a connection, a restart, stop or start is an act on what runs: it needs a call
+signed by the tenant's deploy key that names a nonce this node drew, good once and for a short time (trust.md §5).
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import msgspec
 
-from skerry.agent.desk import CallAnswer
+from skerry.agent.desk import CallAnswer, Refusal
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Chunk, Console, ContainerStats, Exit, Pipe, PortRefused, Typed
 from skerry.model.errors import Unavailable
@@ -44,12 +44,14 @@ class CallDesk:
         console: Console,
         find_container: Callable[[InstanceId], ContainerSeen | None],
         verify_call: Callable[[Envelope], Call | Denied],
+        obey: Callable[[Call], Awaitable[Refusal | None]],
     ) -> None:
         self._clock = clock
         self._mint = mint
         self._console = console
         self._find_container = find_container
         self._verify_call = verify_call
+        self._obey = obey
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
 
@@ -65,6 +67,8 @@ class CallDesk:
                     return self._run_command(request, stdin)
                 case "forward":
                     return await self._open_port(request, stdin)
+                case "restart" | "stop" | "start":
+                    return await self._control(request)
                 case "stats":
                     stats = StatsReply(await self._console.read_stats())
                     return CallAnswer(True, msgspec.msgpack.encode(stats))
@@ -112,8 +116,27 @@ class CallDesk:
             return CallAnswer(False, code="E-PORT-CLOSED", reason=str(error))
         return CallAnswer(True, stream=_carry(request.call, pipe, stdin))
 
+    async def _control(self, request: CallRequest) -> CallAnswer:
+        """Do what a signed call says of an instance itself, whether or not it runs now."""
+        call = self._judge(request)
+        if isinstance(call, CallAnswer):
+            return call
+        refused = await self._obey(call)
+        return CallAnswer(True) if refused is None else CallAnswer(False, code=refused.code, reason=refused.reason)
+
     def _admit(self, request: CallRequest) -> tuple[Call, str] | CallAnswer:
-        """Judge a signed call, whose nonce it uses up: return it and the container that it is about, or a refusal."""
+        """Judge a signed call about what runs: return it and the container that it is about, or a refusal."""
+        signed = self._judge(request)
+        if isinstance(signed, CallAnswer):
+            return signed
+        instance = instance_id(signed.tenant, signed.app, signed.service, signed.ordinal)
+        seen = self._find_container(instance)
+        if seen is None or seen.state != "running":
+            return CallAnswer(False, code="E-NOT-FOUND", reason=f"{instance} does not run here")
+        return signed, seen.container
+
+    def _judge(self, request: CallRequest) -> Call | CallAnswer:
+        """Judge a signed call, whose nonce it uses up: return it, or a refusal."""
         signed = self._verify_call(msgspec.msgpack.decode(request.body, type=Envelope))
         if isinstance(signed, Denied):
             return CallAnswer(False, code=signed.code, reason=signed.reason)
@@ -123,11 +146,7 @@ class CallDesk:
             return CallAnswer(False, code="E-CALL", reason=reason)
         if signed.verb != request.kind:
             return CallAnswer(False, code="E-SUBJECT", reason=f"a call to {signed.verb} was sent as {request.kind}")
-        instance = instance_id(signed.tenant, signed.app, signed.service, signed.ordinal)
-        seen = self._find_container(instance)
-        if seen is None or seen.state != "running":
-            return CallAnswer(False, code="E-NOT-FOUND", reason=f"{instance} does not run here")
-        return signed, seen.container
+        return signed
 
 
 async def _as_stream(

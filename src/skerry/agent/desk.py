@@ -5,7 +5,7 @@ Nothing here waits for the parent, so a cut link never holds the site up.
 """
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -27,6 +27,13 @@ class DocumentVerdict(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     reason: str = ""
     digests: tuple[Digest, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """Why nothing was done."""
+
+    code: str
+    reason: str
 
 
 class CallAnswer(msgspec.Struct, frozen=True):

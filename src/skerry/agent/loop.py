@@ -8,11 +8,11 @@ document are the same pass.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
 from skerry.agent import journal
+from skerry.agent.desk import Refusal
 from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.agent.poison import CarefulPlanner
@@ -28,7 +28,7 @@ from skerry.agent.telling import (
 )
 from skerry.clock import Clock, Tasks, read_offset_us
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.ids import InstanceId, VolumeId
+from skerry.model.ids import InstanceId, VolumeId, instance_id
 from skerry.model.observed import (
     Fact,
     InstanceFact,
@@ -41,6 +41,7 @@ from skerry.model.observed import (
     encode_fact,
     fact_key,
 )
+from skerry.model.signed import Call
 from skerry.model.site_match import TIMEZONE_LABEL
 from skerry.plan.actions import (
     FETCH_LANE,
@@ -69,6 +70,7 @@ from skerry.plan.history import (
     note_observed,
     note_outcome,
 )
+from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
 from skerry.plan.volumes import find_lost_volumes
@@ -87,13 +89,6 @@ ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
 UNTOLD_MAX = 500
 #: Where an instance ends up when all is well: one that a new process finds there is no news.
 _AT_REST = ("ready", "held", "done", "stopped")
-
-
-class Refusal(NamedTuple):
-    """Why nothing was done."""
-
-    code: str
-    reason: str
 
 
 class Reconciler:
@@ -302,25 +297,50 @@ class Reconciler:
 
     async def control(self, verb: HandVerb, what: str) -> tuple[InstanceId, ...] | Refusal:
         """Do what a person at the box says, durably and told of; refused whole where one owner does not allow it."""
-        held = self._read_held()
-        wanted = {} if held is None else derive_wanted(return_to_proven(held, self.history.kept.judged))[0]
+        wanted = self._derive_wanted()
         meant = find_meant(wanted, what)
+        said = self.history.kept.said
         if not meant:
             return Refusal("E-NOT-FOUND", f"nothing that is to run here is called {what[:200]!r}")
         for name in meant:
-            why = refuse(verb, wanted[name])
+            why = refuse(verb, wanted[name], said.get(name))
             if why:
                 return Refusal("E-LOCAL-CONTROL", f"{name}: {why}")
         if verb == "restart":
-            meant += tuple(name for name in find_companions(wanted, meant) if not refuse(verb, wanted[name]))
+            others = find_companions(wanted, meant)
+            meant += tuple(name for name in others if not refuse(verb, wanted[name], said.get(name)))
+        return await self._take_word(verb, meant, wanted)
+
+    async def obey(self, call: Call) -> Refusal | None:
+        """Do what an owner's verified call says of one instance itself, durably and told of."""
+        assert call.verb in ("restart", "stop", "start")
+        wanted = self._derive_wanted()
+        name = instance_id(call.tenant, call.app, call.service, call.ordinal)
+        if name not in wanted:
+            return Refusal("E-NOT-FOUND", f"{name} is not to run here")
+        meant = (name,)
+        if call.verb == "restart":
+            meant += tuple(each for each in find_companions(wanted, meant) if each not in self.history.kept.said)
+        await self._take_word(call.verb, meant, wanted, call)
+        return None
+
+    def _derive_wanted(self) -> dict[InstanceId, Wanted]:
+        held = self._read_held()
+        return {} if held is None else derive_wanted(return_to_proven(held, self.history.kept.judged))[0]
+
+    async def _take_word(
+        self, verb: HandVerb, meant: tuple[InstanceId, ...], wanted: dict[InstanceId, Wanted], call: Call | None = None
+    ) -> tuple[InstanceId, ...]:
+        who = "a person at the box" if call is None else f"its owner ({call.by})" if call.by else "its owner"
+        why = f": {call.reason}" if call is not None and call.reason else ""
         drafts = [
             journal.Draft(
                 time_us=self._clock.wall_us(),
-                type="instance.by-hand",
+                type="instance.by-hand" if call is None else "instance.by-owner",
                 klass="security",
                 subject=f"instance/{name}",
                 tenant=wanted[name].assignment.tenant,
-                message=f"a person at the box said: {verb} {name}",
+                message=f"{who} said: {verb} {name}{why}",
                 data={"verb": verb},
             )
             for name in meant
@@ -328,7 +348,7 @@ class Reconciler:
         changes = journal.Changes(forget_said=frozenset(meant))
         if verb != "start":
             seen = self.observed.containers
-            changes = journal.Changes(said={name: say(verb, wanted[name].assignment, seen) for name in meant})
+            changes = journal.Changes(said={name: say(verb, wanted[name].assignment, seen, call) for name in meant})
 
         def record(connection: Connection) -> None:
             journal.record_changes(connection, changes)

@@ -6,8 +6,8 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.agent.agent import Agent
+from skerry.agent.desk import Refusal
 from skerry.agent.local import LocalProblem
-from skerry.agent.loop import Refusal
 from skerry.clock import SECOND_US, Clock
 from skerry.model.event import Event
 from skerry.model.ids import VolumeId

@@ -19,12 +19,16 @@ FORMS: dict[str, str] = {
     "node": _NAME,
     "service": _NAME,
     "secret": _NAME,
+    "profile": _NAME,
+    "area": _NAME,
+    "user_group": _NAME,
     "digest": r"sha256:[0-9a-f]{64}",
     "number": r"[1-9][0-9]{0,14}",
     "ordinal": r"(?:0|[1-9][0-9]{0,2})",
     "operation": _ULID,
     "request": _ULID,
     "token": r"[a-z2-7]{8,10}",
+    "user": _NAME,
 }
 #: Parameters that are whole numbers, with the least and the largest.
 WHOLE: dict[str, tuple[int, int]] = {"number": (1, 10**15 - 1), "ordinal": (0, 999)}

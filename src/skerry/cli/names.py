@@ -49,6 +49,17 @@ def complete_nodes(context: click.Context, parameter: click.Parameter, incomplet
     return _complete(context, "nodes", ask, incomplete)
 
 
+def complete_profiles(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a profile; the built-in ones whatever the core says."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (each.profile for each in _all(client.profiles.list))
+
+    from skerry.model.profile import PROFILES
+
+    return [*_offer(list(PROFILES), incomplete), *_complete(context, "profiles", ask, incomplete)]
+
+
 def complete_apps(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an app."""
     return _complete(context, "apps", lambda client: (each.app for each in _all(client.apps.list)), incomplete)
@@ -83,6 +94,28 @@ def complete_secrets(context: click.Context, parameter: click.Parameter, incompl
 def complete_images(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an image that the core has."""
     return _complete(context, "images", lambda client: (each.name for each in _all(client.images.list)), incomplete)
+
+
+def complete_areas(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an area."""
+    # One carries up to 2,000 corners, so they come in smaller pages.
+    return _complete(
+        context, "areas", lambda client: (each.name for each in client.areas.list(page_size=100)), incomplete
+    )
+
+
+def complete_user_groups(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a group of users."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (each.name for each in client.user_groups.list(page_size=100))
+
+    return _complete(context, "user groups", ask, incomplete)
+
+
+def complete_users(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a person."""
+    return _complete(context, "users", lambda client: (each.name for each in _all(client.users.list)), incomplete)
 
 
 def complete_nouns(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -108,7 +108,9 @@ NOUNS: tuple[Noun, ...] = (
         Verb("list", "List instances: what is wanted beside what is.", "skerry.cli.instances:list_instances"),
         Verb("show", "Show one: where and why there, image, health, use, events.",
              "skerry.cli.instances:show_instance"),
-        *_later("restart", "stop"),
+        Verb("restart", "End one and start it again.", "skerry.cli.control:restart"),
+        Verb("stop", "Stop one at a site, until it is started again.", "skerry.cli.control:stop"),
+        Verb("start", "Let one run again that was stopped.", "skerry.cli.control:start"),
     )),
     Noun("rollout", "Changes in waves.", (
         Verb("list", "List the newest rollout of each app.", "skerry.cli.rollouts:list_rollouts"),
@@ -137,6 +139,17 @@ NOUNS: tuple[Noun, ...] = (
         Verb("remove", "Forget a secret that no app uses.", "skerry.cli.secrets:remove"),
         *_later("show"),
     )),
+    Noun("area", "Ground that manifests name; apply makes it.", (
+        Verb("list", "List areas.", "skerry.cli.definitions:list_areas"),
+        Verb("show", "Show the ground of an area.", "skerry.cli.definitions:show_area"),
+        Verb("remove", "Forget an area; apps stay where they are.", "skerry.cli.definitions:remove_area"),
+    )),
+    Noun("user-group", "Where users are, for round trips; apply makes it.", (
+        Verb("list", "List groups of users.", "skerry.cli.definitions:list_user_groups"),
+        Verb("show", "Show where the users of a group are.", "skerry.cli.definitions:show_user_group"),
+        Verb("remove", "Forget a group of users; apps stay where they are.",
+             "skerry.cli.definitions:remove_user_group"),
+    )),
     Noun("key", "Signing keys.", _later("list", "create", "show", "backup", "recover", "delegate", "rotate",
                                         "revoke", "move")),
     Noun("ci", "Keys of pipelines.", _later("key")),
@@ -145,12 +158,14 @@ NOUNS: tuple[Noun, ...] = (
     Noun("token", "API tokens.", (
         Verb("list", "List the tenant's API tokens.", "skerry.cli.access:list_tokens"),
         Verb("create", "Make an API token; it is shown once.", "skerry.cli.access:create"),
+        Verb("show", "Show an API token, without its secret.", "skerry.cli.access:show_token"),
         Verb("revoke", "End an API token at once.", "skerry.cli.access:revoke"),
-        *_later("show"),
     )),
     Noun("profile", "What apps may ask of sites.", (
-        Verb("list", "List profiles; needs no core.", "skerry.cli.profiles:list_profiles"),
-        Verb("show", "Show all that a profile grants; needs no core.", "skerry.cli.profiles:show"),
+        Verb("list", "List profiles: built-in ones and operators' own.", "skerry.cli.profiles:list_profiles"),
+        Verb("show", "Show all that a profile grants; a built-in one needs no core.", "skerry.cli.profiles:show"),
+        Verb("set", "Sign a profile into the records of sites, as its file says.", "skerry.cli.profiles:set_profile"),
+        Verb("remove", "Take a profile from every site; what runs under it goes on.", "skerry.cli.profiles:remove"),
     )),
     Noun("audit", "Who did what.", (
         Verb("list", "List the audit chain, oldest first.", "skerry.cli.access:list_audit"),
@@ -161,8 +176,17 @@ NOUNS: tuple[Noun, ...] = (
         Verb("show", "Show a tenant and the sites that admit it.", "skerry.cli.tenants:show"),
         Verb("create", "Make a tenant, its deploy key and its first token.", "skerry.cli.tenants:create"),
     )),
-    Noun("user", "People.", _later("list", "show", "create")),
-    Noun("role", "What people may do.", _later("list", "show", "create")),
+    Noun("user", "People who hold API tokens.", (
+        Verb("list", "List the tenant's people, or the operator's own.", "skerry.cli.users:list_users"),
+        Verb("show", "Show a person and their tokens.", "skerry.cli.users:show_user"),
+        Verb("create", "Note a person and make a first token; it is shown once.", "skerry.cli.users:create"),
+        Verb("remove", "Forget a person and end all their tokens.", "skerry.cli.users:remove"),
+    )),
+    Noun("role", "What people may do.", (
+        Verb("list", "List roles and what each may do.", "skerry.cli.users:list_roles"),
+        Verb("show", "Show every operation that a role may use.", "skerry.cli.users:show_role"),
+        *_later("create"),
+    )),
     Noun("operation", "Long work.", (
         Verb("list", "List long work, newest first.", "skerry.cli.instances:list_operations"),
         Verb("show", "Show how far long work has come.", "skerry.cli.instances:show_operation"),

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
+from typing import Protocol
 
 import msgspec
 
@@ -36,6 +37,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     tenant_role: TenantRole = ""
     operator_role: OperatorRole = ""
     bootstrap: bool = False
+    #: The person whose token it is; empty for a token of no person.
+    user: str = ""
     #: Names the change that is asked for, where its sender did.
     once: Once | None = None
 
@@ -47,7 +50,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> str:
         """How audit records name the caller."""
-        return f"token {self.token_id}"
+        return f"{self.user} (token {self.token_id})" if self.user else f"token {self.token_id}"
 
     def owner(self) -> TenantName:
         """Return the caller's tenant; raises ``NotAllowed`` for a caller that is no tenant's."""
@@ -78,7 +81,7 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def admit(row: TokenRow | None, presented: bytes, now_us: int) -> Caller:
+def admit(row: TokenRow | None, presented: bytes, now_us: int, user: str = "") -> Caller:
     """Return the caller a token stands for; raises the same ``Unproven`` for unknown, wrong, revoked and ended ones."""
     known = bytes(_SECRET_BYTES) if row is None else row.secret_hash
     right = hmac.compare_digest(known, presented)
@@ -90,6 +93,7 @@ def admit(row: TokenRow | None, presented: bytes, now_us: int) -> Caller:
         tenant_role=row.tenant_role,
         operator_role=row.operator_role,
         bootstrap=row.bootstrap,
+        user=user,
     )
 
 
@@ -102,11 +106,25 @@ def check_allowed(operation: Operation, caller: Caller) -> None:
         raise forbidden(operation.permission)
 
 
-def within(caller: Caller, tenant_role: TenantRole, operator_role: OperatorRole) -> bool:
-    """Say whether roles grant nothing that the caller does not have."""
+class Roles(Protocol):
+    """Whoever has roles: a caller, or a person who holds tokens."""
+
+    @property
+    def tenant_role(self) -> TenantRole:
+        """What they may do as a tenant's."""
+        ...
+
+    @property
+    def operator_role(self) -> OperatorRole:
+        """What they may do as the operator's."""
+        ...
+
+
+def within(holder: Roles, tenant_role: TenantRole, operator_role: OperatorRole) -> bool:
+    """Say whether roles grant nothing that the holder does not have."""
     return (
-        TENANT_ROLES[tenant_role] <= TENANT_ROLES[caller.tenant_role]
-        and OPERATOR_ROLES[operator_role] <= OPERATOR_ROLES[caller.operator_role]
+        TENANT_ROLES[tenant_role] <= TENANT_ROLES[holder.tenant_role]
+        and OPERATOR_ROLES[operator_role] <= OPERATOR_ROLES[holder.operator_role]
     )
 
 

@@ -1,7 +1,7 @@
-"""Streams from what runs: output of instances, commands in them, and connections to their ports.
+"""Calls about what runs: output of instances, commands in them, connections to ports, and words about themselves.
 
-Reading output needs a role only; a command or a connection needs a call signed by the tenant for one nonce of the node,
-which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
+Reading output needs a role only; a command, a connection, a restart, stop or start needs a call signed by the tenant for
+one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import denied, not_found
 from skerry.core.state import Part, SiteCall, Sites
 from skerry.model.answers import LogLine
-from skerry.model.asks import ExecQuery, ForwardQuery, LogQuery
+from skerry.model.asks import ControlQuery, ExecQuery, ForwardQuery, LogQuery
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
@@ -158,14 +158,20 @@ class CallsPart(Part):
             raise Unavailable("E-CUT", f"The connection to {app}/{query.service} broke.", hint=f"skerry app show {app}")
         await socket.send_exit(0)
 
+    async def control_instance(self, caller: Caller, *, app: str, query: ControlQuery, socket: CallSocket) -> None:
+        """Have one instance restarted, stopped or started by one signed call; its site remembers it."""
+        call = await self._begin_call(caller, app, query, socket, verb=query.verb, operation="control_instance")
+        await call.close()
+        await socket.send_exit(0)
+
     async def _begin_call(
         self,
         caller: Caller,
         app: str,
-        query: ExecQuery | ForwardQuery,
+        query: ExecQuery,
         socket: CallSocket,
         *,
-        verb: Literal["exec", "forward"],
+        verb: Literal["exec", "forward", "restart", "stop", "start"],
         operation: str,
     ) -> SiteCall:
         """Have the node's nonce signed, write the act down, and call the site; return the call once it said yes."""
@@ -191,9 +197,9 @@ class CallsPart(Part):
             if (said.verb, said.app, said.service, said.ordinal, said.nonce, said.port) != wanted:
                 raise Invalid("E-SUBJECT", "The signed call is about something else than the request.")
 
-        subject = (
-            f"instance/{instance_id(tenant, app, query.service, query.ordinal)}@{site} {digest_of(envelope.payload)}"
-        )
+        act = f"{verb} " if isinstance(query, ControlQuery) else ""
+        about = f"instance/{instance_id(tenant, app, query.service, query.ordinal)}@{site}"
+        subject = f"{act}{about} {digest_of(envelope.payload)}"
         await self._core.change(caller, operation, subject, job, chain=tenant)
         call = await self._call(site, verb, encode_envelope_msgpack(envelope))
         if not call.reply.ok:
@@ -281,7 +287,7 @@ def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -
     return found
 
 
-def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery | ForwardQuery) -> NodeName:
+def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery) -> NodeName:
     if sites.find_site(connection, query.site, PLATFORM) is None:
         raise not_found()
     for _, unit in documents.list_assignments(connection, caller.scope, app=app, sites=(query.site,)):

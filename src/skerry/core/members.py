@@ -22,7 +22,7 @@ from skerry.model.asks import AuditQuery, CreateTenant, CreateToken, PageQuery, 
 from skerry.model.errors import Invalid, Refused
 from skerry.model.ids import TenantName, digest_of
 from skerry.model.signed import Envelope, Root
-from skerry.store import Connection, access, audit, events
+from skerry.store import Connection, access, audit, events, users
 from skerry.store.access import TenantRow, TokenRow
 from skerry.store.audit import AuditRow
 from skerry.store.rows import read_page_token, write_page_token
@@ -47,8 +47,12 @@ class MembersPart(Part):
         if parts is None:
             raise unproven()
         identity, presented = parts
-        row = await self._core.db.read(lambda connection: access.find_token(connection, identity))
-        caller = admit(row, presented, self._core.clock.wall_us())
+
+        def find(connection: Connection) -> tuple[TokenRow | None, str]:
+            return access.find_token(connection, identity), users.find_holder(connection, identity)
+
+        row, user = await self._core.db.read(find)
+        caller = admit(row, presented, self._core.clock.wall_us(), user)
         if row is not None and not row.used:
             await self._core.db.run(lambda connection: _note_first_use(connection, row), soon=True)
         return caller
@@ -93,6 +97,7 @@ class MembersPart(Part):
             tenant_role=caller.tenant_role,
             operator_role=caller.operator_role,
             version=__version__,
+            user=caller.user,
         )
 
     async def list_tokens(self, caller: Caller, *, query: PageQuery) -> Page[TokenView]:
@@ -106,7 +111,20 @@ class MembersPart(Part):
             shown = rows[: query.page_size]
             more = len(rows) > query.page_size
             token = write_page_token(shown[-1].token_id) if more else ""
-            return Page(items=tuple(_view_token(row, now_us) for row in shown), next_page_token=token)
+            holders = users.read_holders(connection, caller.scope)
+            items = tuple(view_token(row, now_us, holders.get(row.token_id, "")) for row in shown)
+            return Page(items=items, next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def show_token(self, caller: Caller, *, token: str) -> TokenView:
+        """Show one token."""
+
+        def job(connection: Connection) -> TokenView:
+            row = access.find_own_token(connection, caller.scope, token)
+            if row is None:
+                raise not_found()
+            return view_token(row, self._core.clock.wall_us(), users.find_holder(connection, token))
 
         return await self._core.db.read(job)
 
@@ -119,9 +137,19 @@ class MembersPart(Part):
         text, identity, hashed = make_token(self._core.mint)
 
         def job(connection: Connection, stamp: Stamp) -> TokenMade:
+            tenant = caller.tenant or TenantName("")
+            if body.user:
+                holder = users.find_user(connection, caller.scope, body.user)
+                if holder is None or holder.tenant != tenant:
+                    raise not_found()
+                if not within(holder, body.tenant_role, body.operator_role):
+                    raise Invalid(
+                        "E-ROLE", f"{body.user} has less than these roles.", hint=f"skerry user show {body.user}"
+                    )
+                users.give_token(connection, identity, tenant, body.user)
             row = TokenRow(
                 token_id=identity,
-                tenant=caller.tenant or TenantName(""),
+                tenant=tenant,
                 name=body.name,
                 tenant_role=body.tenant_role,
                 operator_role=body.operator_role,
@@ -130,7 +158,7 @@ class MembersPart(Part):
                 expires_us=stamp.now_us + body.lifetime_s * SECOND_US if body.lifetime_s else 0,
             )
             access.record_token(connection, row)
-            return TokenMade(token=text, view=_view_token(row, stamp.now_us))
+            return TokenMade(token=text, view=view_token(row, stamp.now_us, body.user))
 
         chain = caller.tenant or ""
         return await self._core.change(caller, "create_token", f"token/{identity}", job, chain=chain)
@@ -142,7 +170,7 @@ class MembersPart(Part):
             row = access.revoke_token(connection, caller.scope, token)
             if row is None:
                 raise not_found()
-            return _view_token(row, stamp.now_us)
+            return view_token(row, stamp.now_us, users.find_holder(connection, token))
 
         return await self._core.change(caller, "revoke_token", f"token/{token}", job, chain=caller.tenant or "")
 
@@ -182,7 +210,7 @@ class MembersPart(Part):
                 created_us=stamp.now_us,
             )
             access.record_token(connection, first)
-            made = TokenMade(token=text, view=_view_token(first, stamp.now_us))
+            made = TokenMade(token=text, view=view_token(first, stamp.now_us))
             return TenantMade(tenant=_view_tenant(row), first=made)
 
         flaw = find_role_flaw(body)
@@ -270,7 +298,8 @@ def _note_first_use(connection: Connection, row: TokenRow) -> None:
         access.revoke_bootstrap(connection)
 
 
-def _view_token(row: TokenRow, now_us: int) -> TokenView:
+def view_token(row: TokenRow, now_us: int, user: str = "") -> TokenView:
+    """Show a token, and whose it is."""
     ended = bool(row.expires_us) and row.expires_us <= now_us
     return TokenView(
         token_id=row.token_id,
@@ -281,6 +310,7 @@ def _view_token(row: TokenRow, now_us: int) -> TokenView:
         created_us=row.created_us,
         expires_us=row.expires_us,
         state="revoked" if row.revoked else "ended" if ended else "live",
+        user=user,
     )
 
 

@@ -29,6 +29,8 @@ from skerry.store.rows import read_page_token, write_page_token
 
 #: Events shown at the end of a detail (interfaces.md §1.1).
 EVENTS_SHOWN = 10
+#: Instances whose trouble is told by `why`; a person reads no more, and a listing has all.
+TROUBLES_MAX = 20
 #: Above every number an app can have: where a listing from the newest down begins.
 _TOP = 2**63 - 1
 
@@ -129,7 +131,7 @@ class ReadingPart(Part):
                     for each in refused.rejections
                     if query.site in ("", each.site)
                 ),
-                notes=(),
+                notes=_list_troubles(connection, caller, app, query),
             )
             if not query.site:
                 return why, None
@@ -147,7 +149,7 @@ class ReadingPart(Part):
         rejections = tuple(
             RejectionView(service=service, **msgspec.structs.asdict(each)) for service, each in explained.rejections
         )
-        return msgspec.structs.replace(why, rejections=rejections, notes=explained.notes)
+        return msgspec.structs.replace(why, rejections=rejections, notes=(*why.notes, *explained.notes))
 
     async def list_instances(self, caller: Caller, *, query: InstanceQuery) -> Page[InstanceView]:
         """List instances by app, service, ordinal and site."""
@@ -249,6 +251,18 @@ def _list_conditions(
     if away:
         found.append(Condition(kind="silent", reason=f"not heard from {', '.join(away[:5])}{' …' * (len(away) > 5)}"))
     return tuple(found)
+
+
+def _list_troubles(connection: Connection, caller: Caller, app: str, query: WhyQuery) -> tuple[str, ...]:
+    """Say of instances that are not as wished why, by their sites' word."""
+    found = facts.list_instance_facts(connection, caller.scope, app=app, sites=(query.site,) if query.site else ())
+    troubled: list[str] = []
+    for site, fact in found:
+        _, _, service, ordinal = fact.instance.split("/")
+        if fact.reason and fact.phase not in ("ready", "done") and query.service in ("", service):
+            troubled.append(f"{service}.{ordinal} at {site} is {fact.phase}: {fact.reason}")
+    more = len(troubled) - TROUBLES_MAX
+    return (*troubled[:TROUBLES_MAX], *((f"{more} more are not as wished: skerry app show {app}",) if more > 0 else ()))
 
 
 def _chosen(query: WhyQuery, each: object) -> bool:

@@ -16,11 +16,13 @@ from skerry.core.metrics import MetricsPart
 from skerry.core.nodes import NodesPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
+from skerry.core.profiles import ProfilesPart
 from skerry.core.pruning import PruningPart
 from skerry.core.reading import ReadingPart
 from skerry.core.rollouts import RolloutsPart
 from skerry.core.seeds import SeedsPart
 from skerry.core.supplies import SuppliesPart
+from skerry.core.users import UsersPart
 from skerry.core.wishes import WishesPart
 from skerry.model.errors import Broken
 from skerry.operations import OPERATIONS, Operation
@@ -38,9 +40,11 @@ class Service(
     PruningPart,
     SeedsPart,
     EnrolmentPart,
+    ProfilesPart,
     NodesPart,
     CordonsPart,
     JoiningPart,
+    UsersPart,
     CallsPart,
     PlatformPart,
 ):

@@ -11,6 +11,7 @@ import msgspec
 from skerry.model.asks import OperatorRole, TenantRole
 from skerry.model.errors import Problem
 from skerry.model.geography import Region, UserPoint
+from skerry.model.grants import Profile
 from skerry.model.ids import (
     AppName,
     CauseId,
@@ -318,6 +319,8 @@ class NodeView(Answer, frozen=True, kw_only=True):
     kernel: str = ""
     agent: str = ""
     facts: dict[str, str] = {}
+    #: Device nodes that are there, of those that the site's profiles name.
+    devices: tuple[str, ...] = ()
 
 
 class NodeSummary(NodeView, frozen=True, kw_only=True):
@@ -730,6 +733,8 @@ class TokenView(Answer, frozen=True, kw_only=True):
     #: 0 means it does not end.
     expires_us: int
     state: Literal["live", "revoked", "ended"]
+    #: The person who holds it; empty for a token of no person.
+    user: str = ""
 
 
 class SessionView(Answer, frozen=True, kw_only=True):
@@ -740,6 +745,8 @@ class SessionView(Answer, frozen=True, kw_only=True):
     tenant_role: TenantRole
     operator_role: OperatorRole
     version: str
+    #: The person whose token it is; empty for a token of no person.
+    user: str = ""
 
 
 class TokenMade(Answer, frozen=True, kw_only=True):
@@ -747,6 +754,52 @@ class TokenMade(Answer, frozen=True, kw_only=True):
 
     token: str
     view: TokenView
+
+
+class UserView(Answer, frozen=True, kw_only=True):
+    """A person who holds tokens: of a tenant, or (with an empty tenant) one of the operator's."""
+
+    name: str
+    tenant: str
+    #: The most that their tokens may do.
+    tenant_role: TenantRole
+    operator_role: OperatorRole
+    created_us: int
+    #: Tokens of theirs that are good for something now.
+    tokens: int
+
+
+class UserDetail(Answer, frozen=True, kw_only=True):
+    """A person with the tokens they hold or held."""
+
+    summary: UserView
+    tokens: tuple[TokenView, ...]
+
+
+class UserMade(Answer, frozen=True, kw_only=True):
+    """A new person and their first token, shown this once."""
+
+    user: UserView
+    first: TokenMade
+
+
+class UserRemoved(Answer, frozen=True, kw_only=True):
+    """A person who was removed, and how many tokens ended with that."""
+
+    name: str
+    ended: int
+
+
+class RoleView(Answer, frozen=True, kw_only=True):
+    """A role and what it may do."""
+
+    role: str
+    #: Of whom: of a tenant, or of the operator.
+    of: Literal["tenant", "operator"]
+    #: Words that operations ask for: read, deploy, admin, operate.
+    permissions: tuple[str, ...]
+    #: Names of the operations that it may use.
+    operations: tuple[str, ...]
 
 
 class TenantView(Answer, frozen=True, kw_only=True):
@@ -809,6 +862,24 @@ class WatchDelta(Answer, frozen=True, kw_only=True):
     name: str
     site: SiteSummary | None = None
     app: AppSummary | None = None
+
+
+class ProfileView(Answer, frozen=True, kw_only=True):
+    """One way in which sites have an operator's own profile."""
+
+    profile: str
+    #: As the registrar signed it; a tenant sees itself alone among the tenants.
+    grants: Profile
+    site_count: int
+    #: The first of them by name.
+    sites: tuple[SiteName, ...]
+
+
+class ProfileDetail(Answer, frozen=True, kw_only=True):
+    """All ways in which sites have a profile: several while a change is on its way."""
+
+    profile: str
+    variants: tuple[ProfileView, ...]
 
 
 class CoreIdentity(Answer, frozen=True, kw_only=True):

@@ -152,6 +152,12 @@ class ForwardQuery(ExecQuery, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65_535)]
 
 
+class ControlQuery(ExecQuery, frozen=True, kw_only=True):
+    """Which instance is to be restarted, stopped or started."""
+
+    verb: Literal["restart", "stop", "start"]
+
+
 class BlobQuery(Ask, frozen=True, kw_only=True):
     """Where the sent bytes begin, and how long the whole blob is."""
 
@@ -202,6 +208,21 @@ class CreateToken(Ask, frozen=True, kw_only=True):
     tenant_role: TenantRole = "viewer"
     operator_role: OperatorRole = ""
     #: Seconds until it ends; 0 means it does not.
+    lifetime_s: Annotated[int, Meta(ge=0, le=10 * 365 * 86_400)] = 0
+    #: The person who holds it, whose roles it does not exceed; empty for a token of no person.
+    user: MaybeName = ""
+
+
+class CreateUser(Ask, frozen=True, kw_only=True):
+    """A person who holds tokens, the most that these may do, and a first one with all of it.
+
+    The roles never exceed those of the token that asks; the tenant is the asker's.
+    """
+
+    name: Name
+    tenant_role: TenantRole = "viewer"
+    operator_role: OperatorRole = ""
+    #: Seconds until the first token ends; 0 means it does not.
     lifetime_s: Annotated[int, Meta(ge=0, le=10 * 365 * 86_400)] = 0
 
 

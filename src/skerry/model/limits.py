@@ -110,6 +110,9 @@ USER_WEIGHT_MAX = 100_000_000
 PLACEMENT_WORDS_MAX = 200
 #: Images that a tenant may want at sites ahead of need: each is a unit in the document of every site that it means.
 SEEDS_MAX = 100
+#: Characters of who had an instance stopped, and why: one line for people.
+CALL_BY_CHARACTERS_MAX = 63
+CALL_REASON_CHARACTERS_MAX = 200
 #: Selector text (manifest.md §4).
 SELECTOR_CHARACTERS_MAX = 1_024
 

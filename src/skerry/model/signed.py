@@ -153,14 +153,15 @@ class Window(_Signed, frozen=True, kw_only=True):
 class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     """Payload of kind ``call``: one act on what runs, good for one nonce of one node.
 
-    ``exec`` runs ``argv``; ``forward`` makes one connection to ``port`` of the instance's own address.
+    ``exec`` runs ``argv``; ``forward`` makes one connection to ``port`` of the instance's own address. ``restart``,
+    ``stop`` and ``start`` say of the instance itself whether it runs; a stop holds until a start.
     """
 
     tenant: TenantName
     site: SiteName
     node: NodeName
     nonce: bytes
-    verb: Literal["exec", "forward"]
+    verb: Literal["exec", "forward", "restart", "stop", "start"]
     app: AppName
     service: ServiceName
     ordinal: int = 0
@@ -168,6 +169,9 @@ class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     #: The command gets a terminal of this size, which may change later; None for plain streams.
     terminal: Window | None = None
     port: int = 0
+    #: Of a restart, stop or start: who has it done, as they call themselves, and why; shown at the site.
+    by: str = ""
+    reason: str = ""
 
 
 class OverlayKey(_Signed, frozen=True, kw_only=True):

@@ -73,12 +73,12 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     away: Grace | None = None
 
 
-#: What a person at the box says of an instance.
+#: What a person at the box, or its owner, says of an instance.
 HandVerb = Literal["restart", "stop", "start"]
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person at the box wants of an instance (plan/by_hand.py)."""
+    """What a person at the box, or its owner by a signed call, wants of an instance (plan/by_hand.py)."""
 
     verb: HandVerb
     #: The assignment's restart counter then: a higher one is the owner's newer word.
@@ -86,6 +86,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     #: The run that is to end, by its container and by what the runtime gave as its start.
     container: str = ""
     started_us: int = 0
+    #: Its owner said it, from afar; this person and for this reason, as the signed call has it.
+    owner: bool = False
+    by: str = ""
+    reason: str = ""
 
 
 #: ``TENANT/APP``.
@@ -113,7 +117,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     #: What each app's health gate has said here.
     judged: dict[AppId, Judged] = {}
     contact: Contact = Contact()
-    #: What a person at the box has said of an instance.
+    #: What a person at the box, or its owner, has said of an instance.
     said: dict[InstanceId, Said] = {}
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelta
-from skerry.model.asks import BlobQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery, WatchQuery
+from skerry.model.asks import BlobQuery, ControlQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery, WatchQuery
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.model.next_steps import next_step
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Nouns that the command line lists: where something is not there, one looks for what is.
-_LISTED = ("app", "secret", "site", "token")
+_LISTED = ("app", "area", "secret", "site", "token", "user-group")
 
 
 class Client(Faces):
@@ -230,6 +230,15 @@ class Client(Faces):
         request: Request[None] = make_request("forward_port", parameters={"app": app}, query=query)
         return open_command(self._http(), self.url, requests.write_path(request), sign)
 
+    def control_instance(self, app: str, query: ControlQuery, sign: "Callable[[Nonce], Envelope]") -> None:
+        """Have an instance restarted, stopped or started; ``sign`` as in ``run_command``."""
+        from skerry.sdk.commands import open_command
+
+        request: Request[None] = make_request("control_instance", parameters={"app": app}, query=query)
+        with open_command(self._http(), self.url, requests.write_path(request), sign) as done:
+            for _ in done.output():
+                pass
+
     def upload_blob(
         self,
         digest: str,
@@ -350,7 +359,7 @@ def refusal_of(request: Request[Any], response: "httpx2.Response", content: byte
     if isinstance(error, NotFound) and subject:
         # The core says the same of everything that is not there; we know what was asked for.
         error.detail = f"{error.detail.removesuffix('.')}: {subject}."
-        noun = request.operation.parameters[0]
+        noun = request.operation.parameters[0].replace("_", "-")
         if noun in _LISTED and error.hint in ("", next_step(error.code)):
             error.hint = f"skerry {noun} list"  # nearer than what the core says of any such error
     return policy.note_retry_after(error, response.headers.get("Retry-After", ""))

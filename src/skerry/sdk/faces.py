@@ -101,6 +101,11 @@ class Core(Noun):
         """Return an audit chain, oldest first."""
         return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
 
+    def list_roles(self) -> tuple[answers.RoleView, ...]:
+        """List roles and what each may do."""
+        asked: Request[tuple[answers.RoleView, ...]] = make_request("list_roles")
+        return self._client.send(asked)
+
     def show_status(self) -> answers.Status:
         """One screen: core, sites by state, apps not as wanted."""
         asked: Request[answers.Status] = make_request("show_status")
@@ -448,6 +453,19 @@ class Sites(acts.SiteActs):
         return self._client.send(asked)
 
 
+class Profiles(acts.ProfileActs):
+    """Operations on profiles."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.ProfileView]:
+        """List what operators grant beyond the built-in profiles, as the signed records of sites have it."""
+        return self._client.pages(make_request("list_profiles", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, profile: str) -> answers.ProfileDetail:
+        """Show a profile of operators, once for each way in which sites have it."""
+        asked: Request[answers.ProfileDetail] = make_request("show_profile", parameters={"profile": profile})
+        return self._client.send(asked)
+
+
 class Nodes(Noun):
     """Operations on nodes."""
 
@@ -508,6 +526,11 @@ class Tokens(Noun):
         """List API tokens: the tenant's, or operators' own."""
         return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
 
+    def show(self, token: str) -> answers.TokenView:
+        """Show an API token, without its secret."""
+        asked: Request[answers.TokenView] = make_request("show_token", parameters={"token": token})
+        return self._client.send(asked)
+
     def create(
         self,
         *,
@@ -515,12 +538,13 @@ class Tokens(Noun):
         tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
         operator_role: Literal["", "viewer", "operator"] = "",
         lifetime_s: int = 0,
+        user: str = "",
     ) -> answers.TokenMade:
         """Make an API token; it is shown once."""
         asked: Request[answers.TokenMade] = make_request(
             "create_token",
             body=asks.CreateToken(
-                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s, user=user
             ),
         )
         return self._client.send(asked)
@@ -528,6 +552,41 @@ class Tokens(Noun):
     def revoke(self, token: str) -> answers.TokenView:
         """End an API token at once."""
         asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return self._client.send(asked)
+
+
+class Users(Noun):
+    """Operations on users."""
+
+    def list(self, *, page_size: int = 50) -> Iterator[answers.UserView]:
+        """List people: the tenant's, or the operator's own."""
+        return self._client.pages(make_request("list_users", query=asks.PageQuery(page_size=page_size)))
+
+    def show(self, user: str) -> answers.UserDetail:
+        """Show a person and the tokens they hold or held."""
+        asked: Request[answers.UserDetail] = make_request("show_user", parameters={"user": user})
+        return self._client.send(asked)
+
+    def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.UserMade:
+        """Note a person who holds tokens, and make a first one; it is shown once."""
+        asked: Request[answers.UserMade] = make_request(
+            "create_user",
+            body=asks.CreateUser(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return self._client.send(asked)
+
+    def remove(self, user: str) -> answers.UserRemoved:
+        """Forget a person; all their tokens end at once."""
+        asked: Request[answers.UserRemoved] = make_request("remove_user", parameters={"user": user})
         return self._client.send(asked)
 
 
@@ -567,10 +626,12 @@ class Faces:
         self.areas = Areas(client)
         self.user_groups = UserGroups(client)
         self.sites = Sites(client)
+        self.profiles = Profiles(client)
         self.nodes = Nodes(client)
         self.join_tokens = JoinTokens(client)
         self.join_requests = JoinRequests(client)
         self.tokens = Tokens(client)
+        self.users = Users(client)
         self.tenants = Tenants(client)
 
 
@@ -661,6 +722,11 @@ class AsyncCore(AsyncNoun):
     ) -> AsyncIterator[answers.AuditEntry]:
         """Return an audit chain, oldest first."""
         return self._client.pages(make_request("list_audit", query=asks.AuditQuery(page_size=page_size, chain=chain)))
+
+    async def list_roles(self) -> tuple[answers.RoleView, ...]:
+        """List roles and what each may do."""
+        asked: Request[tuple[answers.RoleView, ...]] = make_request("list_roles")
+        return await self._client.send(asked)
 
     async def show_status(self) -> answers.Status:
         """One screen: core, sites by state, apps not as wanted."""
@@ -1009,6 +1075,19 @@ class AsyncSites(acts.AsyncSiteActs):
         return await self._client.send(asked)
 
 
+class AsyncProfiles(acts.AsyncProfileActs):
+    """Operations on profiles."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.ProfileView]:
+        """List what operators grant beyond the built-in profiles, as the signed records of sites have it."""
+        return self._client.pages(make_request("list_profiles", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, profile: str) -> answers.ProfileDetail:
+        """Show a profile of operators, once for each way in which sites have it."""
+        asked: Request[answers.ProfileDetail] = make_request("show_profile", parameters={"profile": profile})
+        return await self._client.send(asked)
+
+
 class AsyncNodes(AsyncNoun):
     """Operations on nodes."""
 
@@ -1073,6 +1152,11 @@ class AsyncTokens(AsyncNoun):
         """List API tokens: the tenant's, or operators' own."""
         return self._client.pages(make_request("list_tokens", query=asks.PageQuery(page_size=page_size)))
 
+    async def show(self, token: str) -> answers.TokenView:
+        """Show an API token, without its secret."""
+        asked: Request[answers.TokenView] = make_request("show_token", parameters={"token": token})
+        return await self._client.send(asked)
+
     async def create(
         self,
         *,
@@ -1080,12 +1164,13 @@ class AsyncTokens(AsyncNoun):
         tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
         operator_role: Literal["", "viewer", "operator"] = "",
         lifetime_s: int = 0,
+        user: str = "",
     ) -> answers.TokenMade:
         """Make an API token; it is shown once."""
         asked: Request[answers.TokenMade] = make_request(
             "create_token",
             body=asks.CreateToken(
-                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s, user=user
             ),
         )
         return await self._client.send(asked)
@@ -1093,6 +1178,41 @@ class AsyncTokens(AsyncNoun):
     async def revoke(self, token: str) -> answers.TokenView:
         """End an API token at once."""
         asked: Request[answers.TokenView] = make_request("revoke_token", parameters={"token": token})
+        return await self._client.send(asked)
+
+
+class AsyncUsers(AsyncNoun):
+    """Operations on users."""
+
+    def list(self, *, page_size: int = 50) -> AsyncIterator[answers.UserView]:
+        """List people: the tenant's, or the operator's own."""
+        return self._client.pages(make_request("list_users", query=asks.PageQuery(page_size=page_size)))
+
+    async def show(self, user: str) -> answers.UserDetail:
+        """Show a person and the tokens they hold or held."""
+        asked: Request[answers.UserDetail] = make_request("show_user", parameters={"user": user})
+        return await self._client.send(asked)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        tenant_role: Literal["", "viewer", "deployer", "admin"] = "viewer",
+        operator_role: Literal["", "viewer", "operator"] = "",
+        lifetime_s: int = 0,
+    ) -> answers.UserMade:
+        """Note a person who holds tokens, and make a first one; it is shown once."""
+        asked: Request[answers.UserMade] = make_request(
+            "create_user",
+            body=asks.CreateUser(
+                name=name, tenant_role=tenant_role, operator_role=operator_role, lifetime_s=lifetime_s
+            ),
+        )
+        return await self._client.send(asked)
+
+    async def remove(self, user: str) -> answers.UserRemoved:
+        """Forget a person; all their tokens end at once."""
+        asked: Request[answers.UserRemoved] = make_request("remove_user", parameters={"user": user})
         return await self._client.send(asked)
 
 
@@ -1132,8 +1252,10 @@ class AsyncFaces:
         self.areas = AsyncAreas(client)
         self.user_groups = AsyncUserGroups(client)
         self.sites = AsyncSites(client)
+        self.profiles = AsyncProfiles(client)
         self.nodes = AsyncNodes(client)
         self.join_tokens = AsyncJoinTokens(client)
         self.join_requests = AsyncJoinRequests(client)
         self.tokens = AsyncTokens(client)
+        self.users = AsyncUsers(client)
         self.tenants = AsyncTenants(client)

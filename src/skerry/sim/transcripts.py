@@ -8,7 +8,7 @@ every block the invariants are checked, and a broken one becomes part of the ans
 from collections.abc import AsyncIterator
 
 from skerry.clock import SeededMint
-from skerry.sim import guard, script_looks, script_people, script_weather
+from skerry.sim import guard, script_looks, script_owners, script_people, script_weather
 from skerry.sim.backups import Backups
 from skerry.sim.loop import run_virtual
 from skerry.sim.script import Command, Script
@@ -16,6 +16,7 @@ from skerry.sim.script_sweep import sweep
 
 COMMANDS: dict[str, Command] = {
     **script_people.COMMANDS,
+    **script_owners.COMMANDS,
     **script_weather.COMMANDS,
     **script_looks.COMMANDS,
     "sweep": sweep,

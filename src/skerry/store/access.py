@@ -46,6 +46,13 @@ def find_token(connection: Connection, token_id: str) -> TokenRow | None:
     return None if row is None else TokenRow(**row)
 
 
+def find_own_token(connection: Connection, scope: Scope, token_id: str) -> TokenRow | None:
+    """Return a token of this scope; None when there is none."""
+    query = owned(select(TOKENS), TOKENS.c.tenant, scope).where(TOKENS.c.token_id == token_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else TokenRow(**row)
+
+
 def list_tokens(connection: Connection, scope: Scope, after: str, limit: int) -> list[TokenRow]:
     """Return tokens in the order of their ids."""
     query = owned(select(TOKENS), TOKENS.c.tenant, scope).where(TOKENS.c.token_id > after)
@@ -60,8 +67,7 @@ def mark_token_used(connection: Connection, token_id: TokenId) -> None:
 
 def revoke_token(connection: Connection, scope: Scope, token_id: str) -> TokenRow | None:
     """End a token of this scope; None when there is none."""
-    query = owned(select(TOKENS), TOKENS.c.tenant, scope).where(TOKENS.c.token_id == token_id)
-    if connection.execute(query).first() is None:
+    if find_own_token(connection, scope, token_id) is None:
         return None
     connection.execute(update(TOKENS).where(TOKENS.c.token_id == token_id).values(revoked=True))
     return find_token(connection, token_id)

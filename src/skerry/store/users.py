@@ -53,6 +53,12 @@ def give_token(connection: Connection, token_id: TokenId, tenant: TenantName, na
     connection.execute(insert(TOKEN_USERS).values(token_id=token_id, tenant=tenant, name=name))
 
 
+def list_held(connection: Connection, row: UserRow) -> list[TokenId]:
+    """Return the ids of the tokens that a person holds or held."""
+    query = select(TOKEN_USERS.c.token_id).where(TOKEN_USERS.c.tenant == row.tenant, TOKEN_USERS.c.name == row.name)
+    return [TokenId(token) for token in connection.execute(query.order_by(TOKEN_USERS.c.token_id)).scalars()]
+
+
 def find_holder(connection: Connection, token_id: str) -> str:
     """Return the name of the person who holds a token; empty for a token that is nobody's."""
     query = select(TOKEN_USERS.c.name).where(TOKEN_USERS.c.token_id == token_id)
