@@ -101,7 +101,7 @@ def test_an_overlay_with_the_text_inside():
         (b"compose: [compose.yaml, none.yaml]", "o.yaml:4 E-REFERENCE /compose/1"),
         (b"compose: [compose.yaml, bad.yaml]", "bad.yaml:1 E-TYPE /services/web/tty"),
         (b"compose: bad.yaml", "bad.yaml:1 E-TYPE /services/web/tty"),
-        (b"compose: compose.yaml\nmax-down: 2", "o.yaml:5 E-NOT-YET /max-down"),
+        (b"compose: compose.yaml\nlogs: sealed", "o.yaml:5 E-NOT-YET /logs"),
         (b"compose: compose.yaml\nplacment: 5", "o.yaml:5 E-UNKNOWN-WORD /placment"),
     ],
 )

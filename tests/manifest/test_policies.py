@@ -1,7 +1,9 @@
 """Words that are read whether or not they are built: their values, what contradicts what, and that none is lost."""
 
+import re
+
 import pytest
-from tests.manifest.texts import accept, lines_of, reject
+from tests.manifest.texts import DATA, accept, lines_of, reject
 from tests.manifest.texts import read as read_manifest
 
 from skerry.manifest.findings import Findings
@@ -92,6 +94,15 @@ def test_a_fenced_instance_is_refused_for_now_and_for_what_it_contradicts():
         "E-CONFLICT /autonomy",
         "E-NOT-YET /autonomy/offline",
     ]
+
+
+def test_the_example_of_the_page_is_sound():
+    page = (DATA.parent.parent / "docs" / "how-to" / "keep-it-running.md").read_text()
+    (example,) = re.findall(r"^```yaml [^\n]*\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    manifest = accept(example)
+    assert manifest.withdraw == "tenant"
+    policies = {name: service.policy or Policy() for name, service in manifest.services.items()}
+    assert policies == {"till": Policy(max_down_permille=250), "ledger": Policy(max_down=1)}
 
 
 def test_who_may_withdraw():

@@ -9,8 +9,6 @@ from skerry.model.app import Placement, Replicas, Sites, Spread
 
 #: A value of its type for every word of the top; the tests below try each of them.
 UNBUILT = {
-    "withdraw": "tenant",
-    "max-down": "10%",
     "logs": "sealed",
     "autonomy": "{offline: stop-after, max-offline: 30d, lease: {ttl: 60s, witnesses: [core]}, replace-after: never}",
     "rollout": "{canary: {sites: 'lab', bake: 1d}, waves: [5%, 100%], in-site: {order: start-first},"
@@ -163,12 +161,6 @@ def test_words_of_the_app():
         {"line": "retail", "n": "5"},
         "default",
     )
-
-
-def test_a_profile_that_is_not_built_hides_what_it_might_grant():
-    assert refuse("cap_add: [NET_ADMIN]\nprivileged: true", top="x-skerry: {profile: hardened}") == [
-        "E-NOT-YET /x-skerry/profile"
-    ]
 
 
 def test_a_word_knows_its_homes():

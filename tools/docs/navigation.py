@@ -23,6 +23,7 @@ SECTIONS = (
         (
             "how-to/ship-an-app",
             "how-to/say-where",
+            "how-to/keep-it-running",
             "how-to/install-a-core",
             "how-to/join-a-box",
             "how-to/use-the-console",
