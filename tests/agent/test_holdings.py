@@ -225,3 +225,36 @@ def test_objects_that_no_document_names_any_more_are_given_up_one_document_later
         holdings.take_document(accepted)
         assert set(holdings.objects) == expected
     assert digest_of(b"") not in holdings.objects
+
+
+def test_what_only_its_tenant_may_end_is_kept_with_its_bytes_over_a_restart():
+    made = msgspec.structs.replace(people.make_revision(1), withdraw="tenant")
+    kept = people.sign("revision", made, people.DEPLOY[people.ALPHA])
+    holdings, connection = fresh(), open_memory(journal.OPTIONS).connection
+    journal.record_identity(connection, IDENTITY, {})
+    for generation, units in enumerate(([people.assign(kept)], [], []), 1):
+        bodies = people.pack(units)
+        base = (0, 0, {}) if holdings.stored is None else (1, generation - 1, holdings.stored.bodies)
+        patch = make_patch(people.make_head(bodies, generation), bodies, base if generation > 1 else None)
+        accepted = holdings.judge_document(patch, (kept,) if generation == 1 else ())
+        assert isinstance(accepted, Accepted)
+        journal.record_document(
+            connection,
+            accepted.stored,
+            accepted.objects,
+            accepted.document.floors,
+            {},
+            accepted.document.time_floor_s,
+            holdings.stored,
+        )
+        holdings.take_document(accepted)
+    again, problem = restored(journal.read_all(connection))
+    assert problem is None
+    for each in (holdings, again):
+        site = each.as_site()
+        assert site is not None
+        (name,) = site.units
+        assert site.units[name] == people.assign(kept)
+        assert site.revisions == {people.name(kept): made}
+        assert "only its tenant may end it" in site.unsigned[name]
+        assert site.refused == {}

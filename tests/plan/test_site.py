@@ -6,7 +6,7 @@ from tests.plan.scenery import World, assign, hold, revision, service, volume_mo
 
 from skerry.model.app import HealthCheck, Restart, Sites
 from skerry.model.document import TombstoneNotice
-from skerry.model.ids import Digest, digest_of
+from skerry.model.ids import Digest, UnitId, digest_of
 from skerry.model.observed import InstanceFact, NodeSeen, UnitFact, VolumeFact
 from skerry.model.signed import Tombstone
 from skerry.plan import images
@@ -110,6 +110,21 @@ def test_the_old_version_runs_on_until_the_new_image_is_here():
     assert [type(action).__name__ for action in plan.actions] == ["FetchImage"]
     fact = next(fact for fact in plan.facts if isinstance(fact, InstanceFact) and "/web/" in fact.instance)
     assert fact.reason == "its image is on its way; the previous version keeps running"
+
+
+def test_what_its_document_may_not_end_goes_on_and_says_so():
+    app = revision(web=service())
+    world = World(hold(app, assign(app, "web")))
+    world.settle()
+    name = UnitId("assignment/default/shop/web/0")
+    world.held = msgspec.structs.replace(world.held, unsigned={name: "the core pauses it"})
+    plan = world.look()
+    assert [(wait.subject, wait.reason) for wait in plan.waits] == [
+        ("withdraw/default/shop/web/0", "the core pauses it")
+    ]
+    assert UnitFact(unit=name, code="E-WITHDRAW", reason="the core pauses it") in plan.facts
+    assert not plan.settled
+    assert world.running() == ["web"]
 
 
 def test_withdrawn_units_stop_but_volumes_stay():

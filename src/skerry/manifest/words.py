@@ -36,6 +36,7 @@ from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, REGION_
 from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
 
 _PORT = whole(1, 65535)
+_ROUNDED = "a percentage is rounded down, and one always may be"
 
 _CHAIN = Group(
     (
@@ -99,8 +100,8 @@ TOP = (
     Word("autonomy", AUTONOMY, "what holds while a site is cut off", built=True),
     Word("rollout", ROLLOUT, "how a new revision comes to the sites", "to all at once", built=True),
     Word("priority", PRIORITY, "who keeps room when room is short", "500", built=True),
-    Word("withdraw", Choice(("core", "tenant")), "who may end instances where they are", "core", built=True),
-    Word("max-down", SHARE, "copies of a service that may be down at once by choice", "1", built=True),
+    Word("withdraw", Choice(("core", "tenant")), "who may end instances at a site that has them", "core", built=True),
+    Word("max-down", SHARE, f"copies of a service that may be down at once by choice; {_ROUNDED}", "1", built=True),
     *unbuilt_words(
         2,
         logs=Choice(("plain", "sealed")),
@@ -164,7 +165,7 @@ SERVICE = (
     Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
     Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
     Word("priority", PRIORITY, "who keeps room when room is short", "the app's", built=True),
-    Word("max-down", SHARE, "copies of it that may be down at once by choice", "the app's", built=True),
+    Word("max-down", SHARE, f"copies of it that may be down at once by choice; {_ROUNDED}", "the app's", built=True),
     *unbuilt_words(1, bandwidth=Group(unbuilt_words(1, up=RATE, down=RATE))),
     *unbuilt_words(
         2,
