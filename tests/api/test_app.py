@@ -10,6 +10,7 @@ from tests.core.cores import key, sign
 from skerry.api.app import check_permissions, make_app
 from skerry.core.service import Service, check_complete, list_arguments
 from skerry.model.errors import Broken
+from skerry.model.grants import Profile
 from skerry.model.ids import VolumeId, digest_of
 from skerry.model.observed import VolumeFact
 from skerry.model.signed import Secret
@@ -162,6 +163,7 @@ def _fill(operation: Operation, /, **known: str) -> str:
         "service": "web",
         "ordinal": "0",
         "secret": "pw",
+        "profile": "modems",
         "digest": digest_of(b"nothing"),
         "number": "1",
         "operation": "0" * 26,
@@ -182,7 +184,8 @@ async def _furnish(api: Api) -> dict[str, str]:
     """Give tenant ``other`` one of everything, at a site of its own and at a shared one; return what to ask for."""
     rig = api.rig
     for name, tenants in (("oslo", ("other",)), ("rome", ("default", "other"))):
-        site = await rig.add_site(name, tenants=tenants)
+        modems = Profile(tenants=("other",), devices=("/dev/ttyUSB*",))
+        site = await rig.add_site(name, tenants=tenants, profiles={"modems": modems})
         await site.connect()
     applied = await rig.apply("shop", 1, tenant="other")
     await rig.plan()
@@ -218,6 +221,7 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
         "service": "none",
         "ordinal": "7",
         "secret": "none",
+        "profile": "none",
         "digest": digest_of(b"none"),
         "number": "7",
         "operation": "1" * 26,

@@ -85,6 +85,7 @@ def _draw(detail: NodeDetail) -> None:
             ("kernel", node.kernel),
             ("agent", node.agent),
             ("facts", node.facts),
+            ("devices", node.devices),
         )
     )
     write_section("Instances", detail.instances, INSTANCES)

@@ -4,27 +4,35 @@ A tenant sees the changes of its own app, and which of its other apps' instances
 of the whole fleet.
 """
 
+from collections.abc import Mapping
+
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller
 from skerry.core.places import list_nowhere, load_snapshot, with_wish
+from skerry.core.profiles import find_profiles
 from skerry.core.references import find_problems
 from skerry.core.refusals import denied, unlike
 from skerry.core.state import Part
 from skerry.core.views import list_unplaced
 from skerry.manifest.canonical import build_revision
+from skerry.manifest.definitions import Known, list_wanted, read_content
 from skerry.manifest.images import choose_images
 from skerry.manifest.load import load_manifest
-from skerry.manifest.values import Manifest, Options, Rejected
+from skerry.manifest.values import Content, Manifest, Options, Rejected
 from skerry.model.answers import AppPlan, ManifestPlan, PlannedChange, SiteBytes
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.asks import PlanManifest
 from skerry.model.document import ImageHold, Unit
 from skerry.model.errors import Problem
+from skerry.model.grants import Profile
 from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
+from skerry.model.profile import PROFILES
+from skerry.model.signed import DefinitionKind
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.snapshot import FleetSnapshot
 from skerry.store import Connection, apps, things
 from skerry.store.apps import AppRow
+from skerry.store.definitions import find_definition, read_definition
 from skerry.store.scope import Scope
 from skerry.trust.envelope import encode_payload
 from skerry.trust.parse import parse_payload
@@ -42,7 +50,14 @@ class PlanningPart(Part):
     async def plan_manifest(self, caller: Caller, *, body: PlanManifest) -> ManifestPlan:
         """Say what applying a text would do: read as ``skerry apply`` reads a file without variables and neighbours."""
         tenant = caller.owner()
-        manifest = await self._core.beside.work(lambda: _read_text(body))
+        manifest = await self._core.beside.work(lambda: _read_text(body, {}))
+        named = manifest.profiles if isinstance(manifest, Rejected) else (manifest.profile,)
+        own = set(named) - set(PROFILES)
+        if own:
+            # Only the text says which profile, and only the sites' records what that grants.
+            known = await self._core.db.read(lambda connection: _find_grants(connection, tenant))
+            grants = {name: known.get(name, ()) for name in own}
+            manifest = await self._core.beside.work(lambda: _read_text(body, grants))
         if isinstance(manifest, Rejected):
             return ManifestPlan(app=body.name, problems=manifest.problems)
         built = await self._core.db.read(lambda connection: _build(connection, tenant, manifest))
@@ -95,9 +110,16 @@ class PlanningPart(Part):
         )
 
 
-def _read_text(body: PlanManifest) -> Manifest | Rejected:
-    options = Options(project=body.name or None)
+def _read_text(body: PlanManifest, grants: Mapping[str, tuple[Profile, ...]]) -> Manifest | Rejected:
+    options = Options(project=body.name or None, grants=grants)
     return load_manifest(((_TEXT_NAME, body.text.encode()),), {}, options=options)
+
+
+def _find_grants(connection: Connection, tenant: TenantName) -> dict[str, tuple[Profile, ...]]:
+    found: dict[str, tuple[Profile, ...]] = {}
+    for (name, _), view in sorted(find_profiles(connection, Scope(tenant=tenant), tenant).items()):
+        found[name] = (*found.get(name, ()), view.grants)
+    return found
 
 
 def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> AppRevision | Rejected:
@@ -111,8 +133,32 @@ def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> Ap
         )
         for each in rows
     )
-    images = choose_images(manifest.images, known)
-    return build_revision(manifest, tenant=tenant, number=1 if row is None else row.number + 1, images=images)
+    return build_revision(
+        manifest,
+        tenant=tenant,
+        number=1 if row is None else row.number + 1,
+        images=choose_images(manifest.images, known),
+        definitions=_find_definitions(connection, tenant, manifest),
+    )
+
+
+def _find_definitions(
+    connection: Connection, tenant: TenantName, manifest: Manifest
+) -> dict[tuple[DefinitionKind, str], Known]:
+    """Return what a text names: as it defines it itself, with the number that it would get, or as it is kept here."""
+    found: dict[tuple[DefinitionKind, str], Known] = {}
+    brought: dict[tuple[DefinitionKind, str], Content] = {
+        (each.kind, each.name): each.content for each in manifest.brought
+    }
+    for kind, name in sorted({*list_wanted(manifest), *brought}):
+        row = find_definition(connection, tenant, kind, name)
+        kept = read_definition(connection, tenant, kind, name)
+        content = None if kept is None else read_content(kept.payload)
+        if (kind, name) in brought and brought[kind, name] != content:
+            found[kind, name] = Known(1 if row is None else row.number + 1, brought[kind, name])
+        elif kept is not None and content is not None:
+            found[kind, name] = Known(kept.row.number, content)
+    return found
 
 
 def _list_changes(plan: FleetPlan, tenant: TenantName, app: AppName) -> tuple[PlannedChange, ...]:

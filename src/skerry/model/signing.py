@@ -7,6 +7,7 @@ Closed structs, tagged by ``ask`` and ``answer``. Payloads travel as the exact b
 import msgspec
 
 from skerry.model.app import Sites
+from skerry.model.grants import Profile
 from skerry.model.ids import AppName, NodeName, SecretName, SiteName, TenantName, TokenId
 from skerry.model.limits import PAYLOAD_BYTES_MAX
 from skerry.model.signed import Envelope, PublicKey, RoleKeys
@@ -94,6 +95,7 @@ class SignSite(_Ask, frozen=True, kw_only=True, tag="site"):
     latitude_udeg: int | None = None
     longitude_udeg: int | None = None
     tenants: dict[TenantName, RoleKeys] | None = None
+    profiles: dict[str, Profile] | None = None
     remove_nodes: tuple[NodeName, ...] = ()
 
 

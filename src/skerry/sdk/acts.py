@@ -13,16 +13,19 @@ import msgspec
 from skerry.model.answers import Applied, AppSummary, OperationView, SiteSummary
 from skerry.model.app import Sites
 from skerry.model.errors import Refused
+from skerry.model.geography import Region, UserPoint
 from skerry.model.ids import AppName, OperationId, SecretName, SiteName, VolumeName, is_name
 from skerry.model.selector import SelectorError, parse_selector
+from skerry.model.signed import DefinitionKind
 from skerry.model.signing import SignSite
 from skerry.sdk import waiting
 from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Person, Sender, Steps, find_tenant
 
 if TYPE_CHECKING:
-    from skerry.manifest.values import Manifest
+    from skerry.manifest.values import Content, Manifest
+    from skerry.model.grants import Profile
     from skerry.sdk.publishing import Draft, Outcome
-    from skerry.sdk.siting import Joining
+    from skerry.sdk.siting import Granting, Joining
 
 R = TypeVar("R")
 
@@ -42,6 +45,8 @@ class Published(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     operation: OperationId
     #: Secrets that got a new version.
     sealed: tuple[str, ...]
+    #: Areas and groups of users that got one, in words.
+    defined: tuple[str, ...]
     #: Numbers that the core had lost, as one restored from a backup has, and that were handed in again first.
     handed_in: tuple[int, ...]
     #: The core's answer; None when all was so already and nothing was signed.
@@ -233,6 +238,41 @@ class AsyncSecretActs(AsyncNoun):
         return await self._client.perform(steps)
 
 
+class AreaActs(Noun):
+    """Acts on areas."""
+
+    def set(self, area: str, region: Region) -> int:
+        """Sign and record the ground of an area; returns the number of the new version, 0 when it is so already.
+
+        Revisions that were signed with it keep the ground that they have until they are applied again.
+        """
+        return self._client.perform(_define(self._client.person, "area", area, region))
+
+
+class AsyncAreaActs(AsyncNoun):
+    """Acts on areas."""
+
+    async def set(self, area: str, region: Region) -> int:
+        """Sign and record the ground of an area; see ``Client.areas.set``."""
+        return await self._client.perform(_define(self._client.person, "area", area, region))
+
+
+class UserGroupActs(Noun):
+    """Acts on groups of users."""
+
+    def set(self, user_group: str, points: Sequence[UserPoint]) -> int:
+        """Sign and record where the users of a group are; see ``Client.areas.set``."""
+        return self._client.perform(_define(self._client.person, "user-group", user_group, tuple(points)))
+
+
+class AsyncUserGroupActs(AsyncNoun):
+    """Acts on groups of users."""
+
+    async def set(self, user_group: str, points: Sequence[UserPoint]) -> int:
+        """Sign and record where the users of a group are; see ``Client.areas.set``."""
+        return await self._client.perform(_define(self._client.person, "user-group", user_group, tuple(points)))
+
+
 class SiteActs(Noun):
     """Acts on sites."""
 
@@ -264,6 +304,38 @@ class SiteActs(Noun):
     def wait(self, site: str, timeout: float = waiting.WAIT_S, told: waiting.Told = waiting.tell_nobody) -> SiteSummary:
         """Return when a site is online and does what it was told; raises ``Timeout``."""
         return self._client.perform(waiting.wait_for_site(site, timeout, told))
+
+
+class ProfileActs(Noun):
+    """Acts on profiles."""
+
+    def grant(self, name: str, profile: "Profile", sites: Sequence[str] = ()) -> "Granting":
+        """Have a profile at exactly the sites that match any of the selectors, or at all without one."""
+        from skerry.sdk import siting
+
+        return self._client.perform(siting.grant_profile(name, profile, sites))
+
+    def end(self, name: str) -> "Granting":
+        """Take a profile from every site; what runs under it goes on."""
+        from skerry.sdk import siting
+
+        return self._client.perform(siting.end_profile(name))
+
+
+class AsyncProfileActs(AsyncNoun):
+    """Acts on profiles."""
+
+    async def grant(self, name: str, profile: "Profile", sites: Sequence[str] = ()) -> "Granting":
+        """Have a profile at exactly the sites that match any of the selectors, or at all without one."""
+        from skerry.sdk import siting
+
+        return await self._client.perform(siting.grant_profile(name, profile, sites))
+
+    async def end(self, name: str) -> "Granting":
+        """Take a profile from every site; what runs under it goes on."""
+        from skerry.sdk import siting
+
+        return await self._client.perform(siting.end_profile(name))
 
 
 class AsyncSiteActs(AsyncNoun):
@@ -306,12 +378,19 @@ class AsyncSiteActs(AsyncNoun):
 
 def _draft(person: Person, manifest: "Files | Manifest", variables: Mapping[str, str] | None) -> "Steps[Draft]":
     from skerry.manifest.values import Manifest
-    from skerry.sdk import manifests, publishing
+    from skerry.model.profile import PROFILES
+    from skerry.sdk import manifests, publishing, siting
 
     if not isinstance(manifest, Manifest):
         files = [manifest] if isinstance(manifest, str | os.PathLike) else manifest
         names = [os.fspath(file) for file in files]
-        manifest = manifests.read_manifest(names, environment=person.environment, given=variables)
+        found = manifests.read_manifest(names, environment=person.environment, given=variables)
+        if found.profile not in PROFILES:
+            grants = yield from siting.find_grants(found.profile)
+            found = manifests.read_manifest(
+                names, environment=person.environment, given=variables, find_grants=lambda _: grants
+            )
+        manifest = found
     return (yield from publishing.draft(person, manifest))
 
 
@@ -373,6 +452,12 @@ def _set(person: Person, url: str, secret: str, value: bytes, sites: Sequence[st
     return (yield from sealing.seal_value(person, tenant, url, SecretName(secret), value, wanted, again=again))
 
 
+def _define(person: Person, kind: DefinitionKind, name: str, content: "Content") -> Steps[int]:
+    from skerry.sdk import defining
+
+    return defining.define(person, kind, name, content)
+
+
 def _add(
     site: str,
     labels: Mapping[str, str] | None,
@@ -407,6 +492,7 @@ def _publish(found: "Outcome", rollout: R) -> Published[R]:
         event_id=found.event_id,
         operation=found.operation,
         sealed=found.sealed,
+        defined=found.defined,
         handed_in=found.handed_in,
         applied=found.applied,
         rollout=rollout,

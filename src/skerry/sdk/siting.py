@@ -1,17 +1,20 @@
 """Making sites and changing their records, as steps: the operator's signer signs them, the core only keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from skerry.model.answers import CoreIdentity, JoinTokenView, Recorded
-from skerry.model.asks import CreateJoinToken
-from skerry.model.errors import Conflict, Refused
+from skerry.model.answers import CoreIdentity, JoinTokenView, Page, ProfileDetail, Recorded
+from skerry.model.asks import CreateJoinToken, SiteQuery
+from skerry.model.errors import Conflict, NotFound, Refused
+from skerry.model.grants import Profile
 from skerry.model.ids import SiteName, TenantName, is_name
+from skerry.model.selector import matches, parse_selector
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.model.signing import Minted, MintToken, ReadStatus, SignerStatus, SignSite
+from skerry.model.site_match import site_labels
 from skerry.sdk.requests import Request, make_request
-from skerry.sdk.steps import Steps, ask_signer, send, sign
+from skerry.sdk.steps import Steps, ask_signer, collect, send, sign
 from skerry.sdk.verifying import read_record
 
 
@@ -23,6 +26,14 @@ class Joining(msgspec.Struct, frozen=True, kw_only=True):
     #: Where the box finds the core: ``host:port``, comma-separated.
     core: str
     command: str
+
+
+class Granting(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a profile: where it was signed anew, where it was taken away, and where it holds now."""
+
+    given: tuple[SiteName, ...]
+    taken: tuple[SiteName, ...]
+    standing: tuple[SiteName, ...]
 
 
 def add_site(wanted: SignSite, lifetime_s: int) -> Steps[Joining]:
@@ -80,6 +91,56 @@ def admit_tenant(site: str, tenant: TenantName, keys: RoleKeys) -> Steps[bool]:
     wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, tenants=tenants)
     yield from _put_site(wanted, record.number)
     return True
+
+
+def grant_profile(name: str, profile: Profile, sites: Sequence[str]) -> Steps[Granting]:
+    """Have a profile at exactly the sites that match any of the selectors ``sites``, or at all without one.
+
+    Each site's record is signed anew where that changes it; a change that was cut short is finished by repeating it.
+    """
+    wanted = [parse_selector(text) for text in sites]
+
+    def grants(record: SiteRecord) -> bool:
+        return not wanted or any(matches(selector, site_labels(record)) for selector in wanted)
+
+    return (yield from _change_profiles(name, lambda record: profile if grants(record) else None))
+
+
+def find_grants(name: str) -> Steps[tuple[Profile, ...]]:
+    """Return what a profile of an operator's grants, once for each way in which sites have it; nothing for none."""
+    request: Request[ProfileDetail] = make_request("show_profile", parameters={"profile": name})
+    try:
+        detail = yield from send(request)
+    except NotFound:
+        return ()
+    return tuple(variant.grants for variant in detail.variants)
+
+
+def end_profile(name: str) -> Steps[Granting]:
+    """Take a profile from every site: nothing is started under it any more, and what runs goes on."""
+    return (yield from _change_profiles(name, lambda _: None))
+
+
+def _change_profiles(name: str, choose: Callable[[SiteRecord], Profile | None]) -> Steps[Granting]:
+    listing: Request[Page[Envelope]] = make_request("list_site_records", query=SiteQuery(page_size=1_000))
+    status = yield from ask_signer(ReadStatus(), SignerStatus)
+    given: list[SiteName] = []
+    taken: list[SiteName] = []
+    standing: list[SiteName] = []
+    for envelope in (yield from collect(listing)):
+        record = read_record(envelope, status.root)
+        present = record.profiles or {}
+        profile = choose(record)
+        if profile is not None:
+            standing.append(record.site)
+        if present.get(name) == profile:
+            continue
+        others = {each: kept for each, kept in present.items() if each != name}
+        profiles = others if profile is None else {**others, name: profile}
+        wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, profiles=profiles)
+        yield from _put_site(wanted, record.number)
+        (taken if profile is None else given).append(record.site)
+    return Granting(given=tuple(given), taken=tuple(taken), standing=tuple(standing))
 
 
 def change_labels(record: SiteRecord, changes: Mapping[str, str | None]) -> dict[str, str]:

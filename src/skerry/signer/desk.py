@@ -245,6 +245,7 @@ class SignerDesk:
             longitude_udeg=base.longitude_udeg if ask.longitude_udeg is None else ask.longitude_udeg,
             nodes={name: node for name, node in base.nodes.items() if name not in ask.remove_nodes},
             tenants=base.tenants if ask.tenants is None else ask.tenants,
+            profiles=base.profiles if ask.profiles is None else ask.profiles or msgspec.UNSET,
         )
         payload = encode_payload(changed)
         read = parse_payload(payload, SiteRecord)
