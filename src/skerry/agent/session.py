@@ -5,7 +5,6 @@ and commands into calls. What touches the journal is done one after the other, c
 (``agent/flows.py``). The site never waits for any of this.
 """
 
-import collections
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -25,6 +24,7 @@ from skerry.sync.child_end import ChildEnd
 from skerry.sync.child_ports import ChildCommand, ChildEvent
 from skerry.sync.classes import LINK_PLANS
 from skerry.sync.lanes import Lane
+from skerry.sync.turns import Turns
 from skerry.wire import LinkClass
 
 #: A session that was up and stood this long was good: the next dial begins with the shortest wait.
@@ -56,8 +56,7 @@ class LinkSession:
         self._backoff = Backoff(LINK_PLANS[link_class])
         self._compressor = link_compressor()
         self._end = ChildEnd()
-        self._events: collections.deque[ChildEvent] = collections.deque()
-        self._is_handling = False
+        self._turns = Turns[ChildEvent](self._take)
         self._alarm = Alarm(clock, tasks, "link alarm", lambda: self._feed(ports.Woke()))
         self._chores = Worker[ChildCommand](tasks, "link chores", self._do_chore)
         #: Beside the chores: a runtime that takes its time must not hold the journal up.
@@ -157,16 +156,11 @@ class LinkSession:
 
     def _feed(self, event: ChildEvent) -> None:
         """Give the child end an event and do what it says; what comes of that is taken in turn, never in between."""
-        self._events.append(event)
-        if self._is_handling:
-            return
-        self._is_handling = True
-        try:
-            while self._events:
-                for command in self._end.handle(self._events.popleft(), self._clock.boot_us()):
-                    self._perform(command)
-        finally:
-            self._is_handling = False
+        self._turns.feed(event)
+
+    def _take(self, event: ChildEvent) -> None:
+        for command in self._end.handle(event, self._clock.boot_us()):
+            self._perform(command)
 
     def _perform(self, command: ChildCommand) -> None:
         match command:

@@ -18,9 +18,9 @@ from skerry.model.answers import (
     TokenMade,
     TokenView,
 )
-from skerry.model.asks import AuditQuery, CreateTenant, CreateToken, PageQuery, RootQuery
+from skerry.model.asks import AuditQuery, CreateTenant, CreateToken, CreateUser, PageQuery, RootQuery
 from skerry.model.errors import Invalid, Refused
-from skerry.model.ids import TenantName, digest_of
+from skerry.model.ids import TenantName, TokenId, digest_of
 from skerry.model.signed import Envelope, Root
 from skerry.store import Connection, access, audit, events, users
 from skerry.store.access import TenantRow, TokenRow
@@ -147,16 +147,7 @@ class MembersPart(Part):
                         "E-ROLE", f"{body.user} has less than these roles.", hint=f"skerry user show {body.user}"
                     )
                 users.give_token(connection, identity, tenant, body.user)
-            row = TokenRow(
-                token_id=identity,
-                tenant=tenant,
-                name=body.name,
-                tenant_role=body.tenant_role,
-                operator_role=body.operator_role,
-                secret_hash=hashed,
-                created_us=stamp.now_us,
-                expires_us=stamp.now_us + body.lifetime_s * SECOND_US if body.lifetime_s else 0,
-            )
+            row = make_token_row(body, tenant, identity, hashed, stamp.now_us)
             access.record_token(connection, row)
             return TokenMade(token=text, view=view_token(row, stamp.now_us, body.user))
 
@@ -296,6 +287,22 @@ def _note_first_use(connection: Connection, row: TokenRow) -> None:
     access.mark_token_used(connection, row.token_id)
     if row.operator_role == "operator" and not row.bootstrap:
         access.revoke_bootstrap(connection)
+
+
+def make_token_row(
+    body: CreateToken | CreateUser, tenant: TenantName, identity: TokenId, hashed: bytes, now_us: int
+) -> TokenRow:
+    """Make the row of a token that is asked for now; ``hashed`` is its secret's hash, as auth.make_token returns it."""
+    return TokenRow(
+        token_id=identity,
+        tenant=tenant,
+        name=body.name,
+        tenant_role=body.tenant_role,
+        operator_role=body.operator_role,
+        secret_hash=hashed,
+        created_us=now_us,
+        expires_us=now_us + body.lifetime_s * SECOND_US if body.lifetime_s else 0,
+    )
 
 
 def view_token(row: TokenRow, now_us: int, user: str = "") -> TokenView:

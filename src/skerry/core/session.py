@@ -6,7 +6,6 @@ message that meets a bug, ends this session and not the core.
 """
 
 import asyncio
-import collections
 from collections.abc import AsyncIterator, Mapping
 
 import msgspec
@@ -26,6 +25,7 @@ from skerry.sync import parent_ports, ports
 from skerry.sync.lanes import Lane
 from skerry.sync.parent_end import ParentEnd
 from skerry.sync.parent_ports import ParentCommand, ParentEvent
+from skerry.sync.turns import Turns
 
 #: Counts of bytes are handed on this often, so that a session of months is seen while it lasts.
 _COUNT_US = 60 * SECOND_US
@@ -112,8 +112,7 @@ class SiteSession:
         self._mint = mint
         self._tasks = tasks
         self._end = ParentEnd(clock.wall_us() // SECOND_US, heartbeats_us)
-        self._events: collections.deque[ParentEvent] = collections.deque()
-        self._is_handling = False
+        self._turns = Turns[ParentEvent](self._take)
         self._alarm = Alarm(clock, tasks, f"alarm {self._site}", self._wake)
         self._chores = Worker[ParentCommand](tasks, f"chores {self._site}", self._do_chore)
         #: Beside the chores: a child that takes its image slowly must not hold its facts up.
@@ -202,16 +201,11 @@ class SiteSession:
 
     def feed(self, event: ParentEvent) -> None:
         """Give the parent end an event and do what it says; what comes of that is taken in turn, never in between."""
-        self._events.append(event)
-        if self._is_handling:
-            return
-        self._is_handling = True
-        try:
-            while self._events:
-                for command in self._end.handle(self._events.popleft(), self._clock.boot_us()):
-                    self._perform(command)
-        finally:
-            self._is_handling = False
+        self._turns.feed(event)
+
+    def _take(self, event: ParentEvent) -> None:
+        for command in self._end.handle(event, self._clock.boot_us()):
+            self._perform(command)
 
     def _perform(self, command: ParentCommand) -> None:
         match command:

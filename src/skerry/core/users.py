@@ -4,9 +4,8 @@ A person has a name, the roles that their tokens may have at most, and tokens; t
 passwords: who may ask is proved by a token and by nothing else (core/auth.py).
 """
 
-from skerry.clock import SECOND_US
 from skerry.core.auth import Caller, make_token, within
-from skerry.core.members import view_token
+from skerry.core.members import make_token_row, view_token
 from skerry.core.refusals import Clash, forbidden, not_found
 from skerry.core.state import Part, Stamp
 from skerry.model.answers import Page, RoleView, TokenMade, UserDetail, UserMade, UserRemoved, UserView
@@ -15,7 +14,6 @@ from skerry.model.errors import Invalid
 from skerry.model.ids import TenantName
 from skerry.operations import OPERATIONS, OPERATOR_ROLES, TENANT_ROLES, is_allowed
 from skerry.store import Connection, access, users
-from skerry.store.access import TokenRow
 from skerry.store.rows import read_page_token, write_page_token
 from skerry.store.users import UserRow
 
@@ -72,16 +70,7 @@ class UsersPart(Part):
                 operator_role=body.operator_role,
                 created_us=stamp.now_us,
             )
-            first = TokenRow(
-                token_id=identity,
-                tenant=tenant,
-                name=body.name,
-                tenant_role=body.tenant_role,
-                operator_role=body.operator_role,
-                secret_hash=hashed,
-                created_us=stamp.now_us,
-                expires_us=stamp.now_us + body.lifetime_s * SECOND_US if body.lifetime_s else 0,
-            )
+            first = make_token_row(body, tenant, identity, hashed, stamp.now_us)
             users.record_user(connection, person)
             access.record_token(connection, first)
             users.give_token(connection, identity, tenant, body.name)
