@@ -55,7 +55,19 @@ def test_a_network_of_which_nothing_is_said_has_no_plan():
         ),
         (
             "{ipam: {config: [{subnet: 10.0.0.0/24, aux_addresses: {a: 10.0.0.9}}]}}",
-            "E-NOT-YET /networks/lan/ipam/config/0/aux_addresses",
+            "E-FIELD-REFUSED /networks/lan/ipam/config/0/aux_addresses/a",
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.0.0.0/24, ip_range: 10.0.0.0/28, aux_addresses: {a: 10.0.0.9}}]}}",
+            "E-FIELD-REFUSED /networks/lan/ipam/config/0/aux_addresses/a",
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.0.0.0/24, aux_addresses: {a: 10.0.1.9}}]}}",
+            "E-RANGE /networks/lan/ipam/config/0/aux_addresses/a",
+        ),
+        (
+            "{ipam: {config: [{subnet: 10.0.0.0/24, aux_addresses: {a: router}}]}}",
+            "E-TYPE /networks/lan/ipam/config/0/aux_addresses/a",
         ),
         (
             "{driver_opts: {com.docker.network.driver.mtu: 5}}",
@@ -118,3 +130,21 @@ def test_the_address_of_the_service_is_for_the_network_that_comes_first():
     found = accept(wrap(fields, "networks: {a: , b: }")).services["web"].further.addresses
     assert found == {"b": Address(device="eth0", mac="02:42:ac:11:00:03"), "a": Address(device="eth1")}
     assert refuse(fields.replace("a: ,", "a: {priority: 5},"), top="networks: {a: , b: }") == ["E-CONFLICT mac_address"]
+
+
+def test_an_address_outside_of_those_that_instances_get_is_kept_free():
+    config = "{subnet: 10.0.0.0/24, ip_range: 10.0.0.128/25, aux_addresses: {router: 10.0.0.9}}"
+    found = accept(wrap("networks: [lan]", f"networks: {{lan: {{ipam: {{config: [{config}]}}}}}}"))
+    assert found.networks["lan"].plan.subnets == (Subnet(subnet="10.0.0.0/24", first="10.0.0.128", last="10.0.0.254"),)
+
+
+def test_an_option_of_docker_names_the_device_too():
+    option = "driver_opts: {com.docker.network.endpoint.ifname: lan0}"
+    further = accept(wrap(f"networks: {{a: {{{option}}}}}", "networks: {a: }")).services["web"].further
+    assert further.addresses == {"a": Address(device="lan0")}
+    both = f"networks: {{a: {{interface_name: lan1, {option}}}}}"
+    ifname = "networks/a/driver_opts/com.docker.network.endpoint.ifname"
+    assert refuse(both, top="networks: {a: }") == [f"E-CONFLICT {ifname}"]
+    assert refuse("networks: {a: {driver_opts: {b: c}}}", top="networks: {a: }") == [
+        "E-FIELD-REFUSED networks/a/driver_opts/b"
+    ]

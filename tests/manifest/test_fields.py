@@ -70,7 +70,6 @@ VALUES = {
     "use_api_socket": "true",
     "deploy.resources.reservations.devices": "[{capabilities: [gpu]}]",
     "deploy.resources.reservations.generic_resources": "[{discrete_resource_spec: {kind: x, value: 1}}]",
-    "networks.*.driver_opts": "{a: b}",
     "networks.*.link_local_ips": "[x]",
     "blkio_config.device_read_bps": "[{path: /dev/x, rate: 1m}]",
     "blkio_config.device_read_iops": "[{path: /dev/x, rate: 1}]",
@@ -78,7 +77,6 @@ VALUES = {
     "blkio_config.device_write_iops": "[{path: /dev/x, rate: 1}]",
     "blkio_config.weight_device": "[{path: /dev/x, weight: 10}]",
     "volumes[].image": "{subpath: x}",
-    "volumes[].volume.labels": "{a: b}",
     "volumes[].volume.subpath": "x",
 }
 

@@ -202,3 +202,11 @@ def test_what_nobody_uses_need_not_be_there():
 def test_a_missing_file_is_told_once():
     text = "services: {a: {image: x, secrets: [s]}, b: {image: x, secrets: [s]}}\nsecrets: {s: {file: ./none}}"
     assert len(read(text).problems) == 1
+
+
+def test_labels_that_a_mount_gives_are_those_of_its_volume():
+    mount = "{type: volume, source: SOURCE, target: /a, volume: {labels: {a: '1', b: '2'}}}"
+    named = accept(wrap(f"volumes: [{mount.replace('SOURCE', 'v')}]", "volumes: {v: {labels: {b: '3'}}}"))
+    assert named.volumes["v"].labels == {"a": "1", "b": "3"}
+    unnamed = accept(wrap(f"volumes: [{mount.replace('source: SOURCE, ', '')}]"))
+    assert [volume.labels for volume in unnamed.volumes.values()] == [{"a": "1", "b": "2"}]

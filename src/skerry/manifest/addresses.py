@@ -24,6 +24,7 @@ _One = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", re.ASCII)
+_DEVICE_OPTION = "com.docker.network.endpoint.ifname"
 _BITS_MIN, _BITS_MAX = 8, 30
 _BITS_MAX_6 = 126
 _MTU_OPTIONS = ("com.docker.network.driver.mtu", "mtu")
@@ -71,9 +72,6 @@ def _read_options(reading: Reading, network: Place) -> int:
 
 def _read_subnet(reading: Reading, place: Place) -> Subnet | None:
     text = reading.find(place, "subnet")
-    kept = reading.find(place, "aux_addresses")
-    if kept is not None and any(kept.entries()):
-        reading.findings.not_yet(kept, "an address that is kept free")
     if text is None:
         if reading.findings.is_sound(place):
             reading.findings.complain(place, "E-TYPE", '"subnet" must be given here')
@@ -93,7 +91,21 @@ def _read_subnet(reading: Reading, place: Place) -> Subnet | None:
             # The range's own address and its last one are no addresses of anybody.
             first = str(inner[1]) if inner[0] == found[0] else first
             last = str(inner[-2]) if inner[-1] == found[-1] else last
+    _judge_kept(reading, reading.find(place, "aux_addresses"), found, first, last)
     return Subnet(subnet=str(found), gateway=gateway, first=first, last=last)
+
+
+def _judge_kept(reading: Reading, place: Place | None, within: Range, first: str, last: str) -> None:
+    """Take addresses that no instance is to get where the range of those that they get leaves them out."""
+    for _, item in place.entries() if place is not None else ():
+        one = parse_address(reading, item)
+        if one is None:
+            continue
+        if one not in within:
+            reading.findings.complain(item, "E-RANGE", f"{one} is not inside {within}")
+        elif not first or int(ipaddress.ip_address(first)) <= int(one) <= int(ipaddress.ip_address(last)):
+            detail = f"an address is kept free by an ip_range that it is not in, and {one} is one that instances get"
+            reading.findings.refuse(item, detail, hint="give ip_range")
 
 
 def _parse_range(reading: Reading, place: Place) -> Range | None:
@@ -177,8 +189,22 @@ def _number_devices(found: Names[NetworkName, Address], ranks: Names[NetworkName
     return named
 
 
-def _read_one(reading: Reading, place: Place) -> Address:
+def _find_device(reading: Reading, place: Place) -> Place | None:
+    """Return the name of a network's device, in Compose's word or in Docker's option."""
     device = reading.find(place, "interface_name")
+    options = reading.find(place, "driver_opts")
+    for name, item in options.entries() if options is not None else ():
+        if name != _DEVICE_OPTION:
+            reading.findings.refuse(item, f'a service has no option "{name[:60]}" in a network of a site')
+        elif device is not None and reading.text(device) != reading.text(item):
+            reading.findings.complain(item, "E-CONFLICT", "interface_name says something else", at_key=True)
+        else:
+            device = item
+    return device
+
+
+def _read_one(reading: Reading, place: Place) -> Address:
+    device = _find_device(reading, place)
     if device is not None and _DEVICE.fullmatch(reading.text(device)) is None:
         detail = f'"{reading.text(device)[:40]}" cannot be the name of a network device: at most 15 letters and digits'
         reading.findings.complain(device, "E-TYPE", detail)

@@ -84,6 +84,12 @@ class Parts:
         self.volumes.setdefault(name, Volume())
         return name
 
+    def label_volume(self, volume: VolumeName, labels: Mapping[str, str]) -> None:
+        """Add labels that a mount gives to its volume; those of the top level win. One in memory has none."""
+        if labels and volume in self.volumes:
+            known = self.volumes[volume]
+            self.volumes[volume] = msgspec.structs.replace(known, labels={**labels, **known.labels})
+
     def mount_volume(self, place: Place, volume: VolumeName, asked: Asked, service: ServiceName | None) -> Mount:
         """Return the mount of a volume; one in memory belongs to a single service."""
         memory = self._memory.get(volume)

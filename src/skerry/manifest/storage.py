@@ -11,6 +11,7 @@ from skerry.manifest.binds import Asked, Tree, take_bind
 from skerry.manifest.names import make_name
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.parts import Parts
+from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.tmpfs import MODE, read_tmpfs_options
 from skerry.model.app import FileMount, FolderFile, Mount
@@ -91,6 +92,7 @@ def _sort_in(
             if bound:
                 take_bind(reading, place, msgspec.structs.replace(asked, source=bound), parts, tree)
             elif volume is not None:
+                parts.label_volume(volume, read_labels(reading, reading.find(place, "volume", "labels")))
                 tree.mounts.append(parts.mount_volume(place, volume, asked, name))
         case "bind":
             take_bind(reading, place, asked, parts, tree)
