@@ -62,3 +62,13 @@ def test_what_is_wrong_with_a_value_or_a_name_is_said(town, tmp_path):
     assert "E-SELECTOR" in town.run("secret", "set", "key", "--sites", "tier in", stdin=b"x").err
     assert "would seal 1 bytes" in town.run("secret", "set", "dry", "--dry-run", stdin=b"x").err
     assert town.run("secret", "remove", "dry", "--yes").code == 5
+
+
+def test_a_secret_is_shown_without_its_value(town):
+    town.ok("secret", "set", "shown", "--file", "-", stdin=b"not for eyes")
+    shown = town.ok("secret", "show", "shown")
+    assert "shown" in shown
+    assert "not for eyes" not in shown
+    gone = town.run("secret", "show", "nothing")
+    assert gone.code == 5
+    assert "skerry secret list" in gone.err

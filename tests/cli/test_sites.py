@@ -108,3 +108,19 @@ def test_a_record_that_the_registrar_did_not_sign_is_not_built_upon(town):
     result = town.run("site", "label", "evil", "a=b")
     assert result.code == 1
     assert "not good" in result.err
+
+
+def test_join_tokens_are_listed_and_ended(town):
+    town.ok("site", "add", "tokens")
+    made = json.loads(town.ok("site", "join-token", "tokens", "-o", "json"))
+    rows = json.loads(town.ok("site", "join-token", "tokens", "--list", "-o", "json"))["items"]
+    assert [(row["site"], row["state"]) for row in rows] == [("tokens", "open")] * 2
+    ended = town.run("site", "join-token", "--revoke", rows[0]["token_id"])
+    assert ended.code == 0, ended
+    states = [row["state"] for row in json.loads(town.ok("site", "join-token", "--list", "-o", "json"))["items"]]
+    assert "ended" in states
+    gone = town.run("site", "join-token", "--revoke", "aaaaaaaa")
+    assert gone.code == 5
+    assert "skerry site join-token --list" in gone.err
+    assert town.run("site", "join-token").code == 64
+    assert made["token"]

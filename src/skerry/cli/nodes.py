@@ -19,6 +19,7 @@ from skerry.cli.views import CONDITIONS, INSTANCES, NODES
 from skerry.cli.watching import show_again
 from skerry.model.answers import NodeDetail, NodeSummary
 from skerry.model.errors import NotFound
+from skerry.sdk.client import Client
 
 COLUMNS: tuple[Column[NodeSummary], ...] = (
     Column("site", lambda node: node.site),
@@ -56,14 +57,19 @@ def list_nodes(session: Session, selector: str, site: str, output: str, watch: b
 @pass_session
 def show(session: Session, where: str, output: str) -> None:
     """Show a machine: what it has, what it said last, what runs on it."""
+    detail = find_node(session.client, where)
+    show_value(detail, output, _name(detail.summary), lambda: _draw(detail))
+
+
+def find_node(client: Client, where: str) -> NodeDetail:
+    """Return the node that ``SITE/NODE`` names."""
     site, _, node = where.partition("/")
     if not site or not node:
         raise click.BadParameter(f"{where!r} names no node of a site: write SITE/NODE.")
     try:
-        detail = session.client.nodes.show(site, node)
+        return client.nodes.show(site, node)
     except NotFound as error:
         raise NotFound(error.code, f"There is no node {where}, or it is not yours.", hint="skerry node list") from error
-    show_value(detail, output, _name(detail.summary), lambda: _draw(detail))
 
 
 def _draw(detail: NodeDetail) -> None:

@@ -5,9 +5,10 @@ import click
 from skerry.cli.asking import confirm, read_secret
 from skerry.cli.names import complete_secrets
 from skerry.cli.options import pass_session, with_dry_run, with_yes
-from skerry.cli.output import Column, format_time, show_list, tell, with_output
+from skerry.cli.output import Column, format_time, show_list, show_value, tell, with_output, write_pairs
 from skerry.cli.session import Session
 from skerry.model.answers import SecretView
+from skerry.model.errors import NotFound
 
 COLUMNS: tuple[Column[SecretView], ...] = (
     Column("secret", lambda secret: secret.name),
@@ -25,6 +26,25 @@ def list_secrets(session: Session, output: str) -> None:
     """List sealed secrets, without their values."""
     rows = session.client.secrets.list(page_size=1_000)
     show_list(rows, COLUMNS, output, lambda secret: f"secret/{secret.name}")
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_secrets)
+@with_output
+@pass_session
+def show(session: Session, name: str, output: str) -> None:
+    """Show a secret without its value: its version, and for which keys of nodes it is sealed."""
+    try:
+        found = session.client.secrets.show(name)
+    except NotFound as error:
+        raise NotFound(error.code, f"There is no secret {name!r}.", hint="skerry secret list") from error
+    show_value(found, output, f"secret/{name}", lambda: _draw(found))
+
+
+def _draw(secret: SecretView) -> None:
+    write_pairs([(column.title, column.read(secret)) for column in COLUMNS])
+    for key in secret.sealed_for:
+        click.echo(f"  sealed for {key}")
 
 
 @click.command("set")

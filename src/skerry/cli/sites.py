@@ -18,6 +18,8 @@ from skerry.cli.output import (
     Column,
     format_age,
     format_bytes,
+    format_time,
+    show_list,
     show_value,
     tell,
     with_output,
@@ -28,10 +30,18 @@ from skerry.cli.output import (
 from skerry.cli.session import Session
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, NODES, STAYING
 from skerry.cli.watching import show_again
-from skerry.model.answers import LinkBytes, NodeView, SiteDetail, SiteSummary
+from skerry.model.answers import JoinTokenView, LinkBytes, NodeView, SiteDetail, SiteSummary
+from skerry.model.errors import NotFound
 from skerry.sdk.policy import is_loopback
 from skerry.sdk.siting import Joining, change_labels, read_site
 
+_JOIN_TOKENS: tuple[Column[JoinTokenView], ...] = (
+    Column("token", lambda each: each.token_id),
+    Column("site", lambda each: each.site),
+    Column("state", lambda each: each.state),
+    Column("node", lambda each: each.node or ""),
+    Column("ends", lambda each: format_time(each.expires_us)),
+)
 COLUMNS: tuple[Column[SiteSummary], ...] = (
     Column("site", lambda site: site.site),
     Column("state", lambda site: site.state),
@@ -144,14 +154,37 @@ def add(
 
 
 @click.command("join-token")
-@click.argument("site", shell_complete=complete_sites)
+@click.argument("site", required=False, shell_complete=complete_sites)
 @click.option("--lifetime", type=DURATION, default="1h", show_default=True, help="How long it is good, up to 30d.")
+@click.option("--list", "listed", is_flag=True, help="List join tokens instead, of SITE or of all.")
+@click.option("--revoke", metavar="TOKEN", help="End the join token of this id instead.")
 @with_output
 @pass_session
-def join_token(session: Session, site: str, lifetime: int, output: str) -> None:
-    """Mint another join token for a site: for one box, once."""
+def join_token(
+    session: Session, site: str | None, lifetime: int, listed: bool, revoke: str | None, output: str
+) -> None:
+    """Mint another join token for a site: for one box, once. Or list join tokens, or end one."""
+    if listed:
+        tokens = [each for each in session.client.join_tokens.list(page_size=1_000) if site in (None, each.site)]
+        show_list(tokens, _JOIN_TOKENS, output, lambda each: f"join-token/{each.token_id}")
+        return
+    if revoke:
+        _revoke(session, revoke)
+        return
+    if site is None:
+        raise click.UsageError("Name a site, or say --list or --revoke.")
     session.client.sites.show(site)
     _show_line(session.client.sites.make_join_token(site, lifetime), lifetime, output)
+
+
+def _revoke(session: Session, token: str) -> None:
+    try:
+        ended = session.client.join_tokens.revoke(token)
+    except NotFound as error:
+        raise NotFound(
+            error.code, f"There is no join token {token!r}.", hint="skerry site join-token --list"
+        ) from error
+    tell(f"join token {ended.token_id} of site {ended.site} is {ended.state}: no box joins with it")
 
 
 def reaches_only_here(endpoints: str) -> bool:

@@ -78,7 +78,7 @@ EVERYDAY: tuple[Verb, ...] = (
 NOUNS: tuple[Noun, ...] = (
     Noun("site", "Places where apps run.", (
         Verb("add", "Make a site and print the one line to paste on its box.", "skerry.cli.sites:add"),
-        Verb("join-token", "Mint another join token for a site.", "skerry.cli.sites:join_token"),
+        Verb("join-token", "Mint another join token for a site, list them, or end one.", "skerry.cli.sites:join_token"),
         Verb("list", "List sites with their state.", "skerry.cli.sites:list_sites"),
         Verb("show", "Show a site: facts, conditions, events, link.", "skerry.cli.sites:show"),
         Verb("label", "Set or remove labels of a site: KEY=VALUE, KEY-.", "skerry.cli.sites:label"),
@@ -91,7 +91,11 @@ NOUNS: tuple[Noun, ...] = (
     Noun("node", "Machines of sites.", (
         Verb("list", "List the machines of sites, as they report themselves.", "skerry.cli.nodes:list_nodes"),
         Verb("show", "Show a machine: what it has, what it said last, what runs on it.", "skerry.cli.nodes:show"),
-        *_later("cordon", "uncordon", "drain", "remove", "rekey"),
+        Verb("cordon", "Place nothing new on a machine; what runs there stays.", "skerry.cli.node_cordons:cordon"),
+        Verb("uncordon", "Place instances on a machine again.", "skerry.cli.node_cordons:uncordon"),
+        Verb("drain", "Move away what may move, and say what stays and why.", "skerry.cli.node_cordons:drain"),
+        Verb("remove", "Take a machine out of its site's record.", "skerry.cli.node_cordons:remove"),
+        *_later("rekey"),
     )),
     Noun("app", "What tenants run.", (
         Verb("list", "List apps.", "skerry.cli.apps:list_apps"),
@@ -135,9 +139,9 @@ NOUNS: tuple[Noun, ...] = (
         "list", "show", "start", "stop", "suspend", "resume", "console", "vnc", "snapshot")),
     Noun("secret", "Sealed values.", (
         Verb("list", "List sealed secrets, without their values.", "skerry.cli.secrets:list_secrets"),
+        Verb("show", "Show for whom a secret is sealed, without its value.", "skerry.cli.secrets:show"),
         Verb("set", "Seal a value for the sites that may use it.", "skerry.cli.secrets:set_secret"),
         Verb("remove", "Forget a secret that no app uses.", "skerry.cli.secrets:remove"),
-        *_later("show"),
     )),
     Noun("area", "Ground that manifests name; apply makes it.", (
         Verb("list", "List areas.", "skerry.cli.definitions:list_areas"),
@@ -199,7 +203,7 @@ NOUNS: tuple[Noun, ...] = (
         Verb("backup", "Write database and delivery key to one file.", "skerry.cli.core:backup"),
         Verb("restore", "Put a backup in the place of the core's database.", "skerry.cli.core:restore"),
         Verb("migrate", "Copy the core whole into another database.", "skerry.cli.core:migrate"),
-        *_later("status"),
+        Verb("status", "Show what this context's core is and how it does.", "skerry.cli.core_status:status"),
     )),
     Noun("agent", "The agent of this box, over its own socket; needs no core.", (
         Verb("join", "Join this box to a site with a join token.", "skerry.cli.agent:join"),

@@ -20,7 +20,7 @@ from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.report import AppReport
 from skerry.plan.snapshot import CordonMode, FleetSnapshot
 from skerry.store import Connection, apps, cordons, events, fleet, sites
-from skerry.store.cordons import Cordon
+from skerry.store.cordons import Cordon, NodeCordon
 from skerry.store.sites import SiteRow
 
 _SAID: dict[CordonMode, str] = {
@@ -86,8 +86,8 @@ class CordonsPart(Part):
         return done
 
 
-def view_cordon(cordon: Cordon) -> Condition:
-    """Say as a condition of its site what an operator wishes."""
+def view_cordon(cordon: Cordon | NodeCordon) -> Condition:
+    """Say as a condition of its site or node what an operator wishes."""
     since = datetime.datetime.fromtimestamp(cordon.since_us // SECOND_US, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if cordon.mode == "cordon":
         return Condition(kind="cordoned", reason=f"nothing new is placed here, since {since}")

@@ -9,6 +9,7 @@ import msgspec
 
 from skerry.core import views
 from skerry.core.auth import Caller
+from skerry.core.cordons import view_cordon
 from skerry.core.enrolment import list_conditions, matches_site, read_selector
 from skerry.core.refusals import not_found
 from skerry.core.state import Core, Part
@@ -81,19 +82,23 @@ def _summarise(core: Core, connection: Connection, chosen: list[tuple[SiteRow, N
         return ()
     names = {row.site for row, _ in chosen}
     states, told = sites.read_states(connection, names), facts.read_site_facts(connection, names)
-    kept_free = cordons.read_cordons(connection)
+    kept_free, kept_nodes = cordons.read_cordons(connection), cordons.read_node_cordons(connection)
     now_us = core.clock.boot_us()
     found: list[NodeSummary] = []
     for row, name in chosen:
         reported, fact = told.get(row.site, ([], None))
         said = next((each for each in reported if each.node == name), None)
         heard_us = core.heard.get(row.site)
+        cordon = kept_nodes.get(row.site, {}).get(name)
         summary = NodeSummary(
             **msgspec.structs.asdict(views.view_node(row.record, name, said)),
             site=row.site,
             state=views.site_state(core, states[row.site]),
             heard_s_ago=None if heard_us is None else (now_us - heard_us) // 1_000_000,
-            conditions=list_conditions(states[row.site], fact, kept_free.get(row.site)),
+            conditions=(
+                *(() if cordon is None else (view_cordon(cordon),)),
+                *list_conditions(states[row.site], fact, kept_free.get(row.site)),
+            ),
         )
         found.append(summary)
     return tuple(found)

@@ -13,6 +13,7 @@ from skerry.core.enrolment import EnrolmentPart
 from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
+from skerry.core.node_cordons import NodeCordonsPart
 from skerry.core.nodes import NodesPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
@@ -43,6 +44,7 @@ class Service(
     ProfilesPart,
     NodesPart,
     CordonsPart,
+    NodeCordonsPart,
     JoiningPart,
     UsersPart,
     CallsPart,

@@ -508,6 +508,8 @@ class DrainedInstance(Answer, frozen=True, kw_only=True):
     ordinal: int
     #: Where it goes; empty while it stays.
     to: SiteName | Literal[""] = ""
+    #: The machine there, where one machine is drained.
+    to_node: NodeName | Literal[""] = ""
     #: Why it stays.
     reason: str = ""
     #: It goes later, by itself.
@@ -521,6 +523,12 @@ class SiteDrain(Answer, frozen=True, kw_only=True):
     dry_run: bool
     moving: tuple[DrainedInstance, ...]
     staying: tuple[DrainedInstance, ...]
+
+
+class NodeDrain(SiteDrain, frozen=True, kw_only=True):
+    """What becomes of a machine that is drained, by a plan of now; copies may go to another machine of its site."""
+
+    node: NodeName
 
 
 class SiteDetail(Answer, frozen=True, kw_only=True):

@@ -104,6 +104,16 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     #: What the site's health gates say.
     gates: tuple[AppFact, ...] = ()
 
+    def cordon_of(self, node: NodeName) -> CordonMode | Literal[""]:
+        """Say how a node is kept free: by the word about its site or about itself, whichever says more."""
+        said = self.cordon, self.node_cordons.get(node, "")
+        return "drain" if "drain" in said else "cordon" if "cordon" in said else ""
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing new is placed at any of its nodes."""
+        return bool(self.cordon) or all(map(self.cordon_of, self.record.nodes))
+
     @property
     def site(self) -> SiteName:
         """Name of the site."""

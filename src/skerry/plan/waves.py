@@ -94,7 +94,7 @@ def _list_standings(
     for view in sorted(snapshot.sites, key=lambda each: (each.enrolment, each.site)):
         present = seats.get(view.site)
         # An operator keeps new instances away from a site that is cordoned, so nobody waits for it.
-        if view.learning or (present is None and (view.cordon or not _is_meant(revision, view))):
+        if view.learning or (present is None and (view.is_closed or not _is_meant(revision, view))):
             continue
         has_it = any(unit.revision == wish.revision for unit in present or ())
         unplaced = view.site in admitted and view.site not in held and not has_it

@@ -301,6 +301,12 @@ class SiteActs(Noun):
 
         return self._client.perform(siting.label_site(site, changes))
 
+    def remove_node(self, site: str, node: str) -> None:
+        """Take a node out of its site's record; raises ``Conflict`` for the only one."""
+        from skerry.sdk import siting
+
+        self._client.perform(siting.remove_node(site, node))
+
     def wait(self, site: str, timeout: float = waiting.WAIT_S, told: waiting.Told = waiting.tell_nobody) -> SiteSummary:
         """Return when a site is online and does what it was told; raises ``Timeout``."""
         return self._client.perform(waiting.wait_for_site(site, timeout, told))
@@ -365,6 +371,12 @@ class AsyncSiteActs(AsyncNoun):
         from skerry.sdk import siting
 
         return await self._client.perform(siting.label_site(site, changes))
+
+    async def remove_node(self, site: str, node: str) -> None:
+        """Take a node out of its site's record; raises ``Conflict`` for the only one."""
+        from skerry.sdk import siting
+
+        await self._client.perform(siting.remove_node(site, node))
 
     async def wait(
         self,

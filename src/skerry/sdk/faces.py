@@ -482,6 +482,23 @@ class Nodes(Noun):
         asked: Request[answers.NodeDetail] = make_request("show_node", parameters={"site": site, "node": node})
         return self._client.send(asked)
 
+    def cordon(self, site: str, node: str) -> answers.Recorded:
+        """Place nothing new on a machine; what runs there stays, and new revisions still reach it."""
+        asked: Request[answers.Recorded] = make_request("cordon_node", parameters={"site": site, "node": node})
+        return self._client.send(asked)
+
+    def uncordon(self, site: str, node: str) -> answers.Recorded:
+        """Place instances on a machine again."""
+        asked: Request[answers.Recorded] = make_request("uncordon_node", parameters={"site": site, "node": node})
+        return self._client.send(asked)
+
+    def drain(self, site: str, node: str, *, dry_run: bool = False) -> answers.NodeDrain:
+        """Cordon a machine and move away what may move; say what stays and why."""
+        asked: Request[answers.NodeDrain] = make_request(
+            "drain_node", parameters={"site": site, "node": node}, body=asks.DrainSite(dry_run=dry_run)
+        )
+        return self._client.send(asked)
+
 
 class JoinTokens(Noun):
     """Operations on join tokens."""
@@ -1104,6 +1121,23 @@ class AsyncNodes(AsyncNoun):
     async def show(self, site: str, node: str) -> answers.NodeDetail:
         """Show a machine of a site: what it has, what it said last, what runs on it."""
         asked: Request[answers.NodeDetail] = make_request("show_node", parameters={"site": site, "node": node})
+        return await self._client.send(asked)
+
+    async def cordon(self, site: str, node: str) -> answers.Recorded:
+        """Place nothing new on a machine; what runs there stays, and new revisions still reach it."""
+        asked: Request[answers.Recorded] = make_request("cordon_node", parameters={"site": site, "node": node})
+        return await self._client.send(asked)
+
+    async def uncordon(self, site: str, node: str) -> answers.Recorded:
+        """Place instances on a machine again."""
+        asked: Request[answers.Recorded] = make_request("uncordon_node", parameters={"site": site, "node": node})
+        return await self._client.send(asked)
+
+    async def drain(self, site: str, node: str, *, dry_run: bool = False) -> answers.NodeDrain:
+        """Cordon a machine and move away what may move; say what stays and why."""
+        asked: Request[answers.NodeDrain] = make_request(
+            "drain_node", parameters={"site": site, "node": node}, body=asks.DrainSite(dry_run=dry_run)
+        )
         return await self._client.send(asked)
 
 

@@ -8,7 +8,7 @@ from skerry.model.answers import CoreIdentity, JoinTokenView, Page, ProfileDetai
 from skerry.model.asks import CreateJoinToken, SiteQuery
 from skerry.model.errors import Conflict, NotFound, Refused
 from skerry.model.grants import Profile
-from skerry.model.ids import SiteName, TenantName, is_name
+from skerry.model.ids import NodeName, SiteName, TenantName, is_name
 from skerry.model.selector import matches, parse_selector
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.model.signing import Minted, MintToken, ReadStatus, SignerStatus, SignSite
@@ -80,6 +80,18 @@ def label_site(site: str, changes: Mapping[str, str | None]) -> Steps[bool]:
     wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, labels=labels)
     yield from _put_site(wanted, record.number)
     return True
+
+
+def remove_node(site: str, node: str) -> Steps[None]:
+    """Take a node out of its site's record. Raise ``Conflict`` for the only one, ``NotFound`` for one not there."""
+    record, envelope = yield from read_site(site)
+    if node not in record.nodes:
+        raise NotFound("E-NOT-FOUND", f"Site {site} has no node {node}.", hint=f"skerry node list --site {site}")
+    if len(record.nodes) == 1:
+        detail = f"{node} is the only node of {site}: a site without one could run nothing, nor join again by itself."
+        raise Conflict("E-IN-USE", detail, hint=f"skerry site remove {site}")
+    wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, remove_nodes=(NodeName(node),))
+    yield from _put_site(wanted, record.number)
 
 
 def admit_tenant(site: str, tenant: TenantName, keys: RoleKeys) -> Steps[bool]:

@@ -10,7 +10,17 @@ from sqlalchemy import Connection
 
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.document import Assignment, Unit, unit_id
-from skerry.model.ids import AppName, Digest, InstanceId, SecretName, ServiceName, SiteName, TenantName, UnitId
+from skerry.model.ids import (
+    AppName,
+    Digest,
+    InstanceId,
+    NodeName,
+    SecretName,
+    ServiceName,
+    SiteName,
+    TenantName,
+    UnitId,
+)
 from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
@@ -54,7 +64,7 @@ def load_snapshot(
     units = documents.read_all_units(connection)
     reported = facts.read_all_facts(connection)
     states = sites.read_states(connection)
-    kept_free = cordons.read_cordons(connection)
+    kept_free, kept_nodes = cordons.read_cordons(connection), cordons.read_node_cordons(connection)
     views = tuple(
         _view(
             row,
@@ -63,6 +73,7 @@ def load_snapshot(
             reported.get(row.site, []),
             row.site in silent,
             kept_free.get(row.site),
+            kept_nodes.get(row.site, {}),
             measured.get(row.site, 0),
             (away or {}).get(row.site),
         )
@@ -208,6 +219,7 @@ def _view(
     reported: Iterable[Fact],
     silent: bool,
     cordon: cordons.Cordon | None,
+    node_cordons: dict[NodeName, cordons.NodeCordon],
     rtt_us: int,
     away_us: int | None,
 ) -> SiteView:
@@ -222,6 +234,7 @@ def _view(
         silent=silent,
         away_us=away_us,
         cordon="" if cordon is None else cordon.mode,
+        node_cordons={node: each.mode for node, each in node_cordons.items() if node in row.record.nodes},
         link_class=state.link_class,
         rtt_us=rtt_us,
         record_digest=row.digest,

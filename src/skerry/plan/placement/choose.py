@@ -71,7 +71,8 @@ def reject_new(slot: Slot) -> Rejection | None:
     if not slot.cordon:
         return None
     verb = "cordoned" if slot.cordon == "cordon" else "drained"
-    return _rejection(slot, "cordon", f"{slot.site} is {verb}: nothing new is placed there")
+    where = slot.site if slot.view.cordon else f"{slot.site}/{slot.node}"
+    return _rejection(slot, "cordon", f"{where} is {verb}: nothing new is placed there")
 
 
 def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | None:

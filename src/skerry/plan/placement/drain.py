@@ -1,4 +1,4 @@
-"""What may leave a site that is drained: copies counted in all, without data of their own, few at a time.
+"""What may leave a site or a node that is drained: copies counted in all, without data of their own, few at a time.
 
 A copy goes by being placed elsewhere under the same ordinal, so between its end here and its start there it is down;
 the service's ``max-down`` says how many may be. Neighbour: ``stay.py`` moves what these functions let go.
@@ -35,7 +35,7 @@ def find_anchor(request: Request, slot: Slot, *, is_closed: bool) -> str:
     """Say what keeps a copy at its site whatever room there is elsewhere; empty when it may go."""
     if is_kept_from_core(request.revision):
         return ONLY_ITS_TENANT
-    if request.wish.placement.replicas.per_site:
+    if request.wish.placement.replicas.per_site and slot.view.is_closed:
         return "its manifest wants a copy at each site that it names"
     rules = request.wish.placement.rules
     if rules and rules.together:

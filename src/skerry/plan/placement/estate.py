@@ -8,6 +8,7 @@ breaks every tie. Tallies are made when first asked for and kept current from th
 from collections import Counter
 
 from skerry.model.app import Port
+from skerry.model.geography import UserPoint
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_labels, site_price_micro
@@ -54,7 +55,7 @@ class Slot:
         self.zones: dict[str, tuple[str, str]] = zones
         self.price_micro: int | None = site_price_micro(view.record)
         self.silent = view.silent
-        self.cordon = view.cordon
+        self.cordon = view.cordon_of(node)
         self.sealing: KeyId | None = view.sealing.get(node)
         #: What node selectors see: the node's own facts, overruled by what the registrar signed of the site.
         self.labels: dict[str, str] = {}
@@ -102,6 +103,8 @@ class Estate:
         #: Who is kept apart from whom where: group and domain to the groups that are there and forbid it.
         self._shunned: dict[tuple[Group, str, str], Counter[Group]] = {}
         self._partners: dict[tuple[Digest, ServiceName], Request] = {}
+        #: Round trips of each site to the points of each group of users that was asked for (``users.py``).
+        self.user_rtts: dict[tuple[UserPoint, ...], dict[SiteName, tuple[int, ...]]] = {}
 
     def find(self, site: SiteName, node: NodeName) -> Slot | None:
         """Return the slot of a node; None when the site's record does not list it."""

@@ -58,7 +58,7 @@ def _place_per_site(table: Table, wish: AppWish, request: Request) -> list[Refus
         admitted = True
         if site in table.closed[key]:
             continue
-        if most and site not in used and (len(used) >= most or slots[0].cordon):
+        if most and site not in used and (len(used) >= most or all(slot.cordon for slot in slots)):
             continue
         for ordinal in range(request.wish.placement.replicas.per_site):
             if (site, ordinal) not in present:

@@ -162,13 +162,15 @@ def _find_room(table: Table, request: Request, seat: Seat, closed: frozenset[Sit
 
 
 def drain_app(table: Table, wish: AppWish) -> None:
-    """Move what may move away from sites that are drained; note why the rest is still there."""
+    """Move what may move away from sites and nodes that are drained; note why the rest is still there."""
     key = (wish.tenant, wish.app)
     seats = table.seats.get(key, [])
     down = {copy_of(seat) for seat in seats if not wish.held and (seat.site, instance_of(seat)) not in table.up()}
     for place, seat in enumerate(seats):
         if seat.site not in table.drained or seat.site in table.learning:
             continue
+        if seat.slot is not None and seat.slot.cordon != "drain":
+            continue  # another node of its site is drained
         moved, staying = _try_drain(table, wish, seat, seats, down)
         if staying is not None:
             table.staying.setdefault(key, []).append(staying)
@@ -194,7 +196,10 @@ def _try_drain(
         if not reason:
             table.vacate(seat)
             ordinal = seat.assignment.ordinal
-            found = choose(table.estate, request, ordinal, table.open_slots(closed), table.secrets)
+            # A copy that is wanted at its site may only go to another node there.
+            per_site = request.wish.placement.replicas.per_site
+            slots = table.estate.by_site[seat.site] if per_site else table.open_slots(closed)
+            found = choose(table.estate, request, ordinal, slots, table.secrets)
             if isinstance(found, Placed):
                 target = table.estate.find(found.site, found.node)
                 assert target is not None

@@ -40,7 +40,10 @@ class Table:
         self.refused: dict[AppKey, list[Refused]] = {}
         #: What was chosen in this run.
         self.scores: dict[tuple[SiteName, InstanceId], Placed] = {}
-        self.drained = frozenset(view.site for view in snapshot.sites if view.cordon == "drain")
+        #: Sites that are drained, or that have a node which is.
+        self.drained = frozenset(
+            view.site for view in snapshot.sites if "drain" in (view.cordon, *view.node_cordons.values())
+        )
         self.views = {view.site: view for view in snapshot.sites}
         #: Copies that two sites have, one in place of the other.
         self.paired: dict[AppKey, set[drain.Copy]] = {}
