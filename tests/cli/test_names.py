@@ -13,6 +13,11 @@ from tests.sdk.image_bytes import Image, layout, tar
 from skerry.cli import names
 
 SHOP = "services:\n  web: {image: web:1}\n  worker: {image: web:1}\n"
+PLACES = """
+{apiVersion: skerry.dev/v1, kind: Area, metadata: {name: nordics}, spec: {countries: NO}}
+---
+{apiVersion: skerry.dev/v1, kind: UserGroup, metadata: {name: customers}, spec: {points: {lat: 60, lon: 11}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +32,8 @@ def town(tmp_path_factory):
     (town.folder / "shop").mkdir()
     (town.folder / "shop" / "compose.yaml").write_text(SHOP)
     town.ok("apply", "-f", town.folder / "shop" / "compose.yaml")
+    (town.folder / "places.yaml").write_text(PLACES)
+    town.ok("apply", "-f", town.folder / "places.yaml")
     yield town
     town.close()
 
@@ -76,6 +83,8 @@ def test_each_shell_is_told_the_names_of_sites(town, shell, said):
         ("skerry node show o", ["oslo/n1"]),
         ("skerry node list --site b", ["bergen"]),
         ("skerry instance show shop/w", ["shop/web", "shop/worker"]),
+        ("skerry area show ", ["nordics"]),
+        ("skerry user-group remove c", ["customers"]),
         ("skerry context use ", ["here"]),
         ("skerry --context h", ["here"]),
         ("skerry --context nowhere site show ", []),

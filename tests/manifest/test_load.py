@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.manifest.texts import DATA, accept, read, reject, wrap
 
-from skerry.manifest.load import load_manifest
-from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Unreadable
+from skerry.manifest.load import load_manifest, load_stream
+from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Stream, Unreadable
+from skerry.model.geography import Region
 from skerry.model.ids import digest_of
 
 OVERLAY = b"app: shop\nplacement: {sites: tier=store}\nservices: {web: {placement: {node: arch=arm64}}}\n"
@@ -31,8 +32,9 @@ def load(*files, **beside):
         ("text", ["1 E-TYPE "]),
         ("a: [", ["1 E-YAML "]),
         ("services: [1]", ["1 E-TYPE /services"]),
-        ("services: {web: {image: x}}\n---\nservices: {web: {image: x}}", ["3 E-NOT-YET "]),
-        ("apiVersion: skerry.dev/v1\nkind: Site", ["1 E-NOT-YET /apiVersion"]),
+        ("services: {web: {image: x}}\n---\nservices: {web: {image: x}}", ["1 E-TYPE ", "3 E-TYPE "]),
+        ("apiVersion: skerry.dev/v1\nkind: Site", ["2 E-NOT-YET /kind"]),
+        ("apiVersion: skerry.dev/v1\nkind: Area\nmetadata: {name: a}\nspec: {countries: NO}", ["1 E-TYPE "]),
         ("app: x\nhelm: {chart: y}", ["2 E-NOT-YET /helm"]),
         ("app: x", ["1 E-TYPE "]),
     ],
@@ -196,3 +198,100 @@ def test_no_bytes_break_the_room(content):
 def check_total(content):
     result = load_manifest([("x", content)], {"A": "a"}, options=Options(project="app"))
     assert isinstance(result, Manifest) or result.problems
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+AREA = "apiVersion: skerry.dev/v1\nkind: Area\nmetadata: {name: nordics}\nspec: {countries: [NO, SE]}\n"
+ONE = "app: one\ncompose: {services: {web: {image: x}}}\nplacement: {geofence: {areas: nordics}}\n"
+TWO = "app: two\ncompose: {services: {web: {image: y}}}\n"
+
+
+def stream(*texts, **options):
+    files = [(f"{index}.yaml", text.encode()) for index, text in enumerate(texts)]
+    return load_stream(files, {}, options=Options(**options))
+
+
+def told(*texts, **options):
+    found = stream(*texts, **options)
+    assert isinstance(found, Rejected)
+    return [f"{one.file}:{one.line} {one.code} {one.detail}" for one in found.problems]
+
+
+def test_apps_and_kinds_share_a_stream_in_any_order():
+    found = stream(f"{ONE}---\n{AREA}---\n{TWO}")
+    assert isinstance(found, Stream)
+    assert [app.app for app in found.apps] == ["one", "two"]
+    assert [(each.kind, each.name, each.content) for each in found.definitions] == [
+        ("area", "nordics", Region(countries=("NO", "SE")))
+    ]
+    assert found.apps[0].brought == found.definitions
+    assert [(use.kind, use.name, use.line) for use in found.apps[0].uses] == [("area", "nordics", 3)]
+    apart = stream(ONE, AREA)
+    assert isinstance(apart, Stream)
+    assert apart.definitions[0].file == "1.yaml"
+
+
+def test_a_compose_text_beside_definitions_in_a_file_of_their_own():
+    found = stream(AREA, "services: {web: {image: x}}", folder="shop")
+    assert isinstance(found, Stream)
+    assert [app.app for app in found.apps] == ["shop"]
+    assert len(found.definitions) == 1
+
+
+def test_all_errors_of_a_stream_at_once_with_their_places():
+    bad = "apiVersion: skerry.dev/v1\nkind: Area\nmetadata: {name: x}\nspec: {countries: Norway}\n"
+    assert told(f"{bad}---\n{ONE}wibble: 1\n---\n{TWO}wobble: 1\n") == [
+        '0.yaml:4 E-TYPE "Norway" is not a country: write two letters, such as NO',
+        "0.yaml:9 E-UNKNOWN-WORD unknown word",
+        "0.yaml:13 E-UNKNOWN-WORD unknown word",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "problems"),
+    [
+        ((f"{AREA}---\n{AREA}",), ["0.yaml:6 E-CONFLICT nordics is defined twice, first in line 1"]),
+        ((AREA, AREA), ["1.yaml:1 E-CONFLICT nordics is defined twice, first in 0.yaml, line 1"]),
+        (
+            (f"{ONE}---\n{ONE}",),
+            ["0.yaml:1 E-CONFLICT the app one stands here twice"] * 1
+            + ["0.yaml:5 E-CONFLICT the app one stands here twice"],
+        ),
+        (
+            (f"{ONE}---\n{TWO}", "services: {web: {image: x}}"),
+            ["1.yaml:1 E-CONFLICT which of the 2 apps it belongs to is not said"],
+        ),
+        (
+            (f"{AREA}---\nservices: {{web: {{image: x}}}}\n",),
+            ["0.yaml:6 E-TYPE a Compose text stands alone in its file"],
+        ),
+        (
+            ("---\n".join([AREA.replace("nordics", f"a{index}") for index in range(60)]),) * 2,
+            ["0.yaml:1 E-LIMIT all files together have at most 100 documents, these have 120"],
+        ),
+    ],
+)
+def test_streams_that_do_not_say_what_is_meant(texts, problems):
+    assert told(*texts) == problems
+
+
+def test_one_name_is_not_given_to_several_apps():
+    assert told(f"{ONE}---\n{TWO}", project="all") == [
+        "0.yaml:5 E-CONFLICT there are 2 apps, and one name is given for all"
+    ]
+
+
+def test_an_empty_document_in_a_stream_says_nothing():
+    found = stream(f"---\n---\n{AREA}---\n")
+    assert isinstance(found, Stream)
+    assert len(found.definitions) == 1
+
+
+def test_one_app_is_read_with_what_it_brings():
+    manifest = load(("x.yaml", f"{ONE}---\n{AREA}".encode()))
+    assert isinstance(manifest, Manifest)
+    assert [each.name for each in manifest.brought] == ["nordics"]
+    several = load(("x.yaml", f"{ONE}---\n{TWO}".encode()))
+    assert isinstance(several, Rejected)
+    assert [one.detail for one in several.problems] == ["one app is meant here, and there are 2"]

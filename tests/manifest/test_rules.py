@@ -7,7 +7,7 @@ from tests.manifest.texts import DATA, accept, read, reject, service
 
 from skerry.manifest.values import Rejected
 from skerry.model.app import Sites
-from skerry.model.geography import Around, Point, Region
+from skerry.model.geography import Around, NamedArea, Point, Region
 from skerry.model.placing import (
     Apart,
     LabelWish,
@@ -79,6 +79,25 @@ def test_polygons_of_geojson():
     assert rules(f"geofence: {{polygon: {feature}}}").geofence == one
 
 
+def test_areas_by_name_are_left_to_be_put_in():
+    found = rules("geofence: {areas: [south, nordics, south], countries: NO}, residency: {not: {areas: islands}}")
+    areas = (NamedArea(name="nordics"), NamedArea(name="south"))
+    assert found.geofence == (Region(countries=("NO",), areas=areas),)
+    islands = Region(areas=(NamedArea(name="islands"),))
+    assert found.residency == (Residency(region=Region(outside=islands)),)
+
+
+def test_users_by_name_with_their_quantile():
+    def latency(words):
+        return rules(f"latency: {{of: web, to: {{users: customers}}, {words}}}").latency
+
+    said = Latency(to="users", name="customers", weight=1, quantile_permille=950)
+    assert latency("weight: 1") == (said,)
+    assert latency("max-rtt: 20ms, quantile: 0.9991")[0].quantile_permille == 1_000
+    assert latency("max-rtt: 20ms, quantile: 1")[0].max_rtt_us == 20_000
+    assert latency("max-rtt: 20ms, quantile: 0.5")[0].quantile_permille == 500
+
+
 def test_residency():
     assert rules("residency: {countries: NO, jurisdictions: [no], covers: [volumes, logs]}").residency == (
         Residency(region=NO, jurisdictions=("NO",), covers=("logs", "volumes")),
@@ -125,7 +144,7 @@ def test_a_tier_gives_its_sites_copies_and_nodes():
         ("geofence: {}", "E-TYPE geofence: it says nothing: write countries: [NO, SE]"),
         ("geofence: {evidence: declared}", "E-TYPE geofence: it says nothing: write countries: [NO, SE]"),
         ("geofence: {not: {}}", "E-TYPE geofence/not: it says nothing: write countries: [NO, SE]"),
-        ("geofence: {areas: [nordics]}", 'E-NOT-YET geofence/areas: "areas" is not built yet'),
+        ("geofence: {areas: [Nordics]}", 'E-TYPE geofence/areas/0: "Nordics" is not a name. Write my-name'),
         (
             "geofence: {countries: NO, evidence: attested}",
             "E-NOT-YET geofence/evidence: attested is not built yet",
@@ -189,17 +208,32 @@ def test_a_tier_gives_its_sites_copies_and_nodes():
         ("latency: {of: web, to: core}", 'E-TYPE latency: "max-rtt" or "weight" must be given here'),
         (
             "latency: {of: web, to: moon, weight: 1}",
-            'E-TYPE latency/to: "moon" is not core: write {service: NAME}, {site: NAME} or {place: …}',
+            'E-TYPE latency/to: "moon" is not core: write {service: NAME}, {site: NAME}, {users: NAME} or {place: …}',
         ),
         (
             "latency: {of: web, to: {}, weight: 1}",
-            "E-TYPE latency/to: exactly one of place, service and site is given",
+            "E-TYPE latency/to: exactly one of place, service, site and users is given",
         ),
         (
             "latency: {of: web, to: {site: oslo, any: true}, weight: 1}",
             "E-CONFLICT latency/to/any: any is said of the copies of a service",
         ),
-        ("latency: {of: web, to: {users: all}, weight: 1}", 'E-NOT-YET latency/to/users: "users" is not built yet'),
+        (
+            "latency: {of: web, to: {users: all}, weight: 1, quantile: 1.01}",
+            "E-RANGE latency/quantile: 1.01 is out of range: above 0, at most 1",
+        ),
+        (
+            "latency: {of: web, to: {users: all}, weight: 1, quantile: 0}",
+            "E-RANGE latency/quantile: 0 is out of range: above 0, at most 1",
+        ),
+        (
+            "latency: {of: web, to: core, weight: 1, quantile: 0.5}",
+            "E-CONFLICT latency/quantile: quantile is said of users",
+        ),
+        (
+            "latency: {of: web, to: {users: all}, max-rtt: 9ms, basis: measured}",
+            "E-NOT-YET latency/basis: measuring round trips but those to the core is not built yet",
+        ),
         (
             "latency: {of: web, to: {site: oslo}, weight: 1, basis: measured}",
             "E-NOT-YET latency/basis: measuring round trips but those to the core is not built yet",

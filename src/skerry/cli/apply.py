@@ -1,12 +1,13 @@
-"""From a manifest to a signed revision: validate, plan, diff and apply.
+"""From manifests to signed revisions: validate, plan, diff and apply.
 
-All four read the files in the same way. What is planned and what is put are the same bytes, so ``apply --plan`` holds
-the core to exactly what was shown.
+All four read the files in the same way, and take everything that is in them: first what is defined, then app by app.
+What is planned and what is put are the same bytes, so ``apply --plan`` holds the core to exactly what was shown.
 """
 
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -18,16 +19,21 @@ from skerry.cli.output import Column, format_bytes, show_value, tell, with_outpu
 from skerry.cli.session import Session
 from skerry.cli.views import UNPLACED
 from skerry.cli.watching import tell_handed_in, wait_for_newest_operation, wait_for_operation
+from skerry.manifest.findings import FieldNote
 from skerry.manifest.report import format_report
-from skerry.manifest.values import Manifest, Options
+from skerry.manifest.values import Defined, Options, Stream
 from skerry.model.answers import AppPlan, PlannedChange, SiteBytes
 from skerry.model.app import AppRevision
 from skerry.model.errors import Invalid
+from skerry.model.geography import Region
 from skerry.model.selector import SelectorError, parse_selector
-from skerry.sdk.manifests import ManifestRefused, read_manifest
+from skerry.sdk.acts import Published, Rollout
+from skerry.sdk.manifests import ManifestRefused, read_stream
 from skerry.sdk.publishing import Draft
+from skerry.sdk.siting import find_grants
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 
 _CHANGES = 2
 _STDIN_BYTES_MAX = 1024 * 1024 + 1
@@ -53,20 +59,21 @@ class Files(msgspec.Struct, frozen=True):
     sites: tuple[str, ...]
     profiles: tuple[str, ...]
 
-    def read(self, session: Session, *, asks_core: bool = True) -> Manifest:
-        """Read the manifest; raises ``ManifestRefused``. A core is asked only about images that are built."""
+    def read(self, session: Session, *, asks_core: bool = True) -> Stream:
+        """Read the files; raises ``ManifestRefused``. A core is asked only about images that are built."""
         for text in self.sites:
             try:
                 parse_selector(text)
             except SelectorError as error:
                 raise click.BadParameter(f"{error}. tier=store is one.", param_hint="'--sites'") from error
-        return read_manifest(
+        return read_stream(
             self.files,
             environment=session.environment,
             given=dict(map(split_pair, self.given)),
             options=Options(project=self.name, sites=self.sites, profiles=frozenset(self.profiles)),
             stdin=sys.stdin.buffer.read(_STDIN_BYTES_MAX) if "-" in self.files else None,
             list_pushed=(lambda: (view.name for view in session.client.images.list())) if asks_core else None,
+            find_grants=(lambda name: session.client.perform(find_grants(name))) if asks_core else None,
         )
 
 
@@ -92,15 +99,27 @@ def validate(session: Session, output: str, **chosen: object) -> int:
     """Check a manifest: all errors at once, and how each field is taken. Needs no core."""
     files = msgspec.convert(chosen, Files)
     try:
-        manifest = files.read(session, asks_core=False)
+        stream = files.read(session, asks_core=False)
     except ManifestRefused as error:
         if output in ("json", "yaml", "jsonl"):
             show_value({"problems": error.problems, "report": error.report}, output, "", lambda: None)
             return 1
         raise
-    found = {"app": manifest.app, "problems": (), "report": manifest.report}
-    show_value(found, output, f"app/{manifest.app}", lambda: click.echo("\n".join(format_report(manifest.report))))
+    reports = {f"{each.kind}/{each.name}": each.report for each in stream.definitions}
+    reports |= {f"app/{each.app}": each.report for each in stream.apps}
+    notes = tuple(note for report in reports.values() for note in report)
+    names = {"app": stream.apps[0].app} if len(stream.apps) == 1 else {"apps": [each.app for each in stream.apps]}
+    defined = [f"{each.kind}/{each.name}" for each in stream.definitions]
+    found = {**names, "definitions": defined, "problems": (), "report": notes}
+    show_value(found, output, "\n".join(reports), lambda: _draw_reports(reports))
     return 0
+
+
+def _draw_reports(reports: Mapping[str, Sequence[FieldNote]]) -> None:
+    for name, report in reports.items():
+        if len(reports) > 1:
+            click.echo(f"{name}:")
+        click.echo("\n".join(format_report(report)))
 
 
 @click.command()
@@ -109,20 +128,58 @@ def validate(session: Session, output: str, **chosen: object) -> int:
 @pass_session
 def plan(session: Session, output: str, **chosen: object) -> int:
     """Say what applying would do: changes, placement, bytes to fetch. Exit code 2 when there are changes."""
-    draft = _draft(session, chosen)
-    if draft.current is not None and not draft.is_new:
-        tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
-        return 0
-    found = _plan(session, draft)
-    show_value(found, output, found.plan, lambda: _draw_plan(found))
-    if found.problems:
-        raise Invalid("E-PLAN", f"App {found.app} cannot be applied so.", problems=found.problems)
-    changes = any(change.kind != "keep" for change in found.changes) or found.number == 0
-    return _CHANGES if changes or found.unplaced else 0
+    stream = _read(session, chosen)
+    code = 0
+    found: list[AppPlan] = []
+    for draft in _look(session, stream):
+        if draft.current is not None and not draft.is_new:
+            tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
+            continue
+        planned = _plan(session, draft)
+        found.append(planned)
+        is_change = any(change.kind != "keep" for change in planned.changes) or planned.number == 0
+        code = _CHANGES if is_change or planned.unplaced else code
+    _show_all(found, output, lambda each: each.plan, _draw_plan)
+    for each in found:
+        if each.problems:
+            raise Invalid("E-PLAN", f"App {each.app} cannot be applied so.", problems=each.problems)
+    return code
 
 
-def _draft(session: Session, chosen: dict[str, object]) -> Draft:
-    return session.client.apps.draft(msgspec.convert(chosen, Files).read(session))
+def _read(session: Session, chosen: dict[str, object]) -> Stream:
+    return msgspec.convert(chosen, Files).read(session)
+
+
+def _draft(session: Session, stream: Stream) -> list[Draft]:
+    """Return what would be signed for each app; what is defined beside them is recorded with the first."""
+    drafts = [session.client.apps.draft(manifest) for manifest in stream.apps]
+    return [
+        msgspec.structs.replace(draft, fresh=draft.fresh if place == 0 else ()) for place, draft in enumerate(drafts)
+    ]
+
+
+def _look(session: Session, stream: Stream) -> list[Draft]:
+    """Return the drafts of those who only look, and say what applying them would do to definitions."""
+    drafts = _draft(session, stream)
+    for each in stream.definitions if not drafts else ():
+        tell(f"{each.kind} {each.name}: no app here says what it would change")
+    for draft in drafts:
+        for fresh in draft.fresh:
+            tell(f"{fresh.name}: version {fresh.payload.number} is recorded when this is applied")
+        for sentence in draft.changed:
+            tell(sentence)
+    return drafts
+
+
+def _show_all(items: Sequence[T], output: str, name: Callable[[T], str], draw: Callable[[T], None]) -> None:
+    """Show what came of the apps: one as itself, several as a list, none as nothing."""
+    if len(items) == 1:
+        show_value(items[0], output, name(items[0]), lambda: draw(items[0]))
+    elif items and output in ("json", "yaml"):
+        show_value({"items": items}, output, "", lambda: None)
+    else:
+        for each in items:
+            show_value(each, output, name(each), partial(draw, each))
 
 
 def _plan(session: Session, draft: Draft) -> AppPlan:
@@ -152,14 +209,16 @@ def _draw_plan(found: AppPlan) -> None:
 @pass_session
 def diff(session: Session, **chosen: object) -> int:
     """Show how a manifest differs from what is applied, in its signed form. Exit code 2 when it does."""
-    draft = _draft(session, chosen)
-    current, revision = draft.current, draft.revision
-    before = [] if current is None else _write_lines(msgspec.structs.replace(current, source=revision.source))
-    name = "nothing" if current is None else f"revision {current.number}"
-    lines = list(difflib.unified_diff(before, _write_lines(revision), name, "manifest", lineterm=""))
-    if lines:
-        click.echo("\n".join(lines))
-    return _CHANGES if lines else 0
+    code = 0
+    for draft in _look(session, _read(session, chosen)):
+        current, revision = draft.current, draft.revision
+        before = [] if current is None else _write_lines(msgspec.structs.replace(current, source=revision.source))
+        name = "nothing" if current is None else f"revision {current.number}"
+        lines = list(difflib.unified_diff(before, _write_lines(revision), name, "manifest", lineterm=""))
+        if lines:
+            click.echo("\n".join(lines))
+            code = _CHANGES
+    return code
 
 
 def _write_lines(revision: AppRevision) -> list[str]:
@@ -186,28 +245,63 @@ def apply(
     output: str,
     **chosen: object,
 ) -> None:
-    """Make it so: sign the next revision of the app and hand it to the core. Repeating it changes nothing."""
-    draft = _draft(session, chosen)
-    if dry_run:
-        if draft.current is not None and not draft.is_new:
-            tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
+    """Make it so: record what is defined, then sign the next revision of each app and hand it to the core.
+
+    Repeating it changes nothing.
+    """
+    stream = _read(session, chosen)
+    if plan_id and len(stream.apps) != 1:
+        raise click.BadParameter(f"a plan is of one app, the files hold {len(stream.apps)}.", param_hint="'--plan'")
+    if not stream.apps:
+        for each in stream.definitions:
+            _define(session, each, dry_run=dry_run)
+    done: list[Published[Rollout]] = []
+    for draft in _look(session, stream) if dry_run else _draft(session, stream):
+        if dry_run:
+            if draft.current is not None and not draft.is_new:
+                tell(f"app {draft.revision.app} is so already, at revision {draft.current.number}")
+            else:
+                _draw_plan(_plan(session, draft))
+            continue
+        done.append(_apply(session, draft, plan_id, reseal=reseal, yes=yes))
+    applied = [each.applied for each in done if each.applied is not None]
+    _show_all(applied, output if output != "table" else "name", lambda each: f"app/{each.app}", lambda _: None)
+    for each in done if wait_s else ():
+        if each.applied is None:
+            wait_for_newest_operation(session.client, each.app, wait_s)
         else:
-            _draw_plan(_plan(session, draft))
+            wait_for_operation(session.client, each.operation, wait_s)
+
+
+def _define(session: Session, each: Defined, *, dry_run: bool) -> None:
+    """Record what no app stands beside."""
+    name = f"{each.kind} {each.name}"
+    if dry_run:
+        tell(f"would record {name}")
         return
+    if isinstance(each.content, Region):
+        number = session.client.areas.set(each.name, each.content)
+    else:
+        number = session.client.user_groups.set(each.name, each.content)
+    tell(f"{name}: version {number} is recorded" if number else f"{name} is so already")
+
+
+def _apply(session: Session, draft: Draft, plan_id: str, *, reseal: bool, yes: bool) -> Published[Rollout]:
+    """Apply one app and say what became of it."""
     _confirm_removal(session, draft.current, draft.revision, yes=yes)
     _confirm_places(session, draft, yes=yes)
+    for sentence in draft.changed:
+        tell(sentence)
     done = session.client.apps.apply(draft, plan=plan_id, reseal=reseal)
     tell_handed_in(done)
+    for each in done.defined:
+        tell(f"{each} is recorded")
     sealed = f"; sealed: {', '.join(done.sealed)}" if done.sealed else ""
     if done.applied is None:
         tell(f"app {done.app} is so already, at revision {done.number}{sealed}")
-        if wait_s:
-            wait_for_newest_operation(session.client, done.app, wait_s)
-        return
-    tell(f"app {done.app}: revision {done.number} is recorded{sealed}")
-    show_value(done.applied, output if output != "table" else "name", f"app/{done.app}", lambda: None)
-    if wait_s:
-        wait_for_operation(session.client, done.operation, wait_s)
+    else:
+        tell(f"app {done.app}: revision {done.number} is recorded{sealed}")
+    return done
 
 
 def _confirm_removal(session: Session, current: AppRevision | None, revision: AppRevision, *, yes: bool) -> None:
@@ -238,5 +332,9 @@ def _list_places(revision: AppRevision) -> dict[str, object]:
 
 
 def read_app_name(session: Session, files: tuple[str, ...]) -> str:
-    """Return the name of the app in a manifest."""
-    return Files(files, (), None, (), ()).read(session).app
+    """Return the name of the one app in a manifest."""
+    apps = Files(files, (), None, (), ()).read(session).apps
+    if len(apps) != 1:
+        hint = "Name the app that is meant."
+        raise Invalid("E-MANIFEST", f"One app is meant here, and the files hold {len(apps)}.", hint=hint)
+    return apps[0].app

@@ -8,19 +8,28 @@ from typing import Any, cast
 
 import msgspec
 
+from skerry.manifest.definitions import Definitions, fill_services, find_missing
 from skerry.manifest.values import Manifest, Rejected
 from skerry.model import limits
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Problem
 from skerry.model.ids import ServiceName, TenantName
 
+_NONE: Definitions = {}
+
 
 def build_revision(
-    manifest: Manifest, *, tenant: TenantName, number: int, images: Mapping[str, ImageRef]
+    manifest: Manifest,
+    *,
+    tenant: TenantName,
+    number: int,
+    images: Mapping[str, ImageRef],
+    definitions: Definitions = _NONE,
 ) -> AppRevision | Rejected:
     """Return revision ``number`` of the app, with each image that ``images`` has under the name that people wrote.
 
-    Refused with E-IMAGE for each image that is not there, and with E-LIMIT when no site would take the payload.
+    Refused with E-IMAGE for each image that is not there, with E-REFERENCE for each area and group of users, and with
+    E-LIMIT when no site would take the payload.
     """
     missing = {use: images.get(use.name) for use in manifest.images}
     problems = tuple(
@@ -36,9 +45,11 @@ def build_revision(
         for use, found in missing.items()
         if found is None
     )
+    problems += find_missing(manifest, definitions)
     if problems:
         return Rejected(problems, manifest.report)
     resolved = {use.service: images[use.name] for use in manifest.images}
+    manifest = msgspec.structs.replace(manifest, services=fill_services(manifest.services, definitions))
     revision = assemble_revision(manifest, tenant, number, resolved)
     excess = find_excess(revision)
     return Rejected((excess,), manifest.report) if excess is not None else revision

@@ -14,8 +14,9 @@ from skerry.manifest import quantities, scalars
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Mapping, Place, Scalar, Sequence, describe_node
 from skerry.manifest.quantities import QuantityError
-from skerry.manifest.values import FileRead, FolderRead, ReadFile, Unreadable
+from skerry.manifest.values import DefinitionUse, FileRead, FolderRead, ReadFile, Unreadable
 from skerry.model import limits
+from skerry.model.signed import DefinitionKind
 
 T = TypeVar("T")
 
@@ -38,12 +39,20 @@ class Reading:
         self.variables = variables
         self._read_file = read_file
         self._inlined_bytes = 0
+        #: What was named and is put in later.
+        self.uses: list[DefinitionUse] = []
 
     def find(self, place: Place | None, *path: str) -> Place | None:
         """Return the field below ``place`` if it is given and sound; None for one that is null."""
         for name in path:
             place = place.find(name) if place is not None else None
         return place if place is not None and self.findings.is_sound(place) and not place.is_null else None
+
+    def use(self, kind: DefinitionKind, place: Place) -> str:
+        """Return the name of an area or of a group of users, and note where it stands."""
+        name, mark = self.text(place), place.node.mark
+        self.uses.append(DefinitionUse(kind, name, place.pointer, mark.file, mark.line, mark.column))
+        return name
 
     def text(self, place: Place | None, default: str = "") -> str:
         """Return the text of a scalar."""

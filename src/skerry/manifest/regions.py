@@ -10,7 +10,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from skerry.manifest.nodes import Place, Scalar, Sequence, describe_node
 from skerry.manifest.reading import Reading
-from skerry.model.geography import Around, Corner, Point, Region, Ring, count_corners
+from skerry.model.geography import Around, Corner, NamedArea, Point, Region, Ring, count_corners
 from skerry.model.limits import POLYGON_CORNERS_MAX
 from skerry.model.placing import Residency
 
@@ -60,6 +60,7 @@ def read_region(reading: Reading, place: Place) -> Region:
         polygon=() if polygon is None else _read_polygon(reading, polygon),
         around=None if around is None else _read_around(reading, around),
         outside=left_out,
+        areas=_read_areas(reading, reading.find(place, "areas")),
     )
     corners = count_corners(region)
     if polygon is not None and corners > POLYGON_CORNERS_MAX:
@@ -104,6 +105,11 @@ def _read_countries(reading: Reading, place: Place | None) -> tuple[str, ...]:
             reading.findings.complain(item, "E-TYPE", f'"{text[:40]}" is not a country: write two letters, such as NO')
         found.add(text.upper())
     return tuple(sorted(found))
+
+
+def _read_areas(reading: Reading, place: Place | None) -> tuple[NamedArea, ...]:
+    names = {reading.use("area", item) for item in reading.texts(place)}
+    return tuple(NamedArea(name=name) for name in sorted(names))
 
 
 def _read_around(reading: Reading, place: Place) -> Around | None:

@@ -5,7 +5,7 @@ Neighbours: ``regions.py`` reads grounds, ``company.py`` looks at what services 
 """
 
 from collections.abc import Mapping as Names
-from decimal import ROUND_FLOOR
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Literal
 
 import msgspec
@@ -19,6 +19,8 @@ from skerry.model.placing import Apart, LabelWish, Latency, Nearest, PlacementRu
 
 _WEIGHT_MAX = 1_000
 _SITES_MAX = 100_000
+#: What a bound to users holds for where nothing is said.
+_QUANTILE_PERMILLE = 950
 #: Words that score; each is 1 where nothing is said.
 _WEIGHTS = ("cost", "latency", "spread", "moves")
 
@@ -155,6 +157,9 @@ def _read_latency(reading: Reading, place: Place, company: Company) -> Latency |
         reading.findings.complain(place, "E-TYPE", f"{missing} must be given here", at_key=True)
         return None
     target = _read_target(reading, to, company)
+    quantile = reading.find(place, "quantile")
+    if quantile is not None and target is not None and target.to != "users":
+        reading.findings.complain(quantile, "E-CONFLICT", "quantile is said of users", at_key=True)
     basis = reading.find(place, "basis")
     measured = basis is not None and reading.text(basis) == "measured"
     if target is None:
@@ -166,20 +171,35 @@ def _read_latency(reading: Reading, place: Place, company: Company) -> Latency |
         max_rtt_us=_read_bound(reading, bound),
         weight=reading.whole(weight, 0, _WEIGHT_MAX, 0),
         measured=measured,
+        quantile_permille=_read_quantile(reading, quantile) if target.to == "users" else 0,
     )
+
+
+def _read_quantile(reading: Reading, place: Place | None) -> int:
+    """Return thousandths; more of them than was written, never fewer."""
+    if place is None:
+        return _QUANTILE_PERMILLE
+    number = read_decimal(place)
+    if number is None or not 0 < number <= 1:
+        reading.findings.complain(place, "E-RANGE", f"{km_text(place)} is out of range: above 0, at most 1")
+        return _QUANTILE_PERMILLE
+    return int((number * 1_000).to_integral_value(ROUND_CEILING))
 
 
 def _read_target(reading: Reading, place: Place, company: Company) -> Latency | None:
     if not isinstance(place.node, Mapping):
         if reading.text(place) == "core":
             return Latency(to="core")
-        detail = f'"{reading.text(place)[:40]}" is not core: write {{service: NAME}}, {{site: NAME}} or {{place: …}}'
+        others = "{service: NAME}, {site: NAME}, {users: NAME} or {place: …}"
+        detail = f'"{reading.text(place)[:40]}" is not core: write {others}'
         reading.findings.complain(place, "E-TYPE", detail)
         return None
-    point, service, site = (reading.find(place, word) for word in ("place", "service", "site"))
-    if sum(each is not None for each in (point, service, site)) != 1:
+    targets = (reading.find(place, word) for word in ("place", "service", "site", "users"))
+    point, service, site, users = given = tuple(targets)
+    if sum(each is not None for each in given) != 1:
         if reading.findings.is_sound(place):
-            reading.findings.complain(place, "E-TYPE", "exactly one of place, service and site is given", at_key=True)
+            detail = "exactly one of place, service, site and users is given"
+            reading.findings.complain(place, "E-TYPE", detail, at_key=True)
         return None
     nearest = reading.find(place, "any")
     if nearest is not None and service is None:
@@ -191,6 +211,8 @@ def _read_target(reading: Reading, place: Place, company: Company) -> Latency | 
         name = read_service_name(reading, service, company)
         every = nearest is not None and not reading.switch(nearest)
         return None if name is None else Latency(to="service", name=name, every=every)
+    if users is not None:
+        return Latency(to="users", name=reading.use("user-group", users))
     return Latency(to="site", name=reading.text(site))
 
 

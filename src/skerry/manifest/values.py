@@ -3,7 +3,7 @@
 Rule: a ``Manifest`` is complete but for the images' digests, which the caller looks up; ``canonical.py`` puts them in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -12,8 +12,11 @@ from msgspec import UNSET, UnsetType
 from skerry.manifest.findings import FieldNote
 from skerry.model.app import Config, Network, SecretUse, Service, Volume
 from skerry.model.errors import Problem
+from skerry.model.geography import Region, UserPoint
+from skerry.model.grants import Profile
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, VolumeName
 from skerry.model.rollout import Rollout
+from skerry.model.signed import DefinitionKind
 
 
 class FileRead(msgspec.Struct, frozen=True):
@@ -65,6 +68,8 @@ class Options(msgspec.Struct, frozen=True):
     profiles: frozenset[str] = frozenset()
     #: Names of images that the core has: a service that is only built is one of them once it was pushed.
     pushed: frozenset[str] = frozenset()
+    #: What an operator's own profile grants, once for each way in which sites have it: those that were asked for.
+    grants: Mapping[str, tuple[Profile, ...]] = {}
 
 
 class ImageUse(msgspec.Struct, frozen=True):
@@ -72,6 +77,33 @@ class ImageUse(msgspec.Struct, frozen=True):
 
     name: str
     service: ServiceName
+    pointer: str
+    file: str
+    line: int
+    column: int
+
+
+#: What a definition says: the ground of an area, or where the users of a group are.
+Content = Region | tuple[UserPoint, ...]
+
+
+class Defined(msgspec.Struct, frozen=True, kw_only=True):
+    """An area or a group of users that stands in the files themselves."""
+
+    kind: DefinitionKind
+    name: str
+    content: Content
+    report: tuple[FieldNote, ...] = ()
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+class DefinitionUse(msgspec.Struct, frozen=True):
+    """An area or a group of users that a manifest names, and where."""
+
+    kind: DefinitionKind
+    name: str
     pointer: str
     file: str
     line: int
@@ -110,7 +142,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     #: Every image named, in the order of the services.
     images: tuple[ImageUse, ...] = ()
     secrets_needed: tuple[SecretNeed, ...] = ()
+    #: What its placement names: put in by ``definitions.py`` before it is signed.
+    uses: tuple[DefinitionUse, ...] = ()
+    #: What stands in the same files and is to be recorded first.
+    brought: tuple[Defined, ...] = ()
     report: tuple[FieldNote, ...] = ()
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that some files hold: definitions, which are recorded first, and apps."""
+
+    definitions: tuple[Defined, ...] = ()
+    apps: tuple[Manifest, ...] = ()
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -118,3 +161,5 @@ class Rejected(msgspec.Struct, frozen=True):
 
     problems: tuple[Problem, ...]
     report: tuple[FieldNote, ...] = ()
+    #: Profiles that the apps name.
+    profiles: tuple[str, ...] = ()

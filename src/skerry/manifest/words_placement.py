@@ -45,12 +45,15 @@ _CIRCLE = Group(
         Word("km", NUMBER, "its radius", built=True),
     )
 )
-_GROUND_WORDS = (
+_SHAPES = (
     Word("countries", Many(TEXT), "two letters each, as the sites' signed records have them", built=True),
     Word("polygon", Anything(), "GeoJSON of type Polygon or MultiPolygon", built=True),
     Word("around", _CIRCLE, "a circle on the ground", built=True),
-    *unbuilt_words(1, areas=Many(NAME)),
 )
+#: Ground of an area.
+AREA_WORDS = (*_SHAPES, Word("not", Group(_SHAPES), "what is left out of it", built=True))
+_AREAS = Word("areas", Many(NAME), "areas by name; inside one of them is inside", built=True)
+_GROUND_WORDS = (*_SHAPES, _AREAS)
 _GROUND = (*_GROUND_WORDS, Word("not", Group(_GROUND_WORDS), "what is left out of it", built=True))
 _COVERS = Choice(("volumes", "snapshots", "replicas", "backups", "logs", "flows"))
 
@@ -83,7 +86,7 @@ _TARGET = Group(
         Word("service", TEXT, "a service of the app", built=True),
         Word("any", SWITCH, "whether its nearest copy is enough, or every one counts", "true", built=True),
         Word("site", NAME, "a site", built=True),
-        *unbuilt_words(1, users=NAME),
+        Word("users", NAME, "a group of users by name; each counts with the nearest copy", built=True),
     )
 )
 _LATENCY = Group(
@@ -93,7 +96,7 @@ _LATENCY = Group(
         Word("max-rtt", DURATION, "longest round trip, as a constraint", built=True),
         Word("weight", WEIGHT, "weight of a millisecond, as a preference", built=True),
         Word("basis", Choice(("best", "measured")), "measured: an estimate does not do", "best", built=True),
-        *unbuilt_words(1, quantile=NUMBER),
+        Word("quantile", NUMBER, "the part of the users that it must hold for", "0.95", built=True),
     )
 )
 _BURST = Group(

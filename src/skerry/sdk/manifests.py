@@ -6,24 +6,45 @@ own folder, so that somebody else's Compose file cannot carry a key of ours to t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 import msgspec
 
 from skerry.manifest.canonical import build_revision
+from skerry.manifest.definitions import Definitions
 from skerry.manifest.dotenv import DotenvError, parse_dotenv
 from skerry.manifest.findings import FieldNote
 from skerry.manifest.images import choose_images
-from skerry.manifest.load import load_manifest
-from skerry.manifest.values import FileRead, Manifest, Options, Rejected
+from skerry.manifest.load import load_stream
+from skerry.manifest.values import FileRead, Manifest, Options, Rejected, Stream
 from skerry.model import limits
 from skerry.model.answers import ImageView
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Invalid, Problem
+from skerry.model.grants import Profile
 from skerry.model.ids import TenantName
+from skerry.model.profile import PROFILES
 from skerry.sdk.beside import read_beside
 
 #: Names under which a manifest is looked for where none is named, as Compose has them.
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+_NONE: Definitions = {}
+
+
+class Reader(TypedDict, total=False):
+    """How files are read, all of it by name."""
+
+    environment: Required[Mapping[str, str]]
+    #: Variables: these, then ``environment``, then ``.env``.
+    given: Mapping[str, str] | None
+    options: Options | None
+    stdin: bytes | None
+    #: Is asked for the names of images at the core when a service is only built.
+    list_pushed: Callable[[], Iterable[str]] | None
+    #: Is asked for what an operator's own profile grants that an app names; without it that is left to whoever places
+    #: the app.
+    find_grants: Callable[[str], tuple[Profile, ...]] | None
 
 
 class ManifestRefused(Invalid):
@@ -37,34 +58,45 @@ class ManifestRefused(Invalid):
         self.report: tuple[FieldNote, ...] = rejected.report
 
 
-def read_manifest(
-    files: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    given: Mapping[str, str] | None = None,
-    options: Options | None = None,
-    stdin: bytes | None = None,
-    list_pushed: Callable[[], Iterable[str]] | None = None,
-) -> Manifest:
-    """Read an app from its files; ``-`` is ``stdin``. Variables: ``given``, then ``environment``, then ``.env``.
+def read_manifest(files: Sequence[str], **how: Unpack[Reader]) -> Manifest:
+    """Read the one app of some files; see ``read_stream``. Raises ``Invalid`` where there are several, or none."""
+    found = read_stream(files, **how)
+    if len(found.apps) != 1:
+        detail = f"One app is meant here, and the files hold {len(found.apps)}."
+        raise Invalid("E-MANIFEST", detail, hint="skerry apply -f FILE takes all that a file holds.")
+    return found.apps[0]
 
-    ``list_pushed`` is asked for the names of images at the core when a service is only built. Raises
-    ``ManifestRefused`` with every problem at once, and ``Invalid`` for a file that cannot be read.
+
+def read_stream(files: Sequence[str], **how: Unpack[Reader]) -> Stream:
+    """Read all apps and definitions of some files; ``-`` is ``stdin``.
+
+    Raises ``ManifestRefused`` with every problem at once, and ``Invalid`` for a file that cannot be read.
     """
     names = list(files) or [_find_default()]
     folder = Path.cwd() if names[0] == "-" else Path(names[0]).absolute().parent
-    texts = [(name if name != "-" else "stdin", stdin or b"" if name == "-" else _read_text(name)) for name in names]
-    variables = {**_read_dotenv(folder, environment), **environment, **(given or {})}
-    options = options or Options()
+    stdin = how.get("stdin") or b""
+    texts = [(name if name != "-" else "stdin", stdin if name == "-" else _read_text(name)) for name in names]
+    environment = how["environment"]
+    variables = {**_read_dotenv(folder, environment), **environment, **(how.get("given") or {})}
+    options = how.get("options") or Options()
     project = options.project or variables.get("COMPOSE_PROJECT_NAME")
     options = msgspec.structs.replace(options, project=project or None, folder=folder.name, root=str(folder))
-    found = load_manifest(texts, variables, options=options, read_file=read_beside(folder))
+    list_pushed, find_grants = how.get("list_pushed"), how.get("find_grants")
+    found = load_stream(texts, variables, options=options, read_file=read_beside(folder))
+    own = sorted(_list_profiles(found) - set(PROFILES))
+    if find_grants is not None and own:
+        options = msgspec.structs.replace(options, grants={name: find_grants(name) for name in own})
+        found = load_stream(texts, variables, options=options, read_file=read_beside(folder))
     if isinstance(found, Rejected) and list_pushed is not None and _is_only_built(found):
         options = msgspec.structs.replace(options, pushed=frozenset(list_pushed()))
-        found = load_manifest(texts, variables, options=options, read_file=read_beside(folder))
+        found = load_stream(texts, variables, options=options, read_file=read_beside(folder))
     if isinstance(found, Rejected):
         raise ManifestRefused([name for name, _ in texts], found)
     return found
+
+
+def _list_profiles(found: Stream | Rejected) -> set[str]:
+    return set(found.profiles) if isinstance(found, Rejected) else {app.profile for app in found.apps}
 
 
 def find_images(manifest: Manifest, views: Iterable[ImageView]) -> dict[str, ImageRef]:
@@ -79,9 +111,18 @@ def find_images(manifest: Manifest, views: Iterable[ImageView]) -> dict[str, Ima
     return choose_images(manifest.images, known)
 
 
-def make_revision(manifest: Manifest, tenant: TenantName, number: int, images: Mapping[str, ImageRef]) -> AppRevision:
-    """Return the revision that would be signed; raises ``ManifestRefused`` for images that are not at the core."""
-    found = build_revision(manifest, tenant=tenant, number=number, images=images)
+def make_revision(
+    manifest: Manifest,
+    tenant: TenantName,
+    number: int,
+    images: Mapping[str, ImageRef],
+    definitions: Definitions = _NONE,
+) -> AppRevision:
+    """Return the revision that would be signed.
+
+    Raises ``ManifestRefused`` for images, areas and groups of users that are not at the core.
+    """
+    found = build_revision(manifest, tenant=tenant, number=number, images=images, definitions=definitions)
     if isinstance(found, Rejected):
         files = sorted({problem.file for problem in found.problems if problem.file}) or [manifest.app]
         raise ManifestRefused(files, found)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from skerry.manifest.values import Manifest
+from skerry.manifest.definitions import list_changed, list_wanted
+from skerry.manifest.values import Content, Manifest
 from skerry.model.answers import AppDetail, Applied, AppSummary, ImageView, Page, RevisionSummary
 from skerry.model.app import AppRevision, Replicas, Sites
 from skerry.model.asks import PageQuery
@@ -26,6 +27,7 @@ from skerry.model.signing import (
     SignRevision,
     SignTombstone,
 )
+from skerry.sdk.defining import Fresh, Name, find_definitions, record_definitions
 from skerry.sdk.manifests import find_images, is_same_content, make_revision
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.sealing import seal_manifest
@@ -41,11 +43,18 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     revision: AppRevision
     #: The app's current revision, verified; None when it has none.
     current: AppRevision | None = None
+    #: Areas and groups of users that stand in the files and are to be recorded first.
+    fresh: tuple[Fresh, ...] = ()
 
     @property
     def is_new(self) -> bool:
         """Whether it wishes anything that is not wished already."""
         return self.current is None or not is_same_content(self.revision, self.current)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Say in sentences which areas and groups of users have changed since the current revision was signed."""
+        return () if self.current is None else list_changed(self.current, self.revision)
 
     @property
     def payload(self) -> bytes:
@@ -63,26 +72,36 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     operation: OperationId = OperationId("")
     #: Secrets that got a new version.
     sealed: tuple[str, ...] = ()
+    #: Areas and groups of users that got one, in words.
+    defined: tuple[str, ...] = ()
     #: Numbers that the core had lost, as one restored from a backup has, and that were handed in again first.
     handed_in: tuple[int, ...] = ()
     applied: Applied | None = None
 
 
 def draft(person: Person, manifest: Manifest) -> Steps[Draft]:
-    """Return what would be signed for a manifest; raises ``ManifestRefused`` for images that are not at the core."""
+    """Return what would be signed for a manifest, with what it names put in.
+
+    Raises ``ManifestRefused`` for images, areas and groups of users that are not at the core.
+    """
     tenant = yield from find_tenant(person)
     summary = yield from _find_app(manifest.app)
     listing: Request[Page[ImageView]] = make_request("list_images", query=PageQuery(page_size=1_000))
     images = find_images(manifest, (yield from collect(listing)))
-    revision = make_revision(manifest, tenant, 1 if summary is None else summary.number + 1, images)
     current = None
     if summary is not None and summary.revision:
         current = yield from _read_revision(summary.app, summary.revision, tenant)
-    return Draft(manifest=manifest, revision=revision, current=current)
+    brought: list[tuple[Name, Content]] = [((each.kind, each.name), each.content) for each in manifest.brought]
+    found = yield from find_definitions(tenant, list_wanted(manifest), brought, current)
+    number = 1 if summary is None else summary.number + 1
+    revision = make_revision(manifest, tenant, number, images, found.known)
+    return Draft(manifest=manifest, revision=revision, current=current, fresh=found.fresh)
 
 
 def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bool = False) -> Steps[Outcome]:
-    """Make it so: seal what is to be sealed, then sign and hand in the revision unless all is so already.
+    """Make it so: record what is defined, seal what is to be sealed, then sign and hand in the revision.
+
+    Nothing of it is done that is so already.
 
     With ``plan`` the core is held to that plan: it refuses with ``Conflict`` when the plan no longer stands.
     """
@@ -91,13 +110,21 @@ def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bo
     lost = yield from hand_in_lost(tenant, made.revision.app, number)
     if lost:
         made = yield from draft(person, made.manifest)
+    defined = yield from record_definitions(made.fresh)
     sealed = yield from seal_manifest(person, tenant, url, made.manifest, again=reseal)
     if not made.is_new and not plan and not reseal:
         request: Request[AppDetail] = make_request("show_app", parameters={"app": made.revision.app})
         detail = yield from send(request)
         newest = max((int(event.id or 0) for event in detail.events), default=0)
         number = detail.summary.number
-        return Outcome(app=made.revision.app, number=number, event_id=newest, sealed=tuple(sealed), handed_in=lost)
+        return Outcome(
+            app=made.revision.app,
+            number=number,
+            event_id=newest,
+            sealed=tuple(sealed),
+            defined=defined,
+            handed_in=lost,
+        )
     try:
         applied = yield from put_revision(made.revision, plan)
     except Invalid as error:
@@ -106,7 +133,7 @@ def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bo
             detail = f"Plan {plan} is not about what would be signed now."
             raise Conflict("E-STALE", detail, hint="Plan again, then apply that plan.") from error
         raise _locate(error, made.manifest) from error
-    return _conclude(applied, lost, tuple(sealed))
+    return msgspec.structs.replace(_conclude(applied, lost, tuple(sealed)), defined=defined)
 
 
 def roll_back(person: Person, app: str, number: int = 0) -> Steps[Outcome]:

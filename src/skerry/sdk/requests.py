@@ -107,7 +107,7 @@ def read_answer(request: Request[T], content: bytes) -> T:
 
 def name_subject(request: Request[Any]) -> str:
     """Say in words what a request is about: ``app shop``; empty for requests about everything."""
-    return ", ".join(f"{noun} {name}" for noun, name in request.parameters.items())
+    return ", ".join(f"{noun.replace('_', ' ')} {name}" for noun, name in request.parameters.items())
 
 
 def is_repeatable(request: Request[Any]) -> bool:

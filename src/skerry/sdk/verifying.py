@@ -7,7 +7,7 @@ it signed again. So both are checked here before anything is sealed or signed.
 from skerry.model.app import AppRevision
 from skerry.model.errors import Invalid, Refused
 from skerry.model.ids import TenantName
-from skerry.model.signed import Envelope, Root, SiteRecord
+from skerry.model.signed import Definition, DefinitionKind, Envelope, Root, SiteRecord
 from skerry.model.signing import SignerStatus
 from skerry.trust.held import Held, hold_tenants
 from skerry.trust.parse import parse_payload
@@ -39,4 +39,14 @@ def read_revision(envelope: Envelope, status: SignerStatus, tenant: TenantName) 
     verified = verify_envelope(envelope, hold_tenants(read_root(status.root), tenants, {}), expect="revision")
     if isinstance(verified, Denied):
         raise Invalid(verified.code, f"The core brings a revision that is not good: {verified.reason}.")
+    return verified.payload
+
+
+def read_definition(envelope: Envelope, status: SignerStatus, tenant: TenantName, kind: DefinitionKind) -> Definition:
+    """Return an area or a group of users when the tenant's own deploy key has signed it; raises ``Invalid``."""
+    tenants = {name: keys for name, keys in status.tenants.items() if name == tenant}
+    verified = verify_envelope(envelope, hold_tenants(read_root(status.root), tenants, {}), expect=kind)
+    if isinstance(verified, Denied):
+        what = "an area" if kind == "area" else "a group of users"
+        raise Invalid(verified.code, f"The core brings {what} that is not good: {verified.reason}.")
     return verified.payload

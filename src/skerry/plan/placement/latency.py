@@ -2,12 +2,13 @@
 
 The estimate is the great circle at ``US_PER_KM`` and what each end's access adds; distance says nothing of a satellite,
 so such a site has none. Unknown is None: a bound refuses it, a preference takes it for ``UNKNOWN_US``. Neighbour:
-``rules.py`` asks for every candidate.
+``rules.py`` asks for every candidate, ``users.py`` for many points at once.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from skerry.model.geography import Point, distance_m
+from skerry.model.geography import Point, UnitVector, chord_m, distance_m, unit_vector
 from skerry.model.ids import SiteName
 from skerry.model.placing import Latency
 from skerry.model.site_match import site_point
@@ -21,6 +22,8 @@ US_PER_KM = 15
 ACCESS_US: dict[LinkClass, int | None] = {"wired": 2_000, "mobile": 30_000, "satellite": None}
 #: What a preference takes an unknown round trip for: worse than any on the ground.
 UNKNOWN_US = 1_000_000
+_NO_DISTANCE = " has a satellite link, of which distance says nothing"
+_NO_POSITION = " has no signed position"
 
 
 class Rtt(NamedTuple):
@@ -49,6 +52,19 @@ def find_rtt(wish: Latency, slot: Slot, estate: Estate, group: Group) -> Rtt:
             return Rtt(None, f"there is no site {wish.name}") if other is None else _between(other, slot.view)
         case "service":
             return _to_service(wish, slot, estate, group)
+        case "users":
+            raise ValueError("users count together, with all copies: users.py")
+
+
+def list_rtts(vectors: Sequence[UnitVector], view: SiteView) -> tuple[int, ...] | str:
+    """Return the estimated round trips from a site to points on the ground, or why nobody knows them."""
+    point, access_us, name = _end(view)
+    if access_us is None:
+        return f"{name}{_NO_DISTANCE}"
+    if point is None:
+        return f"{name}{_NO_POSITION}"
+    here = unit_vector(point)
+    return tuple(access_us - (-US_PER_KM * chord_m(here, vector) // 1000) for vector in vectors)
 
 
 def _to_service(wish: Latency, slot: Slot, estate: Estate, group: Group) -> Rtt:
@@ -76,9 +92,9 @@ def _end(view: SiteView) -> _End:
 def _estimate(one: _End, other: _End) -> Rtt:
     for end in (one, other):
         if end.access_us is None:
-            return Rtt(None, f"{end.name} has a satellite link, of which distance says nothing")
+            return Rtt(None, f"{end.name}{_NO_DISTANCE}")
         if end.point is None:
-            return Rtt(None, f"{end.name} has no signed position")
+            return Rtt(None, f"{end.name}{_NO_POSITION}")
     assert one.point is not None
     assert other.point is not None
     metres = distance_m(one.point, other.point)

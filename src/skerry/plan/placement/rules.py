@@ -14,6 +14,7 @@ from skerry.model.placing import Latency, PlacementRules, Together
 from skerry.plan.placement.estate import Estate, Group, Slot, domain_of, group_of
 from skerry.plan.placement.latency import UNKNOWN_US, find_rtt
 from skerry.plan.placement.request import Request
+from skerry.plan.placement.users import Audience
 from skerry.plan.report import Rejection
 
 #: Points of score: of 0.001 of the operator's unit for an hour, of a millisecond, of a label that is missing, and of a
@@ -54,6 +55,7 @@ class Judge:
         self._request = request
         self._admit = admit
         self._rules = request.wish.placement.rules or PlacementRules()
+        self._audiences: dict[Latency, Audience] = {}
 
     def reject(self, slot: Slot) -> Rejection | None:
         """Return the first of the words that the slot does not fulfil."""
@@ -66,8 +68,10 @@ class Judge:
         """Return what the preferences add to a slot's score."""
         rules = self._rules
         score = 0
-        for wish in rules.latency if rules.prefer.latency else ():
-            if wish.weight:
+        for wish in rules.latency:
+            if wish.to == "users":
+                score += self._find_audience(wish).score(slot)
+            if wish.weight and rules.prefer.latency:
                 score += wish.weight * rules.prefer.latency * (self._rtt_us(wish, slot) // _MILLISECOND_US)
         if rules.nearest is not None:
             score += _NEAREST_PENALTY * self.rank(slot) // _MILLISECOND_US
@@ -177,6 +181,8 @@ class Judge:
         return ""
 
     def _judge_latency(self, wish: Latency, slot: Slot, *, is_placed: bool = False) -> str:
+        if wish.to == "users":
+            return self._find_audience(wish).reject(slot)
         found = find_rtt(wish, slot, self._estate, self._group(wish.name))
         target = f"{wish.to} {wish.name}".rstrip() if wish.to != "place" else "the place"
         if found.us is None:
@@ -191,8 +197,19 @@ class Judge:
         return any(count > 0 for count in self._estate.tally(self._group(wish.name), "site").values())
 
     def _rtt_us(self, wish: Latency, slot: Slot) -> int:
-        found = find_rtt(wish, slot, self._estate, self._group(wish.name)).us
+        if wish.to == "users":
+            found = self._find_audience(wish).rtt(slot).us
+        else:
+            found = find_rtt(wish, slot, self._estate, self._group(wish.name)).us
         return UNKNOWN_US if found is None else found
+
+    def _find_audience(self, wish: Latency) -> Audience:
+        """Return the users of a wish as they are for this newcomer; copies that there are do not change meanwhile."""
+        found = self._audiences.get(wish)
+        if found is None:
+            replicas = self._request.wish.placement.replicas
+            found = self._audiences[wish] = Audience(wish, replicas, self._request.group, self._estate)
+        return found
 
     def _group(self, name: str) -> Group:
         return group_of(self._request, name)
