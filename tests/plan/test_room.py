@@ -56,6 +56,17 @@ def test_the_lowest_make_room_when_a_node_becomes_smaller_and_come_back_when_it_
     assert world.running() == ["ads", "till", "wall"]
 
 
+def test_what_only_its_tenant_may_end_yields_to_nobody_that_the_core_brings():
+    world = node(ads=(300, 2), till=(700, 2))
+    (digest, made), *_ = world.held.revisions.items()
+    kept = msgspec.structs.replace(made, withdraw="tenant")
+    world.held = msgspec.structs.replace(world.held, revisions={digest: kept})
+    world.settle()
+    grow(world, 3 * GIB)
+    world.settle()
+    assert world.running() == ["ads", "till"]
+
+
 def test_among_equals_and_of_what_is_not_preemptible_nothing_is_held():
     for lower in (700, Priority(value=300, preemptible=False)):
         world = node(ads=(lower, 2), till=(700, 2))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tests.trust import people
 from tests.trust.people import assign, bury, by_digest, hold_secret, notice, pack, seal, sign
 
-from skerry.model.app import FileMount, Placement, Replicas, SecretUse, Sites
-from skerry.model.document import Assignment, RevisionNotice, Unit, unit_id
-from skerry.model.ids import NodeName, SecretName, ServiceName, SiteName, UnitId
+from skerry.model.app import AppRevision, FileMount, Network, NetworkWords, Placement, Replicas, SecretUse, Sites
+from skerry.model.document import Assignment, NetworkPart, RevisionNotice, Unit, unit_id
+from skerry.model.ids import NetworkName, NodeName, SecretName, ServiceName, SiteName, UnitId
 from skerry.model.signed import Envelope
 from skerry.trust.held import AcceptedDocument, Held
 from skerry.trust.verify import verify_document
@@ -213,6 +213,21 @@ def test_the_secrets_stay_without_which_it_could_not_start_again():
     assert accepted.kept == {KEY, *WEB[:2]}
     ended = wish(2, total=1, sites=Sites(exclude=(people.SITE,)))
     assert site.follow([show(ended)], ended).units.keys() == {unit_id(show(ended))}
+
+
+def test_its_part_of_a_network_over_sites_stays_with_it():
+    mesh = NetworkName("mesh")
+    made = msgspec.json.decode(wish(1, networks={mesh: ()}).payload, type=AppRevision)
+    words = NetworkWords(kind="overlay", scope="app")
+    first = sign(
+        "revision", msgspec.structs.replace(made, networks={mesh: Network(words=words)}), people.DEPLOY[people.ALPHA]
+    )
+    site = Site(first)
+    part = NetworkPart(tenant=people.ALPHA, app=people.SHOP, network=mesh, index=4)
+    assert site.follow([assign(first), assign(first, ordinal=1), part]).units[unit_id(part)] == part
+    accepted = site.follow([])
+    assert accepted.units[unit_id(part)] == part
+    assert unit_id(part) in accepted.kept
 
 
 UNITS = st.lists(

@@ -73,6 +73,8 @@ class Wanted(msgspec.Struct, frozen=True):
     room: Resources = Resources()
     #: How many copies of its service there are: at each site, or over all of them.
     copies: int = 1
+    #: Only its tenant may end it (``withdraw: tenant``).
+    is_kept: bool = False
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

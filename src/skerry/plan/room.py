@@ -2,8 +2,9 @@
 
 The core gives out no more than a node has, so this speaks when a node has become smaller, or was not known when the
 core wished for it. Rules of this file: (1) among equals nothing is held, so a node that is a little short goes on as
-before; (2) an instance is held only for a higher one of its own tenant, if its owner calls it preemptible; (3) the
-lowest go first, and no more than need be. Neighbour: ``placement/preempt.py`` decides the same over many nodes.
+before; (2) an instance is held only for a higher one of its own tenant, if its owner calls it preemptible and lets the
+core, which says what comes here, end it; (3) the lowest go first, and no more than need be. Neighbour:
+``placement/preempt.py`` decides the same over many nodes.
 """
 
 import msgspec
@@ -62,7 +63,7 @@ def find_priority(item: Wanted) -> Priority:
 def _find_above(name: InstanceId, running: dict[InstanceId, Wanted]) -> InstanceId | None:
     """Return the highest instance of the same tenant that may take this one's room."""
     mine = find_priority(running[name])
-    if not mine.preemptible:
+    if not mine.preemptible or running[name].is_kept:
         return None
     tenant = running[name].assignment.tenant
     able = [

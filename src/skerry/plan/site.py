@@ -18,6 +18,7 @@ from skerry.model.document import Assignment, assignment_instance, unit_id
 from skerry.model.ids import Digest, InstanceId, UnitId
 from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
 from skerry.model.rollout import InSite
+from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
@@ -212,6 +213,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     in_site=_choose_order(revision, unit, held),
                     room=read_room(revision.services[unit.service]),
                     copies=replicas_max(revision.services[unit.service].placement),
+                    is_kept=is_kept_from_core(revision),
                 )
             case Underivable():
                 refused[name] = derived

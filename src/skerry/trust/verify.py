@@ -53,7 +53,7 @@ from skerry.trust.held import AcceptedDocument, Held, Missing, Verified
 from skerry.trust.parse import parse_payload
 from skerry.trust.stretched import Stretched, find_strays
 from skerry.trust.verdict import Denied
-from skerry.trust.withdrawal import CODE, Place, find_needed_secrets, find_unsigned_ends
+from skerry.trust.withdrawal import CODE, Place, find_needed, find_unsigned_ends
 
 #: Bytes of the root document's SHA-256 that a join token carries.
 ROOT_PIN_BYTES = 20
@@ -211,7 +211,7 @@ class _Weighing:
         kept = {name: former for name in sorted(refused) if (former := self._keep(name)) is not None}
         kept = {name: former for name, former in kept.items() if name not in _find_ended({**good, **kept})}
         good.update(kept)
-        needed = find_needed_secrets(_list_places(good), self._held.units, readings)
+        needed = find_needed(_list_places(good), self._held.units, readings)
         refused.update(dict.fromkeys(needed, Denied(CODE, "the core leaves it out, and what is here needs it")))
         kept.update({name: former for name in sorted(needed) if (former := self._keep(name)) is not None})
         good.update(kept)

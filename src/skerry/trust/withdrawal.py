@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from skerry.model.app import AppRevision
-from skerry.model.document import Assignment, SecretHold, Unit
-from skerry.model.ids import SecretName, TenantName, UnitId
+from skerry.model.document import Assignment, NetworkPart, SecretHold, Unit
+from skerry.model.ids import AppName, NetworkName, SecretName, TenantName, UnitId
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.model.withdrawal import ONLY_ITS_TENANT, find_end, is_kept_from_core
 from skerry.trust.verdict import Denied
@@ -61,24 +61,30 @@ def find_unsigned_ends(
     return found
 
 
-def find_needed_secrets(places: Iterable[Place], held: Mapping[UnitId, Unit], there: Iterable[UnitId]) -> set[UnitId]:
-    """Name the secrets that a document leaves out and without which an instance could not start again.
+def find_needed(places: Iterable[Place], held: Mapping[UnitId, Unit], there: Iterable[UnitId]) -> set[UnitId]:
+    """Name the secrets and parts of networks that a document leaves out and without which one could not start again.
 
     ``places`` are the assignments in force from now on, ``held`` the units in force so far, ``there`` those that the
     document has.
     """
     used: set[tuple[TenantName, SecretName]] = set()
+    joined: set[tuple[TenantName, AppName, NetworkName]] = set()
     for place in places:
         service = place.revision.services.get(place.unit.service)
         if service is None or not is_kept_from_core(place.revision):
             continue
         uses = place.revision.secrets
         used |= {(place.unit.tenant, uses[each.source].name) for each in service.secrets if each.source in uses}
+        joined |= {(place.unit.tenant, place.unit.app, network) for network in service.networks}
     present = set(there)
     return {
         name
         for name, unit in held.items()
-        if isinstance(unit, SecretHold) and (unit.tenant, unit.name) in used and name not in present
+        if name not in present
+        and (
+            (isinstance(unit, SecretHold) and (unit.tenant, unit.name) in used)
+            or (isinstance(unit, NetworkPart) and (unit.tenant, unit.app, unit.network) in joined)
+        )
     }
 
 
