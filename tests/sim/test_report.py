@@ -1,5 +1,7 @@
 """Figures of a run: sums over seeds, and a page that shows all of them."""
 
+import msgspec
+
 from skerry.sim.checkers import Break
 from skerry.sim.report import Figures, list_invariants, write_page
 from skerry.sim.storms import StormResult
@@ -36,3 +38,12 @@ def test_every_invariant_of_the_first_milestone_is_listed_with_its_sentence():
     expected = {1, 2, 3, 4, 5, 6, 7, 8, 11, *range(14, 28), 32, 34} - {19, 20}
     assert set(listed) >= {f"I{number}" for number in expected}
     assert all(sentence.endswith(".") and when for sentence, when in listed.values())
+
+
+def test_words_that_owners_said_are_counted_by_worlds():
+    figures = Figures(1, 2)
+    figures.add(msgspec.structs.replace(result(1), words=frozenset({"priority.value", "autonomy.offline"})))
+    figures.add(msgspec.structs.replace(result(2), words=frozenset({"priority.value"})))
+    assert figures.list_words() == [" 50.0 %  autonomy.offline", "100.0 %  priority.value"]
+    assert figures.as_json()["words"] == {"autonomy.offline": 1, "priority.value": 2}
+    assert "| `priority.value` | 2 |" in write_page(figures, ["the", "command"])

@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--page", type=Path, help="write the figures for people to this file")
     parser.add_argument("--until-break", action="store_true", help="stop at the first seed that breaks something")
     parser.add_argument("--story", action="store_true", help="print the whole story of every seed")
+    parser.add_argument("--coverage", action="store_true", help="print in how many worlds owners said which words")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.jobs < 1:
         parser.error("--seeds and --jobs are at least 1")
@@ -82,6 +83,8 @@ def main(arguments: list[str]) -> int:
     if options.page is not None:
         words = ["python -m skerry.sim", *(word for word in arguments if word != str(options.json))]
         options.page.write_text(write_page(figures, [word for word in words if word != "--json"]))
+    if options.coverage:
+        say("\n".join(figures.list_words()))
     say(f"\n{figures}")
     return 1 if figures.breaks else 0
 

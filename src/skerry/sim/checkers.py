@@ -20,6 +20,7 @@ from skerry.model.ids import AppName, SiteName, TenantName, digest_of
 from skerry.model.signed import DocumentHead
 from skerry.plan.actions import Action
 from skerry.safe.errors import StoreFailed
+from skerry.sim import endings, policies
 from skerry.sim.effects import EFFECT_CHECKS, Run, name_of
 from skerry.sim.parts import SimSite
 from skerry.sim.weather import Weather
@@ -75,6 +76,7 @@ class Checker:
         self.world = world
         self.weather = weather
         self.run = Run(world, weather)
+        self.decisions = policies.Decisions(world)
         self.breaks: list[Break] = []
         self.seen: dict[SiteName, _Seen] = {}
         #: Confirmed numbers that a core set back has lost: outside the promise of I1.
@@ -94,7 +96,7 @@ class Checker:
 
     def check_effect(self, site: SimSite, action: Action) -> None:
         """Check an effect before it happens."""
-        for check in EFFECT_CHECKS:
+        for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS):
             complaint = check(self.run, site, action)
             if complaint:
                 self.complain(name_of(check), complaint)
@@ -106,6 +108,8 @@ class Checker:
             complaint = check(self)
             if complaint:
                 self.complain(name_of(check), complaint)
+        for invariant, complaint in self.decisions.judge():
+            self.complain(invariant, complaint)
         failed = [*self.world.core.tasks.failed]
         for site in self.world.sites.values():
             failed += site.tasks.failed
@@ -128,6 +132,7 @@ class Checker:
         if count == self._restores:
             return
         self._restores = count
+        self.decisions.forget()
         self.verified.clear()
         for key, known in self.world.confirmed.items():
             for number, digest in known.numbers.items():
@@ -394,7 +399,15 @@ async def check_i27_tenants_see_only_their_own(checker: Checker) -> str:
     return ""
 
 
+async def check_i39_no_copy_stays_twice(checker: Checker) -> str:
+    """A copy gets a second one only where its owner bears that, after the silence that he named, and never for good."""
+    # What breaks its runtime never becomes well, and the one that is to end waits for that.
+    is_poisoned = any(site.machine.poison for site in checker.world.sites.values())
+    return "" if is_poisoned else policies.find_doubles(checker.world)
+
+
 CALM_CHECKS = (
+    check_i39_no_copy_stays_twice,
     check_i21_the_local_api_answers,
     check_i27_tenants_see_only_their_own,
     check_i02_events_are_in_the_log_once,

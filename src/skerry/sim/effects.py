@@ -6,7 +6,7 @@ A check gets the run so far, the site and the action, and returns what is wrong,
 from collections.abc import Callable
 
 from skerry.clock import SECOND_US
-from skerry.model.ids import Digest, SiteName, TenantName
+from skerry.model.ids import Digest, InstanceId, SiteName, TenantName
 from skerry.plan.actions import (
     Action,
     CreateContainer,
@@ -18,10 +18,10 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
-from skerry.plan.autonomy import find_autonomy
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.site import derive_wanted
 from skerry.sim.parts import SimSite
+from skerry.sim.rests import find_rest
 from skerry.sim.weather import Weather
 from skerry.sim.world import World
 
@@ -39,6 +39,9 @@ class Run:
         self.uids: dict[tuple[SiteName, int], TenantName] = {}
         #: Revisions that a site was wished to run and began to.
         self.begun: set[tuple[SiteName, Digest]] = set()
+        #: Instances that stand in for those of silent sites, and those that were stopped for a change and not started.
+        self.stand_ins: set[tuple[SiteName, InstanceId]] = set()
+        self.stopped: set[tuple[SiteName, InstanceId]] = set()
         self.checked = 0
 
 
@@ -133,14 +136,12 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     held = site.followed()
     if seen is None or held is None or seen.state != "running":
         return ""
-    item = derive_wanted(held)[0].get(action.instance)
+    wanted = derive_wanted(held)[0]
+    item = wanted.get(action.instance)
     if item is None or item.assignment.state != "run":
         return ""
-    if action.instance in site.agent.reconciler.history.kept.said:
-        return ""  # a person at the box said so, and its owner lets him
-    autonomy = find_autonomy(item)
-    if autonomy is not None and autonomy.offline == "stop-after" and not held.linked:
-        return ""  # its owner has signed that it stops when the site is cut off for long
+    if find_rest(run.world, site, action.instance, wanted):
+        return ""
     # A slow runtime that was asked to stop before a newer wish came cannot be asked back: that successor will do.
     ready = [
         each
@@ -165,19 +166,6 @@ def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> 
         return ""
     owner = run.uids.setdefault((site.name, start), tenant)
     return "" if owner == tenant else f"{site.name}: uids from {start} are {owner}'s, and now {tenant}'s too"
-
-
-def check_i28_nothing_starts_outside_its_fence(run: Run, site: SimSite, action: Action) -> str:
-    """No placement, replica, cache, log or backup leaves its geofence, not for a moment and not on the core's order."""
-    if not isinstance(action, CreateContainer | StartContainer):
-        return ""
-    record, followed = site.record, site.followed()
-    item = None if followed is None else derive_wanted(followed)[0].get(action.spec.id)
-    signed = None if item is None else run.world.signed.get(item.assignment.revision)
-    fence = () if signed is None or signed.words is None else signed.words.fence
-    if record is None or not fence or record.country in fence:
-        return ""
-    return f"{site.name} in {record.country or 'no country'} starts {action.spec.id}, which may be in {fence} only"
 
 
 def check_i36_only_what_was_well_comes_back(run: Run, site: SimSite, action: Action) -> str:
@@ -210,7 +198,6 @@ EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (
     check_i17_nothing_stops_unasked,
     check_i18_nothing_stops_without_a_successor,
     check_i27_tenants_share_no_uids,
-    check_i28_nothing_starts_outside_its_fence,
     check_i36_only_what_was_well_comes_back,
 )
 

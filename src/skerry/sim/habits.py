@@ -1,34 +1,52 @@
 """What people do in a storm: which wish comes next, whose, and of which app."""
 
-from skerry.clock import SECOND_US
-from skerry.model.rollout import Gate, Rollout, Share
+import msgspec
+from msgspec import UNSET
+
+from skerry.model.ids import Digest, TenantName
+from skerry.plan.history import HandVerb
 from skerry.sim.apps import AppWords
 from skerry.sim.dice import Dice
+from skerry.sim.grounds import PLACES
+from skerry.sim.tastes import Tastes
 from skerry.sim.world import World
 
 WISHES = ("apply", "apply", "apply", "rollback", "delete", "delete-volumes", "pause", "resume", "restart")
+#: What people do more in a world with a theme (``tastes.py``), one time in so many.
+THEME_WISHES = {
+    "ground": ("move-site",),
+    "distance": ("move-site",),
+    "leaning": ("move-site",),
+    "hands": ("at-box", "at-box", "at-box"),
+    "secrets": ("rotate",),
+    "waves": ("promote", "promote", "halt", "abort", "move-site"),
+}
 APPS = ("shop", "till", "wall", "hub")
-#: How revisions come to sites where an app has a rollout: short enough for what the calm leaves of time.
-ROLLOUT = Rollout(
-    canary=Share(sites=1),
-    bake_us=20 * SECOND_US,
-    waves=(Share(permille=500), Share(permille=1000)),
-    gate=Gate(healthy_us=20 * SECOND_US, timeout_us=120 * SECOND_US),
-)
 
 
 class Habits:
     """The people of one world."""
 
-    def __init__(self, world: World, dice: Dice) -> None:
+    def __init__(self, world: World, dice: Dice, tastes: Tastes) -> None:
         self.world = world
         self.dice = dice
+        self.tastes = tastes
         self.tenants = 1
         self.serial = 0
 
+    async def begin(self) -> None:
+        """Let the registrar say where sites stand, where their owners heed it."""
+        if "move-site" in self._wishes:
+            for name in sorted(self.world.sites):
+                await self._move_site(name)
+
+    @property
+    def _wishes(self) -> tuple[str, ...]:
+        return (*WISHES, *(wish for theme in self.tastes.themes for wish in THEME_WISHES.get(theme, ())))
+
     async def wish_something(self) -> None:
         """Let somebody wish something."""
-        await self.wish(self.dice.pick(WISHES))
+        await self.wish(self.dice.pick(self._wishes))
 
     async def wish(self, wish: str) -> None:
         """Let somebody wish this."""
@@ -36,7 +54,7 @@ class Habits:
         app = self.dice.pick(APPS[: 1 + self.dice.below(len(APPS))])
         match wish:
             case "apply":
-                await self.world.apply(
+                await self.apply(
                     app,
                     self.draw_words(),
                     tenant,
@@ -47,8 +65,55 @@ class Habits:
             case "delete" | "delete-volumes":
                 grace_s = self.dice.pick((0, 60, 900))
                 await self.world.delete(app, tenant, volumes=wish == "delete-volumes", grace_s=grace_s)
+            case "move-site":
+                await self._move_site(self.dice.pick(sorted(self.world.sites)))
+            case "rotate":
+                await self.world.rotate("key", TenantName(tenant))
+            case "at-box":
+                await self._go_to_box()
             case _:
                 await self.world.switch(wish, app, tenant)
+
+    async def apply(self, app: str, words: AppWords, tenant: str, size: int = 1000) -> None:
+        """Let an owner apply an app, with the secrets that it needs."""
+        for name in words.secrets:
+            if (tenant, name) not in self.world.secrets:
+                await self.world.rotate(name, TenantName(tenant))
+        await self.world.apply(app, words, tenant, size)
+
+    async def _move_site(self, site: str) -> None:
+        place, labels = self.tastes.draw_lot()
+        self.world.tell(f"{site} is signed to be in {place}: {labels}")
+        await self.world.sign_site(site, PLACES[place], labels)
+
+    async def _go_to_box(self) -> None:
+        """Let somebody at a box say something of what runs there, or of what was stopped there."""
+        here = self.world.sites[self.dice.pick(sorted(self.world.sites))]
+        stopped = sorted(name for site, name in self.world.hands.stopped if site == here.name)
+        verb = self.dice.pick(("restart", "stop", "stop", "start"))
+        among = stopped if verb == "start" else here.machine.running()
+        if here.running and among:
+            await self._say(here.name, verb, self.dice.pick(among))
+
+    async def leave_boxes(self) -> None:
+        """Let people start again what they have stopped: in half of the worlds all of it, else none."""
+        if self.dice.chance(0.5):
+            for site, name in sorted(self.world.hands.stopped):
+                if self.world.sites[site].running:
+                    await self._say(site, "start", name)
+
+    async def _say(self, site: str, verb: HandVerb, what: str) -> None:
+        done = await self.world.say_at_box(site, verb, what)
+        self.world.tell(f"at {site} somebody says {verb} {what}: {getattr(done, 'code', 'done')}")
+
+    async def open_windows(self) -> None:
+        """Let owners take back windows: what waits for one would wait for longer than anybody looks."""
+        for tenant, app in sorted(self.world.confirmed):
+            signed = self.world.signed.get(Digest(self.world.app_row((tenant, app)).revision_digest))
+            words = None if signed is None else signed.words
+            if words is not None and words.rollout is not None and words.rollout.windows:
+                rollout = msgspec.structs.replace(words.rollout, windows=UNSET)
+                await self.apply(app, msgspec.structs.replace(words, rollout=rollout), tenant)
 
     async def grow(self, tenant: str) -> None:
         """Ask for many large images that no site has: they want the link and the disk for a while."""
@@ -65,18 +130,4 @@ class Habits:
     def draw_words(self) -> AppWords:
         """What an owner says of an app this time."""
         self.serial += 1
-        names = ("web", "db")[: 1 + self.dice.below(2)]
-        match = self.dice.pick(((), (), ("side=east",), ("tier=store",)))
-        total = self.dice.pick((0, 0, 0, 2))
-        rollout = self.dice.pick((None, None, ROLLOUT)) if not total else None
-        return AppWords(
-            services={name: f"image-{self.dice.below(6)}" for name in names},
-            match=match,
-            total=total,
-            per_site=1 + self.dice.below(2),
-            volume=not total and self.dice.chance(0.7),
-            health=self.dice.chance(0.3),
-            ill=rollout is not None and self.dice.chance(0.3),
-            rollout=rollout,
-            command=("serve", str(self.dice.below(3))),
-        )
+        return self.tastes.draw()

@@ -30,6 +30,7 @@ KINDS = (
     "disk-error",
     "disk-no-room",
     "disk-slow",
+    "less-memory",
 )
 #: Only where sites keep their files on simulated disks.
 DISK_KINDS = ("disk-error", "disk-no-room", "disk-slow")
@@ -112,6 +113,8 @@ class Mischief:
                     weather.poison(*dice.pick(sorted(self.world.images)))
             case "flood":
                 await weather.flood(site, 200)
+            case "less-memory":
+                await weather.lose_memory(site, dice.pick((0.25, 0.5, 1.0)))
             case "disk-error":
                 weather.trouble_disk(site, kind, errors_after=dice.below(40), errors_stay=dice.chance(0.3))
                 later_now(length, lambda: weather.mend_disk(site))

@@ -54,6 +54,8 @@ class SimLink:
         self.bytes_down = 0
         #: Called with each frame as it is sent: upward or not, and the frame.
         self.witness: Callable[[bool, bytes], None] = lambda upward, frame: None
+        #: Called when a frame has arrived, upward or not.
+        self.on_arrival: Callable[[bool], None] = lambda upward: None
         self._streams: set[_Stream] = set()
         #: When the line of each way has sent what was given to it.
         self._free_us = {True: 0, False: 0}
@@ -158,6 +160,8 @@ class _Stream:
         self.flight_bytes -= len(item) if isinstance(item, bytes) else 4
         self.arrived.append(item)
         self.arrived_bytes += len(item) if isinstance(item, bytes) else 0
+        if isinstance(item, bytes):
+            self._link.on_arrival(self._upward)
         self.readable.set()
         self._measure_room()
         self.resume()

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from skerry.sim import endings, policies
 from skerry.sim.checkers import CALM_CHECKS, STATE_CHECKS
 from skerry.sim.effects import EFFECT_CHECKS, name_of
 from skerry.sim.storms import StormResult
@@ -22,6 +23,10 @@ _AT_THE_END = {
     "I24": "No object stays in progress for ever.",
     "I25": "Poison objects delay others by at most one reconcile period.",
     "I26": "After healing the core's picture equals the sites' facts, field by field.",
+}
+#: Judged from what the core tells of its decisions.
+_OF_DECISIONS = {
+    "I37": "Room is taken only by a higher priority of the same tenant, of what its owner calls preemptible.",
 }
 #: Judged from the record of the run alone.
 _BY_HISTORY = ("I1", "I2", "I3", "I5", "I8", "I11", "I34")
@@ -39,6 +44,8 @@ class Figures:
         self.site_hours = 0.0
         self.cpu_seconds = 0.0
         self.faults: collections.Counter[str] = collections.Counter()
+        #: How many seeds said each word of a manifest.
+        self.words: collections.Counter[str] = collections.Counter()
         self.breaks: list[dict[str, int | str | list[str]]] = []
 
     def add(self, result: StormResult) -> None:
@@ -48,6 +55,7 @@ class Figures:
         self.site_hours += result.site_hours
         self.cpu_seconds += result.cpu_seconds
         self.faults.update(result.faults)
+        self.words.update(result.words)
         story = list(result.story[-TAIL:])
         self.breaks += [
             {"seed": result.seed, "invariant": found.invariant, "detail": found.detail, "story": story}
@@ -64,8 +72,13 @@ class Figures:
             "breaks": self.breaks,
             "site_hours": round(self.site_hours, 1),
             "faults": dict(sorted(self.faults.items())),
+            "words": dict(sorted(self.words.items())),
             "cpu_seconds": round(self.cpu_seconds, 1),
         }
+
+    def list_words(self) -> list[str]:
+        """Return a line for each word of manifests that owners said: in how many of a hundred worlds, and the word."""
+        return [f"{100 * count / self.seeds:5.1f} %  {word}" for word, count in sorted(self.words.items())]
 
     def __str__(self) -> str:
         return (
@@ -84,7 +97,7 @@ def list_invariants() -> dict[str, tuple[str, str]]:
         before = found.get(name, (sentence, ""))
         found[name] = (before[0], ", ".join(part for part in (before[1], when) if part))
 
-    for check in EFFECT_CHECKS:
+    for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS):
         note(check, "before each effect")
     for check in STATE_CHECKS:
         note(check, "at each step")
@@ -93,6 +106,8 @@ def list_invariants() -> dict[str, tuple[str, str]]:
     for name, sentence in _AT_THE_END.items():
         before = found.get(name, (sentence, ""))
         found[name] = (before[0], ", ".join(part for part in (before[1], "after healing") if part))
+    for name, sentence in _OF_DECISIONS.items():
+        found[name] = (sentence, "at each decision of the core")
     for name in _BY_HISTORY:
         before = found.get(name, ("An evil site cannot change the core's record of another site.", ""))
         found[name] = (before[0], ", ".join(part for part in (before[1], "by the record alone") if part))
@@ -123,6 +138,8 @@ def write_page(figures: Figures, command: Sequence[str]) -> str:
         lines.append("")
     lines += ["## Faults by kind", "", "| Kind | Times |", "|---|---|"]
     lines += [f"| {kind} | {count} |" for kind, count in sorted(figures.faults.items())]
+    lines += ["", "## Words of manifests that owners said", "", "| Word | Worlds |", "|---|---|"]
+    lines += [f"| `{word}` | {count} |" for word, count in sorted(figures.words.items())]
     lines += ["", "## Invariants checked", "", "| Id | What | When |", "|---|---|---|"]
     lines += [f"| {name} | {sentence} | {when} |" for name, (sentence, when) in list_invariants().items()]
     return "\n".join(lines) + "\n"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from skerry.agent.local import LocalProblem
-from skerry.agent.status import StatusDesk
 from skerry.model.asks import DrainSite, WhyQuery
-from skerry.model.ids import SiteName, TenantName
+from skerry.model.ids import TenantName
+from skerry.sim.grounds import Place
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import read_app, seconds
 from skerry.sim.world import ADMIN
@@ -39,7 +39,7 @@ async def _apply(script: Script, plain: list[str], named: Mapping[str, str]) -> 
 async def _sign(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Have the registrar sign a site anew: its ``country``, and labels by their names."""
     labels = {name: value for name, value in named.items() if name != "country"}
-    await script.world.sign_site(plain[0], named.get("country", ""), labels)
+    await script.world.sign_site(plain[0], Place(named.get("country", ""), None), labels)
     return [f"{plain[0]} is signed anew"]
 
 
@@ -109,8 +109,7 @@ def _keep_free(verb: str) -> Command:
 async def _by_hand(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """A person at a box says restart, stop or start."""
     name, verb, what = plain
-    here = script.world.sites[SiteName(name)]
-    done = await StatusDesk(here.agent, here.db, here.clock).control(verb, {"what": what})  # type: ignore[arg-type]
+    done = await script.world.say_at_box(name, verb, what)  # type: ignore[arg-type]
     return [f"{done.code} {done.detail}"] if isinstance(done, LocalProblem) else [f"{verb} {', '.join(done.instances)}"]
 
 

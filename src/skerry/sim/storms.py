@@ -17,11 +17,13 @@ from skerry.clock import SECOND_US, SeededMint
 from skerry.sim import guard
 from skerry.sim.checkers import Break
 from skerry.sim.course import Course
+from skerry.sim.coverage import list_words
 from skerry.sim.dice import Dice
 from skerry.sim.habits import APPS, Habits
 from skerry.sim.history import judge
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.mischief import DISK_KINDS, Mischief, draw_kinds
+from skerry.sim.tastes import Tastes
 from skerry.sim.world import World
 
 #: Virtual seconds in which a healed fleet must be as wished (I22 to I26): back-off and all transfers included.
@@ -44,6 +46,13 @@ class StormResult(msgspec.Struct, frozen=True, kw_only=True):
     story: tuple[str, ...]
     #: Whether sites kept their files on simulated disks.
     on_disk: bool = False
+    #: Words of manifests that owners said, see ``coverage.py``.
+    words: frozenset[str] = frozenset()
+
+
+def draw_tastes(mint: SeededMint, site_count: int) -> Tastes:
+    """Draw what the owners of a seed's world like to say, without running it."""
+    return Tastes(Dice(mint.split("tastes")), [f"site-{number + 1}" for number in range(site_count)])
 
 
 class Storm:
@@ -55,15 +64,15 @@ class Storm:
         self._looks = Dice(mint.split("looks"))
         self.course = Course(World(loop, mint.split("world")))
         self.world, self.weather, self.checker = self.course.world, self.course.weather, self.course.checker
-        self.habits = Habits(self.world, self.dice)
-        self.mischief = Mischief(self.course, self.habits, self.dice)
         self.kinds = draw_kinds(self.dice)
         self.world.on_disk = self.dice.chance(DISK_SHARE)
         if not self.world.on_disk:
             self.kinds = tuple(kind for kind in self.kinds if kind not in DISK_KINDS)
         self.course.is_long = self.dice.chance(0.08)
         self.site_count = 1 if self.course.is_long else 1 + self.dice.below(4)
+        self.habits = Habits(self.world, self.dice, draw_tastes(mint, self.site_count))
         self.habits.tenants = 1 + self.dice.below(3)
+        self.mischief = Mischief(self.course, self.habits, self.dice)
         self.duration_s = (8 * 3600 if self.course.is_long else 600) + self.dice.below(2400)
         self.pace_s = self.dice.pick((20, 60, 180)) * (20 if self.course.is_long else 1)
 
@@ -72,9 +81,11 @@ class Storm:
         kinds = ", ".join(self.kinds) or "none"
         disks = " on disks" if self.world.on_disk else ""
         self.world.tell(
-            f"{self.site_count} sites{disks}, {self.habits.tenants} tenants, {self.duration_s} s, faults: {kinds}"
+            f"{self.site_count} sites{disks}, {self.habits.tenants} tenants, {self.duration_s} s, faults: {kinds}; "
+            f"themes: {', '.join(self.habits.tastes.themes) or 'none'}"
         )
         await self.world.begin(self.site_count, self.habits.tenants)
+        await self.habits.begin()
         await self.habits.wish("apply")
         if "core-restored" in self.kinds:
             await self.weather.advance(self.dice.below(300))
@@ -131,11 +142,13 @@ class Storm:
         for name in sorted(self.world.sites):
             self.weather.trouble(name, fail=0.0)
         await self.weather.repair()
+        await self.habits.leave_boxes()
+        await self.habits.open_windows()
         if self.dice.chance(0.5):
             # Life goes on: a document that comes after clocks and links were mended is like any other. Not in waves,
             # which come later than what is looked at below.
             words = msgspec.structs.replace(self.habits.draw_words(), rollout=None, ill=False)
-            await self.world.apply(self.dice.pick(APPS), words, self.habits.pick_tenant())
+            await self.habits.apply(self.dice.pick(APPS), words, self.habits.pick_tenant())
         late = await self.weather.converge(CALM_S)
         if late:
             self.checker.complain(late[:3], late[4:])
@@ -190,6 +203,7 @@ def run_storm(seed: int) -> StormResult:
         trace_hash=storm.world.trace_hash,
         story=tuple(storm.world.story),
         on_disk=storm.world.on_disk,
+        words=frozenset(word for each in storm.world.revisions.values() for word in list_words(each)),
     )
 
 

@@ -15,13 +15,16 @@ from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.site import derive_wanted
 from skerry.safe.errors import StoreFailed, StoreFull
-from skerry.sim.machines import MachineFaults
+from skerry.sim.machines import MEMORY_BYTES, MachineFaults
 from skerry.sim.parts import SimSite
+from skerry.sim.rests import find_rest, is_held_up, must_rest
 from skerry.sim.world import Signed, World
 from skerry.store import facts, sites
 
 #: A supervisor starts a program that ended by itself after so long.
 RESTART_US = 2 * SECOND_US
+#: A site takes so long to see that it is cut off, and to stop what has to stop then.
+AWAY_SLACK_US = 90 * SECOND_US
 
 
 class Weather:
@@ -150,6 +153,7 @@ class Weather:
         here.file.restore(journal_file)
         here.machine.put_back(machine)
         self.on_set_back(here.name)
+        self.world.hands.forget(here.name)
         self._count("site-set-back", f"the disk of {site} is an old one")
         self.world.record("fault", "site-set-back", site)
         await self.start_agent(site)
@@ -189,6 +193,13 @@ class Weather:
         machine = self._site(site).machine
         machine.disk_bytes += DISK_RESERVE_BYTES + left - machine.free_bytes()
         self._count("disk-full", f"disk at {site}: {left} bytes above the reserve")
+
+    async def lose_memory(self, site: str, share: float) -> None:
+        """Let a machine start again with only a share of its memory."""
+        await self.stop_agent(site, power=True)
+        self._site(site).machine.memory_bytes = int(MEMORY_BYTES * share)
+        self._count("less-memory", f"{site} has {self._site(site).machine.memory_bytes >> 20} MiB of memory left")
+        await self.start_agent(site)
 
     def trouble_disk(self, site: str, kind: str, **trouble: int | bool | None) -> None:
         """Make the disk under a site's files fail, fill up or be slow; see ``disk_file.Trouble``."""
@@ -238,6 +249,7 @@ class Weather:
             site.machine.faults = MachineFaults()
             site.machine.unhealthy.clear()
             site.machine.disk_bytes = 64 << 30
+            site.machine.memory_bytes = MEMORY_BYTES
             self.mend_disk(name)
             await self.start_agent(name)
         await self.start_core()
@@ -252,6 +264,8 @@ class Weather:
 
     async def repair(self) -> None:
         """Owners hand in again what a core that was set back has lost."""
+        await self.world.hand_in_sites()
+        await self.world.hand_in_secrets()
         for key in sorted(self.world.confirmed):
             await self.world.catch_up(key)
             numbers = self.world.confirmed[key].numbers
@@ -317,15 +331,20 @@ class Weather:
             )
         wanted, _ = derive_wanted(held)
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
+        held_up = False
         for instance, item in sorted(wanted.items()):
             should = item.assignment.state == "run" and item.derived.spec.image not in poison
+            should = should and not find_rest(self.world, site, instance, wanted)
+            if is_held_up(site, instance, wanted):
+                held_up = True
+                continue
             if should and (instance, item.derived.digest) not in running:
                 return f"{'I25' if poison else 'I24'} {instance} does not run as wished: {self._explain(site)}"
         surplus = sorted({instance for instance, _ in running} - wanted.keys())
         refused = {str(unit).removeprefix("assignment/") for unit in held.refused}
         if set(surplus) - refused:
             return f"I24 {surplus} run and nobody wants them"
-        if not poison and not site.agent.reconciler.plan.settled:
+        if not poison and not held_up and not site.agent.reconciler.plan.settled:
             return f"I24 not settled: {self._explain(site)}"
         totals = self.world.loose_apps()
         held_here = sorted(
@@ -338,17 +357,24 @@ class Weather:
         return ""
 
     def find_idle(self, site: SimSite) -> str:
-        """Say what a site holds, could run with what is on its own disk, and does not run; empty when nothing."""
+        """Say what a site that was rebooted while cut off does not run and could, or runs and must not."""
         held = site.followed()
         if held is None:
             return ""
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
-        for instance, item in sorted(derive_wanted(held)[0].items()):
+        made = {seen.spec for seen in site.machine.containers.values()}
+        wanted = derive_wanted(held)[0]
+        for instance, item in sorted(wanted.items()):
             spec = item.derived.spec
+            resting = must_rest(instance, wanted, site.clock.boot_us() - AWAY_SLACK_US)
+            if resting and any(name == instance for name, _ in running):
+                return f"{instance} runs: {resting}"
             here = spec.image_config in site.machine.images and spec.image not in site.machine.poison
-            if item.assignment.state != "run" or (instance, item.derived.digest) in running:
+            if item.assignment.state != "run" or (instance, item.derived.digest) in running or not here:
                 continue
-            if here:
+            revision = self.world.revisions.get(item.assignment.revision)
+            waits = bool(revision and revision.rollout and revision.rollout.windows) and item.derived.digest not in made
+            if not waits and not find_rest(self.world, site, instance, wanted) and not is_held_up(site, instance, wanted):
                 return f"{instance} does not run: {self._explain(site)}"
         return ""
 

@@ -14,26 +14,34 @@ from typing import TypeVar
 import msgspec
 
 from skerry.agent.journal import Identity
+from skerry.agent.local import LocalProblem
+from skerry.agent.status import Controlled, StatusDesk
 from skerry.clock import SECOND_US, SeededMint
 from skerry.core.auth import Caller
 from skerry.core.wishes import Expected
 from skerry.link.dictionary import link_compressor
 from skerry.model import limits
-from skerry.model.app import ImageRef, Sites
+from skerry.model.app import AppRevision, ImageRef, Sites
 from skerry.model.asks import BlobQuery, CreateTenant, PageQuery, RegisterImage, RestartApp, SiteUseQuery
+from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import SkerryError
-from skerry.model.ids import AppName, Digest, SiteName, TenantName, VolumeName, digest_of
+from skerry.model.ids import AppName, Digest, InstanceId, SecretName, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
 from skerry.model.site_match import site_unmet
 from skerry.plan.actions import Action, DeleteVolume, StartContainer
+from skerry.plan.history import HandVerb
 from skerry.sim.apps import AppWords, make_image, make_revision
+from skerry.sim.grounds import Place
+from skerry.sim.hands import Hands
 from skerry.sim.history import TAGS, Record, peek_tag
 from skerry.sim.keys import People
 from skerry.sim.loop import SimLoop
 from skerry.sim.network import SimListener
 from skerry.sim.parts import ENDPOINT, SimCore, SimSite
-from skerry.store import apps
+from skerry.sim.silence import Silence
+from skerry.store import apps, sites, things
 from skerry.sync.classes import LINK_PLANS
+from skerry.trust.seal import seal_secret
 
 T = TypeVar("T")
 
@@ -48,6 +56,7 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     number: int
     envelope: Envelope
+    digest: Digest
     at_us: int
     words: AppWords | None = None
     tombstone: Tombstone | None = None
@@ -74,13 +83,19 @@ class World:
         #: Whether sites keep their files on simulated disks, which power cuts tear; else in memory.
         self.on_disk = False
         self.sites: dict[SiteName, SimSite] = {}
+        #: What the registrar has signed of sites since they joined, and tenants of their secrets, in order.
+        self.registered: dict[SiteName, list[tuple[SiteRecord, Envelope]]] = {}
+        self.secrets: dict[tuple[TenantName, SecretName], list[Envelope]] = {}
         self.labels: dict[SiteName, dict[str, str]] = {}
         self.confirmed: dict[Key, Confirmed] = {}
         self.images: dict[tuple[TenantName, str], ImageRef] = {}
         #: Every image ever uploaded, by digest: a name may stand for another one by now.
         self.pushed: dict[Digest, tuple[str, int]] = {}
-        #: Everything that a tenant signed, by digest: what a site may act on.
+        #: Everything that a tenant signed, by digest: what a site may act on; and the revisions among it.
         self.signed: dict[Digest, Signed] = {}
+        self.revisions: dict[Digest, AppRevision] = {}
+        self.hands = Hands()
+        self.silence = Silence()
         self.story: list[str] = []
         #: What clients, wires, disks and drivers saw, for ``history.py``: plain words only.
         self.records: list[Record] = []
@@ -152,23 +167,87 @@ class World:
         self.sites[site.name] = site
         await site.start()
 
-    async def sign_site(self, name: str, country: str, labels: Mapping[str, str]) -> None:
-        """Have the registrar sign a site's record anew, with its country and further labels."""
-        before = self.sites[SiteName(name)].record
+    async def sign_site(self, name: str, place: Place, labels: Mapping[str, str]) -> None:
+        """Have the registrar sign a site's record anew, with its place and further labels."""
+        line = self.registered.setdefault(SiteName(name), [])
+        before = line[-1][0] if line else self.sites[SiteName(name)].record
         assert before is not None
         record = msgspec.structs.replace(
-            before, number=before.number + 1, country=country, labels={**before.labels, **labels}
+            before,
+            number=before.number + 1,
+            country=place.country,
+            latitude_udeg=None if place.point is None else place.point.latitude_udeg,
+            longitude_udeg=None if place.point is None else place.point.longitude_udeg,
+            labels={**before.labels, **labels},
         )
-        envelope = self.people.sign_record(record)
-        await self.core.service.put_site(ADMIN, site=name, body=envelope, expect=Expected(before.number))
+        line.append((record, self.people.sign_record(record)))
+        await self.hand_in_sites()
         for known in self.confirmed.values():
             known.touched = True  # whether an app may be there is the registrar's word too
+
+    async def hand_in_sites(self) -> None:
+        """Give the core what the registrar has signed and it does not have, in order."""
+        for name, line in sorted(self.registered.items()):
+            for record, envelope in line:
+                row = sites.find_site(self.core.view, name)
+                if self.core.running and row is not None and row.number == record.number - 1:
+                    await self._hand_in_site(name, envelope, record.number - 1)
+
+    async def _hand_in_site(self, name: SiteName, envelope: Envelope, before: int) -> None:
+        await self.ask(
+            f"sign {name}",
+            lambda: self.core.service.put_site(ADMIN, site=name, body=envelope, expect=Expected(before)),
+        )
+
+    async def rotate(self, name: str, tenant: TenantName) -> None:
+        """Have a tenant seal a new version of a secret to every site."""
+        line = self.secrets.setdefault((tenant, SecretName(name)), [])
+        secret = seal_secret(
+            f"{name} {len(line) + 1}".encode(),
+            tenant=tenant,
+            name=SecretName(name),
+            number=len(line) + 1,
+            recipients=[site.sealing for _, site in sorted(self.sites.items())],
+            mint=self.mint.split(f"secret {tenant}/{name}/{len(line) + 1}"),
+        )
+        line.append(self.people.sign_as(tenant, "secret", secret))
+        for known in self.confirmed.values():
+            known.touched = True  # what uses it may be made afresh
+        await self.hand_in_secrets()
+
+    async def hand_in_secrets(self) -> None:
+        """Give the core the versions of secrets that it does not have, in order."""
+        for (tenant, name), line in sorted(self.secrets.items()):
+            for before, envelope in enumerate(line):
+                row = things.find_secret(self.core.view, tenant, name)
+                if self.core.running and (0 if row is None else row.number) == before:
+                    await self._hand_in_secret(tenant, name, envelope, before)
+
+    async def _hand_in_secret(self, tenant: TenantName, name: SecretName, envelope: Envelope, before: int) -> None:
+        caller = self.as_tenant(tenant)
+        await self.ask(
+            f"rotate {tenant}/{name}",
+            lambda: self.core.service.put_secret(caller, secret=name, body=envelope, expect=Expected(before)),
+        )
+
+    async def say_at_box(self, site: str, verb: HandVerb, what: str) -> Controlled | LocalProblem:
+        """Have a person at a box restart, stop or start something; its agent has to run."""
+        here = self.sites[SiteName(site)]
+        held = here.followed()
+        units = () if held is None else (unit for unit in held.units.values() if isinstance(unit, Assignment))
+        counters = {assignment_instance(unit): unit.restart for unit in units}
+        done = await StatusDesk(here.agent, here.db, here.clock).control(verb, {"what": what})
+        if isinstance(done, Controlled):
+            names = [InstanceId(name) for name in done.instances]
+            self.hands.note(here.name, verb, names, counters, self.loop.now_us)
+        return done
 
     def place_site(self, name: str) -> SimSite:
         """Set up a site's machine and link; nothing runs there yet."""
         mint = self.mint.split(f"site {name}")
         site = SimSite(self.loop, mint, SiteName(name), self.find_listener, on_disk=self.on_disk)
         site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
+        site.link.on_arrival = lambda upward: self.silence.note(site.name, upward, self.loop.now_us)
         site.machine.witness = lambda action: self._note_action(site, action)
         return site
 
@@ -261,6 +340,7 @@ class World:
             images = {name: await self.push_image(key[0], name, size) for name in sorted(set(words.services.values()))}
             revision = make_revision(*key, before + 1, words, images)
             envelope = self.people.sign_as(key[0], "revision", revision)
+            self.revisions[digest_of(envelope.payload)] = revision
             signed = self._keep(key, before + 1, envelope, words=words, images=images)
             caller, expect = self.as_tenant(key[0]), Expected(before)
             await self.core.service.apply_app(caller, app=app, body=envelope, expect=expect)
@@ -389,10 +469,12 @@ class World:
         images: Mapping[str, ImageRef] | None = None,
     ) -> Signed:
         digests = frozenset(image.digest for image in (images or {}).values())
+        digest = digest_of(envelope.payload)
         signed = Signed(
             key=key,
             number=number,
             envelope=envelope,
+            digest=digest,
             at_us=self.loop.now_us,
             words=words,
             tombstone=tombstone,
@@ -400,7 +482,6 @@ class World:
         )
         known = self.confirmed.setdefault(key, Confirmed())
         known.touched = known.touched or number > 1
-        digest = digest_of(envelope.payload)
         self.signed.setdefault(digest, signed)
         volumes = frozenset[str]() if tombstone is None else frozenset[str](tombstone.volumes)
         self.record("signed", *key, digest, digests, volumes, 0 if tombstone is None else tombstone.grace_us)
