@@ -197,3 +197,15 @@ def test_shares_are_rounded_up_for_stages_and_down_for_failures(total: int):
 
 def test_an_app_without_sites_is_done_with_nothing_to_do():
     assert plan_rollout(WORDS, start(), (), MINUTE_US).progress.phase == "done"
+
+
+def test_a_rollout_to_all_at_once_leaves_each_site_to_its_own_gate():
+    """What ``failure_action: rollback`` of a service makes: nobody waits, and one site's failure is its own."""
+    words = Rollout(canary=Share(), bake_us=0, waves=(Share(permille=1000),), max_failed=Share(permille=1000))
+    first = plan_rollout(words, start(), stand(), MINUTE_US)
+    assert len(first.progress.admitted) == len(EVERYBODY)
+    assert first.waiting == {}
+    failed = {name: site(name, taken=True, verdict="failed") for name in EVERYBODY[:12]}
+    last = play(words, failed)[-1]
+    assert last.phase == "done"
+    assert plan_rollout(words, last, stand(**failed), MINUTE_US).back == {}

@@ -114,6 +114,23 @@ def test_a_change_of_no_copies_at_once_is_a_flaw():
     assert "never ends" in find_flaw(change(people.make_revision(1), rollout=Rollout(in_site=InSite(parallel=0))))
 
 
+@pytest.mark.parametrize("field", ["in_site", "in_site_back"])
+@pytest.mark.parametrize(
+    ("order", "flaw"),
+    [
+        (InSite(order="start-first", parallel=3, settle_us=5, failed_permille=1000), ""),
+        (InSite(parallel=0), "never ends"),
+        (InSite(settle_us=-1), "is watched"),
+        (InSite(failed_permille=1001), "may fail"),
+    ],
+)
+def test_a_service_changes_its_copies_in_an_order_that_can_be(field, order, flaw):
+    revision = people.make_revision(1)
+    services = {name: change(service, **{field: order}) for name, service in revision.services.items()}
+    found = find_flaw(change(revision, services=services))
+    assert flaw in found if flaw else found == ""
+
+
 def test_sound_payloads_have_no_flaw():
     for payload in (
         people.make_root(),
