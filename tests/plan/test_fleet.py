@@ -387,6 +387,16 @@ def _check_safe(fleet: Fleet) -> None:
                     ports.add((unit.node, port.published))
 
 
+def test_a_service_that_now_asks_for_the_port_of_another_one_does_not_get_it() -> None:
+    """The other one keeps its room, although the first one by name looks for its own before."""
+    fleet = Fleet(site("oslo"))
+    fleet.wish(revision("shop", 1, ads=service(replicas=total()), web=service(replicas=total(), port=80)))
+    fleet.plan()
+    fleet.wish(revision("shop", 2, ads=service(replicas=total(), port=80), web=service(replicas=total(), port=80)))
+    fleet.plan()
+    assert fleet.places() == ["oslo/n1 ads.0@1", "oslo/n1 web.0@1"]
+
+
 def test_a_thousand_sites_are_planned_from_one_wish() -> None:
     fleet = Fleet(*(site(f"s{index}", index) for index in range(1000)))
     fleet.wish(revision("shop", web=service(replicas=per_site()), db=service(replicas=total(3))))

@@ -53,6 +53,8 @@ def find_held(
     if revision is None or wish.held or len(seats) < 2:
         return {}
     counted = {name: service for name, service in revision.services.items() if service.placement.replicas.total > 1}
+    if not counted or all(unit.revision == wish.revision for units in seats.values() for unit in units):
+        return {}
     places = {name: _look(name, wish, seats, views, revisions) for name in counted}
     allowed = {name: allow_down(service.policy, service.placement.replicas.total) for name, service in counted.items()}
     down = {name: sum(_take(here, allowed[name]) for here in places[name].values()) for name in counted}

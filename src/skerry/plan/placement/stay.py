@@ -119,11 +119,10 @@ def _try_settle(
         table.vacate(seat)
     after: list[Seat] = []
     stuck: dict[SiteName, Refused] = {}
-    for seat in movable:
-        if wish.revision is None or seat.slot is None:
-            continue
-        request = table.request(wish.revision, seat.assignment.service)
-        if request is None:
+    wanted = [(seat, table.request(wish.revision, seat.assignment.service)) for seat in movable if wish.revision]
+    # What takes the same room as before keeps it; only then the others look for theirs.
+    for seat, request in sorted(wanted, key=lambda each: not _keeps_room(*each)):
+        if request is None or seat.slot is None:
             continue
         slot = _find_room(table, request, seat, closed)
         if isinstance(slot, Refused):
@@ -136,11 +135,17 @@ def _try_settle(
     return after, stuck
 
 
+def _keeps_room(seat: Seat, request: Request | None) -> bool:
+    before = seat.request
+    if before is None or request is None:
+        return False
+    return same_room(before, request) and set(request.secrets) <= set(before.secrets)
+
+
 def _find_room(table: Table, request: Request, seat: Seat, closed: frozenset[SiteName]) -> Slot | Refused:
     """Return where a seated instance may run the newest revision: where it is, or a node with room."""
     assert seat.slot is not None
-    before = seat.request
-    if before is not None and same_room(before, request) and set(request.secrets) <= set(before.secrets):
+    if _keeps_room(seat, request):
         return seat.slot
     rejection = reject_room(request, seat.slot, table.secrets)
     if rejection is None:
