@@ -29,7 +29,7 @@ from skerry.model.geography import Region
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of
 from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
-from skerry.model.rollout import Rollout
+from skerry.model.rollout import InSite, Rollout
 
 _OCI = "application/vnd.oci.image."
 
@@ -54,6 +54,10 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     max_down: int = 0
     #: Who may end its instances where they are.
     withdraw: Literal["core", "tenant"] = "core"
+    #: The service that all others wait for and start again with.
+    follow: str = ""
+    #: In which order the copies of each service change at a site.
+    in_site: InSite | None = None
     #: Memory that each instance asks for.
     memory_bytes: int = 0
     command: tuple[str, ...] = ()
@@ -96,6 +100,9 @@ def make_revision(
             image=images[image],
             command=words.command or None,
             restart=Restart(policy=words.restart),
+            depends_on={ServiceName(words.follow): "started"} if words.follow not in ("", name) else {},
+            restart_with=(ServiceName(words.follow),) if words.follow not in ("", name) else UNSET,
+            in_site=words.in_site or UNSET,
             networks={NetworkName("default"): ()},
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
             ports=(Port(target=80, published=words.port),) if words.port else (),

@@ -7,7 +7,7 @@ import msgspec
 
 from skerry.clock import SECOND_US
 from skerry.model.policy import Autonomy, Priority
-from skerry.model.rollout import Gate, Rollout, TimeWindow
+from skerry.model.rollout import Gate, InSite, Rollout, TimeWindow
 from skerry.sim.apps import AppWords
 
 #: Rollouts by name: in waves with a short bake, and the same with a person's word between them.
@@ -54,6 +54,8 @@ _KNOWN = (
     "offline",
     "priority",
     "memory",
+    "follow",
+    "order",
     "fence",
     "apart",
     "together",
@@ -81,6 +83,8 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         autonomy=_AUTONOMIES[named["offline"]] if "offline" in named else None,
         priority=_read_priority(named["priority"]) if "priority" in named else None,
         memory_bytes=int(named.get("memory", "0")) << 20,
+        follow=named.get("follow", ""),
+        in_site=InSite(order=named["order"]) if "order" in named else None,  # type: ignore[arg-type]
         rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
         fence=names("fence"),
