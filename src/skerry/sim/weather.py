@@ -374,7 +374,8 @@ class Weather:
                 continue
             revision = self.world.revisions.get(item.assignment.revision)
             waits = bool(revision and revision.rollout and revision.rollout.windows) and item.derived.digest not in made
-            if not waits and not find_rest(self.world, site, instance, wanted) and not is_held_up(site, instance, wanted):
+            waits = waits or is_held_up(site, instance, wanted)
+            if not waits and not find_rest(self.world, site, instance, wanted):
                 return f"{instance} does not run: {self._explain(site)}"
         return ""
 
