@@ -5,6 +5,7 @@ import pytest
 from skerry.cli.explain import find_topic
 from skerry.manifest.fields import FIELDS
 from skerry.manifest.words import HOMES
+from skerry.manifest.words_kinds import KINDS
 
 
 def test_a_word_says_what_it_takes_and_what_becomes_of_it(town):
@@ -56,3 +57,17 @@ def test_every_word_and_field_has_an_entry():
     for words in HOMES.values():
         for word in words:
             assert find_topic(word.name), word.name
+
+
+def test_kinds_of_documents_say_what_becomes_of_them(town):
+    area = town.run("explain", "Area")
+    assert (area.code, area.out.splitlines()[0]) == (
+        0,
+        "Area: a kind of document: ground that geofence and residency name",
+    )
+    assert "1 to 100 points" in town.run("explain", "UserGroup.spec.points").out
+    assert "skerry site add NAME" in town.run("explain", "Site").out
+    for name, kind in KINDS.items():
+        assert next(each.path for each in find_topic(name)) == name
+        for word in kind.spec:
+            assert find_topic(f"{name}.spec.{word.name}"), word.name

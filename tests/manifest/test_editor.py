@@ -58,11 +58,23 @@ def test_every_word_of_the_top_is_known_in_both_forms(word):
         (wrap("imagee: x"), "services/web"),
         (wrap("", "secrets: {a: {external: true, x-skerry: {on_rotate: none}}}"), "secrets/a/x-skerry"),
         ("{app: x, compose: ./y.yaml, tier: z}", ""),
+        ("{apiVersion: skerry.dev/v1, kind: Area, metadata: {name: a}, spec: {areas: [b]}}", "spec"),
+        ("{apiVersion: skerry.dev/v1, kind: Site, metadata: {name: a}, spec: {}}", "kind"),
+        (
+            "{apiVersion: skerry.dev/v1, kind: UserGroup, metadata: {name: a}, spec: {points: [{lat: north}]}}",
+            "spec/points",
+        ),
         ("{app: x, compose: ./y.yaml, services: {web: {image: z}}}", "services/web"),
     ],
 )
 def test_what_has_no_form_is_marked(text, marked):
     assert find(text) == [marked]
+
+
+def test_documents_of_kinds_have_no_mark():
+    head = "apiVersion: skerry.dev/v1, metadata: {name: a}"
+    assert find(f"{{{head}, kind: Area, spec: {{countries: [NO], not: {{countries: SE}}}}}}") == []
+    assert find(f"{{{head}, kind: UserGroup, spec: {{points: [{{lat: 60, lon: 11, weight: 3}}]}}}}") == []
 
 
 def test_a_variable_may_stand_for_what_is_not_text():

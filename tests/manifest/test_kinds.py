@@ -1,13 +1,17 @@
 """Documents of kinds: what they come to in micro-degrees and metres, and what is told of bad ones."""
 
+import re
 import textwrap
 
 import pytest
+from tests.manifest.texts import DATA
 
 from skerry.manifest.findings import Findings
 from skerry.manifest.kinds import read_kind
+from skerry.manifest.load import load_stream
 from skerry.manifest.nodes import Place
 from skerry.manifest.tree import read_documents
+from skerry.manifest.values import Stream
 from skerry.manifest.words_kinds import KINDS
 from skerry.model.geography import Around, Point, Region
 from skerry.model.limits import USER_POINTS_MAX
@@ -171,3 +175,16 @@ def test_what_another_command_makes_names_it():
         "Tenant": "skerry tenant create NAME",
         "Secret": "skerry secret set NAME",
     }
+
+
+def test_the_page_shows_the_files_that_it_gives():
+    how_to = DATA.parent.parent / "docs" / "how-to"
+    page = (how_to / "keep-to-an-area.md").read_text()
+    blocks = re.findall(
+        r"^```yaml no-run: tests/manifest/test_kinds.py reads it\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    assert blocks == [(how_to / "places" / name).read_text() for name in ("places.yaml", "shop.yaml")]
+    stream = load_stream([(str(place), text.encode()) for place, text in enumerate(blocks)], {})
+    assert isinstance(stream, Stream)
+    assert [each.name for each in stream.definitions] == ["nordics", "customers"]
+    assert [(use.kind, use.name) for use in stream.apps[0].uses] == [("area", "nordics"), ("user-group", "customers")]

@@ -23,6 +23,7 @@ SECTIONS = (
         (
             "how-to/ship-an-app",
             "how-to/say-where",
+            "how-to/keep-to-an-area",
             "how-to/keep-it-running",
             "how-to/install-a-core",
             "how-to/join-a-box",

@@ -17,6 +17,7 @@ from skerry.manifest.editor import write_schema
 from skerry.manifest.fields import FIELDS, Field
 from skerry.manifest.word_types import Anything, Choice, Either, Form, Group, Many, Named, Type, Word
 from skerry.manifest.words import HOMES
+from skerry.manifest.words_kinds import KINDS, KindWords, words_of
 from skerry.model.errors import NotFound
 
 #: Answers to a short word that stands in many places; the rest is counted.
@@ -113,8 +114,20 @@ def describe_type(wanted: Type) -> str:
 def _list_places() -> Iterator[Explained]:
     for home, words in HOMES.items():
         yield from _list_words(words, _PLACES[home])
+    for name, kind in KINDS.items():
+        yield _read_kind(name, kind)
+        if kind.signed is not None:
+            yield from _list_words(words_of(kind), name)
     for path, row in FIELDS.items():
         yield _read_field(path, row)
+
+
+def _read_kind(name: str, kind: KindWords) -> Explained:
+    if kind.signed is None:
+        verdict = _LATER + (f"; {kind.hint}" if kind.hint else "")
+        return Explained(path=name, about=f"a kind of document: {kind.about}", verdict=verdict)
+    below = tuple(word.name for word in words_of(kind))
+    return Explained(path=name, about=f"a kind of document: {kind.about}", verdict="honoured", below=below)
 
 
 def _list_words(words: tuple[Word, ...], prefix: str) -> Iterator[Explained]:

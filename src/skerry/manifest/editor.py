@@ -1,5 +1,7 @@
 """The JSON Schema of a manifest, for editors: the pinned schema of Compose with our words in it, from the same tables.
 
+A document of a kind has its own part, chosen by its ``kind``; of a stream every document is held against the whole.
+
 Draft 7, because Compose's own part is written in it and every editor reads it. It says what has the form of a manifest;
 whether it makes sense is for ``skerry validate``. Where a value is not text, a variable may stand for it.
 """
@@ -13,6 +15,7 @@ import msgspec
 from skerry.manifest.schema import compose_schema
 from skerry.manifest.word_types import Anything, Choice, Either, Form, Group, Many, Named, Type, Word
 from skerry.manifest.words import HEAD, SECTIONS, TOP
+from skerry.manifest.words_kinds import API_VERSION, KINDS, KindWords, words_of
 
 #: What the file is called beside a manifest, and how the schema names itself.
 FILE = "skerry.schema.json"
@@ -29,7 +32,7 @@ def write_schema() -> str:
 
 
 def make_schema() -> dict[str, Any]:
-    """Return the schema of Compose files with ``x-skerry`` and of overlays."""
+    """Return the schema of Compose files with ``x-skerry``, of overlays and of documents of kinds."""
     compose = copy.deepcopy(compose_schema())
     definitions: dict[str, Any] = compose.pop("definitions")
     for name in ("$schema", "$id"):
@@ -47,20 +50,47 @@ def make_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     overlay["properties"]["compose"]["type"] = ["string", "array", "object"]
+    kinds = {name: _describe_kind(writer, name, kind) for name, kind in KINDS.items() if kind.signed is not None}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": FILE,
-        "title": "A Skerry manifest: a Compose file with x-skerry, or an overlay of one",
+        "title": "A Skerry manifest: a Compose file with x-skerry, an overlay of one, or a document of a kind",
         "type": "object",
-        "if": {"required": ["app"]},
-        "then": {"$ref": "#/definitions/overlay"},
-        "else": {"$ref": "#/definitions/compose"},
+        "if": {"required": ["apiVersion"]},
+        "then": {"$ref": "#/definitions/kind"},
+        "else": {
+            "if": {"required": ["app"]},
+            "then": {"$ref": "#/definitions/overlay"},
+            "else": {"$ref": "#/definitions/compose"},
+        },
         "definitions": {
             **definitions,
+            **{f"kind-{name}": described for name, described in kinds.items()},
             "compose": compose,
             "overlay": overlay,
+            "kind": {
+                "type": "object",
+                "properties": {"apiVersion": {"enum": [API_VERSION]}, "kind": {"enum": list(kinds)}},
+                "required": ["apiVersion", "kind"],
+                "allOf": [
+                    {
+                        "if": {"properties": {"kind": {"enum": [name]}}},
+                        "then": {"$ref": f"#/definitions/kind-{name}"},
+                    }
+                    for name in kinds
+                ],
+            },
             "variable": {"description": "a variable", "type": "string", "pattern": "\\$[{A-Za-z_]"},
         },
+    }
+
+
+def _describe_kind(writer: "_Writer", name: str, kind: KindWords) -> dict[str, Any]:
+    return {
+        "description": kind.about,
+        "properties": writer.list_words(words_of(kind), f"kind-{name}"),
+        "required": ["metadata", "spec"],
+        "additionalProperties": False,
     }
 
 
