@@ -83,6 +83,13 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
         return is_tied or bool(self.total or self.rollout or self.autonomy or self.memory_bytes)
 
     @property
+    def is_kept(self) -> bool:
+        """Only its tenant ends it; but where a copy that stands in may stay, the core ends the other one."""
+        autonomy = self.autonomy or Autonomy()
+        is_cores = bool(autonomy.replace_after_us) and autonomy.on_return != "keep-original"
+        return self.withdraw == "tenant" and not is_cores
+
+    @property
     def policy(self) -> Policy:
         """What is wished for when something is short or cut off."""
         return Policy(
@@ -123,7 +130,7 @@ def make_revision(
         services=services,
         volumes={VolumeName("data"): Volume()} if words.volume else {},
         secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
-        withdraw=words.withdraw if words.withdraw != "core" else UNSET,
+        withdraw="tenant" if words.is_kept else UNSET,
         rollout=words.rollout or UNSET,
     )
 
