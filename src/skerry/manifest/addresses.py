@@ -170,7 +170,8 @@ def read_addresses(
     first = sorted(among, key=lambda name: (-ranks.get(name, 0), name))[:1]
     is_clear = len([name for name in among if first and ranks.get(name, 0) == ranks.get(first[0], 0)]) == 1
     if not is_clear:
-        detail = f"the service is in {len(among)} networks: say it in one of them, or give one the highest priority"
+        several = f"the service is in {len(among)} networks: say it in one of them, or give one the highest priority"
+        detail = several if among else "the service is in no network"
         reading.findings.complain(mac, "E-CONFLICT", detail, at_key=True)
     else:
         known = found.get(first[0], Address())
