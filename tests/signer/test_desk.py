@@ -12,6 +12,8 @@ from skerry.model.ids import NodeName, SecretName, SiteName, TenantName
 from skerry.model.signed import Area, Call, RoleKeys, Root, SiteRecord, UserGroup
 from skerry.model.signing import (
     Answer,
+    BackedUp,
+    BackUpKeys,
     KeepAccepted,
     LineState,
     MakeRoot,
@@ -20,6 +22,7 @@ from skerry.model.signing import (
     MintToken,
     ReadLine,
     ReadStatus,
+    RecoverKeys,
     Refusal,
     SignArea,
     SignCall,
@@ -331,3 +334,47 @@ def test_only_what_this_signer_signed_is_kept_as_accepted(desk: SignerDesk):
     assert refused(desk.answer(KeepAccepted(envelope=foreign))) == "E-KEY"
     assert refused(desk.answer(KeepAccepted(envelope=desk.keyring.root_document))) == "E-KIND"
     assert refused(desk.answer(KeepAccepted(envelope=msgspec.structs.replace(ours, payload=b"")))) == "E-PAYLOAD"
+
+
+PASSPHRASE = b"correct horse battery"
+
+
+def test_a_new_signer_takes_a_backup_and_signs_as_the_old_one_did(desk: SignerDesk, tmp_path: Path):
+    desk.answer(MakeTenant(tenant=TenantName("beta")))
+    made = desk.answer(BackUpKeys(passphrase=PASSPHRASE))
+    assert isinstance(made, BackedUp)
+    fresh = open_desk(tmp_path / "fresh", seed="other")
+    assert fresh.keyring.root.public != desk.keyring.root.public
+    wrong = fresh.answer(RecoverKeys(content=made.content, passphrase=b"another passphrase"))
+    assert isinstance(wrong, Refusal)
+    assert wrong.code == "E-BACKUP"
+    taken = fresh.answer(RecoverKeys(content=made.content, passphrase=PASSPHRASE))
+    assert isinstance(taken, SignerStatus)
+    was = desk.answer(ReadStatus())
+    assert isinstance(was, SignerStatus)
+    assert (taken.trust_domain, taken.tenants, taken.sealing) == (was.trust_domain, was.tenants, was.sealing)
+    again = open_desk(tmp_path / "fresh", seed="third")
+    assert again.keyring.root.public == desk.keyring.root.public
+    assert again.keyring.registrar.public == desk.keyring.registrar.public
+    assert set(again.keyring.deploy) == set(desk.keyring.deploy)
+
+
+def test_a_signer_that_has_signed_keeps_its_own_keys(desk: SignerDesk, tmp_path: Path):
+    made = desk.answer(BackUpKeys(passphrase=PASSPHRASE))
+    assert isinstance(made, BackedUp)
+    other = open_desk(tmp_path / "other", seed="other")
+    give_root(other)
+    before = other.keyring.root.public
+    refused = other.answer(RecoverKeys(content=made.content, passphrase=PASSPHRASE))
+    assert isinstance(refused, Refusal)
+    assert refused.code == "E-EXISTS"
+    assert other.keyring.root.public == before
+
+
+def test_nothing_is_backed_up_weakly_or_before_it_is_worth_it(desk: SignerDesk, tmp_path: Path):
+    short = desk.answer(BackUpKeys(passphrase=b"short"))
+    assert isinstance(short, Refusal)
+    assert short.code == "E-PASSPHRASE"
+    early = open_desk(tmp_path / "early", seed="early").answer(BackUpKeys(passphrase=PASSPHRASE))
+    assert isinstance(early, Refusal)
+    assert early.code == "E-NO-ROOT"

@@ -6,11 +6,12 @@ shows that the key was there: then nothing new is made; (3) the root document is
 """
 
 from skerry.clock import Mint
-from skerry.keys.file import KeyDamaged, make_seed, read_seed
+from skerry.keys.file import KeyDamaged, keep_seed, make_seed, read_seed
 from skerry.model.ids import TenantName, is_name
 from skerry.model.signed import Envelope
-from skerry.safe.files import read_durable, settle, write_durable
+from skerry.safe.files import read_durable, remove_durable, settle, write_durable
 from skerry.safe.paths import Directory
+from skerry.trust.backup import KeyBackup
 from skerry.trust.envelope import ENVELOPE_JSON_BYTES_MAX, decode_envelope_json, encode_envelope_json
 from skerry.trust.keys import SigningKey
 from skerry.trust.verdict import Denied
@@ -56,6 +57,41 @@ class Keyring:
         write_durable(self._directory, _ROOT_DOCUMENT, encode_envelope_json(envelope))
         self.root_document = envelope
 
+    def read_backup(self) -> KeyBackup:
+        """Return the secret halves as they lie on the disk; raise ``ValueError`` before the root document is signed."""
+        if self.root_document is None:
+            raise ValueError("nothing was signed with these keys yet")
+        return KeyBackup(
+            root=_read_seed(self._directory, "root.key", "ed25519"),
+            registrar=_read_seed(self._directory, "registrar.key", "ed25519"),
+            sealing=_read_seed(self._directory, "sealing.key", "x25519"),
+            deploy={tenant: _read_seed(self._deploy, tenant, "ed25519") for tenant in sorted(self.deploy)},
+            root_document=self.root_document,
+        )
+
+    def take_backup(self, backup: KeyBackup) -> None:
+        """Have the keys of a backup in the place of keys that never signed anything.
+
+        The root document is written last: until then a power cut leaves a keyring that may be given the backup again.
+        Raise ``ValueError`` when something was signed with these keys, or the backup is not whole.
+        """
+        if self.root_document is not None:
+            raise ValueError("these keys have signed a root document")
+        keys = {tenant: SigningKey.from_seed(seed) for tenant, seed in backup.deploy.items() if is_name(tenant)}
+        if len(keys) != len(backup.deploy):
+            raise ValueError("the backup names tenants that are none")
+        for tenant in sorted(self.deploy.keys() - keys.keys()):
+            remove_durable(self._deploy, tenant)
+        for tenant, seed in sorted(backup.deploy.items()):
+            keep_seed(self._deploy, tenant, "ed25519", seed)
+        keep_seed(self._directory, "registrar.key", "ed25519", backup.registrar)
+        keep_seed(self._directory, "sealing.key", "x25519", backup.sealing)
+        keep_seed(self._directory, "root.key", "ed25519", backup.root)
+        self.deploy = keys
+        self.registrar, self.root = SigningKey.from_seed(backup.registrar), SigningKey.from_seed(backup.root)
+        self.sealing_seed = backup.sealing
+        self.keep_root_document(backup.root_document)
+
 
 def open_keyring(directory: Directory, mint: Mint) -> Keyring:
     """Load the keyring, making what is missing in a new one. Raise ``KeyDamaged`` when a key was there and is not."""
@@ -68,6 +104,13 @@ def open_keyring(directory: Directory, mint: Mint) -> Keyring:
             if name not in names:
                 raise KeyDamaged(name)
     return Keyring(directory, mint)
+
+
+def _read_seed(directory: Directory, name: str, kind: str) -> bytes:
+    seed = read_seed(directory, name, kind)
+    if seed is None:
+        raise KeyDamaged(name)
+    return seed
 
 
 def _open_seed(directory: Directory, name: str, kind: str, mint: Mint) -> bytes:

@@ -23,6 +23,7 @@ _STEPS: dict[str, str] = {
         "E-SQLITE-PRAGMA E-SQLITE-VERSION E-START E-STORE-AWAY E-STORE-CLOSED E-STORE-FAILED "
         "E-STORE-LOCKED E-TRANSACTION E-RECORD E-KEY-DAMAGED"
     ),
+    "skerry key list": "E-PASSPHRASE",
     "skerry up": "E-SIGNER E-ASK E-PODMAN E-BERTH",
     # Manifests and what they need.
     "skerry validate -f compose.yaml": (

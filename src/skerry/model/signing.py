@@ -124,6 +124,19 @@ class KeepAccepted(_Ask, frozen=True, kw_only=True, tag="accepted"):
     envelope: Envelope
 
 
+class BackUpKeys(_Ask, frozen=True, kw_only=True, tag="back-up"):
+    """Return the keys sealed by a passphrase (``trust/backup.py``); they leave the signer in no other form."""
+
+    passphrase: bytes
+
+
+class RecoverKeys(_Ask, frozen=True, kw_only=True, tag="recover"):
+    """Take the keys of a backup in the place of a new signer's, which never signed anything."""
+
+    content: bytes
+    passphrase: bytes
+
+
 Ask = (
     ReadStatus
     | MakeRoot
@@ -138,6 +151,8 @@ Ask = (
     | MintToken
     | ReadLine
     | KeepAccepted
+    | BackUpKeys
+    | RecoverKeys
 )
 
 
@@ -195,4 +210,10 @@ class LineState(_Answer, frozen=True, kw_only=True, tag="line"):
     envelope: Envelope | None = None
 
 
-Answer = Signed | Minted | SignerStatus | LineState | Refusal
+class BackedUp(_Answer, frozen=True, kw_only=True, tag="backed-up"):
+    """The sealed file."""
+
+    content: bytes
+
+
+Answer = BackedUp | Signed | Minted | SignerStatus | LineState | Refusal

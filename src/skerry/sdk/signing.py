@@ -20,11 +20,14 @@ from skerry.model.signing import (
     SIGNER_LINE_BYTES_MAX,
     Answer,
     Ask,
+    BackedUp,
+    BackUpKeys,
     MakeRoot,
     MakeTenant,
     Minted,
     MintToken,
     ReadStatus,
+    RecoverKeys,
     Refusal,
     SignCall,
     Signed,
@@ -38,7 +41,7 @@ from skerry.model.signing import (
 #: Longest wait for one answer: a signature takes a millisecond, a slow disk's sync some hundred.
 ANSWER_S_MAX = 30.0
 
-T = TypeVar("T", Signed, Minted, SignerStatus)
+T = TypeVar("T", Signed, Minted, SignerStatus, BackedUp)
 
 _ANSWER: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
@@ -96,6 +99,14 @@ class SignerClient:
     def make_tenant(self, tenant: TenantName) -> SignerStatus:
         """Make a deploy key for a tenant; its public half is in the status that is returned."""
         return self._expect(MakeTenant(tenant=tenant), SignerStatus)
+
+    def back_up_keys(self, passphrase: bytes) -> bytes:
+        """Return all keys in one file that only ``passphrase`` opens."""
+        return self._expect(BackUpKeys(passphrase=passphrase), BackedUp).content
+
+    def recover_keys(self, content: bytes, passphrase: bytes) -> SignerStatus:
+        """Give a new signer the keys of a backup; raise ``Refused`` for one that has signed anything."""
+        return self._expect(RecoverKeys(content=content, passphrase=passphrase), SignerStatus)
 
     def sign_revision(self, payload: bytes) -> Envelope:
         """Sign an app revision, exactly as these bytes."""

@@ -28,6 +28,8 @@ from skerry.model.signed import (
 from skerry.model.signing import (
     Answer,
     Ask,
+    BackedUp,
+    BackUpKeys,
     KeepAccepted,
     LineState,
     MakeRoot,
@@ -36,6 +38,7 @@ from skerry.model.signing import (
     MintToken,
     ReadLine,
     ReadStatus,
+    RecoverKeys,
     Refusal,
     SignArea,
     SignCall,
@@ -48,6 +51,7 @@ from skerry.model.signing import (
     SignUserGroup,
 )
 from skerry.signer.ledger import KeptSecret, Ledger, MintedToken
+from skerry.trust.backup import find_passphrase_flaw, open_backup, seal_backup
 from skerry.trust.envelope import encode_payload, kind_of, sign_payload
 from skerry.trust.floors import floor_key, judge_floor, raised_floors
 from skerry.trust.held import Held
@@ -114,6 +118,10 @@ class SignerDesk:
                 return self._read_line(ask)
             case KeepAccepted():
                 return self._keep_accepted(ask.envelope)
+            case BackUpKeys():
+                return self._back_up(ask.passphrase)
+            case RecoverKeys():
+                return self._recover(ask)
 
     def sign_record(self, record: SiteRecord) -> Envelope:
         """Sign a site record with the registrar's key and remember it first."""
@@ -157,6 +165,35 @@ class SignerDesk:
                 hint="A further core needs a keyring of its own.",
             )
         return Signed(envelope=present)
+
+    def _back_up(self, passphrase: bytes) -> Answer:
+        if flaw := find_passphrase_flaw(passphrase):
+            return Refusal(code="E-PASSPHRASE", reason=flaw)
+        try:
+            backup = self.keyring.read_backup()
+        except ValueError as error:
+            return Refusal(code="E-NO-ROOT", reason=str(error), hint="skerry core install")
+        return BackedUp(content=seal_backup(backup, passphrase, self.mint))
+
+    def _recover(self, ask: RecoverKeys) -> Answer:
+        if self.keyring.root_document is not None or self.ledger.floors or self.ledger.tokens:
+            return Refusal(
+                code="E-EXISTS",
+                reason="this signer has signed with keys of its own, and those are not replaced",
+                hint="A new signer with an empty keyring takes a backup.",
+            )
+        backup = open_backup(ask.content, ask.passphrase)
+        if isinstance(backup, Denied):
+            return _refuse(backup)
+        root = parse_payload(backup.root_document.payload, Root)
+        if isinstance(root, Denied):
+            return _refuse(root)
+        verified = verify_envelope(backup.root_document, Held(root=root), expect="root")
+        if isinstance(verified, Denied) or SigningKey.from_seed(backup.root).public not in root.root.keys:
+            return Refusal(code="E-BACKUP", reason="the root document was not signed with the key beside it")
+        self.keyring.take_backup(backup)
+        self.note("took the keys of a backup")
+        return self._show_status()
 
     def _make_tenant(self, tenant: TenantName) -> Answer:
         if not is_name(tenant):
