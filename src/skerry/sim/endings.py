@@ -10,6 +10,7 @@ import msgspec
 
 from skerry.model.app import AppRevision
 from skerry.model.ids import AppName, ServiceName, TenantName
+from skerry.model.observed import ContainerSeen, InstanceFact, decode_fact
 from skerry.model.policy import Policy
 from skerry.model.withdrawal import find_end
 from skerry.plan.actions import Action, StartContainer, StopContainer
@@ -36,9 +37,8 @@ def check_i41_only_its_tenant_ends_it(run: Run, site: SimSite, action: Action) -
     seen = site.machine.containers.get(action.container) if isinstance(action, StopContainer) else None
     if seen is None or seen.state != "running" or (site.name, seen.instance) in run.stand_ins:
         return ""
-    newest = _find_newest(run, seen.tenant, seen.app)
-    if newest is None or newest.withdraw != "tenant" or find_end(newest, seen.service, seen.ordinal, site.record):
-        return ""
+    if site.machine.faults.slow_us or _find_word(run, site, seen):
+        return ""  # what a slow runtime was asked for cannot be asked back by a newer word
     if AppId(f"{seen.tenant}/{seen.app}") in held.returned:
         return ""  # it goes back to what was proven, as a whole, and its tenant signed that
     wanted = derive_wanted(held)[0]
@@ -70,15 +70,22 @@ def check_i42_no_more_are_down_by_choice(run: Run, site: SimSite, action: Action
     return "" if len(down) <= allowed else f"{site.name} takes down {down}, and {allowed} may be"
 
 
-def _find_newest(run: Run, tenant: TenantName, app: AppName) -> AppRevision | None:
-    """Return what the owner signed last of an app; None where that ends it, or nothing was signed."""
-    signed = [each for each in run.world.signed.values() if each.key == (tenant, app)]
-    last = max(signed, key=lambda each: each.number, default=None)
-    if last is None or (last.tombstone is not None and last.tombstone.ends_app):
-        return None
-    revisions = [each for each in signed if each.tombstone is None]
-    newest = max(revisions, key=lambda each: each.number, default=None)
-    return None if newest is None else _REVISION.decode(newest.envelope.payload)
+def _find_word(run: Run, site: SimSite, seen: ContainerSeen) -> bool:
+    """Say whether the tenant signed that the instance may end: by what runs, or by anything that came after it."""
+    body = site.agent.reconciler.facts.get(f"instance/{seen.instance}")
+    fact = None if body is None else decode_fact(body)
+    number = fact.number if isinstance(fact, InstanceFact) else 0
+    assert site.record is not None
+    for each in run.world.signed.values():
+        if each.key != (seen.tenant, seen.app) or each.number < number:
+            continue
+        if each.tombstone is not None and each.tombstone.ends_app:
+            return True
+        if each.tombstone is None:
+            revision = _REVISION.decode(each.envelope.payload)
+            if revision.withdraw != "tenant" or find_end(revision, seen.service, seen.ordinal, site.record):
+                return True
+    return False
 
 
 def _copies_of(item: Wanted) -> tuple[TenantName, AppName, ServiceName]:
