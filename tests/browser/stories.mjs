@@ -127,10 +127,28 @@ story("pause asks first, then the app's state changes by itself", async (page) =
   await page.getByRole("dialog").getByRole("button", { name: "Leave it" }).click();
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("dialog").getByText(/instances at \d+ sites/).waitFor();
+  await page.getByRole("dialog").getByText("skerry app pause beacon").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
+});
+
+story("a rollout says how far it is, and goes on when a person lets it", async (page) => {
+  await enter(page);
+  await act("/roll", { app: "roll" });
+  await open(page, "/apps/roll");
+  const rollout = page.getByRole("region", { name: "Rollout" });
+  await rollout.getByText("waits for a person").waitFor({ timeout: 40_000 });
+  await rollout.getByText("1 proven", { exact: true }).waitFor();
+  await rollout.getByRole("button", { name: "Promote" }).click();
+  await page.getByRole("dialog").getByText("skerry rollout promote roll").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Promote" }).click();
+  await rollout.getByText("Accepted: promote.").waitFor();
+  await rollout.getByText("waits for a person").waitFor({ state: "detached" });
+  await open(page, "/apps/till");
+  await page.getByRole("heading", { name: "Placement" }).waitFor();
+  check(await page.getByRole("region", { name: "Rollout" }).count() === 0, "an app without a rollout has one");
 });
 
 story("a new revision shows on an open page", async (page) => {
@@ -208,10 +226,12 @@ story("an app's instances say what they use, and one of them is drawn", async (p
   await page.getByText(/^\d\d:\d\d: \d+ MiB$/).first().waitFor();
 });
 
-story("images, events and audit list what happened", async (page) => {
+story("images, secrets, events and audit list what there is and what happened", async (page) => {
   await enter(page);
   await open(page, "/images");
   await page.getByText("docker.io/library/postgres:16").waitFor();
+  await open(page, "/secrets");
+  await page.getByRole("row", { name: /^till-key 1 no app 2 keys/ }).waitFor();
   await open(page, "/events?kind=app.");
   await page.getByText("Revision 1 was recorded.").first().waitFor();
   check(await page.getByText("instance.ready").count() === 0, "the kind is not heeded");
@@ -358,7 +378,7 @@ story("the keyboard goes everywhere", async (page) => {
   check(await page.evaluate(() => document.activeElement.id) === "main", "the skip link does not skip");
 });
 
-const PATHS = ["/", "/sites", "/sites/oslo-1", "/sites/hostile", "/apps", "/apps/till", "/apps/hostile", "/apps/archive", "/deploy", "/images", "/events", "/audit"];
+const PATHS = ["/", "/sites", "/sites/oslo-1", "/sites/hostile", "/apps", "/apps/till", "/apps/hostile", "/apps/archive", "/deploy", "/images", "/secrets", "/events", "/audit"];
 
 for (const [width, scheme] of [[360, "light"], [360, "dark"], [1360, "light"]]) {
   story(`at ${width} pixels, ${scheme}, nothing is wider than the screen`, async (page) => {

@@ -26,11 +26,13 @@ from tests.browser.sites import NODE, LightSite
 
 from skerry.clock import SeededMint
 from skerry.model.app import HealthCheck
-from skerry.model.ids import AppName, SiteName, TenantName, digest_of
+from skerry.model.ids import AppName, SecretName, SiteName, TenantName, digest_of
+from skerry.model.rollout import Gate, Rollout
 from skerry.model.signed import Envelope, PublicKey, RoleKeys, Root, SiteRecord
 from skerry.sim.apps import AppWords, make_image, make_revision
 from skerry.sim.keys import People, sign
 from skerry.trust.envelope import encode_envelope_json
+from skerry.trust.seal import seal_secret
 
 START_S = 60.0
 TENANT = TenantName("default")
@@ -210,6 +212,18 @@ class Town:
         envelope = self.people.sign_as(TENANT, "revision", change(revision))
         self.api.put_next(f"/v1/apps/{app}", envelope, number)
 
+    def seal(self, name: str, sites: set[str]) -> None:
+        """Seal a value to some sites and hand it in."""
+        secret = seal_secret(
+            b"sealed",
+            tenant=TENANT,
+            name=SecretName(name),
+            number=1,
+            recipients=[self.sites[site].record.sealing for site in sorted(sites)],
+            mint=SeededMint(f"secret {name}"),
+        )
+        self.api.put_next(f"/v1/secrets/{name}", self.people.sign_as(TENANT, "secret", secret), 1)
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -236,6 +250,20 @@ def settle(town: Town, app: str, wanted: int, seconds: float = 30) -> None:
         time.sleep(0.1)  # between two looks at a real core
 
 
+def roll(town: Town, app: str) -> None:
+    """Let the second revision of an app come to the depots in waves, a person being asked after the canary."""
+    town.apply(app, {"web": "registry.example/roll:1"}, match=("tier=depot",), volume=False)
+    settle(town, app, 5)
+    rollout = Rollout(bake_us=0, gate=Gate(healthy_us=1_000_000), approve="canary")
+    town.apply(
+        app,
+        {"web": "registry.example/roll:2"},
+        match=("tier=depot",),
+        volume=False,
+        change=lambda revision: msgspec.structs.replace(revision, rollout=rollout),
+    )
+
+
 def furnish(town: Town, *, planted: bool = True) -> None:
     """Fill a town: stores and depots, apps that run, one that cannot, one at its second revision, hostile text."""
     for index, (name, longitude, latitude, country, region, tier) in enumerate((*PLACES, *UNBOXED)):
@@ -258,6 +286,7 @@ def furnish(town: Town, *, planted: bool = True) -> None:
     )
     town.apply("stock", {"scan": "registry.example/stock/scan:2.0"}, match=("tier=depot",), port=8080)
     town.apply("beacon", {"agent": "registry.example/beacon:1"}, volume=False)
+    town.seal("till-key", {"oslo-1", "oslo-2"})
     town.apply("archive", {"keep": "registry.example/archive:1"}, match=("tier=vault",), total=2)
     settle(town, "stock", 5)
     town.apply("stock", {"scan": "registry.example/stock/scan:2.1"}, match=("tier=depot",), port=8080)
@@ -303,6 +332,7 @@ class Door:
             "/away": lambda words: town.stop(words["site"]),
             "/back": lambda words: town.start(words["site"]),
             "/apply": lambda words: town.apply(words["app"], {"web": words["image"]}, match=(words["match"],)),
+            "/roll": lambda words: roll(town, words["app"]),
             "/stop-core": lambda _: town.stop_core(),
             "/start-core": lambda _: town.start_core(),
             "/add": lambda words: town.add_site(words["site"], longitude_udeg=15_000_000, latitude_udeg=62_000_000),
