@@ -198,6 +198,8 @@ def find_doubles(world: World) -> str:
             revision = world.revisions.get(unit.revision)
             if revision is None or not revision.services[unit.service].placement.replicas.total:
                 continue
+            if revision.withdraw == "tenant":
+                continue  # no core may end either of the two, however it came to them
             copy = f"{unit.tenant}/{unit.app}/{unit.service}/{unit.ordinal}"
             if seen.setdefault(copy, name) != name:
                 return f"{copy} is wanted at {seen[copy]} and at {name}"
