@@ -25,6 +25,7 @@ SECTIONS = (
             "how-to/say-where",
             "how-to/keep-to-an-area",
             "how-to/keep-it-running",
+            "how-to/act-on-what-runs",
             "how-to/install-a-core",
             "how-to/join-a-box",
             "how-to/use-the-console",
