@@ -163,14 +163,20 @@ async def check_an_instance_lives_from_created_to_gone(rig: Rig) -> None:
     assert (seen.state, seen.instance, seen.image_config) == ("created", spec.id, rig.image.config)
     assert seen.volumes == ("data",)
     assert len((await see(rig)).containers) == 1
+    assert seen.began_us == 0
+    await rig.wait(0.1)
     await done(rig, start(spec, seen))
-    seen = await wait_state(rig, spec, "running")
+    first = seen = await wait_state(rig, spec, "running")
     await done(rig, start(spec, seen))
     await done(rig, stop(seen))
     seen = await wait_state(rig, spec, "exited")
+    assert seen.began_us == 0
     await done(rig, stop(seen))
+    await rig.wait(0.1)
     await done(rig, start(spec, seen))
     seen = await wait_state(rig, spec, "running")
+    # By the machine's own clock, which neither of the two ends of a link can move.
+    assert 0 < first.began_us < seen.began_us < first.began_us + 600_000_000
     await done(rig, remove(seen))
     await done(rig, remove(seen))
     assert await find(rig, spec) is None

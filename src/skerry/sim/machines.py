@@ -145,9 +145,9 @@ class FakeMachine:
             del self.specs[name]
 
     def _set(self, container: str, state: ContainerState, exit_code: int) -> None:
-        self.containers[container] = msgspec.structs.replace(
-            self.containers[container], state=state, exit_code=exit_code
-        )
+        seen = self.containers[container]
+        began_us = 0 if state != "running" else seen.began_us or self.boot_us()
+        self.containers[container] = msgspec.structs.replace(seen, state=state, exit_code=exit_code, began_us=began_us)
 
     def free_bytes(self) -> int:
         """Disk that is left."""
@@ -291,7 +291,7 @@ class FakeMachine:
                 taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
                 if taken:
                     return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
-        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), began_us=self.boot_us())
+        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec))
         self.containers[action.container] = told
         self._set(action.container, "running", 0)
         self.story.append(("start", action.instance))
