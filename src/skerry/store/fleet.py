@@ -165,13 +165,14 @@ def _record_rollout(connection: Connection, progress: Progress, now_us: int) -> 
     if is_same and before is not None and (before.phase, before.stage) == (progress.phase, progress.stage):
         return
     stage = "the canary" if progress.stage == 0 else f"wave {progress.stage}"
+    how = "waits for a person" if progress.phase == "approval" else f"is {progress.phase}"
     events.append_core_event(
         connection,
         f"rollout.{progress.phase}",
         time_us=now_us,
         subject=f"app/{progress.app}",
         tenant=progress.tenant,
-        message=f"revision {progress.number} is {progress.phase} at {stage}, let in at {len(progress.admitted)} sites"
+        message=f"revision {progress.number} {how} at {stage}, let in at {len(progress.admitted)} sites"
         + (f": {progress.reason}" if progress.reason else ""),
     )
 
