@@ -99,11 +99,16 @@ class Tastes:
         """Ask for much of a node's memory, with a priority."""
         dice = self.dice
         priority = Priority(
-            value=dice.pick((100, 300, 700, 900)),
+            value=50 * (1 + dice.below(19)),
             preempts=dice.pick(("lower", "lower", "never")),
             preemptible=dice.chance(0.8),
         )
         return msgspec.structs.replace(words, priority=priority, memory_bytes=(1 + dice.below(4)) << 30)
+
+    def say_endings(self, words: AppWords) -> AppWords:
+        """Let nobody else end what runs, and few copies be down at once."""
+        dice = self.dice
+        return msgspec.structs.replace(words, withdraw=dice.pick(("core", "tenant")), max_down=dice.below(3))
 
     def say_silence(self, words: AppWords) -> AppWords:
         """Bear two copies while a site is silent."""
@@ -295,6 +300,7 @@ THEMES: Mapping[str, Callable[[Tastes, AppWords], AppWords]] = {
     "alone": Tastes.say_alone,
     "company": Tastes.say_company,
     "distance": Tastes.say_distance,
+    "endings": Tastes.say_endings,
     "ground": Tastes.say_ground,
     "hands": Tastes.say_hands,
     "leaning": Tastes.say_leaning,
