@@ -140,6 +140,7 @@ def test_sound_payloads_have_no_flaw():
         people.make_secret(1),
         HEAD,
         CALL,
+        change(CALL, verb="stop", argv=(), by="ada", reason="it smokes"),
     ):
         assert find_flaw(payload) == ""
 
@@ -173,6 +174,12 @@ FLAWS = {
     "command in a terminal without columns": change(CALL, terminal=Window(columns=0, rows=24)),
     "command in a terminal of any size": change(CALL, terminal=Window(columns=80, rows=5_000)),
     "connection without a port": change(CALL, verb="forward", argv=()),
+    "stop with a command": change(CALL, verb="stop"),
+    "stop at a port": change(CALL, verb="stop", argv=(), port=80),
+    "stop for an endless reason": change(CALL, verb="stop", argv=(), reason="x" * 201),
+    "stop with a reason that moves the cursor": change(CALL, verb="stop", argv=(), reason="\x1b[2J"),
+    "stop by a name of two lines": change(CALL, verb="stop", argv=(), by="ada\nroot"),
+    "command with a reason": change(CALL, reason="because"),
     "connection to a port that is none": change(CALL, verb="forward", argv=(), port=65_536),
     "connection with a command": change(CALL, verb="forward", port=80),
     "connection with a terminal": change(CALL, verb="forward", argv=(), port=80, terminal=Window(columns=80, rows=24)),
