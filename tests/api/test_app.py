@@ -169,6 +169,9 @@ def _fill(operation: Operation, /, **known: str) -> str:
         "operation": "0" * 26,
         "request": "0" * 26,
         "token": "aaaaaaaaaa",
+        "user": "ada",
+        "area": "harbour",
+        "user_group": "pilots",
     } | known
     queries = {
         "follow_events": "?follow=false",
@@ -202,7 +205,14 @@ async def _furnish(api: Api) -> dict[str, str]:
     assert put.status == 200
     made = await api.ask("POST", "/v1/tokens", token=other, body={"name": "x"})
     image = await rig.push_image(tenant="other")
-    return {"operation": applied.operation, "token": made.json["view"]["token_id"], "digest": image.digest}
+    assert (await api.ask("POST", "/v1/users", token=other, body={"name": "eve"})).status == 201
+    assert (await api.ask("POST", f"/v1/images/{image.digest}/seed", token=other, body={})).status == 200
+    return {
+        "user": "eve",
+        "operation": applied.operation,
+        "token": made.json["view"]["token_id"],
+        "digest": image.digest,
+    }
 
 
 def _generalise(answer) -> tuple[int, object]:
@@ -226,6 +236,9 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
         "number": "7",
         "operation": "1" * 26,
         "token": "bbbbbbbbbb",
+        "user": "nobody",
+        "area": "none",
+        "user_group": "none",
     }
     compared = 0
     for operation in OPERATIONS:
