@@ -60,6 +60,9 @@ def check_i42_no_more_are_down_by_choice(run: Run, site: SimSite, action: Action
     item = wanted.get(seen.instance)
     if item is None or item.in_site or item.assignment.state != "run" or seen.spec == item.derived.digest:
         return ""
+    before = site.agent.reconciler.history.runs.get(seen.instance)
+    if before is not None and before.spec == seen.spec and before.health in ("starting", "unhealthy"):
+        return ""  # what is not well was down already
     if find_rest(run.world, site, seen.instance, wanted):
         return ""
     run.stopped.add((site.name, seen.instance))
