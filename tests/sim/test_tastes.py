@@ -15,10 +15,6 @@ SILENT = {
     "placement.tiers": "placements by name are merged into services before they are signed",
     "placement.latency.of": "names the service at which the signed word stands",
     "placement.geofence.evidence": "has one built value, which is its default",
-    "placement.geofence.areas": "areas are written out as ground before they are signed",
-    "placement.geofence.not.areas": "the same",
-    "placement.residency.areas": "the same",
-    "placement.residency.not.areas": "the same",
 }
 
 

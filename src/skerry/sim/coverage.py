@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from skerry.model.app import AppRevision, HealthCheck, Placement, Probe, Replicas, SecretUse, Service, Sites, Spread
-from skerry.model.geography import Around, Point, Region
+from skerry.model.geography import Around, NamedArea, Point, Region
 from skerry.model.placing import Apart, LabelWish, Latency, Nearest, PlacementRules, Prefer, Residency, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import Gate, InSite, Rollout, Share, TimeWindow
@@ -67,7 +67,9 @@ _WORDS: dict[type[msgspec.Struct], dict[str, str]] = {
         "prefer": "prefer",
         "if_none": "if-none",
     },
-    Region: {"countries": "countries", "polygon": "polygon", "around": "around", "outside": "not"},
+    Region: {"countries": "countries", "polygon": "polygon", "around": "around", "outside": "not", "areas": "areas"},
+    # What an area was when it was signed is its own file's word, not the app's.
+    NamedArea: {},
     Around: {"point": "point", "metres": "km"},
     Point: {"latitude_udeg": "lat", "longitude_udeg": "lon"},
     Residency: {"region": "", "jurisdictions": "jurisdictions", "covers": "covers"},

@@ -6,7 +6,7 @@ atlas. A place is found again in a signed record by its country and position.
 
 from typing import NamedTuple
 
-from skerry.model.geography import Around, Point, Region
+from skerry.model.geography import Around, NamedArea, Point, Region
 from skerry.model.signed import SiteRecord
 
 
@@ -53,6 +53,24 @@ GROUNDS = {
     ),
     "norway and germany without the box": Ground(
         Region(countries=("NO", "DE"), outside=Region(polygon=((_BOX,),))), frozenset({"berlin"})
+    ),
+    "either of two areas": Ground(
+        Region(
+            areas=(
+                NamedArea(name="germany", number=3, region=Region(countries=("DE",))),
+                NamedArea(name="home", number=1, region=Region(around=Around(point=_BERGEN, metres=50_000))),
+            )
+        ),
+        frozenset({"bergen", "berlin"}),
+    ),
+    "norway without an area": Ground(
+        Region(
+            countries=("NO",),
+            outside=Region(
+                areas=(NamedArea(name="fjords", region=Region(around=Around(point=_BERGEN, metres=50_000))),)
+            ),
+        ),
+        frozenset({"oslo"}),
     ),
     "germany": Ground(Region(countries=("DE",)), frozenset({"berlin"})),
 }
