@@ -199,6 +199,8 @@ def find_doubles(world: World) -> str:
             if revision is None or not revision.services[unit.service].placement.replicas.total:
                 continue
             if revision.withdraw == "tenant":
+                continue  # the core may end neither of the two, nor may it order that
+            if revision.withdraw == "tenant":
                 continue  # no core may end either of the two, however it came to them
             copy = f"{unit.tenant}/{unit.app}/{unit.service}/{unit.ordinal}"
             if seen.setdefault(copy, name) != name:
