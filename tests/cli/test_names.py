@@ -117,3 +117,24 @@ def test_what_takes_too_long_is_left_alone():
     forever = threading.Event()
     assert names.run_shortly(lambda: [str(forever.wait(20))], 0.01) == []
     forever.set()
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("skerry image seed docker.io/library/w", "docker.io/library/web:1"),
+        ("skerry image show docker", "docker.io/library/web:1"),
+        ("skerry instance stop shop/wo", "shop/worker"),
+        ("skerry node drain os", "oslo/n1"),
+        ("skerry role show tenant/d", "tenant/deployer"),
+        ("skerry key show deploy/", "deploy/default"),
+        ("skerry user show ad", "ada"),
+        ("skerry user remove ad", "ada"),
+        ("skerry token create more --user ad", "ada"),
+        ("skerry token revoke ad", "ada"),
+    ],
+)
+def test_people_their_tokens_images_roles_and_keys_are_completed(town, line, wanted):
+    if "ada" not in town.ok("user", "list"):
+        town.ok("user", "create", "ada")
+    assert any(wanted in each for each in complete(town, line)), complete(town, line)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import click
 
 from skerry.cli.asking import confirm
-from skerry.cli.names import complete_users
+from skerry.cli.names import complete_tokens, complete_users
 from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, format_time, short, show_list, show_value, tell, with_output, write_pairs
 from skerry.cli.session import Session
@@ -86,7 +86,7 @@ def show_made(whole: object, made: TokenMade, output: str) -> None:
 
 
 @click.command()
-@click.argument("token")
+@click.argument("token", shell_complete=complete_tokens)
 @with_output
 @pass_session
 def show_token(session: Session, token: str, output: str) -> None:
@@ -106,7 +106,7 @@ def find_token(client: Client, text: str) -> TokenView:
 
 
 @click.command()
-@click.argument("token")
+@click.argument("token", shell_complete=complete_tokens)
 @with_yes
 @with_dry_run
 @pass_session

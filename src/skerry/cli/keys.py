@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from skerry.cli.asking import confirm, read_secret
+from skerry.cli.names import complete_keys
 from skerry.cli.options import pass_session, with_yes
 from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs
 from skerry.cli.session import Session
@@ -53,7 +54,7 @@ def list_keys(session: Session, output: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_keys)
 @with_output
 @pass_session
 def show(session: Session, name: str, output: str) -> None:

@@ -113,6 +113,30 @@ def complete_user_groups(context: click.Context, parameter: click.Parameter, inc
     return _complete(context, "user groups", ask, incomplete)
 
 
+def complete_tokens(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an API token."""
+    return _complete(context, "tokens", lambda client: (each.name for each in _all(client.tokens.list)), incomplete)
+
+
+def complete_roles(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a role, with whose it is."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (f"{each.of}/{each.role}" for each in client.core.list_roles())
+
+    return _complete(context, "roles", ask, incomplete)
+
+
+def complete_keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a key that the signer holds."""
+
+    def read() -> list[str]:
+        status = _session(context).signer.read_status()
+        return ["root", "registrar", *(f"deploy/{tenant}" for tenant in sorted(status.tenants)), "sealing"]
+
+    return _offer(run_shortly(read), incomplete)
+
+
 def complete_users(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a person."""
     return _complete(context, "users", lambda client: (each.name for each in _all(client.users.list)), incomplete)

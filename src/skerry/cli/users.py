@@ -10,7 +10,7 @@ import click
 from skerry.cli.access import COLUMNS as TOKENS
 from skerry.cli.access import show_made
 from skerry.cli.asking import confirm
-from skerry.cli.names import complete_users
+from skerry.cli.names import complete_roles, complete_users
 from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
 from skerry.cli.output import (
     Column,
@@ -122,7 +122,7 @@ def list_roles(session: Session, output: str) -> None:
 
 
 @click.command()
-@click.argument("role")
+@click.argument("role", shell_complete=complete_roles)
 @with_output
 @pass_session
 def show_role(session: Session, role: str, output: str) -> None:
