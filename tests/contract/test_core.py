@@ -8,6 +8,7 @@ import pytest
 from tests.contract.real_core import RealCore
 
 from skerry.model.asks import CreateToken, EventQuery, SiteQuery
+from skerry.model.geography import Region
 from skerry.model.limits import STREAMS_PER_TOKEN_MAX
 from skerry.sdk import errors
 from skerry.sdk.requests import make_request
@@ -130,6 +131,32 @@ def test_what_is_not_there_reads_like_what_is_not_ones_own(client):
     for ask in (client.apps.show, client.sites.show, client.secrets.show):
         with pytest.raises(errors.NotFound):
             ask("nowhere")
+
+
+def test_an_area_and_users_are_signed_used_and_forgotten_and_move_nothing(client, manifest):
+    assert client.areas.set("islands", Region(countries=("IS",), outside=Region(countries=("NO",)))) == 1
+    assert client.areas.set("islands", Region(countries=("IS",), outside=Region(countries=("NO",)))) == 0
+    assert client.user_groups.set("people", [(-21_900_000, 64_150_000, 1)]) == 1
+    latency = "latency: {to: {users: people}, weight: 1}"
+    file = manifest(f"x-skerry: {{placement: {{geofence: {{not: {{areas: islands}}}}, {latency}}}}}")
+    draft = client.apps.draft(file)
+    rules = draft.revision.services["web"].placement.rules
+    assert rules.geofence[0].outside.areas[0].region.countries == ("IS",)
+    assert rules.latency[0].points == ((-21_900_000, 64_150_000, 1),)
+    client.apps.apply(draft)
+    assert client.areas.set("islands", Region(countries=("FO",))) == 2
+    assert client.apps.draft(file).changed[0].startswith("area islands has changed since revision 1 was signed")
+    with pytest.raises(errors.Conflict):
+        client.areas.remove("islands", expect=1)
+    client.areas.remove("islands", expect=2)
+    client.user_groups.remove("people", expect=1)
+    with pytest.raises(errors.NotFound) as gone:
+        client.user_groups.show("people")
+    assert gone.value.hint == "skerry user-group list"
+    assert [each.name for each in client.areas.list()] == []
+    assert client.apps.show(manifest.app).summary.number == 1
+    with pytest.raises(errors.Invalid):
+        client.apps.draft(file)
 
 
 def test_an_app_is_paused_and_goes_on(client, manifest):
