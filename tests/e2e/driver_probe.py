@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.contract import runtime
 from tests.e2e.archive_source import ArchiveSource
 from tests.e2e.compose_checks import COMPOSE_CHECKS
+from tests.e2e.node_checks import NODE_CHECKS
 from tests.e2e.tiny_image import tiny_image
 
 from skerry.agent.perform import Performer
@@ -133,6 +134,7 @@ PARTS = {
     "contract": {name: (check, ()) for name, check in runtime.CHECKS.items()},
     "image": REAL_CHECKS,
     "compose": {check.__name__: (check, ()) for check in COMPOSE_CHECKS},
+    "node": {check.__name__: (check, ()) for check in NODE_CHECKS},
 }
 
 

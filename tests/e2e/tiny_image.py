@@ -24,6 +24,12 @@ APPLETS = (
     "dd",
     "ip",
     "stty",
+    "grep",
+    "date",
+    "mknod",
+    "tr",
+    "wc",
+    "cut",
 )
 
 

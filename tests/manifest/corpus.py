@@ -109,8 +109,11 @@ def list_files():
     return sorted([*(path.stem for path in REAL.glob("*.yaml")), WORDPRESS])
 
 
-def load(stem, *, pushed=True):
-    """Load a given file as its project uses it: over its base, with its variables, beside stand-ins of its files."""
+def load(stem, *, pushed=True, profile=None):
+    """Load a given file as its project uses it: over its base, with its variables, beside stand-ins of its files.
+
+    With an operator's ``profile`` an overlay of the file names it, and nothing else is changed.
+    """
     stems = [*([BASES[stem]] if stem in BASES else []), stem]
     files = [(f"{name}.yaml", read_bytes(name)) for name in stems]
     variables = {"PWD": ROOT}
@@ -119,7 +122,11 @@ def load(stem, *, pushed=True):
     text = b"\n".join(content for _, content in files).decode()
     variables |= {name: value for name, value in _make_up(text).items() if name not in variables}
     built = frozenset(f"app-{name}" for name in BUILT.get(stem, ())) if pushed else frozenset()
-    options = Options(project="app", root=ROOT, pushed=built)
+    grants = {}
+    if profile is not None:
+        files.append(("overlay.yaml", b"app: app\nprofile: fitting\n"))
+        grants = {"fitting": (profile,)}
+    options = Options(project="app", root=ROOT, pushed=built, grants=grants)
     return load_manifest(files, variables, options=options, read_file=read_beside)
 
 

@@ -16,6 +16,10 @@ from skerry.manifest.load import load_manifest
 from skerry.manifest.report import format_problems, format_report
 from skerry.manifest.values import Manifest, Options, Rejected
 from skerry.model.app import AppRevision
+from skerry.model.granted import grants_unmet
+from skerry.model.grants import BindGrant, Profile, find_profile_flaw
+from skerry.model.ids import SiteName, TenantName
+from skerry.model.signed import SiteRecord
 from skerry.trust.envelope import encode_payload
 from skerry.trust.parse import parse_payload
 from skerry.trust.wellformed import find_flaw
@@ -45,6 +49,27 @@ ACCEPTED_WHEN_PUSHED = {
     "deviantony-docker-elk__docker-compose",
     "docker-awesome-compose__nginx-golang-mysql-compose",
     "dockersamples-example-voting-app__docker-compose",
+}
+
+
+TENANT = TenantName("default")
+#: Refused under ``default`` for what they ask of the node alone, and the profile under which they are accepted.
+GRANTED = {
+    "docker-awesome-compose__pihole-cloudflared-DoH-compose": Profile(
+        tenants=(TENANT,),
+        capabilities=("NET_ADMIN",),
+        binds=(BindGrant(path="/etc/pihole", writable=True), BindGrant(path="/etc/dnsmasq.d", writable=True)),
+    ),
+    "edgexfoundry-edgex-compose__compose-builder-add-device-usb-camera": Profile(
+        tenants=(TENANT,),
+        device_rules=("c 81:* rw",),
+        binds=(BindGrant(path="/dev", writable=True), BindGrant(path="/run/udev")),
+    ),
+    "free5gc-free5gc-compose__docker-compose": Profile(
+        tenants=(TENANT,), capabilities=("NET_ADMIN",), devices=("/dev/net/tun",), host=("network",)
+    ),
+    "herlesupreeth-docker_open5gs__sa-deploy": Profile(tenants=(TENANT,), capabilities=("NET_ADMIN",), privileged=True),
+    "librenms-docker__examples-compose-compose": Profile(tenants=(TENANT,), capabilities=("NET_ADMIN",)),
 }
 
 
@@ -106,6 +131,28 @@ def test_refused_for_exactly_the_reasons_that_a_person_has_read(stem):
     rejected = corpus.load(stem)
     assert corpus.tell(rejected) == REFUSALS[stem]
     assert format_problems(rejected.problems)
+
+
+@pytest.mark.parametrize("stem", sorted(GRANTED), ids=lambda stem: stem[:40])
+def test_accepted_under_a_fitting_profile_and_at_a_site_that_has_it(stem):
+    profile = GRANTED[stem]
+    assert find_profile_flaw(profile) == ""
+    manifest = corpus.load(stem, profile=profile)
+    assert corpus.tell(manifest) == []
+    images = {use.name: corpus.make_image(use.name) for use in manifest.images}
+    revision = build_revision(manifest, tenant=TENANT, number=1, images=images)
+    assert isinstance(revision, AppRevision)
+    assert find_flaw(revision) == ""
+    with_it = SiteRecord(site=SiteName("oslo"), number=1, profiles={"fitting": profile})
+    without = SiteRecord(site=SiteName("oslo"), number=1)
+    for service in revision.services.values():
+        assert grants_unmet(revision.profile, TENANT, service, with_it) == ""
+        assert grants_unmet(revision.profile, TENANT, service, without)
+
+
+def test_those_that_a_profile_makes_acceptable_are_all_that_ask_for_nothing_else():
+    alone = {stem for stem, reasons in REFUSALS.items() if all("does not grant" in reason for reason in reasons)}
+    assert alone == set(GRANTED)
 
 
 @pytest.mark.parametrize("stem", corpus.list_files(), ids=lambda stem: stem[:40])

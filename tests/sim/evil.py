@@ -11,7 +11,7 @@ from tests.trust.evil_core import OTHER_SITE, Attempt, EvilCore, Loot
 
 from skerry.agent import journal
 from skerry.clock import SECOND_US, SeededMint
-from skerry.model.app import AppRevision, Sites
+from skerry.model.app import AppRevision, Further, Sites
 from skerry.model.document import (
     Assignment,
     SecretHold,
@@ -22,6 +22,7 @@ from skerry.model.document import (
     encode_unit,
     unit_id,
 )
+from skerry.model.grants import Device, NodeUse, Profile
 from skerry.model.ids import AppName, Digest, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
 from skerry.model.observed import UnitFact
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
@@ -43,11 +44,12 @@ def teach(monkeypatch) -> None:
     monkeypatch.setitem(transcripts.COMMANDS, "stale", _stale)
     monkeypatch.setitem(transcripts.COMMANDS, "misplace", _misplace)
     monkeypatch.setitem(transcripts.COMMANDS, "forsake", _forsake)
+    monkeypatch.setitem(transcripts.COMMANDS, "grab", _grab)
 
 
 def register() -> None:
     """For programs, which have no test to clean up after."""
-    transcripts.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace, forsake=_forsake)
+    transcripts.COMMANDS.update(evil=_evil, stale=_stale, misplace=_misplace, forsake=_forsake, grab=_grab)
 
 
 class Siege:
@@ -283,6 +285,60 @@ async def _misplace(script: Script, plain: list[str], named: Mapping[str, str]) 
     facts = site.agent.reconciler.plan.facts
     told = sorted(f"{fact.unit}: {fact.reason}" for fact in facts if isinstance(fact, UnitFact))
     return [f"{verdict}, {len(siege.done)} starts", *told]
+
+
+async def _grab(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Order a site to run what its tenant signed and nobody granted; then try to grant it, as a core can try."""
+    world, site, key = script.world, script.world.sites[SiteName(plain[0])], (VICTIM, AppName(plain[1]))
+    holdings, people = site.agent.holdings, script.world.people
+    assert holdings is not None
+    assert holdings.record is not None
+    assert holdings.stored is not None
+    newest, epoch, generation = holdings.record, holdings.stored.epoch, holdings.stored.generation
+    use = NodeUse(devices=(Device(source="/dev/net/tun", target="/dev/net/tun"),), privileged=True)
+    deep = Profile(tenants=(VICTIM,), capabilities=("NET_ADMIN",), devices=("/dev/net/tun",), privileged=True)
+    granting = msgspec.structs.replace(newest, number=newest.number + 1, profiles={"deep": deep})
+    older = msgspec.structs.replace(granting, number=newest.number)
+    records = {
+        "nothing": None,
+        "a record of the core's own": sign("site", granting, siege_key(script)),
+        "a record of the tenant's": sign("site", granting, people.tenants[VICTIM]),
+        "a record with the newest number": people.sign_record(older),
+        "the newest signature on other bytes": msgspec.structs.replace(
+            people.sign_record(newest), payload=encode_payload(granting)
+        ),
+    }
+    digest = Digest(world.app_row(key).revision_digest)
+    current = msgspec.json.decode(world.signed[digest].envelope.payload, type=AppRevision)
+    asking = {"cap_add": ("NET_ADMIN",), "further": Further(node=use)}
+    services = {name: msgspec.structs.replace(each, **asking) for name, each in current.services.items()}
+    siege = Siege(script, site)
+    watch, world.on_effect = world.on_effect, siege.note
+    said: list[str] = []
+    number = current.number
+    for how, record in records.items():
+        if record is not None:
+            await site.agent.accept_site_record(record)
+        for profile in ("default", "deep"):
+            generation, number = generation + 1, number + 1
+            asked = msgspec.structs.replace(current, number=number, profile=profile, services=services)
+            envelope = people.sign_as(VICTIM, "revision", asked)
+            named_by = digest_of(envelope.payload)
+            units = [Assignment(*key, name, 0, site.node, named_by) for name in sorted(services)]
+            bodies = {unit_id(unit): encode_unit(unit) for unit in units}
+            head = siege._head(bodies, epoch, generation, holdings.time_floor_s + 1)
+            verdict = await siege.give(head, bodies, {named_by: envelope})
+            await script.weather.advance(60)
+            facts = site.agent.reconciler.plan.facts
+            told = sorted(f"{fact.reason} ({fact.code})" for fact in facts if isinstance(fact, UnitFact))
+            said.append(f"{profile} with {how}: {verdict}, {len(siege.done)} starts: {'; '.join(told)}")
+    world.on_effect = watch
+    return said
+
+
+def siege_key(script: Script) -> SigningKey:
+    """The core's own key: all that it can sign with."""
+    return script.world.core.delivery._key
 
 
 async def _forsake(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:

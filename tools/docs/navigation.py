@@ -23,6 +23,7 @@ SECTIONS = (
         (
             "how-to/ship-an-app",
             "how-to/say-where",
+            "how-to/let-an-app-use-a-device",
             "how-to/keep-to-an-area",
             "how-to/keep-it-running",
             "how-to/act-on-what-runs",

@@ -68,7 +68,8 @@ def _take_granted(reading: Reading, place: Place, source: str, asked: Asked, tre
         reading.findings.refuse(place, flaw)
         return
     reading.findings.ask_grant(place, Need("bind", source, writes=not asked.is_read_only))
-    tree.binds.append(Bind(source=source, target=asked.target, read_only=asked.is_read_only))
+    target = "/" + "/".join(filter(None, asked.target.split("/")))
+    tree.binds.append(Bind(source=source, target=target, read_only=asked.is_read_only))
 
 
 def _relate(source: str, root: str) -> str:
