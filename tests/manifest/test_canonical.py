@@ -8,8 +8,10 @@ import pytest
 from tests.manifest.texts import DATA, accept, image_of, wrap
 
 from skerry.manifest.canonical import build_revision
+from skerry.manifest.definitions import Known
 from skerry.manifest.values import Rejected
 from skerry.model.app import AppRevision
+from skerry.model.geography import Region
 from skerry.trust.envelope import encode_payload
 from skerry.trust.parse import parse_payload
 
@@ -18,7 +20,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "manifest"
 
 def build(manifest):
     images = {use.name: image_of(use.name) for use in manifest.images}
-    revision = build_revision(manifest, tenant="default", number=7, images=images)
+    revision = build_revision(manifest, tenant="default", number=7, images=images, definitions=DEFINITIONS)
     assert isinstance(revision, AppRevision)
     return revision
 
@@ -89,12 +91,28 @@ x-skerry:
       polygon: {type: Polygon, coordinates: [[[4, 55], [32, 55], [32, 72], [4, 72], [4, 55]]]}
     tiers: {edge: {sites: tier=edge, geofence: {countries: "NO"}}}
 """
+NAMING = """
+services:
+  web:
+    image: nginx
+    x-skerry:
+      placement:
+        latency: [{to: {users: customers}, max-rtt: 20ms, quantile: 0.9}]
+        residency: {not: {areas: [islands]}}
+x-skerry: {placement: {geofence: {areas: [nordics, islands]}}}
+"""
+DEFINITIONS = {
+    ("area", "nordics"): Known(2, Region(countries=("NO", "SE"))),
+    ("area", "islands"): Known(1, Region(countries=("IS",), outside=Region(polygon=((((1, 2), (3, 4), (5, 7)),),)))),
+    ("user-group", "customers"): Known(7, ((10_750_000, 59_910_000, 3), (18_070_000, 59_330_000, 1))),
+}
 TEXTS = {
     "wordpress": (DATA / "compose" / "docker-awesome-compose__wordpress-mysql-compose.yaml").read_bytes(),
     "flows": (DATA / "compose" / "mqtt-flows-database.compose.yaml").read_bytes(),
     "pos": built_words_of_pos().encode(),
     "further": FURTHER.encode(),
     "placing": PLACING.encode(),
+    "naming": NAMING.encode(),
 }
 
 
