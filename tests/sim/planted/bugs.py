@@ -313,4 +313,12 @@ BUGS = (
         "not linked and not said.restart_offline and not noted.heard_boot:",
         ("I18",),
     ),
+    Bug(
+        "all copies are changed at once, however many may be down",
+        "update",
+        "plan/downs.py",
+        "kept = due[max(allowed - len(down), 0) :]",
+        "kept = due[len(due) :]",
+        ("I42",),
+    ),
 )
