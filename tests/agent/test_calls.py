@@ -129,9 +129,12 @@ class Scene:
             obey=self.obey,
         )
         self.obeyed: list[tuple[str, str]] = []
+        self.full = False
         self.desk.node = people.NODE
 
     async def obey(self, call: Call) -> Refusal | None:
+        if self.full:
+            raise Unavailable("E-DISK-FULL", "there is no room")
         self.obeyed.append((call.verb, call.reason))
         return Refusal("E-NOT-FOUND", "it is not to run here") if call.ordinal else None
 
@@ -209,6 +212,14 @@ def test_a_word_about_an_instance_needs_a_signature_and_a_nonce_and_nothing_that
     assert (refused.ok, refused.code) == (False, "E-NOT-FOUND")
     assert scene.obeyed == [("stop", "it smokes"), ("start", "")]
     assert scene.shell.asked == []
+
+
+def test_a_word_that_cannot_be_written_down_is_refused():
+    scene = Scene()
+    scene.full = True
+    scene.sign(scene.draw(), verb="stop")
+    refused = scene.ask("stop", people.revise(1))
+    assert (refused.ok, refused.code, refused.reason) == (False, "E-DISK-FULL", "there is no room")
 
 
 def test_a_nonce_ends_with_its_minute():

@@ -121,7 +121,11 @@ class CallDesk:
         call = self._judge(request)
         if isinstance(call, CallAnswer):
             return call
-        refused = await self._obey(call)
+        try:
+            refused = await self._obey(call)
+        except Unavailable as error:
+            # What could not be written down does not hold, so it is not done either.
+            return CallAnswer(False, code=error.code, reason=error.detail)
         return CallAnswer(True) if refused is None else CallAnswer(False, code=refused.code, reason=refused.reason)
 
     def _admit(self, request: CallRequest) -> tuple[Call, str] | CallAnswer:
