@@ -25,7 +25,7 @@ USAGE, INTERRUPTED, NOTHING_COLLECTED = 64, 130, 5
 HUNG = -1  # in place of an exit code, for a command that had to be stopped
 SEEDS, FIRST_SEED = 100, 1  # of the simulation, the same on every change so that a red run is repeatable
 HANG_FACTOR = 3.0  # times its budget: only ends a section that hangs
-#: Tests of two files share nothing: folders, ports and labs are each file's own. More would only make each other slow.
+#: Labs share nothing, and each file has labs of its own; more than two would only make each other slow.
 TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 CLEAN_UP_S = 30.0  # what an interrupted command gets to remove its namespaces and mounts
 
@@ -105,8 +105,7 @@ def list_unit(extra: list[str]) -> list[Step]:
     """Every test without a marker of its own section; pytest refuses markers that nobody has declared."""
     others = [section.name for section in SECTIONS if section.name not in ("check", "unit") and section.built()]
     marked = " and ".join(f"not {name}" for name in others)
-    ignored = ("--ignore=tests/test_tidy.py", "--ignore=tests/test_docs.py")
-    return [make_pytest("unit", "-m", marked, *ignored, *TWO_FILES_AT_ONCE, *extra)]
+    return [make_pytest("unit", "-m", marked, "--ignore=tests/test_tidy.py", "--ignore=tests/test_docs.py", *extra)]
 
 
 def list_sim(extra: list[str]) -> list[Step]:
