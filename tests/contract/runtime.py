@@ -11,7 +11,8 @@ import msgspec
 
 from skerry.agent.perform import Performer
 from skerry.drivers.base import Chunk, Console, Exit, PortRefused, Typed
-from skerry.model.app import FileMount, HealthCheck, ImageRef, Mount, Port, Probe, Resources
+from skerry.model.app import FileMount, Further, HealthCheck, ImageRef, Mount, Port, Probe, Resources
+from skerry.model.grants import Device, NodeUse
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of, volume_id
 from skerry.model.instance import InstanceSpec, SecretFile, spec_digest
 from skerry.model.observed import ContainerSeen, Observation
@@ -206,6 +207,14 @@ async def check_a_taken_port_is_named(rig: Rig) -> None:
     assert outcome.code == "E-PORT-IN-USE", outcome
     await done(rig, remove(seen_two))
     await done(rig, remove(await wait_state(rig, one, "running")))
+
+
+async def check_a_device_that_is_not_there_is_named(rig: Rig) -> None:
+    await prepare(rig)
+    use = NodeUse(devices=(Device(source="/dev/nosuch", target="/dev/x"),))
+    spec = make_spec(rig, further=Further(node=use))
+    outcome = await do(rig, create(spec))
+    assert (outcome.ok, outcome.code, outcome.reason) == (False, "E-DEVICE", "/dev/nosuch is not there")
 
 
 async def check_health_is_what_the_command_says(rig: Rig) -> None:

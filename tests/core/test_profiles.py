@@ -2,9 +2,10 @@ import pytest
 from tests.core.cores import Rig, key, sign
 
 from skerry.core.wishes import Expected
+from skerry.model.app import Further
 from skerry.model.asks import PageQuery, PlanManifest
 from skerry.model.errors import Invalid, NotFound
-from skerry.model.grants import Profile
+from skerry.model.grants import Device, NodeUse, Profile
 from skerry.model.ids import TenantName
 
 BOTH = (TenantName("default"), TenantName("other"))
@@ -80,3 +81,14 @@ async def test_a_text_is_planned_with_what_its_profile_grants(rig):
         ("E-FIELD-REFUSED", "/services/web/devices/0"),
         ("E-REFERENCE", "/x-skerry/profile"),
     ]
+
+
+async def test_the_core_records_no_revision_that_asks_a_built_in_profile_for_more(rig):
+    await rig.add_site("oslo", profiles={"modems": MODEMS})
+    asking = Further(node=NodeUse(devices=(Device(source="/dev/ttyUSB0", target="/dev/ttyUSB0"),)))
+    for words in ({"cap_add": ("NET_ADMIN",)}, {"further": asking}):
+        with pytest.raises(Invalid) as refused:
+            await rig.apply("app", 1, **words)
+        assert "default" in refused.value.detail
+    with pytest.raises(Invalid):
+        await rig.apply("app", 1, cap_add=("SYS_TIME",))

@@ -42,13 +42,6 @@ async def check_without_a_grant_there_is_neither_device_nor_capability(rig: runt
     assert await inside.ask("ip addr add 10.250.0.1/32 dev lo 2>/dev/null || echo none") == "none"
 
 
-async def check_a_device_that_is_not_there_is_told(rig: runtime.Rig) -> None:
-    await runtime.prepare(rig)
-    spec = runtime.make_spec(rig, **use(devices=(Device(source="/dev/nosuch", target="/dev/x"),)))
-    outcome = await runtime.do(rig, runtime.create(spec))
-    assert (outcome.ok, outcome.code, outcome.reason) == (False, "E-DEVICE", "/dev/nosuch is not there")
-
-
 async def check_namespaces_of_the_node_are_shared_one_by_one(rig: runtime.Rig) -> None:
     for name, file in (("network", "net"), ("pid", "pid"), ("uts", "uts")):
         assert await _is_shared(rig, name, file), name  # type: ignore[arg-type]
@@ -140,7 +133,6 @@ async def check_a_privileged_instance_has_devices_and_still_its_own_users(rig: r
 NODE_CHECKS = (
     check_a_granted_device_is_opened_by_the_instances_own_root,
     check_without_a_grant_there_is_neither_device_nor_capability,
-    check_a_device_that_is_not_there_is_told,
     check_namespaces_of_the_node_are_shared_one_by_one,
     check_in_the_nodes_network_capabilities_change_nothing_of_it,
     check_a_writable_folder_is_the_instances_own_and_a_readable_one_a_strangers,
