@@ -21,6 +21,7 @@ from skerry import supervise
 from skerry.clock import SystemClock, SystemMint
 from skerry.model.errors import Invalid, SkerryError
 from skerry.model.ids import NodeName
+from skerry.model.network import OVERLAY_PORTS
 from skerry.safe.errors import EXIT_STORE_FAILED, StoreFailed
 from skerry.wire import LinkClass
 
@@ -80,6 +81,8 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     link_class: LinkClass = "wired"
     #: IPv4 ranges that apps may never reach, comma-separated, such as the network of the management boards.
     refused_ranges: str = ""
+    #: First of the four UDP ports of tunnels to other sites; open only while an app has a network over several sites.
+    overlay_port: int = 51_820
 
 
 class FerrySettings(_Supervised, frozen=True, kw_only=True):
@@ -145,6 +148,8 @@ def run_keeper(settings: CoreSettings, order: KeeperOrder) -> int:
 def run_agent(settings: AgentSettings) -> int:
     """Run an agent until it is told to stop. uvloop never: it breaks netlink sockets and costs memory."""
     refused = _read_ranges(settings.refused_ranges)
+    if not 0 < settings.overlay_port <= 65_536 - OVERLAY_PORTS:
+        raise Invalid("E-SETTINGS", f"overlay_port: {settings.overlay_port} and the next three are not all ports.")
 
     async def main(ready: Callable[[], None]) -> None:
         from skerry.agent.host import AgentConfig, AgentHost
@@ -156,6 +161,7 @@ def run_agent(settings: AgentSettings) -> int:
             node=NodeName(settings.node),
             link_class=settings.link_class,
             refused_ranges=refused,
+            overlay_port=settings.overlay_port,
         )
         await AgentHost(config, SystemClock(), SystemMint()).run(ready)
 

@@ -17,7 +17,7 @@ def table(*networks: AppRules, refused: tuple[str, ...] = ()) -> str:
     return build_table(ApplyRules(networks=networks, digest=rules_digest(networks)), refused)
 
 
-def test_a_node_without_networks_has_a_table_that_does_nothing():
+def test_a_node_without_networks_lets_nothing_out_of_tunnels_and_does_nothing_else():
     digits = rules_digest(()).removeprefix("sha256:")
     assert (
         table()
@@ -25,11 +25,23 @@ def test_a_node_without_networks_has_a_table_that_does_nothing():
 delete table inet skerry
 table inet skerry {{
   chain made_from_{digits} {{ }}
+  chain into_tunnels {{
+    drop
+  }}
+  chain from_tunnels {{
+    drop
+  }}
+  chain tunnels_to_node {{
+    drop
+  }}
   chain forward {{
     type filter hook forward priority filter - 10; policy accept;
+    iifname "skw*" jump from_tunnels
+    oifname "skw*" jump into_tunnels
   }}
   chain input {{
     type filter hook input priority filter - 10; policy accept;
+    iifname "skw*" jump tunnels_to_node
   }}
 }}
 """
@@ -46,9 +58,21 @@ def test_two_tenants_are_kept_apart_from_each_other_the_node_and_the_metadata_ad
 delete table inet skerry
 table inet skerry {{
   chain made_from_{digits} {{ }}
+  chain into_tunnels {{
+    drop
+  }}
+  chain from_tunnels {{
+    drop
+  }}
+  chain tunnels_to_node {{
+    drop
+  }}
   chain forward {{
     type filter hook forward priority filter - 10; policy accept;
+    iifname "skw*" jump from_tunnels
+    oifname "skw*" jump into_tunnels
     ct state established,related accept
+    iifname {ours} fib saddr . iif oif 0 drop
     iifname {ours} ip daddr {{ 169.254.0.0/16, 192.0.2.0/24 }} drop
     iifname {ours} ip6 daddr {{ fe80::/10 }} drop
     iifname "{one}" oifname "{one}" accept
@@ -60,14 +84,47 @@ table inet skerry {{
   }}
   chain input {{
     type filter hook input priority filter - 10; policy accept;
+    iifname "skw*" jump tunnels_to_node
     ct state established,related accept
     iifname {ours} udp dport 53 accept
     iifname {ours} tcp dport 53 accept
+    iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept
     iifname {ours} drop
   }}
 }}
 """
     )
+
+
+def test_a_network_over_sites_passes_between_its_bridge_and_its_members_and_nowhere_else():
+    near, far = ("10.64.0.0/26", "fd00:1::/64"), ("10.64.0.64/26", "fd00:2::/64", "10.64.0.128/26")
+    mesh = AppRules("alpha", "shop", "mesh", True, near, far)
+    bridge, text = bridge_name("alpha", "shop", "mesh"), table(SHOP, mesh)
+    for rule in (
+        f'    iifname "{bridge}" ip saddr {{ 10.64.0.0/26 }} ip daddr {{ 10.64.0.64/26, 10.64.0.128/26 }} accept',
+        f'    iifname "{bridge}" ip6 saddr {{ fd00:1::/64 }} ip6 daddr {{ fd00:2::/64 }} accept',
+        f'    oifname "{bridge}" ip saddr {{ 10.64.0.64/26, 10.64.0.128/26 }} ip daddr {{ 10.64.0.0/26 }} accept',
+        "    ip saddr { 10.64.0.64/26, 10.64.0.128/26 } ip daddr { 10.64.0.1 } udp dport 53 accept",
+        "    ip6 saddr { fd00:2::/64 } ip6 daddr { fd00:1::1 } icmpv6 type echo-request accept",
+        '    oifname "skw*" snat ip to ip saddr',
+    ):
+        assert rule in text.splitlines(), text
+    forward = text[text.index("chain forward") :]
+    order = [
+        "jump from_tunnels",
+        "jump into_tunnels",
+        "ip daddr 10.64.0.0/10 drop",
+        "ct state established",
+        "fib saddr",
+    ]
+    assert sorted(order, key=forward.index) == order
+    assert f'    iifname "{bridge}" drop' in forward
+
+
+def test_a_network_over_sites_without_other_members_leaks_nothing():
+    text = table(AppRules("alpha", "shop", "mesh", False, ("10.64.0.0/26",)))
+    assert "ip daddr 10.64.0.0/10 drop" in text
+    assert "own_addresses" not in text
 
 
 def test_what_a_table_is_made_from_is_in_its_name():

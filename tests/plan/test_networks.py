@@ -7,7 +7,7 @@ from skerry.model.app import Network, NetworkPlan, NetworkWords, Subnet
 from skerry.model.document import NetworkPart, unit_id
 from skerry.model.ids import NetworkName
 from skerry.model.network import TUNNEL_MTU, part_ranges
-from skerry.plan.actions import CreateNetwork, RemoveNetwork
+from skerry.plan.actions import ApplyRules, CreateNetwork, RemoveNetwork
 
 PLAN = NetworkPlan(subnets=(Subnet(subnet="10.7.0.0/24"),))
 
@@ -65,3 +65,17 @@ def test_a_network_over_sites_waits_for_its_addresses_and_then_has_those_of_its_
     (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
     assert [subnet.subnet for subnet in made.plan.subnets] == [str(part_ranges(part).v4), str(part_ranges(part).v6)]
     assert (made.plan.ipv6, made.plan.mtu) == (True, TUNNEL_MTU)
+
+
+def test_that_a_network_over_sites_has_no_way_out_is_up_to_the_firewall():
+    app = stretch()
+    part = NetworkPart(app.tenant, app.app, NetworkName("default"), 5)
+    shut = msgspec.structs.replace(app.networks[NetworkName("default")], internal=True)
+    app = msgspec.structs.replace(app, networks={NetworkName("default"): shut})
+    held = hold(app)
+    world = scenery.World(msgspec.structs.replace(held, units={**held.units, unit_id(part): part}))
+    (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
+    assert not made.internal
+    world.step()
+    (rules,) = [action for action in world.look().actions if isinstance(action, ApplyRules)]
+    assert [each.internal for each in rules.networks] == [True]

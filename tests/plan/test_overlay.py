@@ -70,6 +70,17 @@ def test_a_node_makes_its_key_and_then_its_tunnels():
     assert made == Tunnel(1, False, BERGEN, K1, "192.0.2.7:51822", (str(ranges.v4), str(ranges.v6)))
 
 
+def test_nobody_new_is_let_in_before_the_firewall_is_ready_and_who_goes_goes_at_once():
+    def look_unguarded(held: HeldSite, found: OverlaySeen) -> list[Action]:
+        draft = PlanDraft(History(boot="b"), Now(boot_us=0))
+        plan_overlay(draft, held, found, guarded=False)
+        return draft.actions
+
+    assert look_unguarded(hold(K1), seen()) == []
+    (fewer,) = look_unguarded(hold(K1), seen(tunnel(K1), tunnel(K2)))
+    assert isinstance(fewer, ApplyOverlay)
+
+
 def test_what_is_as_wished_is_left_alone():
     (made,) = (action for action in look(hold(K1), seen())[0] if isinstance(action, ApplyOverlay))
     assert look(hold(K1), seen(tunnel(told="192.0.2.7:51822"), digest=made.digest))[0] == []

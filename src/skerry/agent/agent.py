@@ -21,7 +21,7 @@ from skerry.agent.sampler import Sampler
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watcher
 from skerry.model.event import Event
-from skerry.model.ids import Digest, InstanceId
+from skerry.model.ids import Digest, InstanceId, NodeName, SiteName
 from skerry.model.observed import ContainerSeen
 from skerry.model.samples import OutboxUse, Sample
 from skerry.model.signed import Call, Envelope
@@ -285,6 +285,11 @@ class Agent:
             link_class=self._link_class,
             site_record=0 if holdings.record is None else holdings.record.number,
         )
+
+    @property
+    def whose(self) -> tuple[SiteName, NodeName] | None:
+        """Site and node that this is; None before it has joined."""
+        return None if self.holdings is None else (self.holdings.site, self.holdings.node)
 
     def list_device_patterns(self) -> tuple[str, ...]:
         """Return the devices that this site's profiles name, as patterns; the core places by those that are there."""

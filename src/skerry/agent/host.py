@@ -22,10 +22,12 @@ from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
 from skerry.drivers.networks import NetworksDriver
+from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.volumes import VolumesDriver
 from skerry.keys.file import open_node_keys
+from skerry.keys.overlay import OverlayKeys
 from skerry.link.client import LinkDialer, fetch_roots
 from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
 from skerry.model.ids import Digest, NodeName
@@ -55,6 +57,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     link_class: LinkClass = "wired"
     #: IPv4 ranges that instances may never reach, besides the fixed ones.
     refused_ranges: tuple[str, ...] = ()
+    #: First of the four UDP ports of tunnels to other sites.
+    overlay_port: int = 51_820
 
 
 class _LateSource:
@@ -132,12 +136,18 @@ class AgentHost:
             kept=(config.state, config.run, Path(config.podman_socket)),
         )
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
+        overlay = OverlayDriver(
+            OverlayKeys(state.enter("keys", create=True), mint, self._keys.device, lambda: self.agent.whose),
+            RealDirectory.open_root(config.run / "overlay"),
+            clock,
+            config.overlay_port,
+        )
         host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
         self.agent = Agent(
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, host),
+            drivers=(images, podman, volumes, networks, overlay, host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,

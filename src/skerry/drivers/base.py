@@ -5,6 +5,7 @@ Actions are idempotent: performing one whose proof already holds is ``DONE``. A 
 own deadline and reported as ``E-TIMEOUT``.
 """
 
+import asyncio
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -83,6 +84,35 @@ Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 async def run_inline(job: Callable[[], Any]) -> Any:
     """Run a job at once: for tests and simulation."""
     return job()
+
+
+#: Programs that ask the kernel for something answer in milliseconds; a locked table in seconds.
+_PROGRAM_S = 20.0
+_OUTPUT_BYTES_MAX = 8 * 1024 * 1024
+
+
+async def run_program(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
+    """Run a program with fixed words and return its exit code and output; 127 when it is not there, 124 too slow."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        return 127, f"{argv[0]}: {error}".encode()
+    try:
+        async with asyncio.timeout(_PROGRAM_S):
+            output, _ = await process.communicate(given)
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return 124, f"{argv[0]} did not end within {_PROGRAM_S:.0f} s".encode()
+    return process.returncode or 0, output[:_OUTPUT_BYTES_MAX]
 
 
 #: App networks lie in here, each a /24 (``podman/spec.py``).

@@ -2,15 +2,19 @@
 
 One nftables table, ``inet skerry``, replaced whole in one transaction beside whatever else the node has. Ingress to
 instances is denied but for published ports and their own network; egress is open but to the node itself, to other
-tenants' networks, and to link-local and metadata addresses. A chain named by the digest says what the table was made
-from, so observing is one read.
+tenants' networks, and to link-local and metadata addresses. Between a bridge and the node's tunnels (``skw*``) a packet
+passes only from a range of the bridge's network to another range of the same one; that is asked of each packet, so that
+a member that is no longer one is out at once, with all its connections. A chain named by the digest says what the table
+was made from, so observing is one read.
 """
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 
-from skerry.drivers.base import bridge_name, is_ours
+from skerry.drivers.base import bridge_name, is_ours, run_program
+from skerry.model.network import STRETCHED_V4, network_prefix
 from skerry.model.observed import Observation
 from skerry.plan.actions import DONE, Action, ApplyRules, AppRules, Outcome, failed
 
@@ -18,11 +22,9 @@ TABLE = "skerry"
 #: Never reachable from an instance: link-local and cloud metadata.
 REFUSED_V4 = ("169.254.0.0/16",)
 REFUSED_V6 = ("fe80::/10",)
-#: nft and iptables answer in milliseconds; a locked table in seconds.
-_COMMAND_S = 20.0
-_OUTPUT_BYTES_MAX = 8 * 1024 * 1024
 #: What was read of the table is believed for so long; looks at the node come much more often.
 _BELIEVED_S = 25.0
+_TUNNELS = '"skw*"'
 _MARK = re.compile(rf'"table": "{TABLE}", "name": "made_from_([0-9a-f]{{64}})"')
 _PORT_RULE = re.compile(r"-A (NETAVARK-DN-[A-Z0-9]+) .*--to-destination ([0-9.]+):[0-9]+")
 
@@ -54,7 +56,7 @@ class NetworksDriver:
         return Observation(driver=self.name, rules=self._rules)
 
     async def _read_rules(self) -> str:
-        code, output = await _run("nft", "-j", "list", "chains", "inet")
+        code, output = await run_program("nft", "-j", "list", "chains", "inet")
         mark = _MARK.search(output.decode("ascii", "replace")) if code == 0 else None
         if mark is None or await self._dead_port_rules():
             return ""  # not as it should be: made again, dead port rules are cleared away with it
@@ -65,7 +67,7 @@ class NetworksDriver:
         if not isinstance(action, ApplyRules):
             return failed("E-DRIVER", f"the network driver does not do {type(action).__name__}")
         self._rules = ""
-        code, output = await _run("nft", "-f", "-", given=build_table(action, self._refused).encode())
+        code, output = await run_program("nft", "-f", "-", given=build_table(action, self._refused).encode())
         if code != 0:
             return failed("E-NETWORK", f"nft refused the table: {output[:300].decode('utf-8', 'replace')}")
         await self._drop_dead_ports()
@@ -73,14 +75,14 @@ class NetworksDriver:
 
     async def _drop_dead_ports(self) -> None:
         for words in await self._dead_port_rules():
-            await _run("iptables", "-t", "nat", "-D", *words)
+            await run_program("iptables", "-t", "nat", "-D", *words)
 
     async def _dead_port_rules(self) -> list[list[str]]:
         """Port rules that lead to no running container of ours: the next container at that port would not be reached.
 
         The rules are read first: one that appears meanwhile belongs to a container that starts.
         """
-        code, output = await _run("iptables-save", "-t", "nat")
+        code, output = await run_program("iptables-save", "-t", "nat")
         lines = output.decode("ascii", "replace").splitlines() if code == 0 else []
         rules = {line: rule[2] for line in lines if (rule := _PORT_RULE.match(line)) and is_ours(rule[2])}
         alive = await self._read_addresses() if rules else None
@@ -93,18 +95,37 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
     """Return the whole table as nft's own text; every word in it is a constant, a digest or a bridge's digest name."""
     bridges = sorted({_bridge(rules) for rules in action.networks})
     internal = sorted({_bridge(rules) for rules in action.networks if rules.internal})
+    stretched = [rules for rules in action.networks if rules.near and rules.far]
+    ours = "{ " + ", ".join(f'"{name}"' for name in bridges) + " }"
     lines = [
         f"table inet {TABLE} {{}}",
         f"delete table inet {TABLE}",
         f"table inet {TABLE} {{",
         f"  chain made_from_{action.digest.removeprefix('sha256:')} {{ }}",
+        "  chain into_tunnels {",
+        *(line for rules in stretched for line in _let_out(rules)),
+        "    drop",
+        "  }",
+        "  chain from_tunnels {",
+        *(line for rules in stretched for line in _let_in(rules)),
+        "    drop",
+        "  }",
+        "  chain tunnels_to_node {",
+        *(line for rules in stretched for line in _let_to_gateway(rules)),
+        "    drop",
+        "  }",
         "  chain forward {",
         "    type filter hook forward priority filter - 10; policy accept;",
+        f"    iifname {_TUNNELS} jump from_tunnels",
+        f"    oifname {_TUNNELS} jump into_tunnels",
+        # Where a tunnel is missing, nothing that was meant for it leaves by another way.
+        *_keep_in(action, ours),
     ]
-    ours = "{ " + ", ".join(f'"{name}"' for name in bridges) + " }"
     if bridges:
         lines += [
             "    ct state established,related accept",
+            # Nobody begins to speak by an address that does not lie at his own bridge.
+            f"    iifname {ours} fib saddr . iif oif 0 drop",
             f"    iifname {ours} ip daddr {{ {', '.join((*REFUSED_V4, *refused))} }} drop",
             f"    iifname {ours} ip6 daddr {{ {', '.join(REFUSED_V6)} }} drop",
             *(f'    iifname "{name}" oifname "{name}" accept' for name in bridges),
@@ -113,41 +134,83 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
             f"    oifname {ours} ct status dnat accept",
             f"    oifname {ours} drop",
         ]
-    lines += ["  }", "  chain input {", "    type filter hook input priority filter - 10; policy accept;"]
+    lines += [
+        "  }",
+        "  chain input {",
+        "    type filter hook input priority filter - 10; policy accept;",
+        f"    iifname {_TUNNELS} jump tunnels_to_node",
+    ]
     if bridges:
         lines += [
             "    ct state established,related accept",
             f"    iifname {ours} udp dport 53 accept",
             f"    iifname {ours} tcp dport 53 accept",
+            # Without these no gateway has an IPv6 address (RFC 4861).
+            f"    iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept",
             f"    iifname {ours} drop",
         ]
-    lines += ["  }", "}"]
-    return "\n".join(lines) + "\n"
+    lines += ["  }"]
+    if stretched:
+        lines += [
+            # Who is spoken to sees who speaks: what is made into itself here is not made into the node's address later.
+            "  chain own_addresses {",
+            "    type nat hook postrouting priority srcnat - 10; policy accept;",
+            f"    oifname {_TUNNELS} snat ip to ip saddr",
+            f"    oifname {_TUNNELS} snat ip6 to ip6 saddr",
+            "  }",
+        ]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _keep_in(action: ApplyRules, ours: str) -> list[str]:
+    prefixes = sorted(
+        {str(network_prefix(each.tenant, each.app, each.network)) for each in action.networks if each.near}
+    )
+    if not prefixes:
+        return []
+    words = f"    iifname {ours} oifname != {ours}"
+    return [f"{words} ip daddr {STRETCHED_V4} drop", f"{words} ip6 daddr {_set(prefixes)} drop"]
+
+
+def _let_out(rules: AppRules) -> list[str]:
+    words = f'iifname "{_bridge(rules)}"'
+    return [f"    {words} {family} saddr {near} {family} daddr {far} accept" for family, near, far in _reach(rules)]
+
+
+def _let_in(rules: AppRules) -> list[str]:
+    words = f'oifname "{_bridge(rules)}"'
+    return [f"    {words} {family} saddr {far} {family} daddr {near} accept" for family, near, far in _reach(rules)]
+
+
+def _let_to_gateway(rules: AppRules) -> list[str]:
+    """Let members ask the network's gateway here for names and whether it is there, and answer it."""
+    lines: list[str] = []
+    for family, near, far in _reach(rules):
+        gateways = ", ".join(str(ipaddress.ip_network(each)[1]) for each in near.strip("{ }").split(", "))
+        words = f"    {family} saddr {far} {family} daddr {{ {gateways} }}"
+        echo = "icmp type echo-request" if family == "ip" else "icmpv6 type echo-request"
+        lines += [
+            f"{words} udp dport 53 accept",
+            f"{words} tcp dport 53 accept",
+            f"{words} {echo} accept",
+            f"{words} ct state established accept",
+        ]
+    return lines
+
+
+def _reach(rules: AppRules) -> list[tuple[str, str, str]]:
+    """Return (family, ranges here, ranges at members) for each family that has both."""
+    found: list[tuple[str, str, str]] = []
+    for family, mark in (("ip", "."), ("ip6", ":")):
+        near, far = ([each for each in ranges if mark in each] for ranges in (rules.near, rules.far))
+        if near and far:
+            found.append((family, _set(near), _set(far)))
+    return found
+
+
+def _set(ranges: list[str]) -> str:
+    return "{ " + ", ".join(ranges) + " }"
 
 
 def _bridge(rules: AppRules) -> str:
     return bridge_name(rules.tenant, rules.app, rules.network)
-
-
-async def _run(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
-    """Run a program with fixed words and return its exit code and output; 127 when it is not there, 124 too slow."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        return 127, f"{argv[0]}: {error}".encode()
-    try:
-        async with asyncio.timeout(_COMMAND_S):
-            output, _ = await process.communicate(given)
-    except asyncio.CancelledError:
-        process.kill()
-        raise
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return 124, f"{argv[0]} did not end within {_COMMAND_S:.0f} s".encode()
-    return process.returncode or 0, output[:_OUTPUT_BYTES_MAX]

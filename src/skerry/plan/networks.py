@@ -39,9 +39,14 @@ def _plan_part(plan: NetworkPlan, part: NetworkPart) -> NetworkPlan:
 
 
 def plan_networks(
-    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation
+    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation, units: Mapping[UnitId, Unit]
 ) -> frozenset[tuple[str, str, str]]:
-    """Make missing app networks, remove those that no assignment and no container needs any more."""
+    """Make missing app networks, remove those that no assignment and no container needs any more.
+
+    One over several sites always has a gateway, which is the way to its other parts; that there is no other way out is
+    then up to the firewall alone (``plan_rules``).
+    """
+    near, _ = _list_reach(units.values())
     needed: dict[tuple[str, str, str], CreateNetwork] = {}
     for item in wanted.values():
         spec = item.derived.spec
@@ -54,7 +59,7 @@ def plan_networks(
                 tenant=spec.tenant,
                 app=spec.app,
                 name=name,
-                internal=name in item.internal,
+                internal=name in item.internal and (spec.tenant, spec.app, name) not in near,
                 plan=plan,
             )
     seen: dict[tuple[str, str, str], NetworkSeen] = {

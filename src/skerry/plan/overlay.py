@@ -7,6 +7,7 @@ Pure, from what is held and what is seen. Rules:
 3. Keys change without a packet lost: the next key stands beside the present one, with the same ranges, until the other
    end is heard by it; only then does what is sent go that way, and only what is quiet is taken away.
 4. What nobody sends through costs nothing: no word goes over a tunnel that is not used, unless NAT or a relay needs it.
+5. Nothing new is let in before the firewall table is as it should be; what goes, goes at once.
 """
 
 import hashlib
@@ -30,8 +31,8 @@ TRY_US = 6_000_000
 KEEPALIVE_S = 25
 
 
-def plan_overlay(draft: PlanDraft, held: HeldSite, seen: OverlaySeen | None) -> None:
-    """Make the tunnels that the document's networks need, and no others."""
+def plan_overlay(draft: PlanDraft, held: HeldSite, seen: OverlaySeen | None, *, guarded: bool = True) -> None:
+    """Make the tunnels that the document's networks need, and no others; ``guarded``: the firewall is in force."""
     ranges = list_ranges(held.units.values())
     if seen is None or not seen.mode:
         if ranges:
@@ -55,7 +56,8 @@ def plan_overlay(draft: PlanDraft, held: HeldSite, seen: OverlaySeen | None) -> 
         )
     tunnels = _list_tunnels(held, ranges, seen, draft.now.boot_us)
     digest = overlay_digest(tunnels)
-    if seen.digest != digest:
+    known = {(each.own, each.aside, each.key) for each in seen.tunnels}
+    if seen.digest != digest and (guarded or all((each.own, each.aside, each.key) in known for each in tunnels)):
         draft.add(ApplyOverlay(tunnels=tunnels, digest=digest))
     if any(each.trying and not _is_fresh(each) for each in seen.tunnels):
         draft.wake(draft.now.boot_us + TRY_US)

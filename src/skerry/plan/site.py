@@ -91,11 +91,11 @@ def plan_site(
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
     have_images = plan_images(draft, held, wanted, observed, deferred.images)
-    networks = plan_networks(draft, wanted, observed)
+    networks = plan_networks(draft, wanted, observed, held.units)
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed, held.units)
-    plan_overlay(draft, held, observed.overlay)
+    plan_overlay(draft, held, observed.overlay, guarded=guarded)
     turns = find_turns(
         wanted,
         observed.containers,
