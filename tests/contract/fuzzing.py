@@ -23,6 +23,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi import checks as said
 
+from skerry.model.geography import Region
 from skerry.operations import OPERATIONS, find_operation
 from skerry.testing import FakeCore
 
@@ -65,6 +66,8 @@ class Town:
             path.write_text(_MANIFEST)
             client.apps.apply(path).rollout.wait(timeout=60)
             client.secrets.set("password", b"secret")
+            client.areas.set("nordics", Region(countries=("NO", "SE")))
+            client.user_groups.set("customers", [(10_750_000, 59_910_000, 3)])
             self.known = {
                 "app": "shop",
                 "site": "oslo",
@@ -72,6 +75,8 @@ class Town:
                 "service": "web",
                 "ordinal": 0,
                 "secret": "password",
+                "area": "nordics",
+                "user_group": "customers",
                 "digest": client.images.show(next(iter(client.images.list())).digest).digest,
                 "number": 1,
                 "operation": next(iter(client.operations.list())).operation,
