@@ -89,6 +89,12 @@ def test_what_contradicts_itself(app, found):
     assert read(app)[1] == [found]
 
 
+def test_a_copy_that_stands_in_may_end_where_only_the_tenant_ends_the_first():
+    policy, problems = read("{withdraw: tenant, autonomy: {replace-after: 1h, on-return: keep-original}}")
+    assert problems == []
+    assert policy.autonomy == Autonomy(replace_after_us=60 * MINUTE)
+
+
 def test_a_fenced_instance_is_refused_for_now_and_for_what_it_contradicts():
     assert read("{autonomy: {offline: fenced, max-offline: 1h}}")[1] == [
         "E-CONFLICT /autonomy",

@@ -150,3 +150,32 @@ async def test_i39_two_copies_for_ever(script: Script):
         assert "is wanted at" in policies.find_doubles(script.world)
     finally:
         del script.world.sites["site-2"]  # type: ignore[arg-type]
+
+
+@virtually
+async def test_i39_of_two_copies_that_only_their_tenant_may_end_the_stand_in_ends(script: Script):
+    await script.world.add_site("site-2", {"tier": "store"})
+    bears = Autonomy(replace_after_us=120 * SECOND_US)
+    words = AppWords(services={"web": "nginx"}, total=1, volume=False, withdraw="tenant", autonomy=bears)
+    await script.world.apply("till", words)
+    assert await script.weather.converge() == ""
+    (home,) = [site.name for site in script.world.sites.values() if "default/till/web/0" in site.machine.running()]
+    script.weather.cut(home)
+    await script.weather.advance(600)
+    # While the site is silent this is as wished; were it heard, the one that stands in would have to end.
+    assert "is wanted at" in policies.find_doubles(script.world)
+    script.weather.heal_links()
+    assert await script.weather.converge() == ""
+    assert policies.find_doubles(script.world) == ""
+
+
+@virtually
+async def test_i39_lets_copies_be_that_only_their_tenant_may_end(script: Script):
+    await script.world.add_site("site-2", {"tier": "store"})
+    words = AppWords(services={"web": "nginx"}, volume=False, withdraw="tenant")
+    await script.world.apply("till", words)
+    assert await script.weather.converge() == ""
+    await script.world.apply("till", msgspec.structs.replace(words, total=1))
+    assert await script.weather.converge() == ""
+    assert all("default/till/web/0" in site.machine.running() for site in script.world.sites.values())
+    assert policies.find_doubles(script.world) == ""

@@ -188,8 +188,12 @@ class Decisions:
 
 
 def find_doubles(world: World) -> str:
-    """Say which copy runs at two sites although both are heard (I39); empty when none does."""
-    seen: dict[str, str] = {}
+    """Say which copy runs at two sites although both are heard (I39); empty when none does.
+
+    Under ``withdraw: tenant`` no core may end a copy, so those that a smaller wish left over stay where they are. Only
+    what stands in for another may be ended, and has to be.
+    """
+    seen: dict[str, tuple[str, bool]] = {}
     for name, site in sorted(world.sites.items()):
         held = site.followed()
         for unit in held.units.values() if held is not None else ():
@@ -198,13 +202,11 @@ def find_doubles(world: World) -> str:
             revision = world.revisions.get(unit.revision)
             if revision is None or not revision.services[unit.service].placement.replicas.total:
                 continue
-            if revision.withdraw == "tenant":
-                continue  # the core may end neither of the two, nor may it order that
-            if revision.withdraw == "tenant":
-                continue  # no core may end either of the two, however it came to them
             copy = f"{unit.tenant}/{unit.app}/{unit.service}/{unit.ordinal}"
-            if seen.setdefault(copy, name) != name:
-                return f"{copy} is wanted at {seen[copy]} and at {name}"
+            may_end = revision.withdraw != "tenant" or bool(unit.instead_of)
+            other, other_may_end = seen.setdefault(copy, (name, may_end))
+            if other != name and (may_end or other_may_end):
+                return f"{copy} is wanted at {other} and at {name}"
     return ""
 
 
