@@ -4,6 +4,7 @@ Each check is a coroutine over a ``Rig``; it acts only through the drivers' two 
 """
 
 import asyncio
+import ipaddress
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -11,7 +12,18 @@ import msgspec
 
 from skerry.agent.perform import Performer
 from skerry.drivers.base import Chunk, Console, Exit, PortRefused, Typed
-from skerry.model.app import FileMount, Further, HealthCheck, ImageRef, Mount, Port, Probe, Resources
+from skerry.model.app import (
+    FileMount,
+    Further,
+    HealthCheck,
+    ImageRef,
+    Mount,
+    NetworkPlan,
+    Port,
+    Probe,
+    Resources,
+    Subnet,
+)
 from skerry.model.grants import Device, NodeUse
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of, volume_id
 from skerry.model.instance import InstanceSpec, SecretFile, spec_digest
@@ -182,6 +194,34 @@ async def check_an_instance_lives_from_created_to_gone(rig: Rig) -> None:
     await done(rig, remove(seen))
     assert await find(rig, spec) is None
     assert [item.volume for item in (await see(rig)).volumes] == ["alpha/shop/data"]
+
+
+async def check_the_addresses_of_what_runs_are_seen(rig: Rig) -> None:
+    """Of each family that its network has, and of no instance that does not run."""
+    await prepare(rig)
+    lan = NETWORK | {"name": NetworkName("lan")}
+    v6 = Subnet(subnet="fd12:3456:789a:1::/64")
+    await done(rig, CreateNetwork(**lan, internal=False, plan=NetworkPlan(subnets=(v6,), ipv6=True)))
+    networks = {item.name: item for item in (await see(rig)).networks}
+    assert [each.gateway for each in networks["lan"].ranges if ":" in each.subnet] == ["fd12:3456:789a:1::1"]
+    spec = make_spec(rig, networks={NetworkName("default"): (), NetworkName("lan"): ()})
+    await done(rig, create(spec))
+    seen = await find(rig, spec)
+    assert seen is not None
+    assert seen.addresses == {}
+    await done(rig, start(spec, seen))
+    seen = await wait_state(rig, spec, "running")
+    assert sorted(seen.addresses) == ["default", "lan"]
+    for name, addresses in seen.addresses.items():
+        ranges = [ipaddress.ip_network(each.subnet) for each in networks[name].ranges]
+        for address in addresses:
+            assert any(ipaddress.ip_address(address) in each for each in ranges), (addresses, ranges)
+    assert [":" in each for each in seen.addresses["lan"]] == [False, True]
+    await done(rig, stop(seen))
+    seen = await wait_state(rig, spec, "exited")
+    assert seen.addresses == {}
+    await done(rig, remove(seen))
+    await done(rig, RemoveNetwork(**lan))
 
 
 async def check_two_specifications_of_one_instance_stand_side_by_side(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from skerry.model.observed import Observation
 from skerry.model.samples import HostUse
 from skerry.model.signed import Window
 from skerry.plan.actions import Action, Outcome
+from skerry.plan.addresses import POOL
 
 
 class Driver(Protocol):
@@ -113,10 +114,6 @@ async def run_program(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
         await process.wait()
         return 124, f"{argv[0]} did not end within {_PROGRAM_S:.0f} s".encode()
     return process.returncode or 0, output[:_OUTPUT_BYTES_MAX]
-
-
-#: App networks lie in here, each a /24 (``podman/spec.py``).
-POOL = ipaddress.IPv4Network("10.176.0.0/12")
 
 
 def is_ours(address: str) -> bool:

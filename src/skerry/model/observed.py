@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from skerry.model.app import Subnet
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -17,6 +18,7 @@ from skerry.model.ids import (
     NodeName,
     SecretName,
     ServiceName,
+    SiteName,
     TenantName,
     UnitId,
     VolumeId,
@@ -53,6 +55,8 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     oom_killed: bool = False
     #: Versions that it was last told of, of secrets that are renewed while it runs.
     secrets: dict[SecretName, Digest] = {}
+    #: Its addresses in each of its networks, IPv4 before IPv6; of one that runs only.
+    addresses: dict[NetworkName, tuple[str, ...]] = {}
 
 
 class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,12 @@ class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):
     internal: bool = False
     #: Name of the plan that it was made from (``CreateNetwork.plan_name``); empty for none.
     plan: str = ""
+    #: The node's own addresses in it.
+    gateways: tuple[str, ...] = ()
+    #: Its instances ask the node's own name server; else the runtime has one for it.
+    names: bool = False
+    #: Its ranges with the node's own address in each.
+    ranges: tuple[Subnet, ...] = ()
 
 
 class ImageSeen(msgspec.Struct, frozen=True):
@@ -88,7 +98,7 @@ class ImageSeen(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-#: Fact of a node whose runtime can limit what an instance writes into its own root; ``true`` there, else it is not told.
+#: Fact of a node whose runtime can limit what an instance writes into its own root; ``true`` there, else not told.
 ROOT_QUOTA = "root-quota"
 
 
@@ -151,6 +161,32 @@ class OverlaySeen(msgspec.Struct, frozen=True, kw_only=True):
     tunnels: tuple[TunnelSeen, ...] = ()
 
 
+class Heard(msgspec.Struct, frozen=True, order=True):
+    """What the name server of another site last said of a service: where its instances are that are well there."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    service: ServiceName
+    site: SiteName
+    #: Empty where it has none that is well.
+    addresses: tuple[str, ...]
+
+
+class NamesSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The node's own name server, and what those of other sites said."""
+
+    #: What is missing where there can be none; empty where there can.
+    reason: str = ""
+    #: Digest of what it answers from; empty while it does not run, or not as it was told.
+    digest: str = ""
+    #: Addresses of the node's own instances that it answers with.
+    answered: frozenset[str] = frozenset()
+    heard: tuple[Heard, ...] = ()
+    #: Microseconds to each site and back, to an eighth.
+    rtt_us: dict[SiteName, int] = {}
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a driver saw, whole. ``unavailable`` says why it could not look; then the rest means nothing."""
 
@@ -167,6 +203,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     rules: str = ""
     #: None where no driver looks after tunnels.
     overlay: OverlaySeen | None = None
+    #: None where no driver looks after names.
+    names: NamesSeen | None = None
     node: NodeSeen | None = None
     #: Tenant to first host uid of its range, as the node allocated it.
     uid_ranges: dict[TenantName, int] = {}

@@ -15,9 +15,9 @@ import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit, Measured, Pipe, PortRefused, Typed
-from skerry.model.app import Probe
+from skerry.model.app import Address, NetworkPlan, Probe
 from skerry.model.grants import NodeUse, matches_device
-from skerry.model.ids import Digest, InstanceId, NodeName, VolumeName
+from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
     ContainerSeen,
@@ -34,6 +34,7 @@ from skerry.plan.actions import (
     DONE,
     Action,
     ApplyRules,
+    AppRules,
     CheckHealth,
     CreateContainer,
     CreateNetwork,
@@ -50,6 +51,7 @@ from skerry.plan.actions import (
     UnpauseContainer,
     failed,
 )
+from skerry.plan.addresses import Lease, NoAddress, choose_ranges
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 
 #: What a machine has unless some of it broke.
@@ -84,7 +86,10 @@ class FakeMachine:
         #: Bytes that services wrote and nobody has to read again: volume id to count.
         self.grown: dict[str, int] = {}
         self.networks: dict[tuple[str, str, str], NetworkSeen] = {}
+        self.network_plans: dict[tuple[str, str, str], NetworkPlan] = {}
         self.rules = ""
+        #: What the firewall table was made from.
+        self.guard: tuple[AppRules, ...] = ()
         self.unhealthy: set[InstanceId] = set()
         self.faults = MachineFaults()
         #: Every start, stop and deletion, for checkers: (kind, subject).
@@ -117,7 +122,7 @@ class FakeMachine:
         for name, seen in self.containers.items():
             if seen.state != "created":
                 self._set(name, "exited", 0)
-        self.rules = ""
+        self.rules, self.guard = "", ()
 
     def crash(self, instance: InstanceId, exit_code: int = 1) -> None:
         """Let an instance's process end by itself."""
@@ -130,12 +135,21 @@ class FakeMachine:
         """Return a copy of what is on the machine's disk."""
         return tuple(
             dict(part)
-            for part in (self.containers, self.specs, self.images, self.volumes, self.contents, self.networks)
+            for part in (
+                self.containers,
+                self.specs,
+                self.images,
+                self.volumes,
+                self.contents,
+                self.networks,
+                self.network_plans,
+            )
         )
 
     def put_back(self, image: tuple[dict[Any, Any], ...]) -> None:
         """Be as the image says, with everything stopped: the machine was off."""
-        self.containers, self.specs, self.images, self.volumes, self.contents, self.networks = map(dict, image)
+        self.containers, self.specs, self.images, self.volumes, self.contents, networks, plans = map(dict, image)
+        self.networks, self.network_plans = networks, plans
         self.reboot()
 
     def remove_by_hand(self, instance: InstanceId) -> None:
@@ -147,7 +161,10 @@ class FakeMachine:
     def _set(self, container: str, state: ContainerState, exit_code: int) -> None:
         seen = self.containers[container]
         began_us = 0 if state != "running" else seen.began_us or self.boot_us()
-        self.containers[container] = msgspec.structs.replace(seen, state=state, exit_code=exit_code, began_us=began_us)
+        addresses = seen.addresses if state in ("running", "paused") else {}
+        self.containers[container] = msgspec.structs.replace(
+            seen, state=state, exit_code=exit_code, began_us=began_us, addresses=addresses
+        )
 
     def free_bytes(self) -> int:
         """Disk that is left."""
@@ -163,15 +180,10 @@ class FakeMachine:
             case RemoveImage():
                 self.images.pop(action.config, None)
             case CreateNetwork():
-                self.networks[(action.tenant, action.app, action.name)] = NetworkSeen(
-                    tenant=action.tenant,
-                    app=action.app,
-                    name=action.name,
-                    internal=action.internal,
-                    plan=action.plan_name,
-                )
+                self._create_network(action)
             case RemoveNetwork():
                 self.networks.pop((action.tenant, action.app, action.name), None)
+                self.network_plans.pop((action.tenant, action.app, action.name), None)
             case CreateVolume():
                 self._create_volume(action)
             case DeleteVolume():
@@ -204,10 +216,41 @@ class FakeMachine:
             case CheckHealth():
                 return self._check_health(action)
             case ApplyRules():
-                self.rules = action.digest
+                self.rules, self.guard = action.digest, action.networks
             case _:
                 return failed("E-NO-DRIVER", f"a fake machine does not do {type(action).__name__}")
         return DONE
+
+    def _create_network(self, action: CreateNetwork) -> None:
+        key = (action.tenant, action.app, action.name)
+        taken = [each.subnet for seen in self.networks.values() for each in seen.ranges]
+        self.network_plans[key] = action.plan
+        self.networks[key] = NetworkSeen(
+            tenant=action.tenant,
+            app=action.app,
+            name=action.name,
+            internal=action.internal,
+            plan=action.plan_name,
+            ranges=choose_ranges(action.tenant, action.app, action.name, action.plan, taken),
+        )
+
+    def _give_addresses(self, spec: InstanceSpec) -> dict[NetworkName, tuple[str, ...]]:
+        """Choose addresses as a runtime does that is told none."""
+        fixed = spec.further.addresses if spec.further else {}
+        given: dict[NetworkName, tuple[str, ...]] = {}
+        for name in sorted(spec.networks):
+            key = (spec.tenant, spec.app, name)
+            if key not in self.networks:
+                continue
+            taken = {
+                address
+                for seen in self.containers.values()
+                if (seen.tenant, seen.app) == key[:2]
+                for address in seen.addresses.get(name, ())
+            }
+            lease = Lease(self.networks[key].ranges, self.network_plans.get(key, NetworkPlan()), taken)
+            given[name] = tuple(each.partition("/")[0] for each in lease.take(fixed.get(name, Address())))
+        return given
 
     def _create_volume(self, action: CreateVolume) -> None:
         if action.volume not in self.volumes:
@@ -291,7 +334,11 @@ class FakeMachine:
                 taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
                 if taken:
                     return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
-        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec))
+        try:
+            addresses = self._give_addresses(action.spec)
+        except NoAddress as error:
+            return failed("E-RUNTIME", str(error))
+        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), addresses=addresses)
         self.containers[action.container] = told
         self._set(action.container, "running", 0)
         self.story.append(("start", action.instance))

@@ -8,7 +8,6 @@ from tests.drivers.podman.specs import DIGEST, FULL, SPEC
 
 from skerry.drivers.podman.spec import (
     DEFAULT_CAPABILITIES,
-    choose_subnet,
     container_body,
     container_name,
     network_body,
@@ -195,15 +194,6 @@ def test_mounts_of_one_volume_twice_are_one_label():
     body = container_body(msgspec.structs.replace(SPEC, mounts=mounts), DIGEST, UID, [])
     assert body["labels"]["dev.skerry.volumes"] == "d"
     assert len(body["volumes"]) == 2
-
-
-def test_subnets_are_the_same_again_and_never_shared():
-    first = choose_subnet("alpha", "shop", "default", set())
-    assert first == choose_subnet("alpha", "shop", "default", {"10.0.0.0/24"})
-    assert choose_subnet("alpha", "shop", "default", {first}) != first
-    everything = {f"10.{176 + index // 256}.{index % 256}.0/24" for index in range(4096)}
-    with pytest.raises(ValueError, match="4096"):
-        choose_subnet("alpha", "shop", "default", everything)
 
 
 def test_a_network_says_whose_it_is_and_on_which_bridge():

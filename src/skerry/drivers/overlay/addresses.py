@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from skerry.drivers.base import POOL
 from skerry.model.network import ENDPOINTS_MAX, STRETCHED_V4
+from skerry.plan.addresses import POOL
 
 #: Devices that lead to instances, ours and those of others, and never to another site.
 _INNER = ("sk", "lo", "veth", "podman", "docker", "br-", "cni", "virbr")

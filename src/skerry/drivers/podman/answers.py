@@ -34,6 +34,7 @@ class SubnetItem(msgspec.Struct):
     """One subnet of a network."""
 
     subnet: str = ""
+    gateway: str = ""
 
 
 class NetworkItem(msgspec.Struct):
@@ -77,6 +78,7 @@ class AddressItem(msgspec.Struct):
     """One network of an inspected container."""
 
     ip: str = msgspec.field(name="IPAddress", default="")
+    ip6: str = msgspec.field(name="GlobalIPv6Address", default="")
 
 
 class NetworkSettings(msgspec.Struct, rename="pascal"):

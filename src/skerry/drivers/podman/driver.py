@@ -28,11 +28,11 @@ from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.inside import Inside
 from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.quota import read_storage
-from skerry.drivers.podman.seen import is_left_dying, read_container, read_image, read_network
+from skerry.drivers.podman.seen import is_left_dying, read_addresses, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.model.app import Mount
 from skerry.model.grants import NodeUse
-from skerry.model.ids import AppName, Digest, TenantName, VolumeName, volume_id
+from skerry.model.ids import AppName, Digest, NetworkName, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, implied_volume, list_followed
 from skerry.model.observed import ContainerSeen, Observation
 from skerry.model.signed import Window
@@ -114,6 +114,8 @@ class PodmanDriver:
         self._events: AsyncGenerator[bytes] | None = None
         #: Since when a container is seen stopping, by the event loop's clock.
         self._stopping: dict[str, float] = {}
+        #: Addresses of running containers, asked for once for each process.
+        self._addresses: dict[tuple[str, int], dict[NetworkName, tuple[str, ...]]] = {}
         #: Starts under way, and how many there ever were.
         self._starting = 0
         self._starts = 0
@@ -130,6 +132,7 @@ class PodmanDriver:
             containers = await self._http.read(list[ContainerItem], "/containers/json", query=ours)
             networks = await self._list_networks()
             images = await self._list_images()
+            await self._note_addresses(containers)
             if not self._swept:
                 self.facts |= await read_storage(self._http)
         except (PodmanUnavailable, PodmanRefusal) as error:
@@ -150,12 +153,33 @@ class PodmanDriver:
         going = {item.id for item in containers if is_left_dying(item)}
         self._stopping = {name: self._stopping.get(name, now) for name in going}
 
+    async def _note_addresses(self, containers: list[ContainerItem]) -> None:
+        """Ask for the addresses of what began to run; podman's list does not tell them, and they stay till it ends."""
+        known, self._addresses = self._addresses, {}
+        for item in containers:
+            key = (item.id, item.pid)
+            if item.state not in ("running", "paused"):
+                continue
+            if key in known:
+                self._addresses[key] = known[key]
+                continue
+            try:
+                inspected = await self._http.read(Inspected, f"/containers/{item.id}/json")
+            except PodmanRefusal as error:
+                if error.status == 404:  # it has gone since
+                    continue
+                raise
+            self._addresses[key] = read_addresses(inspected)
+
     def _read_container(self, item: ContainerItem) -> ContainerSeen | None:
         since = self._stopping.get(item.id)
         stuck = since is not None and asyncio.get_running_loop().time() - since > _STOPPING_S
         seen = read_container(item, stuck=stuck)
-        told = self._files.read_told(item.names[0]) if seen is not None and item.names else {}
-        return msgspec.structs.replace(seen, secrets=told) if seen is not None and told else seen
+        if seen is None:
+            return None
+        told = self._files.read_told(item.names[0]) if item.names else {}
+        addresses = self._addresses.get((item.id, item.pid), {}) if seen.state in ("running", "paused") else {}
+        return msgspec.structs.replace(seen, secrets=told, addresses=addresses) if told or addresses else seen
 
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.

@@ -2,8 +2,9 @@
 
 import os
 
-from skerry.drivers.podman.answers import ContainerItem, ImageItem, NetworkItem
+from skerry.drivers.podman.answers import ContainerItem, ImageItem, Inspected, NetworkItem
 from skerry.drivers.podman.spec import LABEL
+from skerry.model.app import Subnet
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
 from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen
 
@@ -76,6 +77,16 @@ def _read_stat(pid: int) -> list[str]:
         return []
 
 
+def read_addresses(inspected: Inspected) -> dict[NetworkName, tuple[str, ...]]:
+    """Return the addresses that a running container has in each of its networks, IPv4 first."""
+    networks = inspected.network_settings.networks or {}
+    return {
+        NetworkName(name.rpartition(".")[2]): found
+        for name, item in sorted(networks.items())
+        if (found := tuple(each for each in (item.ip, item.ip6) if each))
+    }
+
+
 def read_network(item: NetworkItem) -> NetworkSeen | None:
     """Read one row of the network list; None for what is not ours."""
     labels = item.labels or {}
@@ -87,6 +98,7 @@ def read_network(item: NetworkItem) -> NetworkSeen | None:
         name=NetworkName(labels[LABEL + "network"]),
         internal=item.internal,
         plan=labels.get(LABEL + "plan", ""),
+        ranges=tuple(Subnet(subnet=each.subnet, gateway=each.gateway) for each in item.subnets or ()),
     )
 
 

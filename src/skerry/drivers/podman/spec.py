@@ -1,6 +1,5 @@
 """From an instance's specification to podman's create body. Pure; every field is one that decision 0010 read back."""
 
-import hashlib
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 from skerry.drivers.base import bridge_name
 from skerry.drivers.podman.node_use import add_node_use
 from skerry.model.app import Address, Further, Mount, Subnet
-from skerry.model.ids import Digest, NetworkName
+from skerry.model.ids import Digest
 from skerry.model.instance import InstanceSpec
 from skerry.plan.actions import CreateNetwork
+from skerry.plan.addresses import choose_subnet
 
 #: Labels by which our containers are found and told apart.
 LABEL = "dev.skerry."
@@ -53,17 +53,6 @@ def network_name(tenant: str, app: str, name: str) -> str:
 def volume_name(tenant: str, app: str, name: str) -> str:
     """Name podman's handle on a volume of ours."""
     return f"skerry.{tenant}.{app}.{name}"
-
-
-def choose_subnet(tenant: str, app: str, name: NetworkName, taken: set[str]) -> str:
-    """Return a /24 of 10.176.0.0/12 that no other network of the node has; the same one again where it is free."""
-    first = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{name}".encode()).digest()[:4], "big")
-    for step in range(4096):
-        index = (first + step) % 4096
-        subnet = f"10.{176 + index // 256}.{index % 256}.0/24"
-        if subnet not in taken:
-            return subnet
-    raise ValueError("all 4096 networks of this node are in use")
 
 
 def network_body(action: CreateNetwork, taken: set[str]) -> dict[str, Any]:
