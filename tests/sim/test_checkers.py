@@ -150,6 +150,17 @@ async def test_i27_a_range_of_uids_for_two_tenants(script: Script):
 
 
 @virtually
+async def test_i27_an_old_disk_gives_back_ranges_that_nothing_on_it_has(script: Script):
+    start, uids = a_start(script), script.checker.run.uids
+    uids[(SITE, start.uid_start + 65_536)] = TenantName("tenant-1")
+    script.weather.image_disk(SITE)
+    await script.weather.set_back(SITE)
+    assert script.checker.run.uids == {(SITE, start.uid_start): TenantName("default")}
+    script.checker.run.uids[(SITE, start.uid_start)] = TenantName("tenant-1")
+    assert effect(script, start) == {"I27"}
+
+
+@virtually
 async def test_i32_floors_that_fell(script: Script):
     seen = script.checker.look_at(SITE)
     seen.floors["app/default/shop"] = 99

@@ -21,6 +21,7 @@ from skerry.model.signed import DocumentHead
 from skerry.plan.actions import Action
 from skerry.safe.errors import StoreFailed
 from skerry.sim import endings, policies
+from skerry.sim.crossing import check_i27_packets_stay_in_their_network
 from skerry.sim.effects import EFFECT_CHECKS, Run, name_of
 from skerry.sim.parts import SimSite
 from skerry.sim.weather import Weather
@@ -110,6 +111,9 @@ class Checker:
             complaint = check(self)
             if complaint:
                 self.complain(name_of(check), complaint)
+        complaint = check_i27_packets_stay_in_their_network(self.world)
+        if complaint:
+            self.complain("I27", complaint)
         for invariant, complaint in self.decisions.judge():
             self.complain(invariant, complaint)
         failed = [*self.world.core.tasks.failed]
@@ -122,6 +126,7 @@ class Checker:
 
     def _note_set_back(self, name: SiteName) -> None:
         """A site whose disk is an old one begins anew; what it wrote since and never sent is gone with its disk."""
+        self.run.forget_disk(self.world.sites[name])
         before = self.look_at(name)
         through = sites.read_state(self.world.core.view, name).event_acknowledged
         kept = {sequence: event for sequence, event in before.events.items() if sequence <= through}

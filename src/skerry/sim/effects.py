@@ -42,7 +42,12 @@ class Run:
         #: Instances that stand in for those of silent sites, and those that were stopped for a change and not started.
         self.stand_ins: set[tuple[SiteName, InstanceId]] = set()
         self.stopped: set[tuple[SiteName, InstanceId]] = set()
-        self.checked = 0
+
+    def forget_disk(self, site: SimSite) -> None:
+        """Its disk is an old one: only what that holds still binds the site, and nothing of it is changed just now."""
+        self.uids = {key: tenant for key, tenant in self.uids.items() if key[0] != site.name}
+        self.uids |= {(site.name, seen.uid_start): seen.tenant for seen in site.machine.volumes.values()}
+        self.stopped = {key for key in self.stopped if key[0] != site.name}
 
 
 def check_i04_only_signed_objects_are_applied(run: Run, site: SimSite, action: Action) -> str:
