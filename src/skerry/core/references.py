@@ -23,9 +23,9 @@ def find_problems(connection: Connection, tenant: TenantName, revision: AppRevis
             if use.source not in revision.configs
         ]
         problems += [
-            Problem(code="E-REFERENCE", detail=f"there is no secret {use.source}", pointer=f"{at}/secrets")
-            for use in service.secrets
-            if use.source not in revision.secrets
+            Problem(code="E-REFERENCE", detail=f"there is no secret {source}", pointer=f"{at}/secrets")
+            for source in service.secret_sources
+            if source not in revision.secrets
         ]
     for name, use in sorted(revision.secrets.items()):
         found = things.find_secret(connection, tenant, use.name)

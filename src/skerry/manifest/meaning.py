@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from skerry.manifest.addresses import check_addresses
+from skerry.manifest.chains import check_chains, join_steps, read_chains
 from skerry.manifest.company import settle_company
+from skerry.manifest.entrances import check_entrances
 from skerry.manifest.findings import Findings
 from skerry.manifest.names import to_name, translate_names
 from skerry.manifest.networking import DEFAULT, judge_gateways
@@ -86,7 +88,9 @@ def read_app(
         findings.complain(services, "E-REFERENCE", "no service is left to run", at_key=True)
     _check_container_names(reading, read)
     _check_dependencies(read, findings)
-    read = settle_company(reading, read, wishes)
+    check_entrances(reading, ((one.place, one.service, one.entrances) for one in read))
+    chains = read_chains(reading, reading.find(wishes.top.get("chain")), around)
+    read = settle_company(reading, join_steps(chains, read), wishes)
     read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
     words = reading.find(wishes.top.get("rollout"))
@@ -111,6 +115,7 @@ def read_app(
         configs=parts.configs,
         secrets=parts.secrets,
         withdraw=read_withdraw(reading, wishes.top),
+        chains=check_chains(reading, chains, joined, networks),
         images=tuple(_use_image(one.image, one) for one in read if one.image is not None),
         secrets_needed=tuple(need for _, need in sorted(parts.needs.items())),
         uses=tuple(dict.fromkeys(reading.uses)),

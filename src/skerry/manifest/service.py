@@ -9,6 +9,7 @@ from collections.abc import Mapping as Names
 
 import msgspec
 
+from skerry.manifest.entrances import Entry, read_entrances, sign_entrances
 from skerry.manifest.further import read_further
 from skerry.manifest.isolation import judge_isolation, read_capabilities
 from skerry.manifest.lifecycle import (
@@ -34,7 +35,7 @@ from skerry.manifest.placement import read_placement
 from skerry.manifest.policies import read_policy
 from skerry.manifest.process import read_command, read_environment, read_label_file, read_labels
 from skerry.manifest.reading import Reading
-from skerry.manifest.resources import read_limits, read_reservations, read_sysctls, read_ulimits
+from skerry.manifest.resources import read_bandwidth, read_limits, read_reservations, read_sysctls, read_ulimits
 from skerry.manifest.rules import Company
 from skerry.manifest.storage import read_tree
 from skerry.manifest.values import Options
@@ -82,6 +83,8 @@ class ReadService(msgspec.Struct, frozen=True):
     links: dict[ServiceName, tuple[str, ...]]
     #: Our own word about its health.
     health: Place | None = None
+    #: What it asks of the entrance, and where.
+    entrances: tuple[Entry, ...] = ()
 
 
 def read_service(reading: Reading, place: Place, name: ServiceName, around: Around) -> ReadService:
@@ -107,6 +110,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     if is_strict:
         _tell_losses(reading, place)
     links, linked = _read_links(reading, find("links"), around)
+    entrances = read_entrances(reading, reading.find(own.get("entrance")), around.parts)
     service = Service(
         image=ImageRef(name=reading.text(image), digest=Digest(""), config=Digest(""), size_bytes=0),
         command=command,
@@ -150,6 +154,8 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
             counted=not placement.replicas.per_site,
             has_volumes=any(mount.kind == "volume" for mount in tree.mounts) or find("volumes_from") is not None,
         ),
+        entrance=sign_entrances(entrances),
+        bandwidth=read_bandwidth(reading, own.get("bandwidth"), place),
     )
     _judge_runtime(reading, own)
     _check_variables(reading, place, service, around)
@@ -158,7 +164,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     networks = {network: tuple(sorted({*given, *aliases})) for network, given in service.networks.items()}
     dependencies = (*read_dependencies(reading, place, around.services, around.off), *linked)
     service = msgspec.structs.replace(service, networks=networks)
-    return ReadService(name, place, service, image, dependencies, links, own.get("health"))
+    return ReadService(name, place, service, image, dependencies, links, own.get("health"), entrances)
 
 
 def _read_policy(
@@ -290,10 +296,14 @@ def _read_own_ports(reading: Reading, place: Place) -> tuple[Port, ...]:
 
 
 def _check_against_networks(reading: Reading, place: Place, service: Service, own: Given) -> None:
+    entrance = own.get("entrance")
     if is_in_node_network(reading, place):
         health = own.get("health")
         if health is not None:
             reading.findings.not_yet(health, "a probe in the network of the node", hint="use healthcheck")
+        if entrance is not None:
+            detail = "in the network of the node its ports are the node's, and no entrance leads to it"
+            reading.findings.complain(entrance, "E-CONFLICT", detail, at_key=True)
         return
     if reading.text(reading.find(place, "network_mode")) != "none":
         return
@@ -306,6 +316,8 @@ def _check_against_networks(reading: Reading, place: Place, service: Service, ow
     health = own.get("health")
     if health is not None:
         reading.findings.complain(health, "E-CONFLICT", "a service without network is asked by nobody", at_key=True)
+    if entrance is not None:
+        reading.findings.complain(entrance, "E-CONFLICT", "a service without network has no entrance", at_key=True)
 
 
 def _read_own_aliases(reading: Reading, place: Place, name: ServiceName, service: Service) -> set[str]:

@@ -31,6 +31,8 @@ from skerry.manifest.word_types import (
     unbuilt_words,
     whole,
 )
+from skerry.manifest.words_chains import CHAIN
+from skerry.manifest.words_entrance import ENTRANCE
 from skerry.manifest.words_networks import NETWORK
 from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, REGION_WORDS, SELECTORS, WEIGHT
 from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
@@ -38,20 +40,6 @@ from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
 _PORT = whole(1, 65535)
 _ROUNDED = "a percentage is rounded down, and one always may be"
 
-_CHAIN = Group(
-    (
-        *unbuilt_words(
-            2, name=NAME, to=TEXT, through=Many(NAME), symmetric=SWITCH, max_latency=DURATION, bandwidth=RATE
-        ),
-        Word("from", TEXT, stage=2),
-        Word("fail", Choice(("open", "closed")), stage=2),
-        Word(
-            "match",
-            Group(unbuilt_words(2, protocol=TEXT, ports=Many(LOOSE_TEXT), from_cidr=Many(TEXT), to_cidr=Many(TEXT))),
-            stage=2,
-        ),
-    )
-)
 _DATAFLOW = Group(
     (
         *unbuilt_words(
@@ -102,6 +90,7 @@ TOP = (
     Word("priority", PRIORITY, "who keeps room when room is short", "500", built=True),
     Word("withdraw", Choice(("core", "tenant")), "who may end instances at a site that has them", "core", built=True),
     Word("max-down", SHARE, f"copies of a service that may be down at once by choice; {_ROUNDED}", "1", built=True),
+    Word("chain", Many(CHAIN), "paths of traffic through services", "none", built=True),
     *unbuilt_words(
         2,
         logs=Choice(("plain", "sealed")),
@@ -112,7 +101,6 @@ TOP = (
                 )
             )
         ),
-        chain=Many(_CHAIN),
     ),
     *unbuilt_words(3, dataflow=Many(_DATAFLOW), privacy=_PRIVACY, slo=_SLO),
 )
@@ -164,9 +152,20 @@ SERVICE = (
     Word("autonomy", AUTONOMY, "what holds while its site is cut off", "the app's", built=True),
     Word("runtime", Choice(("container", "vm")), "what it runs as; vm is not built yet", "container", built=True),
     Word("health", _HEALTH, "how it is asked whether it is well, instead of healthcheck", built=True),
+    ENTRANCE,
     Word("priority", PRIORITY, "who keeps room when room is short", "the app's", built=True),
     Word("max-down", SHARE, f"copies of it that may be down at once by choice; {_ROUNDED}", "the app's", built=True),
-    *unbuilt_words(1, bandwidth=Group(unbuilt_words(1, up=RATE, down=RATE))),
+    Word(
+        "bandwidth",
+        Group(
+            (
+                Word("up", RATE, "what one instance may send", built=True),
+                Word("down", RATE, "what one instance may be sent", built=True),
+            )
+        ),
+        "what an instance has of the uplinks of its site: kept free for it, and no more than that",
+        built=True,
+    ),
     *unbuilt_words(
         2,
         vm=_VM,

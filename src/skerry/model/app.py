@@ -10,14 +10,30 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from skerry.model.chain import Chain
+from skerry.model.entrance import Entrance
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
 from skerry.model.placing import PlacementRules
 from skerry.model.policy import Policy, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
+from skerry.model.uplinks import Bandwidth
+
+#: Namespaces that an instance may have in common with one of another service of its app.
+SharedNamespace = Literal["network", "pid", "ipc"]
 
 #: Fields of a service in which ``SKERRY_*`` variables may stand and ``$$`` is an escaped dollar (manifest.md §3).
-PER_INSTANCE_FIELDS = ("environment", "command", "entrypoint", "hostname", "labels", "healthcheck", "extra_hosts")
+PER_INSTANCE_FIELDS = (
+    "environment",
+    "command",
+    "entrypoint",
+    "hostname",
+    "labels",
+    "healthcheck",
+    "extra_hosts",
+    "post_start",
+    "pre_stop",
+)
 
 
 class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
@@ -126,6 +142,32 @@ class Address(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     device: str = ""
 
 
+class Hook(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """A command that the agent runs inside an instance, after it has started or before it is stopped."""
+
+    command: tuple[str, ...]
+    #: Empty for the instance's own.
+    user: str = ""
+    working_dir: str = ""
+    #: Beside the variables of the instance.
+    environment: dict[str, str] = {}
+    #: With every capability of the instance's own namespaces; only an operator's own profile grants it.
+    privileged: bool = False
+
+
+class DiskLimit(_Signed, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of one disk of the node an instance gets, in a second; 0 not stated."""
+
+    device: str
+    read_bytes: int = 0
+    write_bytes: int = 0
+    #: Requests.
+    read_count: int = 0
+    write_count: int = 0
+    #: Share of its time, 10 to 1000.
+    weight: int = 0
+
+
 class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     """What a service asks for beyond what nearly all ask for; it is left out of the signed form where nothing is said.
 
@@ -145,6 +187,8 @@ class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     cpu_quota_us: int = 0
     #: Share of disk time, 10 to 1000; 0 not stated.
     io_weight: int = 0
+    #: Of single disks; each is named once.
+    disks: tuple[DiskLimit, ...] = ()
     #: How readily the kernel kills it when memory runs out, 0 to 1000.
     oom_score: int = 0
     #: What only an operator's own profile grants.
@@ -155,6 +199,13 @@ class Further(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     #: Whether what it writes is kept at the site; ``log_bytes`` 0 means the site's own size.
     log: Literal["kept", "none"] = "kept"
     log_bytes: int = 0
+    #: Commands run inside, one after the other: once after each start, and before each stop that is wished.
+    post_start: tuple[Hook, ...] = ()
+    pre_stop: tuple[Hook, ...] = ()
+    #: Devices that a vendor describes (CDI), as ``nvidia.com/gpu=0``; GPUs need no grant.
+    vendor_devices: tuple[str, ...] = ()
+    #: Namespaces that it shares with the copy of the same ordinal of another service, which has them.
+    shares: dict[SharedNamespace, ServiceName] = {}
 
 
 class Restart(_Signed, frozen=True, kw_only=True):
@@ -264,6 +315,16 @@ class Service(_Signed, frozen=True, kw_only=True):
     in_site_back: InSite | UnsetType = UNSET
     #: Left out of the signed form where the manifest says nothing of it.
     policy: Policy | UnsetType = UNSET
+    #: Of the uplinks of its site, for each instance; left out of the signed form where nothing is said.
+    bandwidth: Bandwidth | UnsetType = UNSET
+    #: What people outside reach of it, beside its ports.
+    entrance: tuple[Entrance, ...] | UnsetType = UNSET
+
+    @property
+    def secret_sources(self) -> tuple[str, ...]:
+        """The revision's secrets that a node with an instance of it needs: those it sees, then its certificates."""
+        certificates = (each.secret for each in self.entrance or () if each.secret)
+        return tuple(dict.fromkeys((*(mount.source for mount in self.secrets), *certificates)))
 
 
 class Volume(_Signed, frozen=True, kw_only=True):
@@ -349,3 +410,5 @@ class AppRevision(_Signed, frozen=True, kw_only=True):
     withdraw: Literal["core", "tenant"] | UnsetType = UNSET
     #: Left out of the signed form where the manifest has no such word: then all sites get it at once.
     rollout: Rollout | UnsetType = UNSET
+    #: Left out of the signed form where the manifest has none.
+    chains: tuple[Chain, ...] | UnsetType = UNSET

@@ -206,8 +206,8 @@ def _hold_secrets(view: SiteView, assignments: list[Assignment], snapshot: Fleet
         revision = snapshot.revisions.get(assignment.revision)
         if revision is None or assignment.service not in revision.services:
             continue
-        for use in revision.services[assignment.service].secrets:
-            name = revision.secrets[use.source].name
+        for source in revision.services[assignment.service].secret_sources:
+            name = revision.secrets[source].name
             users.setdefault((assignment.tenant, name), set()).add(assignment.node)
     present = {(unit.tenant, unit.name): unit for unit in view.units.values() if isinstance(unit, SecretHold)}
     holds: list[Unit] = []

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites, Subnet
+from skerry.model.chain import list_chain_flaws
+from skerry.model.entrance import find_entrance_flaw
 from skerry.model.grants import GRANTABLE, NodeUse, Profile, find_profile_flaw, find_use_flaw
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
 from skerry.model.limits import (
@@ -46,6 +48,7 @@ from skerry.model.signed import (
     Tombstone,
     UserGroup,
 )
+from skerry.model.uplinks import NO_BANDWIDTH, find_bandwidth_flaw, find_uplinks_flaw
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.trust.keys import KEY_BYTES
 from skerry.trust.placed import find_area_flaw, find_placement_flaw, find_users_flaw
@@ -137,6 +140,7 @@ def _check_revision(revision: AppRevision) -> None:
         _check_walls(revision.profile, service)
     flaw = find_placement_flaw(revision)
     _demand(not flaw, flaw)
+    _check_chains(revision)
     for network in revision.networks.values():
         for subnet in network.plan.subnets if network.plan else ():
             _check_subnet(subnet)
@@ -145,6 +149,13 @@ def _check_revision(revision: AppRevision) -> None:
             _demand(stretched == network.stretched, "a network over all sites is of kind overlay, and no other is")
             plain = not (network.plan and network.plan.subnets)
             _demand(plain or not stretched, "the addresses of a network over all sites are the fleet's, not the app's")
+
+
+def _check_chains(revision: AppRevision) -> None:
+    services = {name: service.networks.keys() for name, service in revision.services.items()}
+    shut = {name: network.internal for name, network in revision.networks.items()}
+    for flaw in list_chain_flaws(revision.chains or (), services, shut):
+        raise _FlawError(flaw.detail)
 
 
 def _check_in_site(order: InSite) -> None:
@@ -177,6 +188,13 @@ def _check_service(service: Service) -> None:
     _demand(is_digest(service.image.digest) and is_digest(service.image.config), "an image is not named by digest")
     if service.policy:
         _check_policy(service.policy)
+    if service.entrance:
+        flaw = find_entrance_flaw(service.entrance)
+        _demand(not flaw, flaw)
+    if service.bandwidth:
+        flaw = find_bandwidth_flaw(service.bandwidth)
+        _demand(not flaw, f"bandwidth: {flaw}")
+        _demand(service.bandwidth != NO_BANDWIDTH, "a bandwidth that says nothing is left out")
     replicas = service.placement.replicas
     for count in (replicas.per_site, replicas.total):
         _demand(0 <= count <= REPLICAS_MAX, f"replicas are 0 to {REPLICAS_MAX}")
@@ -246,7 +264,12 @@ def _check_use(use: NodeUse, service: Service) -> None:
     flaw = find_use_flaw(use)
     _demand(not flaw, flaw)
     if "network" in use.host:
-        has_network = service.networks or service.ports or any(name.startswith("net.") for name in service.sysctls)
+        has_network = (
+            service.networks
+            or service.ports
+            or service.entrance
+            or any(name.startswith("net.") for name in service.sysctls)
+        )
         _demand(
             not has_network, "in the network of the node a service has no networks, ports and parameters of its own"
         )
@@ -287,6 +310,9 @@ def _check_record(record: SiteRecord) -> None:
     for role in record.tenants.values():
         _check_role(role)
     _check_profiles(record.profiles or {})
+    _check_names(*(record.uplinks or {}))
+    flaw = find_uplinks_flaw(record.uplinks or {})
+    _demand(not flaw, flaw)
 
 
 def _check_role(role: RoleKeys) -> None:

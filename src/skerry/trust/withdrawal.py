@@ -74,7 +74,7 @@ def find_needed(places: Iterable[Place], held: Mapping[UnitId, Unit], there: Ite
         if service is None or not is_kept_from_core(place.revision):
             continue
         uses = place.revision.secrets
-        used |= {(place.unit.tenant, uses[each.source].name) for each in service.secrets if each.source in uses}
+        used |= {(place.unit.tenant, uses[each].name) for each in service.secret_sources if each in uses}
         joined |= {(place.unit.tenant, place.unit.app, network) for network in service.networks}
     present = set(there)
     return {

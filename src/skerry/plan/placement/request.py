@@ -11,6 +11,7 @@ from skerry.model.granted import node_use
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
 from skerry.model.selector import Selector, parse_selector
 from skerry.model.site_match import kept_at_site
+from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth
 
 #: Fields whose text may hold ``${SKERRY_...}`` and therefore can fail to derive at some sites.
 _EXPANDED = ("environment", "command", "entrypoint", "hostname", "labels", "healthcheck", "extra_hosts")
@@ -39,6 +40,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     preferred: tuple[tuple[Selector, int], ...] = ()
     #: Device nodes that it is shown.
     devices: tuple[str, ...] = ()
+    #: What it uses of the uplinks of its site.
+    bandwidth: Bandwidth = NO_BANDWIDTH
 
     @property
     def group(self) -> tuple[TenantName, AppName, ServiceName]:
@@ -60,20 +63,22 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         memory_bytes=_amount(service, "memory_bytes"),
         ports=tuple(port for port in service.ports if port.published),
         node=tuple(parse_selector(text) for text in service.placement.node),
-        secrets=tuple(sorted({revision.secrets[use.source].name for use in service.secrets})),
+        secrets=tuple(sorted({revision.secrets[source].name for source in service.secret_sources})),
         varies=_varies(revision, service),
         zone=_name_zone(service),
         preferred=_read_preferred(service),
         devices=tuple(sorted({device.source for device in node_use(service).devices})),
+        bandwidth=service.bandwidth or NO_BANDWIDTH,
     )
 
 
 def same_room(one: Request, other: Request) -> bool:
     """Say whether two requests take the same room on a node: then what runs there may simply stay."""
-    return (one.cpu_m, one.memory_bytes, one.ports) == (
+    return (one.cpu_m, one.memory_bytes, one.ports, one.bandwidth) == (
         other.cpu_m,
         other.memory_bytes,
         other.ports,
+        other.bandwidth,
     ) and not other.varies
 
 
