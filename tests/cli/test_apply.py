@@ -157,7 +157,7 @@ def test_every_error_of_a_manifest_at_once(town, write):
 
 
 def test_words_that_are_not_built_are_refused_by_name(town, write):
-    result = town.run("validate", "-f", write(SHOP + "    x-skerry: {bandwidth: {up: 1Mbit/s}}\n", "later"))
+    result = town.run("validate", "-f", write(SHOP + "    x-skerry: {logs: sealed}\n", "later"))
     assert result.code == 1
     assert "E-NOT-YET" in result.err
 

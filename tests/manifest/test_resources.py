@@ -2,6 +2,7 @@ import pytest
 from tests.manifest.texts import refuse, service
 
 from skerry.model.app import Resources, Ulimit
+from skerry.model.uplinks import Bandwidth
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,26 @@ def test_limits_of_the_process_tree():
 @pytest.mark.parametrize("fields", ["sysctls: {net.core.somaxconn: 1024}", "sysctls: ['net.core.somaxconn=1024']"])
 def test_kernel_parameters_of_the_instance_alone(fields):
     assert service(fields).sysctls == {"net.core.somaxconn": "1024"}
+
+
+def test_what_an_instance_has_of_the_uplinks():
+    assert service("x-skerry: {bandwidth: {up: 256kbit/s, down: 2Mbit/s}}").bandwidth == Bandwidth(
+        up_bps=256_000, down_bps=2_000_000
+    )
+    assert service("x-skerry: {bandwidth: {down: 1Gbit/s}}").bandwidth == Bandwidth(down_bps=10**9)
+    assert not service("x-skerry: {bandwidth: {}}").bandwidth
+    assert not service("cpus: 1").bandwidth
+
+
+@pytest.mark.parametrize(
+    ("rates", "problem"),
+    [
+        ("{up: 5MB/s}", "E-TYPE x-skerry/bandwidth/up"),
+        ("{up: 0kbit/s}", "E-RANGE x-skerry/bandwidth/up"),
+        ("{down: 999999999Gbit/s}", "E-RANGE x-skerry/bandwidth/down"),
+        ("{sideways: 1Mbit/s}", "E-UNKNOWN-WORD x-skerry/bandwidth/sideways"),
+        ("5Mbit/s", "E-TYPE x-skerry/bandwidth"),
+    ],
+)
+def test_a_rate_that_no_line_has(rates, problem):
+    assert refuse(f"x-skerry: {{bandwidth: {rates}}}") == [problem]

@@ -28,6 +28,7 @@ from skerry.cli.output import (
     write_value,
 )
 from skerry.cli.session import Session
+from skerry.cli.uplinks import COLUMNS as UPLINKS
 from skerry.cli.views import CONDITIONS, EVENTS, INSTANCES, NODES, STAYING
 from skerry.cli.watching import show_again
 from skerry.model.answers import JoinTokenView, LinkBytes, NodeView, SiteDetail, SiteSummary
@@ -110,6 +111,7 @@ def _draw(detail: SiteDetail) -> None:
     write_section("Nodes", nodes, NODES)
     write_section("Instances", detail.instances, INSTANCES)
     write_section("Still here", detail.staying, STAYING)
+    write_section("Uplinks", detail.uplinks, UPLINKS)
     write_section("Link", link, _LINK)
     write_section("Conditions", summary.conditions, CONDITIONS)
     write_section("Events", detail.events, EVENTS)

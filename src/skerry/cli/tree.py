@@ -88,6 +88,11 @@ NOUNS: tuple[Noun, ...] = (
         Verb("drain", "Move away what may move, and say what stays and why.", "skerry.cli.cordons:drain"),
         *_later("approve", "reject", "voucher", "upgrade", "quarantine", "release"),
     )),
+    Noun("uplink", "Ways by which a site reaches the rest of the world.", (
+        Verb("list", "List a site's uplinks.", "skerry.cli.uplinks:list_uplinks"),
+        Verb("set", "Sign an uplink into a site's record.", "skerry.cli.uplinks:set_uplink"),
+        Verb("remove", "Take an uplink out of a site's record.", "skerry.cli.uplinks:remove"),
+    )),
     Noun("node", "Machines of sites.", (
         Verb("list", "List the machines of sites, as they report themselves.", "skerry.cli.nodes:list_nodes"),
         Verb("show", "Show a machine: what it has, what it said last, what runs on it.", "skerry.cli.nodes:show"),

@@ -19,6 +19,7 @@ from skerry.model.answers import (
     SiteDetail,
     SiteMap,
     SiteSummary,
+    UplinkView,
 )
 from skerry.model.asks import SiteQuery
 from skerry.model.errors import Invalid
@@ -193,9 +194,27 @@ class EnrolmentPart(Part):
                 instances=tuple(each.view for each in instances),
                 events=tuple(views.cloud_event(each) for each in logged),
                 staying=list_staying(connection, caller, row.site) if drained else (),
+                uplinks=_list_uplinks(row.record) if platform else (),
             )
 
         return await self._core.db.read(job)
+
+
+def _list_uplinks(record: SiteRecord) -> tuple[UplinkView, ...]:
+    return tuple(
+        UplinkView(
+            uplink=name,
+            device=each.device,
+            kind=each.kind,
+            price_micro=each.price_micro,
+            budget_bytes=each.budget_bytes,
+            up_bps=each.up_bps,
+            down_bps=each.down_bps,
+            gateway=each.gateway,
+            preference=each.preference,
+        )
+        for name, each in sorted((record.uplinks or {}).items(), key=lambda item: (item[1].preference, item[0]))
+    )
 
 
 def summarise_sites(core: Core, connection: Connection, caller: Caller, rows: list[SiteRow]) -> tuple[SiteSummary, ...]:

@@ -1,4 +1,4 @@
-"""Durations, sizes, shares of processors, switches and whole numbers as Compose writes them, to integers in one unit.
+"""Durations, sizes, rates, shares of processors, switches and whole numbers, as people write them, to integers.
 
 Durations are Go's with days and weeks (``1m30s``), sizes are binary whatever their letters (``512m``, ``1.5GB``,
 ``64KiB``), processors are decimal (``0.5``) and become millicores, rounded up. Each function raises ``QuantityError``
@@ -27,6 +27,8 @@ _UNITS_US = {
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_RATE = re.compile(r"([0-9]{1,9})([kMG])bit/s", re.ASCII)
+_RATE_POWERS = {"k": 1, "M": 2, "G": 3}
 _DECIMAL = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
 _OCTAL = re.compile(r"(?:0o?)?[0-7]{1,5}", re.ASCII)
@@ -65,6 +67,14 @@ def parse_size(scalar: Scalar) -> int:
     if found is None:
         raise QuantityError(f'"{_short(text)}" is not a size: write 512m or 1g')
     return _bounded(int(Decimal(found[1]) * 1024 ** _SIZE_POWERS[found[2].lower()]), text)
+
+
+def parse_rate(text: str) -> int:
+    """Return bits per second; units are decimal, as lines are sold."""
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise QuantityError(f'"{_short(text)}" is not a rate: write 256kbit/s or 5Mbit/s')
+    return int(found[1]) * 1000 ** _RATE_POWERS[found[2]]
 
 
 def parse_cpus(scalar: Scalar) -> int:

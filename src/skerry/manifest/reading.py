@@ -85,6 +85,10 @@ class Reading:
         """Return the bytes of a size that stands inside the text at ``place``."""
         return self._parse(Place(Scalar(text, text, place.node.mark), place.pointer), quantities.parse_size, 0)
 
+    def rate(self, place: Place | None) -> int:
+        """Return bits per second; 0 when not given."""
+        return self._parse(place, lambda scalar: quantities.parse_rate(scalar.text), 0)
+
     def cpus(self, place: Place | None) -> int:
         """Return millicores."""
         return self._parse(place, quantities.parse_cpus, 0)

@@ -5,11 +5,15 @@ Compose has two places for most of them; saying the same thing twice is fine, di
 
 from collections.abc import Callable
 
+from msgspec import UNSET, UnsetType
+
+from skerry.manifest.node_use import is_in_node_network
 from skerry.manifest.nodes import Mapping, Place
 from skerry.manifest.reading import Reading
 from skerry.model.app import Resources, Ulimit
 from skerry.model.limits import INTEGER_MAX
 from skerry.model.profile import owns_sysctl
+from skerry.model.uplinks import NO_BANDWIDTH, RATE_BPS_MAX, RATE_BPS_MIN, Bandwidth, format_rate
 
 Parse = Callable[[Place | None], int]
 
@@ -45,6 +49,29 @@ def read_limits(reading: Reading, service: Place) -> Resources:
             reading, reading.find(service, "pids_limit"), reading.find(limits, "pids"), _pids_of(reading)
         ),
     )
+
+
+def read_bandwidth(reading: Reading, words: Place | None, service: Place) -> Bandwidth | UnsetType:
+    """Return what an instance has of its site's uplinks; ``words`` is ``bandwidth`` of ``x-skerry``."""
+    if words is None:
+        return UNSET
+    rates: dict[str, int] = {}
+    for name in ("up", "down"):
+        place = reading.find(words, name)
+        rates[name] = reading.rate(place)
+        if place is not None and rates[name] and not RATE_BPS_MIN <= rates[name] <= RATE_BPS_MAX:
+            detail = (
+                f"{reading.text(place)} is out of range: {format_rate(RATE_BPS_MIN)} to {format_rate(RATE_BPS_MAX)}"
+            )
+            reading.findings.complain(place, "E-RANGE", detail)
+        elif place is not None and not rates[name]:
+            hint = "leave it out: then nothing is kept free for it and nothing limits it"
+            reading.findings.complain(place, "E-RANGE", "a rate of 0 lets nothing through", hint=hint)
+    found = Bandwidth(up_bps=rates["up"], down_bps=rates["down"])
+    if found != NO_BANDWIDTH and is_in_node_network(reading, service):
+        detail = "in the network of the node its packets cannot be told from the node's own"
+        reading.findings.complain(words, "E-CONFLICT", detail, at_key=True, hint="leave out network_mode, or bandwidth")
+    return found if found != NO_BANDWIDTH else UNSET
 
 
 def read_reservations(reading: Reading, service: Place) -> Resources:

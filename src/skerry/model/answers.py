@@ -532,6 +532,22 @@ class NodeDrain(SiteDrain, frozen=True, kw_only=True):
 
 
 class SiteDetail(Answer, frozen=True, kw_only=True):
+class UplinkView(Answer, frozen=True, kw_only=True):
+    """An uplink of a site; 0 is not stated. ``price_micro`` is millionths of the operator's unit for a gigabyte."""
+
+    uplink: str
+    device: str
+    #: wired, mobile or satellite.
+    kind: str
+    price_micro: int
+    #: Bytes a month.
+    budget_bytes: int
+    up_bps: int
+    down_bps: int
+    gateway: str
+    preference: int
+
+
     """A site with everything that ``skerry site show`` prints. ``latitude_udeg`` and its like are micro-degrees."""
 
     summary: SiteSummary
@@ -551,6 +567,8 @@ class SiteDetail(Answer, frozen=True, kw_only=True):
     #: Of a site that is drained: what of the asker's is still there, and why.
     staying: tuple[DrainedInstance, ...] = ()
 
+    #: Its ways to the rest of the world, as its operator has signed them.
+    uplinks: tuple[UplinkView, ...] = ()
 
 class NodeDetail(Answer, frozen=True, kw_only=True):
     """A node with everything that ``skerry node show`` prints; instances are those that the asker may see."""

@@ -23,6 +23,7 @@ from skerry.model.ids import (
     TenantName,
     VolumeName,
 )
+from skerry.model.uplinks import Uplink
 
 KeyType = Literal["ed25519", "p256-tpm", "x25519"]
 Role = Literal["root", "registrar", "delivery", "deploy", "device"]
@@ -87,6 +88,8 @@ class SiteRecord(_Signed, frozen=True, kw_only=True):
     tenants: dict[TenantName, RoleKeys] = {}
     #: What some tenants may ask of this site beyond the built-in profiles; left out where there is none.
     profiles: dict[str, Profile] | UnsetType = UNSET
+    #: Its ways to the rest of the world, by name; left out where its operator says nothing of them.
+    uplinks: dict[str, Uplink] | UnsetType = UNSET
 
 
 class Tombstone(_Signed, frozen=True, kw_only=True):

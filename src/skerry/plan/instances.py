@@ -26,6 +26,7 @@ from skerry.model.instance import InstanceSpec, is_implied_by, signal_of
 from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
 from skerry.model.policy import Policy
 from skerry.model.rollout import InSite
+from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth
 from skerry.plan.actions import (
     Action,
     CheckHealth,
@@ -75,6 +76,8 @@ class Wanted(msgspec.Struct, frozen=True):
     copies: int = 1
     #: Only its tenant may end it (``withdraw: tenant``).
     is_kept: bool = False
+    #: What it may use of the uplinks of its site.
+    bandwidth: Bandwidth = NO_BANDWIDTH
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from skerry.model.document import Assignment, assignment_instance, unit_id
 from skerry.model.ids import Digest, InstanceId, UnitId
 from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
 from skerry.model.rollout import InSite
+from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan import instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
@@ -82,7 +83,7 @@ def plan_site(
     wanted = _hold_back(wanted, standing.held)
     by_hand = judge_by_hand(wanted, history.kept.said, observed.containers)
     wanted = _hold_back(wanted, by_hand.held)
-    wanted = _hold_back(wanted, judge_room(wanted, observed.node))
+    wanted = _hold_back(wanted, judge_room(wanted, observed.node, sum_rates(held.record.uplinks or {})))
     for name, why in sorted(held.unsigned.items()):
         draft.wait(f"withdraw/{name.partition('/')[2]}", why)
     for wait in standing.waits:
@@ -220,6 +221,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
     settled, portless = settle_ports(wanted)
     return settle_companions(settled), {
         **refused,
+                    bandwidth=revision.services[unit.service].bandwidth or NO_BANDWIDTH,
         **{unit_id(wanted[name].assignment): why for name, why in portless.items()},
     }
 

@@ -24,6 +24,7 @@ from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Person, Sender, Steps
 if TYPE_CHECKING:
     from skerry.manifest.values import Content, Manifest
     from skerry.model.grants import Profile
+    from skerry.model.uplinks import Uplink
     from skerry.sdk.publishing import Draft, Outcome
     from skerry.sdk.siting import Granting, Joining
 
@@ -301,6 +302,18 @@ class SiteActs(Noun):
 
         return self._client.perform(siting.label_site(site, changes))
 
+    def set_uplink(self, site: str, name: str, uplink: "Uplink") -> bool:
+        """Have an uplink at a site as it is given; False when it is so already."""
+        from skerry.sdk import siting
+
+        return self._client.perform(siting.set_uplink(site, name, uplink))
+
+    def remove_uplink(self, site: str, name: str) -> None:
+        """Take an uplink out of a site's record; raises ``NotFound`` for one not there."""
+        from skerry.sdk import siting
+
+        self._client.perform(siting.remove_uplink(site, name))
+
     def remove_node(self, site: str, node: str) -> None:
         """Take a node out of its site's record; raises ``Conflict`` for the only one."""
         from skerry.sdk import siting
@@ -371,6 +384,18 @@ class AsyncSiteActs(AsyncNoun):
         from skerry.sdk import siting
 
         return await self._client.perform(siting.label_site(site, changes))
+
+    async def set_uplink(self, site: str, name: str, uplink: "Uplink") -> bool:
+        """Have an uplink at a site as it is given; False when it is so already."""
+        from skerry.sdk import siting
+
+        return await self._client.perform(siting.set_uplink(site, name, uplink))
+
+    async def remove_uplink(self, site: str, name: str) -> None:
+        """Take an uplink out of a site's record; raises ``NotFound`` for one not there."""
+        from skerry.sdk import siting
+
+        await self._client.perform(siting.remove_uplink(site, name))
 
     async def remove_node(self, site: str, node: str) -> None:
         """Take a node out of its site's record; raises ``Conflict`` for the only one."""

@@ -13,6 +13,7 @@ from skerry.model.selector import matches, parse_selector
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.model.signing import Minted, MintToken, ReadStatus, SignerStatus, SignSite
 from skerry.model.site_match import site_labels
+from skerry.model.uplinks import Uplink, find_uplinks_flaw
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.steps import Steps, ask_signer, collect, send, sign
 from skerry.sdk.verifying import read_record
@@ -80,6 +81,32 @@ def label_site(site: str, changes: Mapping[str, str | None]) -> Steps[bool]:
     wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, labels=labels)
     yield from _put_site(wanted, record.number)
     return True
+
+
+def set_uplink(site: str, name: str, uplink: Uplink) -> Steps[bool]:
+    """Have an uplink at a site as it is given; False when it is so already."""
+    if not is_name(name):
+        raise Refused("E-NAME", f"{name[:80]!r} is no name for an uplink: use a-z, 0-9 and -, at most 63.")
+    record, envelope = yield from read_site(site)
+    uplinks = {**(record.uplinks or {}), name: uplink}
+    flaw = find_uplinks_flaw(uplinks)
+    if flaw:
+        raise Refused("E-UPLINK", f"{flaw}.", hint=f"skerry uplink list {site}")
+    if uplinks == record.uplinks:
+        return False
+    wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, uplinks=uplinks)
+    yield from _put_site(wanted, record.number)
+    return True
+
+
+def remove_uplink(site: str, name: str) -> Steps[None]:
+    """Take an uplink out of a site's record; raises ``NotFound`` for one not there."""
+    record, envelope = yield from read_site(site)
+    uplinks = dict(record.uplinks or {})
+    if uplinks.pop(name, None) is None:
+        raise NotFound("E-NOT-FOUND", f"Site {site} has no uplink {name[:80]!r}.", hint=f"skerry uplink list {site}")
+    wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, uplinks=uplinks)
+    yield from _put_site(wanted, record.number)
 
 
 def remove_node(site: str, node: str) -> Steps[None]:

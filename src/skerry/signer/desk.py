@@ -283,6 +283,7 @@ class SignerDesk:
             nodes={name: node for name, node in base.nodes.items() if name not in ask.remove_nodes},
             tenants=base.tenants if ask.tenants is None else ask.tenants,
             profiles=base.profiles if ask.profiles is None else ask.profiles or msgspec.UNSET,
+            uplinks=base.uplinks if ask.uplinks is None else ask.uplinks or msgspec.UNSET,
         )
         payload = encode_payload(changed)
         read = parse_payload(payload, SiteRecord)

@@ -1,10 +1,10 @@
 """``choose``: the best slot for one instance, or every candidate's first failed constraint.
 
 Constraints come in two sorts. A *wish* constraint (site, tenant, label, geofence, residency, node) is the owner's word:
-an instance that no longer fulfils it leaves. A *room* constraint (profile, device, cpu, memory, disk, port, secret,
-variable, spread, and those of ``rules.py``) only keeps newcomers out, and so does an operator's cordon: what runs is
-never stopped because room is counted short or a grant has ended. Scores are integers, lower is better; ties go by
-order.
+an instance that no longer fulfils it leaves. A *room* constraint (profile, device, cpu, memory, uplink, disk, port,
+secret, variable, spread, and those of ``rules.py``) only keeps newcomers out, and so does an operator's cordon: what
+runs is never stopped because room is counted short or a grant has ended. Scores are integers, lower is better; ties go
+by order.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ _SILENT_PENALTY = 10**12
 _FULL = 2_000
 _NO_RULES = PlacementRules()
 #: Constraints that others can lift by making room.
-ROOM = ("cpu", "memory", "port")
+ROOM = ("cpu", "memory", "uplink", "port")
 
 Secrets = dict[tuple[str, str], SecretWish]
 
@@ -80,8 +80,9 @@ def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | N
     unmet = grants_unmet(request.revision.profile, request.tenant, request.wish, slot.record)
     if unmet:
         return _rejection(slot, "profile", unmet)
-    for device in request.devices if slot.devices is not None else ():
-        if device not in slot.devices:
+    there = slot.devices
+    for device in request.devices:
+        if there is not None and device not in there:
             return _rejection(slot, "device", f"needs {device}, which {slot.site}/{slot.node} does not have")
     if slot.cpu_m is not None and slot.cpu_used_m + request.cpu_m > slot.cpu_m and request.cpu_m:
         free = max(0, slot.cpu_m - slot.cpu_used_m)
@@ -91,6 +92,9 @@ def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | N
         if request.memory_bytes > free:
             short = f"needs {_mib(request.memory_bytes)}, has {_mib(max(0, free))} of {_mib(slot.memory_bytes)} free"
             return _rejection(slot, "memory", short)
+    lack = slot.uplinks.find_lack(request.bandwidth.up_bps, request.bandwidth.down_bps)
+    if lack:
+        return _rejection(slot, "uplink", f"the uplinks of {slot.site}: {lack}")
     image = request.wish.image
     if slot.disk_free_bytes is not None and not slot.images[image.digest]:
         free = max(0, slot.disk_free_bytes - slot.disk_claimed_bytes)

@@ -12,10 +12,42 @@ from skerry.model.geography import UserPoint
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, ServiceName, SiteName, TenantName
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_labels, site_price_micro
+from skerry.model.uplinks import Bandwidth, format_rate, sum_rates
 from skerry.plan.placement.request import Request, make_request
 from skerry.plan.snapshot import SiteView
 
 Group = tuple[TenantName, AppName, ServiceName]
+
+
+class UplinkRoom:
+    """What the uplinks of one site carry together and what of it is given out, each way.
+
+    A direction in which any of them does not say what it carries is unknown, and refuses nothing.
+    """
+
+    __slots__ = ("down_used_bps", "rates", "up_used_bps")
+
+    def __init__(self, rates: Bandwidth) -> None:
+        self.rates = rates
+        self.up_used_bps = 0
+        self.down_used_bps = 0
+
+    def add(self, bandwidth: Bandwidth, times: int) -> None:
+        """Take what an instance asks for, or give it back."""
+        self.up_used_bps += times * bandwidth.up_bps
+        self.down_used_bps += times * bandwidth.down_bps
+
+    def find_lack(self, up_bps: int, down_bps: int) -> str:
+        """Say what is missing for so much more; empty when nothing is."""
+        ways = (
+            ("up", up_bps, self.rates.up_bps, self.up_used_bps),
+            ("down", down_bps, self.rates.down_bps, self.down_used_bps),
+        )
+        for word, wanted, there, used in ways:
+            if wanted and there and used + wanted > there:
+                left = format_rate(max(there - used, 0))
+                return f"needs {format_rate(wanted)} {word}, {left} of {format_rate(there)} left"
+        return ""
 
 
 class Slot:
@@ -40,11 +72,14 @@ class Slot:
         "sealing",
         "silent",
         "site",
+        "uplinks",
         "view",
         "zones",
     )
 
-    def __init__(self, view: SiteView, node: NodeName, order: int, zones: dict[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, view: SiteView, node: NodeName, order: int, zones: dict[str, tuple[str, str]], uplinks: UplinkRoom
+    ) -> None:
         fact = view.nodes.get(node)
         self.site: SiteName = view.site
         self.node = node
@@ -53,6 +88,8 @@ class Slot:
         self.record: SiteRecord = view.record
         #: What geofences and residencies were found to say of the site, by their name (``Request.zone``).
         self.zones: dict[str, tuple[str, str]] = zones
+        #: What its site's uplinks carry, which all nodes of it share.
+        self.uplinks = uplinks
         self.price_micro: int | None = site_price_micro(view.record)
         self.silent = view.silent
         self.cordon = view.cordon_of(node)
@@ -92,8 +129,9 @@ class Estate:
         for view in sorted(sites, key=lambda item: (item.enrolment, item.site)):
             here: list[Slot] = []
             zones: dict[str, tuple[str, str]] = {}
+            uplinks = UplinkRoom(sum_rates(view.record.uplinks or {}))
             for node in sorted(view.record.nodes):
-                slot = Slot(view, node, len(self.slots), zones)
+                slot = Slot(view, node, len(self.slots), zones, uplinks)
                 here.append(slot)
                 self.slots.append(slot)
                 self._by_name[view.site, node] = slot
@@ -114,6 +152,7 @@ class Estate:
         """Take the room; ``present`` says that the image was wished here before and claims no further disk."""
         slot.cpu_used_m += request.cpu_m
         slot.memory_used_bytes += request.memory_bytes
+        slot.uplinks.add(request.bandwidth, 1)
         if not slot.images[request.wish.image.digest] and not present:
             slot.disk_claimed_bytes += request.wish.image.size_bytes
         slot.images[request.wish.image.digest] += 1
@@ -126,6 +165,7 @@ class Estate:
         """Give the room back. The claim on disk stays: what was fetched once is on the disk."""
         slot.cpu_used_m -= request.cpu_m
         slot.memory_used_bytes -= request.memory_bytes
+        slot.uplinks.add(request.bandwidth, -1)
         slot.images[request.wish.image.digest] -= 1
         for port in request.ports:
             slot.ports[port_key(port)] -= 1

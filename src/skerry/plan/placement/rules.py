@@ -171,6 +171,10 @@ class Judge:
                 first = misfits[0]
                 assert first is not None
                 return f"is kept with {each.service}, which cannot be there: {first.detail}"
+        rates = [each.bandwidth for each in (self._request, *requests)]
+        lack = slot.uplinks.find_lack(sum(each.up_bps for each in rates), sum(each.down_bps for each in rates))
+        if lack:
+            return f"together with {' and '.join(partners)} it {lack} of the uplinks of {slot.site}"
         if tie.by == "node":
             cpu_m = sum(each.cpu_m for each in (self._request, *requests))
             memory = sum(each.memory_bytes for each in (self._request, *requests))
