@@ -171,6 +171,7 @@ def _fill(operation: Operation, /, **known: str) -> str:
         "token": "aaaaaaaaaa",
         "user": "ada",
         "area": "harbour",
+        "network": "mesh",
         "user_group": "pilots",
     } | known
     queries = {
@@ -238,6 +239,7 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
         "token": "bbbbbbbbbb",
         "user": "nobody",
         "area": "none",
+        "network": "none",
         "user_group": "none",
     }
     compared = 0

@@ -26,6 +26,7 @@ NOUNS = {
     "operations": "operation",
     "images": "image",
     "blobs": "blob",
+    "networks": "network",
     "volumes": "volume",
     "secrets": "secret",
     "areas": "area",

@@ -16,6 +16,7 @@ _ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
 FORMS: dict[str, str] = {
     "app": _NAME,
     "site": _NAME,
+    "network": _NAME,
     "node": _NAME,
     "service": _NAME,
     "secret": _NAME,

@@ -77,6 +77,15 @@ def complete_services(context: click.Context, parameter: click.Parameter, incomp
     return _complete(context, f"services of {app}", ask, incomplete)
 
 
+def complete_networks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete APP/NETWORK."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (f"{each.app}/{each.network}" for each in _all(client.networks.list))
+
+    return _complete(context, "networks", ask, incomplete)
+
+
 def complete_volumes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete APP/VOLUME."""
 

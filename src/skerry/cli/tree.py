@@ -224,10 +224,15 @@ NOUNS: tuple[Noun, ...] = (
         Verb("stop", "Stop what runs here, until it is started here.", "skerry.cli.agent:stop"),
         Verb("start", "Start what was stopped here.", "skerry.cli.agent:start"),
         Verb("accept-loss", "Start services anew whose volume is gone.", "skerry.cli.agent:accept_loss"),
+        Verb("rekey", "Change the key of this box's tunnels.", "skerry.cli.agent:rekey"),
         *_later("apply-bundle", "reset"),
     )),
     Noun("machine", "Bare metal.", _later("list", "show", "power", "console", "install", "inventory")),
-    Noun("network", "Virtual networks.", _later("list", "show", "create", "remove", "trace")),
+    Noun("network", "Networks of apps, at each site and over several.", (
+        Verb("list", "List the networks of apps.", "skerry.cli.networks:list_networks"),
+        Verb("show", "Show a network, and its part at each site.", "skerry.cli.networks:show"),
+        *_later("create", "remove", "trace"),
+    )),
     Noun("chain", "Ordered paths through services.", _later("list", "show", "test")),
     Noun("volume", "Durable storage of services.", (
         Verb("list", "List volumes, as their sites report them.", "skerry.cli.volumes:list_volumes"),

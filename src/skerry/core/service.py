@@ -14,6 +14,7 @@ from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
 from skerry.core.node_cordons import NodeCordonsPart
+from skerry.core.networks import NetworksPart
 from skerry.core.nodes import NodesPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
@@ -42,6 +43,7 @@ class Service(
     SeedsPart,
     EnrolmentPart,
     ProfilesPart,
+    NetworksPart,
     NodesPart,
     CordonsPart,
     NodeCordonsPart,

@@ -18,6 +18,7 @@ from skerry.model.ids import (
     Digest,
     InstanceId,
     KeyId,
+    NetworkName,
     NodeName,
     OperationId,
     PlanId,
@@ -531,7 +532,6 @@ class NodeDrain(SiteDrain, frozen=True, kw_only=True):
     node: NodeName
 
 
-class SiteDetail(Answer, frozen=True, kw_only=True):
 class UplinkView(Answer, frozen=True, kw_only=True):
     """An uplink of a site; 0 is not stated. ``price_micro`` is millionths of the operator's unit for a gigabyte."""
 
@@ -548,6 +548,7 @@ class UplinkView(Answer, frozen=True, kw_only=True):
     preference: int
 
 
+class SiteDetail(Answer, frozen=True, kw_only=True):
     """A site with everything that ``skerry site show`` prints. ``latitude_udeg`` and its like are micro-degrees."""
 
     summary: SiteSummary
@@ -566,9 +567,9 @@ class UplinkView(Answer, frozen=True, kw_only=True):
     events: tuple[CloudEvent, ...]
     #: Of a site that is drained: what of the asker's is still there, and why.
     staying: tuple[DrainedInstance, ...] = ()
-
     #: Its ways to the rest of the world, as its operator has signed them.
     uplinks: tuple[UplinkView, ...] = ()
+
 
 class NodeDetail(Answer, frozen=True, kw_only=True):
     """A node with everything that ``skerry node show`` prints; instances are those that the asker may see."""
@@ -697,6 +698,44 @@ class VolumeView(Answer, frozen=True, kw_only=True):
     size_bytes: int
     in_use: bool
     state: str
+
+
+class NetworkView(Answer, frozen=True, kw_only=True):
+    """A network of an app, as the app's newest revision says it."""
+
+    app: AppName
+    network: NetworkName
+    kind: str
+    #: ``site``: one at each site by itself. ``app``: one over all of them.
+    scope: str
+    internal: bool
+    services: tuple[ServiceName, ...]
+    #: Sites at which a service of it is wished.
+    sites: int
+
+
+class NetworkPartView(Answer, frozen=True, kw_only=True):
+    """What one site has of a network over sites, as it is wished."""
+
+    site: SiteName
+    #: Addresses of its instances, of version 4 and of version 6.
+    ranges: tuple[str, ...]
+    #: Other sites to which it has a tunnel.
+    sees: tuple[SiteName, ...]
+    #: Where those look for it, best first, and which relay they take when none of these answers.
+    endpoints: tuple[str, ...]
+    relay: str
+
+
+class NetworkDetail(Answer, frozen=True, kw_only=True):
+    """A network, and its part at each site where it is one over sites."""
+
+    network: NetworkView
+    #: Range of version 6 in which all parts lie; empty for a network of each site by itself.
+    prefix: str
+    parts: tuple[NetworkPartView, ...]
+    #: Parts beyond those that are listed.
+    more: int
 
 
 class SecretView(Answer, frozen=True, kw_only=True):

@@ -296,6 +296,21 @@ class Volumes(Noun):
         )
 
 
+class Networks(Noun):
+    """Operations on networks."""
+
+    def list(self, *, page_size: int = 50, app: str = "") -> Iterator[answers.NetworkView]:
+        """List the networks of apps."""
+        return self._client.pages(make_request("list_networks", query=asks.NetworkQuery(page_size=page_size, app=app)))
+
+    def show(self, app: str, network: str) -> answers.NetworkDetail:
+        """Show a network, and its part at each site where it is one over sites."""
+        asked: Request[answers.NetworkDetail] = make_request(
+            "show_network", parameters={"app": app, "network": network}
+        )
+        return self._client.send(asked)
+
+
 class Secrets(acts.SecretActs):
     """Operations on secrets."""
 
@@ -639,6 +654,7 @@ class Faces:
         self.images = Images(client)
         self.blobs = Blobs(client)
         self.volumes = Volumes(client)
+        self.networks = Networks(client)
         self.secrets = Secrets(client)
         self.areas = Areas(client)
         self.user_groups = UserGroups(client)
@@ -933,6 +949,21 @@ class AsyncVolumes(AsyncNoun):
         return self._client.pages(
             make_request("list_volumes", query=asks.VolumeQuery(page_size=page_size, app=app, site=site))
         )
+
+
+class AsyncNetworks(AsyncNoun):
+    """Operations on networks."""
+
+    def list(self, *, page_size: int = 50, app: str = "") -> AsyncIterator[answers.NetworkView]:
+        """List the networks of apps."""
+        return self._client.pages(make_request("list_networks", query=asks.NetworkQuery(page_size=page_size, app=app)))
+
+    async def show(self, app: str, network: str) -> answers.NetworkDetail:
+        """Show a network, and its part at each site where it is one over sites."""
+        asked: Request[answers.NetworkDetail] = make_request(
+            "show_network", parameters={"app": app, "network": network}
+        )
+        return await self._client.send(asked)
 
 
 class AsyncSecrets(acts.AsyncSecretActs):
@@ -1282,6 +1313,7 @@ class AsyncFaces:
         self.images = AsyncImages(client)
         self.blobs = AsyncBlobs(client)
         self.volumes = AsyncVolumes(client)
+        self.networks = AsyncNetworks(client)
         self.secrets = AsyncSecrets(client)
         self.areas = AsyncAreas(client)
         self.user_groups = AsyncUserGroups(client)

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select
 from skerry.model.document import (
     Assignment,
     ImageHold,
+    NetworkMember,
+    NetworkPart,
     Peer,
     SecretHold,
     Unit,
@@ -23,7 +25,7 @@ from skerry.model.document import (
     encode_unit,
     named_objects,
 )
-from skerry.model.ids import Digest, SiteName, UnitId
+from skerry.model.ids import AppName, Digest, SiteName, TenantName, UnitId
 from skerry.model.signed import Envelope
 from skerry.store.objects import pack_envelope
 from skerry.store.schema import DOCUMENTS, SITE_STATE, UNITS
@@ -127,6 +129,34 @@ def list_assignments(
         unit = decode_unit(body)
         if isinstance(unit, Assignment):
             found.append((SiteName(name), unit))
+    return found
+
+
+def list_network_units(
+    connection: Connection, tenant: TenantName, app: AppName
+) -> list[tuple[SiteName, NetworkPart | NetworkMember]]:
+    """Return the parts and members of an app's networks at every site, in the order of site and unit."""
+    query = select(UNITS.c.site, UNITS.c.body).where(
+        UNITS.c.kind.in_(("network", "member")), UNITS.c.tenant == tenant, UNITS.c.app == app
+    )
+    found: list[tuple[SiteName, NetworkPart | NetworkMember]] = []
+    for name, body in connection.execute(query.order_by(UNITS.c.site, UNITS.c.unit)):
+        unit = decode_unit(body)
+        if isinstance(unit, NetworkPart | NetworkMember):
+            found.append((SiteName(name), unit))
+    return found
+
+
+def find_peers(connection: Connection, sites: Iterable[SiteName]) -> dict[SiteName, Peer]:
+    """Return how others are told to reach sites; nothing of one that nobody is told of."""
+    names = sorted(f"peer/{site}" for site in sites)
+    found: dict[SiteName, Peer] = {}
+    for start in range(0, len(names), _PAGE):
+        query = select(UNITS.c.body).where(UNITS.c.kind == "peer", UNITS.c.unit.in_(names[start : start + _PAGE]))
+        for (body,) in connection.execute(query.order_by(UNITS.c.unit, UNITS.c.site).distinct()):
+            unit = decode_unit(body)
+            if isinstance(unit, Peer):
+                found.setdefault(unit.site, unit)
     return found
 
 

@@ -1,0 +1,128 @@
+"""Networks of a tenant's apps: what their newest revisions say, and which sites have which part of those over sites.
+
+Everything here is what is wished; how a tunnel is doing is the site's to say. Who sees an app sees its networks.
+"""
+
+from collections.abc import Iterator
+
+from skerry.core.auth import Caller
+from skerry.core.refusals import not_found
+from skerry.core.state import Part
+from skerry.model.answers import NetworkDetail, NetworkPartView, NetworkView, Page
+from skerry.model.app import AppRevision, Network
+from skerry.model.asks import NetworkQuery
+from skerry.model.document import NetworkMember, NetworkPart
+from skerry.model.ids import AppName, Digest, NetworkName, SiteName
+from skerry.model.network import network_prefix, part_ranges
+from skerry.store import Connection, apps, documents, objects
+from skerry.store.fleet import decode_revision
+from skerry.store.rows import read_page_token, write_page_token
+
+#: Parts that one answer lists, 200 bytes each; a larger network is looked at site by site.
+PARTS_SHOWN_MAX = 1_000
+
+
+class NetworksPart(Part):
+    """Operations that show networks."""
+
+    async def list_networks(self, caller: Caller, *, query: NetworkQuery) -> Page[NetworkView]:
+        """List networks by app and name."""
+        position = read_page_token(query.page_token, 2)
+
+        def job(connection: Connection) -> Page[NetworkView]:
+            sites = _count_sites(connection, caller)
+            found: list[NetworkView] = []
+            for revision in _read_revisions(connection, caller, query.app or (position[0] if position else "")):
+                if query.app and revision.app != query.app:
+                    break
+                for name, network in sorted(revision.networks.items()):
+                    if position is None or (revision.app, name) > tuple(position):
+                        found.append(_view(revision, name, network, sites))
+                if len(found) > query.page_size:
+                    break
+            shown = found[: query.page_size]
+            token = write_page_token(shown[-1].app, shown[-1].network) if len(found) > query.page_size else ""
+            return Page(items=tuple(shown), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def show_network(self, caller: Caller, *, app: str, network: str) -> NetworkDetail:
+        """Show one network of an app, and its part at each site."""
+
+        def job(connection: Connection) -> NetworkDetail:
+            row = apps.find_app(connection, caller.owner(), app)
+            held = {} if row is None else objects.read_objects(connection, (Digest(row.revision_digest),))
+            if row is None or not row.revision_number or not held:
+                raise not_found()
+            revision = decode_revision(held[Digest(row.revision_digest)])
+            name = NetworkName(network)
+            if name not in revision.networks:
+                raise not_found()
+            said = revision.networks[name]
+            parts = _read_parts(connection, revision, name) if said.stretched else []
+            return NetworkDetail(
+                network=_view(revision, name, said, _count_sites(connection, caller)),
+                prefix=str(network_prefix(revision.tenant, revision.app, name)) if said.stretched else "",
+                parts=tuple(parts[:PARTS_SHOWN_MAX]),
+                more=max(len(parts) - PARTS_SHOWN_MAX, 0),
+            )
+
+        return await self._core.db.read(job)
+
+
+def _read_revisions(connection: Connection, caller: Caller, first: str) -> Iterator[AppRevision]:
+    """Return the newest revision of each app of the caller's, by name, from ``first`` on."""
+    rows = [row for row in apps.list_apps(connection, caller.scope) if row.revision_number and row.app >= first]
+    for row in rows:
+        held = objects.read_objects(connection, (Digest(row.revision_digest),))
+        if held:
+            yield decode_revision(held[Digest(row.revision_digest)])
+
+
+def _count_sites(connection: Connection, caller: Caller) -> dict[tuple[AppName, str], set[SiteName]]:
+    """Return the sites at which each service of the caller's apps is wished."""
+    found: dict[tuple[AppName, str], set[SiteName]] = {}
+    for site, unit in documents.list_assignments(connection, caller.scope):
+        found.setdefault((unit.app, unit.service), set()).add(site)
+    return found
+
+
+def _view(
+    revision: AppRevision, name: NetworkName, network: Network, sites: dict[tuple[AppName, str], set[SiteName]]
+) -> NetworkView:
+    services = tuple(sorted(each for each, service in revision.services.items() if name in service.networks))
+    everywhere: set[SiteName] = set()
+    for service in services:
+        everywhere |= sites.get((revision.app, service), set())
+    return NetworkView(
+        app=revision.app,
+        network=name,
+        kind=network.words.kind if network.words else "bridge",
+        scope="app" if network.stretched else "site",
+        internal=network.internal,
+        services=services,
+        sites=len(everywhere),
+    )
+
+
+def _read_parts(connection: Connection, revision: AppRevision, name: NetworkName) -> list[NetworkPartView]:
+    units = documents.list_network_units(connection, revision.tenant, revision.app)
+    mine = {site: unit for site, unit in units if isinstance(unit, NetworkPart) and unit.network == name}
+    seen: dict[SiteName, list[SiteName]] = {}
+    for site, unit in units:
+        if isinstance(unit, NetworkMember) and unit.network == name:
+            seen.setdefault(site, []).append(unit.site)
+    places = documents.find_peers(connection, mine.keys())
+    parts: list[NetworkPartView] = []
+    for site, part in sorted(mine.items()):
+        ranges, peer = part_ranges(part), places.get(site)
+        parts.append(
+            NetworkPartView(
+                site=site,
+                ranges=(str(ranges.v4), str(ranges.v6)),
+                sees=tuple(sorted(seen.get(site, ()))),
+                endpoints=() if peer is None else peer.endpoints,
+                relay="" if peer is None else peer.relay,
+            )
+        )
+    return parts

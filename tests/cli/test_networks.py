@@ -1,0 +1,71 @@
+import json
+
+import pytest
+from tests.cli.town import Town
+from tests.core.cores import key, sign
+from tests.sdk.image_bytes import Image, layout, tar
+
+from skerry.model.ids import NodeName, SiteName, digest_of
+from skerry.model.observed import OverlayFact
+from skerry.model.signed import OverlayKey
+
+SHOP = """
+services:
+  web: {image: web:1, networks: [mesh, inside], x-skerry: {placement: {replicas: {per-site: 1}}}}
+networks: {mesh: {driver: overlay}, inside: {internal: true}}
+"""
+
+
+def _overlay(site: str) -> OverlayFact:
+    public = digest_of(site.encode()).encode()[-32:]
+    payload = OverlayKey(site=SiteName(site), node=NodeName("n1"), number=1, key=public)
+    statement = sign("overlay-key", payload, key(f"device {site}"))
+    return OverlayFact(node=NodeName("n1"), keys=(statement,), port=51820, addresses=("192.0.2.7",))
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    town = Town(tmp_path_factory.mktemp("town"))
+    archive = town.folder / "web.tar"
+    archive.write_bytes(tar(layout(Image(), names=("web:1",))))
+    town.ok("image", "push", archive)
+    town.ok("apply", "-f", "-", "--name", "shop", stdin=SHOP.encode())
+    sites = [town.add_site("oslo"), town.add_site("bergen"), town.add_site("voss")]
+    town.settle(*sites)
+    for site in sites[:2]:
+        town.wait(site.report(_overlay(site.name)))
+    town.wait(town.rig.plan())
+    yield town
+    town.close()
+
+
+def test_networks_are_listed_as_the_newest_revisions_say_them(town):
+    assert town.ok("network", "list", "-o", "name").split() == ["network/shop/inside", "network/shop/mesh"]
+    assert town.ok("network", "list", "--app", "blog", "-o", "name").split() == []
+    table = town.ok("network", "list")
+    assert "all sites of the app" in table
+    assert "each site by itself" in table
+
+
+def test_a_network_over_sites_shows_each_part_and_whom_it_sees(town):
+    shown = json.loads(town.ok("network", "show", "shop/mesh", "-o", "json"))
+    assert shown["network"]["sites"] == 3
+    parts = {part["site"]: part for part in shown["parts"]}
+    assert parts["oslo"]["sees"] == ["bergen"]
+    assert parts["bergen"]["endpoints"] == ["192.0.2.7:51820"]
+    assert parts["voss"]["endpoints"] == []
+    assert len({part["ranges"][0] for part in parts.values()}) == 3
+    text = town.run("network", "show", "shop/mesh")
+    assert "192.0.2.7:51820" in text.out
+    assert "sites see no other yet" not in text.err or "1 sites" in text.err
+
+
+def test_a_network_of_each_site_has_no_parts(town):
+    shown = json.loads(town.ok("network", "show", "shop/inside", "-o", "json"))
+    assert (shown["parts"], shown["prefix"], shown["network"]["internal"]) == ([], "", True)
+
+
+def test_what_is_not_there_is_said_so(town):
+    assert town.run("network", "show", "shop/gone").code == 5
+    assert town.run("network", "show", "shop").code == 64
+    assert town.run("network", "create", "x").code == 64
