@@ -68,6 +68,7 @@ class Town:
             client.secrets.set("password", b"secret")
             client.areas.set("nordics", Region(countries=("NO", "SE")))
             client.user_groups.set("customers", [(10_750_000, 59_910_000, 3)])
+            client.users.create(name="ada")
             self.known = {
                 "app": "shop",
                 "site": "oslo",
@@ -75,7 +76,10 @@ class Town:
                 "service": "web",
                 "ordinal": 0,
                 "secret": "password",
+                "user": "ada",
                 "area": "nordics",
+                "network": "default",
+                "profile": "default",
                 "user_group": "customers",
                 "digest": client.images.show(next(iter(client.images.list())).digest).digest,
                 "number": 1,
