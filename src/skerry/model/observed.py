@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from skerry.model.app import Subnet
+from skerry.model.app import Port, Subnet
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -29,6 +29,14 @@ from skerry.model.signed import Envelope
 #: ``created``: made, never started. ``gone`` is not a state: a container that is not there is not observed.
 ContainerState = Literal["created", "running", "paused", "exited", "stopping"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+class HooksSeen(msgspec.Struct, frozen=True):
+    """How far the commands after the start of a container's present process have come."""
+
+    state: Literal["begun", "done", "failed"]
+    #: Of a failure: which command, its code and the end of its output.
+    reason: str = ""
 
 
 class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +63,26 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     oom_killed: bool = False
     #: Versions that it was last told of, of secrets that are renewed while it runs.
     secrets: dict[SecretName, Digest] = {}
+    #: Specification of the container in whose namespaces it is; empty where all are its own.
+    joined: Digest = Digest("")
+    #: None where no command after the start has begun.
+    hooks: HooksSeen | None = None
     #: Its addresses in each of its networks, IPv4 before IPv6; of one that runs only.
     addresses: dict[NetworkName, tuple[str, ...]] = {}
+    #: Ports of the node that lead to it, where Skerry and not the runtime translates addresses.
+    ports: tuple[Port, ...] = ()
+
+
+class ChainsSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What steers packets through service chains at this node."""
+
+    #: Of the rules in force, while all that belongs to them is there; empty for none.
+    digest: str = ""
+    hops: "tuple[ChainHop, ...]" = ()
+    #: Packets by the name of what counts them.
+    counts: dict[str, int] = {}
+    #: Why nothing can be steered; empty where it can.
+    reason: str = ""
 
 
 class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +108,6 @@ class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):
     internal: bool = False
     #: Name of the plan that it was made from (``CreateNetwork.plan_name``); empty for none.
     plan: str = ""
-    #: The node's own addresses in it.
-    gateways: tuple[str, ...] = ()
     #: Its instances ask the node's own name server; else the runtime has one for it.
     names: bool = False
     #: Its ranges with the node's own address in each.
@@ -187,6 +211,46 @@ class NamesSeen(msgspec.Struct, frozen=True, kw_only=True):
     rtt_us: dict[SiteName, int] = {}
 
 
+class ServerSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a service in the entrance; ``name`` is that of its container, shortened (``plan/entrance.py``)."""
+
+    backend: str
+    name: str
+    state: Literal["up", "drain"] = "up"
+    #: It answers the entrance.
+    well: bool = False
+    #: Connections or requests that are with it now.
+    sessions: int = 0
+    #: Boot time at which it came into this state.
+    since_us: int = 0
+
+
+class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The site's entrance."""
+
+    #: Digest of what it was made from and still is; empty where it does not run, or is not as it was made.
+    digest: str = ""
+    servers: tuple[ServerSeen, ...] = ()
+    #: Place (``http/HOST/PATH``, ``tcp/PORT``, ``udp/PORT``) to TENANT/APP/SERVICE; also of an entrance that is down.
+    holders: dict[str, str] = {}
+    #: Places that are given and not open, each with the reason.
+    flaws: dict[str, str] = {}
+
+
+class QueuesSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The node's queues, as far as they are ours, and the links that could have some."""
+
+    #: What they were made from; empty for none.
+    digest: str = ""
+    #: Devices with a queue of ours, and those whose queue somebody else has made.
+    devices: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
+    #: Every link of the node but those of instances.
+    links: frozenset[str] = frozenset()
+    #: Why there can be none.
+    reason: str = ""
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a driver saw, whole. ``unavailable`` says why it could not look; then the rest means nothing."""
 
@@ -201,8 +265,15 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     arriving: dict[Digest, int] = {}
     #: Digest of the firewall table that is in force; empty when there is none.
     rules: str = ""
+    #: Skerry itself makes the links of instances, and translates addresses by the table that this digest names;
+    #: None where the runtime does both.
+    translation: str | None = None
     #: None where no driver looks after tunnels.
     overlay: OverlaySeen | None = None
+    #: None where no driver looks after an entrance.
+    entrance: EntranceSeen | None = None
+    #: None where no driver looks after queues.
+    queues: QueuesSeen | None = None
     #: None where no driver looks after names.
     names: NamesSeen | None = None
     node: NodeSeen | None = None
@@ -226,7 +297,7 @@ class InstanceFact(msgspec.Struct, frozen=True, kw_only=True, tag="instance", ta
     number: int
     phase: InstancePhase
     health: Health = "none"
-    #: Why it is in this phase, for people; empty when ready.
+    #: Why it is in this phase, for people; of one that is ready only why not all of its entrance is open.
     reason: str = ""
     restarts: int = 0
     exit_code: int = 0

@@ -7,10 +7,11 @@ is said in its docstring.
 """
 
 import hashlib
+from typing import Literal
 
 import msgspec
 
-from skerry.model.app import HealthCheck, NetworkPlan
+from skerry.model.app import HealthCheck, NetworkPlan, Subnet
 from skerry.model.ids import (
     AppName,
     CauseId,
@@ -18,6 +19,7 @@ from skerry.model.ids import (
     InstanceId,
     NetworkName,
     SecretName,
+    ServiceName,
     SiteName,
     TenantName,
     VolumeId,
@@ -68,6 +70,10 @@ class CreateNetwork(_Action, frozen=True, kw_only=True, tag="create-network"):
     name: NetworkName
     internal: bool
     plan: NetworkPlan = NetworkPlan()
+    #: Its instances are to ask the node's own name server; no part of the plan's name, so one that is there stays.
+    names: bool = False
+    #: Its ranges with the node's own address in each, where Skerry makes it; empty where the runtime chooses.
+    ranges: tuple[Subnet, ...] = ()
 
     @property
     def plan_name(self) -> str:
@@ -75,6 +81,37 @@ class CreateNetwork(_Action, frozen=True, kw_only=True, tag="create-network"):
         if self.plan == NetworkPlan():
             return ""
         return hashlib.sha256(msgspec.json.encode(self.plan, order="deterministic")).hexdigest()[:16]
+
+
+class WayOut(msgspec.Struct, frozen=True, order=True):
+    """A network whose instances may speak to the world by the node's own address."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    ranges: tuple[str, ...]
+    #: Nothing of it leaves the node; its published ports still answer.
+    internal: bool = False
+
+
+class OpenPort(msgspec.Struct, frozen=True, order=True):
+    """A port of the node that leads to a port of one instance."""
+
+    protocol: str
+    published: int
+    #: Address of the node; empty for all.
+    host_ip: str
+    #: Address of the instance.
+    address: str
+    target: int
+
+
+class ApplyTranslation(_Action, frozen=True, kw_only=True, tag="apply-translation"):
+    """Make the node's translation of addresses equal to this, whole. Proof: the observed digest is ``digest``."""
+
+    networks: tuple[WayOut, ...]
+    ports: tuple[OpenPort, ...]
+    digest: Digest
 
 
 class RemoveNetwork(_Action, frozen=True, kw_only=True, tag="remove-network"):
@@ -115,13 +152,33 @@ class CreateContainer(_Action, frozen=True, kw_only=True, tag="create-container"
     uid_start: int
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """How an instance is attached to one of its app's networks."""
+
+    network: NetworkName
+    #: Name of the device inside the instance.
+    device: str
+    mac: str
+    #: Each with the prefix length of its range.
+    addresses: tuple[str, ...]
+    #: The node's addresses through which it leaves; none in a network without a way out.
+    gateways: tuple[str, ...] = ()
+    #: Bytes of the largest packet; 0 for the kernel's own choice.
+    mtu: int = 0
+
+
 class StartContainer(_Action, frozen=True, kw_only=True, tag="start-container"):
-    """Start a container that exists, its memory-backed files laid out afresh. Proof: state ``running``."""
+    """Start a container that exists, its memory-backed files laid out afresh. Proof: state ``running``.
+
+    Its links are made before its first process runs; a container in which that was half done is begun again.
+    """
 
     container: str
     spec: InstanceSpec
     spec_digest: Digest
     uid_start: int
+    #: One for each of its networks; empty where the runtime makes them.
+    links: tuple[Link, ...] = ()
 
     @property
     def instance(self) -> InstanceId:
@@ -155,6 +212,24 @@ class RenewSecrets(_Action, frozen=True, kw_only=True, tag="renew-secrets"):
     uid_start: int
     names: tuple[SecretName, ...]
     signal: str
+
+    @property
+    def instance(self) -> InstanceId:
+        """The instance it belongs to."""
+        return self.spec.id
+
+
+class RunHooks(_Action, frozen=True, kw_only=True, tag="run-hooks"):
+    """Run the commands after a start inside, unless they have begun for this process before.
+
+    Proof: it is seen that they are done, or which of them failed.
+    """
+
+    container: str
+    spec: InstanceSpec
+    spec_digest: Digest
+    #: Boot time at which the process began that they are for.
+    began_us: int
 
     @property
     def instance(self) -> InstanceId:
@@ -212,6 +287,49 @@ class Tunnel(msgspec.Struct, frozen=True, order=True):
     used: bool = True
 
 
+class QueueClass(msgspec.Struct, frozen=True, order=True):
+    """A share of a device: ``rate_bps`` is its own, up to ``ceil_bps`` it has what others leave, the lowest order first."""
+
+    number: int
+    rate_bps: int
+    ceil_bps: int
+    order: int
+
+
+class UplinkQueue(msgspec.Struct, frozen=True, order=True):
+    """How what leaves by an uplink is shared out."""
+
+    device: str
+    classes: tuple[QueueClass, ...]
+
+
+class Cap(msgspec.Struct, frozen=True, order=True):
+    """What one instance may send and be sent over the node, in bits per second; 0 is not limited."""
+
+    #: Of its class, wherever it has one.
+    number: int
+    tenant: TenantName
+    app: AppName
+    networks: tuple[NetworkName, ...]
+    addresses: tuple[str, ...]
+    up_bps: int
+    down_bps: int
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The node's bridges of its networks."""
+        return tuple(bridge_name(self.tenant, self.app, name) for name in self.networks)
+
+
+class ApplyQueues(_Action, frozen=True, kw_only=True, tag="apply-queues"):
+    """Make the node's queues equal to this, whole. Proof: their digest is ``digest``, at just these devices."""
+
+    uplinks: tuple[UplinkQueue, ...]
+    caps: tuple[Cap, ...]
+    #: Empty where nothing is queued.
+    digest: Digest
+
+
 class ApplyOverlay(_Action, frozen=True, kw_only=True, tag="apply-overlay"):
     """Make the node's tunnels and the routes into them equal to this, whole. Proof: the overlay's digest is ``digest``.
 
@@ -234,10 +352,197 @@ class DropOverlayKey(_Action, frozen=True, kw_only=True, tag="drop-overlay-key")
     number: int
 
 
+class ChainHop(msgspec.Struct, frozen=True, order=True):
+    """A next position of packets: the mark and the routing table of this number, which lead there and nowhere else."""
+
+    number: int
+    bridge: str
+    address: str
+
+
+class Steer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which packets get which mark; what is empty does not matter. ``plan/chains.py`` says what marks mean."""
+
+    family: Literal["ip", "ip6"]
+    mark: int
+    #: By which bridge it comes; empty for what comes from beyond the site.
+    bridge: str = ""
+    #: Hardware addresses of those who hand it over, and of those who do not.
+    macs: tuple[str, ...] = ()
+    not_macs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    not_sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    not_targets: tuple[str, ...] = ()
+    protocol: Literal["", "tcp", "udp", "sctp", "icmp"] = ""
+    ports: tuple[tuple[int, int], ...] = ()
+    #: At which end of the packet the ports are.
+    ports_of: Literal["to", "from"] = "to"
+    #: The node keeps track of the connection here, and here alone its addresses may be changed.
+    tracked: bool = False
+    #: What counts such packets; empty for nothing.
+    counter: str = ""
+
+
+class ApplyChains(_Action, frozen=True, kw_only=True, tag="apply-chains"):
+    """Make the node steer packets by this and nothing else, whole. Proof: the digest of its chains is ``digest``.
+
+    Without hops and rules nothing of it is left, and the digest is empty.
+    """
+
+    hops: tuple[ChainHop, ...]
+    steers: tuple[Steer, ...]
+    digest: Digest
+
+
 class ApplyRules(_Action, frozen=True, kw_only=True, tag="apply-rules"):
     """Make the node's own firewall table equal to this, whole. Proof: the observed rules digest is ``digest``."""
 
     networks: tuple[AppRules, ...]
+    digest: Digest
+
+
+class Named(msgspec.Struct, frozen=True, order=True):
+    """Where a name leads."""
+
+    name: str
+    #: None now where it is empty: the name is known all the same.
+    addresses: tuple[str, ...]
+
+
+class PortNamed(msgspec.Struct, frozen=True, order=True):
+    """A declared port of a service, found as ``_PORT._PROTOCOL.SERVICE``."""
+
+    service: str
+    port: int
+    protocol: str
+    #: The name of the service that the answer gives; empty while it leads nowhere.
+    target: str
+
+
+class Zone(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Everything that one network knows by name, and at which of the node's addresses it asks."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    gateways: tuple[str, ...]
+    #: It has no way out, so nothing else is asked for it.
+    shut: bool = False
+    names: tuple[Named, ...] = ()
+    ports: tuple[PortNamed, ...] = ()
+    #: Address to the name that it belongs to.
+    reverse: tuple[tuple[str, str], ...] = ()
+    #: What other sites may ask: by service, where its instances are at this site.
+    own: tuple[Named, ...] = ()
+    #: Names that are of other networks of an instance that begins: no answer, so that it asks again.
+    unsaid: tuple[str, ...] = ()
+
+
+class Asker(msgspec.Struct, frozen=True, order=True):
+    """An instance of several networks asks for all of them at whichever gateway."""
+
+    address: str
+    #: Its networks.
+    tenant: TenantName
+    app: AppName
+    networks: tuple[NetworkName, ...]
+
+
+class Question(msgspec.Struct, frozen=True, order=True):
+    """What to ask the name server of another site, from the node's own address in the network."""
+
+    tenant: TenantName
+    app: AppName
+    network: NetworkName
+    service: ServiceName
+    site: SiteName
+    #: Its address in its part of the network, and ours.
+    server: str
+    source: str
+    #: Ranges in which its answers may lie.
+    ranges: tuple[str, ...]
+    #: What is heard there is used now, or nothing was heard yet: asked often; others are asked seldom.
+    often: bool
+
+
+class ApplyNames(_Action, frozen=True, kw_only=True, tag="apply-names"):
+    """Make what the node's name server answers equal to this, whole, and ask other sites this from now on.
+
+    Without zones no server runs. Proof: the observed digest of names is ``digest``.
+    """
+
+    zones: tuple[Zone, ...]
+    askers: tuple[Asker, ...]
+    questions: tuple[Question, ...]
+    digest: Digest
+
+
+class Server(msgspec.Struct, frozen=True, order=True):
+    """One copy of a service as the entrance asks it."""
+
+    name: str
+    address: str
+    port: int
+    #: ``drain``: what is under way is ended, nothing new is begun.
+    state: Literal["up", "drain"] = "up"
+    #: 0 is asked first; others only where none of a lower rank answers.
+    rank: int = 0
+
+
+class Backend(msgspec.Struct, frozen=True, order=True):
+    """The copies of a service at one of their ports; ``page`` is what a copy that is well answers, empty for any."""
+
+    name: str
+    mode: Literal["http", "tcp"]
+    page: str
+    servers: tuple[Server, ...]
+
+
+class Route(msgspec.Struct, frozen=True, order=True):
+    """A host name and where a service begins at it; ``secure``: by TLS alone. ``holder`` is TENANT/APP/SERVICE."""
+
+    host: str
+    path: str
+    backend: str
+    secure: bool
+    holder: str
+
+
+class Listener(msgspec.Struct, frozen=True, order=True):
+    """A TCP port of the node whose connections go to a backend."""
+
+    port: int
+    backend: str
+    holder: str
+
+
+class Datagrams(msgspec.Struct, frozen=True, order=True):
+    """A UDP port of the node whose datagrams go to servers in turn."""
+
+    port: int
+    holder: str
+    servers: tuple[Server, ...]
+
+
+class Certificate(msgspec.Struct, frozen=True, order=True):
+    """What a host name is shown with: the digest of the payload of kind ``secret`` that has chain and key."""
+
+    host: str
+    version: Digest
+
+
+class ApplyEntrance(_Action, frozen=True, kw_only=True, tag="apply-entrance"):
+    """Make the site's entrance equal to this, whole, ending nothing that is under way; without anything, end it.
+
+    Proof: the observed entrance has this digest, and its servers are seen in these states.
+    """
+
+    routes: tuple[Route, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    datagrams: tuple[Datagrams, ...] = ()
     digest: Digest
 
 
@@ -255,12 +560,18 @@ Action = (
     | StopContainer
     | UnpauseContainer
     | RenewSecrets
+    | RunHooks
     | RemoveContainer
     | CheckHealth
     | ApplyRules
+    | ApplyTranslation
+    | ApplyQueues
     | ApplyOverlay
+    | ApplyChains
     | MakeOverlayKey
     | DropOverlayKey
+    | ApplyEntrance
+    | ApplyNames
 )
 
 
@@ -281,14 +592,24 @@ def lane(action: Action) -> str:
             return volume_lane(action.volume)
         case CreateContainer():
             return instance_lane(action.spec.id)
-        case StartContainer() | StopContainer() | UnpauseContainer() | RenewSecrets() | RemoveContainer():
+        case StartContainer() | StopContainer() | UnpauseContainer() | RenewSecrets() | RunHooks() | RemoveContainer():
             return instance_lane(action.instance)
         case CheckHealth():
             return f"health/{action.instance}"
         case ApplyRules():
             return "rules"
+        case ApplyTranslation():
+            return "translation"
+        case ApplyChains():
+            return "chains"
+        case ApplyQueues():
+            return "queues"
         case ApplyOverlay() | MakeOverlayKey() | DropOverlayKey():
             return "overlay"
+        case ApplyEntrance():
+            return "entrance"
+        case ApplyNames():
+            return "names"
 
 
 def instance_lane(instance: InstanceId) -> str:

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from skerry.model.app import NetworkPlan, Resources
 from skerry.model.document import Assignment
+from skerry.model.entrance import Entrance
 from skerry.model.ids import (
     Digest,
     InstanceId,
@@ -32,15 +33,19 @@ from skerry.plan.actions import (
     CheckHealth,
     CreateContainer,
     CreateVolume,
+    Link,
     RemoveContainer,
     RenewSecrets,
+    RunHooks,
     StartContainer,
     StopContainer,
     UnpauseContainer,
 )
 from skerry.plan.derive import Derived
 from skerry.plan.history import Ended, History, Run
+from skerry.plan.hooks import judge_hooks
 from skerry.plan.report import Wait
+from skerry.plan.sharing import find_shared, find_unmet, is_cut_off, is_leaned_on
 
 #: A first health check comes this long after the start, so that fast services are soon known to be well.
 FIRST_CHECK_US = 1_000_000
@@ -72,12 +77,15 @@ class Wanted(msgspec.Struct, frozen=True):
     in_site: InSite | UnsetType = UNSET
     #: What it takes of the node.
     room: Resources = Resources()
+    #: What it may use of the uplinks of its site.
+    bandwidth: Bandwidth = NO_BANDWIDTH
     #: How many copies of its service there are: at each site, or over all of them.
     copies: int = 1
     #: Only its tenant may end it (``withdraw: tenant``).
     is_kept: bool = False
-    #: What it may use of the uplinks of its site.
-    bandwidth: Bandwidth = NO_BANDWIDTH
+    #: What people outside reach of it, and the versions of its certificates that may be shown here.
+    entrance: tuple[Entrance, ...] = ()
+    certificates: dict[str, Digest] = {}
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +108,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeName
     #: The node's firewall table is in force for all networks that are here.
     guarded: bool = True
+    #: Its links, where Skerry makes them, and why it cannot have them; neither where the runtime does.
+    links: tuple[Link, ...] = ()
+    unlinked: str = ""
     #: Why it is not its turn to be changed; empty when it is.
     turn: str = ""
     #: Why its secrets are not given out now; empty when they are.
@@ -203,7 +214,7 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         reason = (
             "" if ended.exit_code == 0 else f"it ended with code {ended.exit_code} and its restart policy lets it be"
         )
-        return _step(wanted, scene, phase, reason, actions=_clear(others, wanted), ended={instance: ended})
+        return _step(wanted, scene, phase, reason, actions=_clear(others, wanted, scene), ended={instance: ended})
     live = next((seen for seen in others if seen.state in LIVE), None)
     # Before each start: a volume's disk may have gone or been swapped while the instance ran (faults.md D12).
     unready = _lacking(wanted, scene, existing=True) or ("" if this_boot else _unready_dependency(wanted, scene))
@@ -220,6 +231,7 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         spec=wanted.derived.spec,
         spec_digest=current.spec,
         uid_start=scene.uid_start,
+        links=scene.links,
     )
     return _step(wanted, scene, "restarting" if this_boot else "starting", "", actions=(action,))
 
@@ -240,11 +252,24 @@ def _restarts(wanted: Wanted, current: ContainerSeen, run: Run | None) -> bool:
 def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, ...], scene: Scene) -> Step:
     """It runs: clear away what is surplus, check its health when due."""
     spec = wanted.derived.spec
+    if is_cut_off(current, spec, scene.everyone):
+        reason = f"service {find_shared(spec)}, whose namespaces it shares, has begun anew"
+        step = _step(wanted, scene, "restarting", reason, actions=(_stop(current, wanted),))
+        # It starts again whatever its restart policy says.
+        return msgspec.structs.replace(step, forget_start=spec.id in scene.history.kept.started)
     run = scene.history.runs.get(spec.id)
+    hooks = judge_hooks(spec, current, busy=scene.busy)
+    if hooks.state == "due":
+        action = RunHooks(container=current.container, spec=spec, spec_digest=current.spec, began_us=current.began_us)
+        return _step(wanted, scene, "starting", hooks.reason, actions=(action,))
+    if hooks.state != "done":
+        actions = () if any(stays(seen, wanted) for seen in others) else _clear(others, wanted, scene)
+        phase: InstancePhase = "unhealthy" if hooks.state == "failed" else "starting"
+        return _step(wanted, scene, phase, hooks.reason, actions=actions)
     # Where this process does not know the new one yet, it was in the middle of a change: it is ended without overlap.
     is_young = run is not None and run.spec == current.spec and run.health != "healthy"
     waits = spec.healthcheck is not None and is_young and any(stays(seen, wanted) for seen in others)
-    actions = [] if waits else list(_clear(others, wanted)) or _renew(spec, current, scene)
+    actions = [] if waits else list(_clear(others, wanted, scene)) or _renew(spec, current, scene)
     if spec.healthcheck is None or run is None or run.spec != current.spec:
         return _step(wanted, scene, "ready" if spec.healthcheck is None else "starting", "", actions=tuple(actions))
     first = run.since_us + min(spec.healthcheck.interval_us, FIRST_CHECK_US)
@@ -253,9 +278,7 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
     if due_us <= scene.now_us:
         actions.append(CheckHealth(container=current.container, instance=spec.id, check=spec.healthcheck))
         wake_us = 0
-    phase: InstancePhase = (
-        "ready" if run.health == "healthy" else "unhealthy" if run.health == "unhealthy" else "starting"
-    )
+    phase = "ready" if run.health == "healthy" else "unhealthy" if run.health == "unhealthy" else "starting"
     reason = (
         run.health_output if phase == "unhealthy" else "" if phase == "ready" else "its health check has not passed yet"
     )
@@ -295,6 +318,9 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
     spec = wanted.derived.spec
     if not existing and spec.image_config not in scene.images:
         return "its image is on its way"
+    unmet = find_unmet(spec, scene.everyone, existing=existing)
+    if unmet:
+        return unmet
     for name in sorted(spec.networks):
         if (spec.tenant, spec.app, name) not in scene.networks:
             return f"its network {name} is being made"
@@ -312,6 +338,8 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
         return scene.withheld
     if existing and spec.networks and not scene.guarded:
         return "the node's firewall is not in force yet"
+    if existing and scene.unlinked:
+        return scene.unlinked
     return ""
 
 
@@ -355,11 +383,13 @@ def _fulfils(peer: Wanted, condition: str, scene: Scene, *, is_new: bool) -> boo
     return running or (ended is not None and (ended.spec == digest or not is_new))
 
 
-def _clear(others: tuple[ContainerSeen, ...], wanted: Wanted) -> tuple[Action, ...]:
+def _clear(others: tuple[ContainerSeen, ...], wanted: Wanted, scene: Scene) -> tuple[Action, ...]:
     """Get rid of surplus containers of an instance, one step."""
     for seen in others:
         if seen.state in LIVE:
             return (_stop(seen, wanted),)
+        if is_leaned_on(seen, scene.everyone):
+            continue
         return (RemoveContainer(container=seen.container, instance=seen.instance),)
     return ()
 

@@ -28,15 +28,19 @@ from skerry.plan.by_hand import judge_by_hand
 from skerry.plan.companions import settle_companions
 from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_max
 from skerry.plan.downs import find_over_budget
+from skerry.plan.entrance import explain_entrance, find_certificates, plan_entrance, settle_entrance
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
+from skerry.plan.links import plan_links, plan_translation
+from skerry.plan.names import plan_names
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.overlay import plan_overlay
 from skerry.plan.placement.request import read_room
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
+from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.turns import find_turns
 from skerry.plan.volumes import (
@@ -96,7 +100,11 @@ def plan_site(
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed, held.units)
+    plan_translation(draft, observed)
+    links = plan_links(wanted, observed)
+    plan_names(draft, held, wanted, observed)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
+    entrance = settle_entrance(wanted, observed.entrance)
     turns = find_turns(
         wanted,
         observed.containers,
@@ -122,8 +130,12 @@ def plan_site(
             now_us=now.boot_us,
             node=held.node,
             guarded=guarded,
+            links=links.found.get(instance, ()),
+            unlinked=links.lacking.get(instance, ""),
             turn=turns.waiting.get(instance, ""),
-            withheld=withheld.reasons.get(instance, "") or _closed(wanted[instance], deferred),
+            withheld=withheld.reasons.get(instance, "")
+            or _closed(wanted[instance], deferred)
+            or entrance.portless.get(instance, ""),
             busy=instance_lane(instance) in busy,
         )
         step = instances.plan_instance(instance, scene)
@@ -132,13 +144,15 @@ def plan_site(
         for wait in step.waits:
             draft.wait(wait.subject, wait.reason, wait.until_us)
         draft.wake(step.wake_us)
-        fact, older_us = tell_age(step.fact, wanted[instance], scene.containers, history, now.boot_us)
+        told = explain_entrance(step.fact, wanted[instance], entrance, observed.entrance, history)
+        fact, older_us = tell_age(told, wanted[instance], scene.containers, history, now.boot_us)
         draft.wake(older_us)
         draft.facts.append(_explain(fact, draft, wanted[instance].derived.spec.image_config))
         ended.update(step.ended)
         if step.forget_start:
             forget_starts.add(instance)
     _plan_withdrawn(draft, held, wanted, refused, observed)
+    plan_entrance(draft, entrance, wanted, observed)
     graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
     deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)
@@ -213,15 +227,17 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     secret_limits=read_limits(revision),
                     in_site=_choose_order(revision, unit, held),
                     room=read_room(revision.services[unit.service]),
+                    bandwidth=revision.services[unit.service].bandwidth or NO_BANDWIDTH,
                     copies=replicas_max(revision.services[unit.service].placement),
                     is_kept=is_kept_from_core(revision),
+                    entrance=revision.services[unit.service].entrance or (),
+                    certificates=find_certificates(revision, revision.services[unit.service], held.record, secrets),
                 )
             case Underivable():
                 refused[name] = derived
     settled, portless = settle_ports(wanted)
     return settle_companions(settled), {
         **refused,
-                    bandwidth=revision.services[unit.service].bandwidth or NO_BANDWIDTH,
         **{unit_id(wanted[name].assignment): why for name, why in portless.items()},
     }
 
@@ -261,6 +277,8 @@ def _plan_withdrawn(
     doubtful = {str(name).removeprefix("assignment/") for name in (*refused, *held.refused)}
     for seen in observed.containers:
         if seen.instance in wanted or seen.instance in doubtful:
+            continue
+        if seen.state not in instances.LIVE and is_leaned_on(seen, observed.containers):
             continue
         draft.add(retire(seen))
 

@@ -1,0 +1,75 @@
+"""A fake entrance: what the real one is to planner and agent, with people who stay for a while.
+
+It goes on while no agent is there, forgets its servers when the machine goes off and keeps who holds which place.
+"""
+
+from collections.abc import Collection, Iterable
+
+from skerry.model.observed import EntranceSeen, ServerSeen
+from skerry.plan.actions import ApplyEntrance, Server
+from skerry.plan.entrance import list_holders
+
+
+class FakeEntrance:
+    """One site's entrance."""
+
+    def __init__(self) -> None:
+        self.applied: ApplyEntrance | None = None
+        self.holders: dict[str, str] = {}
+        #: Connections with a server, by its name; they go down by one with each look while it drains.
+        self.sessions: dict[str, int] = {}
+        self._since: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def apply(self, action: ApplyEntrance, now_us: int) -> None:
+        """Become what the action says."""
+        before, self._since = self._since, {}
+        for backend, server in list_servers(action):
+            state, since_us = before.get((backend, server.name), ("", 0))
+            self._since[backend, server.name] = (server.state, since_us if state == server.state else now_us)
+        self.applied = action if action.digest else None
+        self.holders = list_holders(action)
+
+    def end(self) -> None:
+        """The machine goes off."""
+        self.applied = None
+        self._since.clear()
+        self.sessions.clear()
+
+    def observe(self, alive: Collection[str]) -> EntranceSeen:
+        """See it; ``alive`` are the servers that answer."""
+        if self.applied is None:
+            return EntranceSeen(holders=self.holders)
+        servers: list[ServerSeen] = []
+        for backend, server in list_servers(self.applied):
+            left = self.sessions.get(server.name, 0)
+            if server.state == "drain" and left:
+                self.sessions[server.name] = left - 1
+            servers.append(
+                ServerSeen(
+                    backend=backend,
+                    name=server.name,
+                    state=server.state,
+                    well=server.name in alive,
+                    sessions=left,
+                    since_us=self._since[backend, server.name][1],
+                )
+            )
+        return EntranceSeen(digest=self.applied.digest, servers=tuple(servers), holders=self.holders)
+
+    def answers(self, place: str, alive: Collection[str]) -> bool:
+        """Say whether who asks for a place is led to a server that answers."""
+        if self.applied is None:
+            return False
+        backends = {backend.name: backend.servers for backend in self.applied.backends}
+        places = {f"http/{each.host}{each.path}": backends[each.backend] for each in self.applied.routes}
+        places |= {f"tcp/{each.port}": backends[each.backend] for each in self.applied.listeners}
+        places |= {f"udp/{each.port}": each.servers for each in self.applied.datagrams}
+        return any(each.state == "up" and each.name in alive for each in places.get(place, ()))
+
+
+def list_servers(action: ApplyEntrance) -> Iterable[tuple[str, Server]]:
+    """Return each server with its backend; a UDP port is one called ``u`` and the port."""
+    for backend in action.backends:
+        yield from ((backend.name, server) for server in backend.servers)
+    for each in action.datagrams:
+        yield from ((f"u{each.port}", server) for server in each.servers)
