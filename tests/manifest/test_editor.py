@@ -87,4 +87,4 @@ def test_an_editor_shows_what_explain_says():
     assert autonomy["description"] == "what holds while a site is cut off"
     shown = SCHEMA["definitions"]["x-skerry-app"]["properties"]
     assert [word.name for word in TOP] == list(shown)
-    assert "Not built yet" in shown["chain"]["description"]
+    assert "Not built yet" in shown["dataflow"]["description"]

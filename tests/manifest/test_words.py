@@ -15,7 +15,6 @@ UNBUILT = {
     " window: ['sat-sun 01:00-04:00 site-local']}",
     "priority": "{value: 900, preemptible: false}",
     "variants": "[{sites: 'a=b', environment: {A: 1}, services: {db: {tier: x}}}]",
-    "chain": "[{name: x, from: 'network:a', to: uplink, through: [web], max-latency: 5ms, match: {ports: [80]}}]",
     "dataflow": "[{name: x, from: web, to: a/b, budget: 2Gi/30d, reduce: {window: 60s, emit: [count]}}]",
     "privacy": "{raw-leaves-site: never, fields: [{match: x, action: hash}]}",
     "slo": "{latency: {p95: 100ms}, availability: '99.5%'}",

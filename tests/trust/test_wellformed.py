@@ -22,12 +22,14 @@ from skerry.model.app import (
     Sites,
     Subnet,
 )
+from skerry.model.chain import Chain, ChainEnd
 from skerry.model.grants import Bind, Device, NodeUse, Profile
 from skerry.model.ids import AppName, NetworkName, NodeName, SecretName, ServiceName, SiteName, VolumeName, digest_of
 from skerry.model.limits import PROFILES_MAX
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout, TimeWindow
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
+from skerry.model.uplinks import Bandwidth, Uplink
 from skerry.trust.envelope import encode_payload
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -328,3 +330,42 @@ def test_a_record_without_profiles_is_written_as_it_always_was():
 def test_no_network_takes_addresses_of_others(subnet: Subnet):
     network = Network(plan=NetworkPlan(subnets=(subnet,)))
     assert find_flaw(change(people.make_revision(1), networks={NetworkName("lan"): network}))
+
+
+@pytest.mark.parametrize(
+    "uplinks",
+    [
+        {"No Name": Uplink(device="eth0")},
+        {"fibre": Uplink(device="")},
+        {"fibre": Uplink(device="eth0"), "spare": Uplink(device="eth0")},
+        {"fibre": Uplink(device="eth0", up_bps=1)},
+    ],
+)
+def test_a_record_with_uplinks_that_make_no_sense(uplinks: dict[str, Uplink]):
+    assert find_flaw(people.make_record(uplinks=uplinks))
+    assert find_flaw(people.make_record(uplinks={"fibre": Uplink(device="eth0")})) == ""
+
+
+def test_what_says_nothing_of_uplinks_is_written_as_it_always_was():
+    assert b"uplinks" not in encode_payload(people.make_record())
+    assert b"bandwidth" not in encode_payload(with_service())
+
+
+@pytest.mark.parametrize("bandwidth", [Bandwidth(), Bandwidth(up_bps=1), Bandwidth(down_bps=10**13)])
+def test_a_service_asks_for_a_rate_that_lines_have(bandwidth: Bandwidth):
+    assert "bandwidth" in find_flaw(with_service(bandwidth=bandwidth))
+    assert find_flaw(with_service(bandwidth=Bandwidth(up_bps=10**6))) == ""
+
+
+def test_a_site_takes_no_chain_that_makes_no_sense():
+    app = people.make_revision(1)
+    step = next(iter(app.services))
+    inside, uplink = ChainEnd(kind="network", name="default"), ChainEnd(kind="uplink")
+    joined = change(app.services[step], networks={"default": ()})
+    app = change(app, services={step: joined}, networks={"default": Network()})
+    fine = Chain(name="out", start=inside, through=(step,), end=uplink)
+    assert find_flaw(change(app, chains=(fine,))) == ""
+    assert "loop" in find_flaw(change(app, chains=(change(fine, through=(step, step)),)))
+    assert "no service" in find_flaw(change(app, chains=(change(fine, through=("nobody",)),)))
+    assert "starts" in find_flaw(change(app, chains=(change(fine, end=inside),)))
+    assert "called" in find_flaw(change(app, chains=(fine, fine)))

@@ -81,6 +81,7 @@ def assemble_revision(
         secrets=manifest.secrets,
         withdraw=manifest.withdraw if manifest.withdraw != "core" else msgspec.UNSET,
         rollout=manifest.rollout,
+        chains=manifest.chains or msgspec.UNSET,
     )
 
 

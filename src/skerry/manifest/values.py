@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from skerry.manifest.findings import FieldNote
 from skerry.model.app import Config, Network, SecretUse, Service, Volume
+from skerry.model.chain import Chain
 from skerry.model.errors import Problem
 from skerry.model.geography import Region, UserPoint
 from skerry.model.grants import Profile
@@ -139,6 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     configs: dict[str, Config] = {}
     secrets: dict[str, SecretUse] = {}
     withdraw: Literal["core", "tenant"] = "core"
+    chains: tuple[Chain, ...] = ()
     #: Every image named, in the order of the services.
     images: tuple[ImageUse, ...] = ()
     secrets_needed: tuple[SecretNeed, ...] = ()

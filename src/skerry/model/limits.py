@@ -94,6 +94,10 @@ READER_STALL_US_MAX = 60_000_000
 REPLICAS_MAX = 1_000
 #: Services of an app (manifest.md §4).
 SERVICES_MAX = 100
+#: Chains of an app, steps of one, and ranges of one sort in its match: each is rules that packets are held against.
+CHAINS_MAX = 32
+CHAIN_STEPS_MAX = 16
+CHAIN_RANGES_MAX = 32
 #: One environment value, command word or inlined config.
 SCALAR_BYTES_MAX = 256 * 1024
 #: Relative file binds and env files read at apply, in all (manifest.md §4).
@@ -182,6 +186,11 @@ LINK_CLOSE_US_MAX = 5_000_000
 #: Grants of one sort in a profile, and things of one sort that a service asks of its node: all are read for each
 #: instance that is derived under it. A patch panel of serial ports has 48.
 GRANTS_MAX = 64
+#: Commands after a start, and before a stop, of one service: each holds up the instance's other steps.
+HOOKS_MAX = 16
+#: Time for one command after a start: preparing a database takes a minute or two, and meanwhile nothing else is done
+#: to the instance, not even a stop.
+HOOK_US_MAX = 300_000_000
 #: Profiles in one site's record: with all their grants they stay below a third of the largest payload.
 PROFILES_MAX = 32
 #: Devices that a node tells of, of those that its profiles name: a fact travels whole whenever it changes.

@@ -1,0 +1,165 @@
+"""``x-skerry.chain`` as the signed form has it: ordered paths of traffic through services of the app.
+
+The steps of a chain are placed together at one site. Neighbours: ``wishes.py`` has checked the form of every word,
+``model/chain.py`` says what makes sense, ``company.py`` keeps services together.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from skerry.manifest.nodes import Place
+from skerry.manifest.reading import Reading
+from skerry.manifest.service import Around, ReadService
+from skerry.model.app import Network, Service
+from skerry.model.chain import Chain, ChainEnd, ChainMatch, list_chain_flaws
+from skerry.model.ids import NetworkName, ServiceName
+from skerry.model.placing import PlacementRules, Together
+
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
+_NEEDED = ("name", "from", "through", "to")
+
+
+class ReadChain(msgspec.Struct, frozen=True):
+    """A chain and where it stands."""
+
+    chain: Chain
+    place: Place
+
+
+def read_chains(reading: Reading, place: Place | None, around: Around) -> list[ReadChain]:
+    """Return the chains that are whole; of what is wrong with them by themselves the findings tell."""
+    found: list[ReadChain] = []
+    for item in reading.texts(place):
+        missing = [word for word in _NEEDED if item.find(word) is None]
+        if missing:
+            reading.findings.complain(item, "E-TYPE", f'"{missing[0]}" must be given here', at_key=True)
+        elif reading.findings.is_sound(item):
+            chain = _read_chain(reading, item, around)
+            found += [ReadChain(chain, item)] if chain is not None and reading.findings.is_sound(item) else []
+    return found
+
+
+def join_steps(chains: Iterable[ReadChain], read: list[ReadService]) -> list[ReadService]:
+    """Return the services with those of one chain kept at one site: its steps, and the services at its ends."""
+    for one in chains:
+        ends = (ServiceName(end.name) for end in (one.chain.start, one.chain.end) if end.kind == "service")
+        names = {*one.chain.through, *ends}
+        read = [_keep_at_site(each, names - {each.name}) if each.name in names else each for each in read]
+    return read
+
+
+def check_chains(
+    reading: Reading,
+    chains: list[ReadChain],
+    services: Mapping[ServiceName, Service],
+    networks: dict[NetworkName, Network],
+) -> tuple[Chain, ...]:
+    """Return the chains, held against the services and networks of the app."""
+    joined = {name: service.networks.keys() for name, service in services.items()}
+    shut = {name: network.internal for name, network in networks.items()}
+    for flaw in list_chain_flaws(tuple(one.chain for one in chains), joined, shut):
+        place = chains[flaw.chain].place
+        field = place.find(flaw.field) if flaw.field else None
+        items = list(field.elements()) if field is not None else []
+        where = items[flaw.item] if flaw.item < len(items) else field or place
+        reading.findings.complain(where, flaw.code, flaw.detail)
+    return tuple(one.chain for one in chains)
+
+
+def _read_chain(reading: Reading, place: Place, around: Around) -> Chain | None:
+    start, end = (_read_end(reading, reading.find(place, word), around) for word in ("from", "to"))
+    through = [_read_step(reading, item, around) for item in reading.texts(reading.find(place, "through"))]
+    symmetric = reading.find(place, "symmetric")
+    steps = tuple(step for step in through if step is not None)
+    if start is None or end is None or len(steps) != len(through):
+        return None
+    return Chain(
+        name=reading.text(reading.find(place, "name")),
+        start=start,
+        through=steps,
+        end=end,
+        match=_read_match(reading, reading.find(place, "match")),
+        symmetric=symmetric is None or reading.switch(symmetric),
+        fail="open" if reading.text(reading.find(place, "fail")) == "open" else "closed",
+    )
+
+
+def _read_end(reading: Reading, place: Place | None, around: Around) -> ChainEnd | None:
+    text = reading.text(place)
+    kind, colon, name = text.partition(":")
+    if place is None:
+        return None
+    if text == "users":
+        reading.findings.not_yet(place, "a chain from or to users")
+        return None
+    if kind == "network" and colon:
+        network = around.networks.get(name) or (NetworkName(name) if name == "default" else None)
+        if network is None:
+            reading.findings.complain(place, "E-REFERENCE", f'network "{name[:80]}" does not exist')
+        return None if network is None else ChainEnd(kind="network", name=network)
+    if text == "uplink":
+        return ChainEnd(kind="uplink")
+    service = _read_step(reading, place, around)
+    return None if service is None else ChainEnd(kind="service", name=service)
+
+
+def _read_step(reading: Reading, place: Place, around: Around) -> ServiceName | None:
+    written = reading.text(place)
+    if written in around.off:
+        detail = f'service "{written[:80]}" is switched off: no profile that is on has it'
+        reading.findings.complain(place, "E-REFERENCE", detail)
+    elif written not in around.services:
+        hint = "write network:NAME, uplink or the name of a service" if ":" in written else ""
+        reading.findings.complain(place, "E-REFERENCE", f'service "{written[:80]}" does not exist', hint=hint)
+    return around.services.get(written)
+
+
+def _read_match(reading: Reading, place: Place | None) -> ChainMatch:
+    protocol = reading.text(reading.find(place, "protocol"))
+    return ChainMatch(
+        protocol=protocol,  # type: ignore[arg-type]
+        ports=tuple(sorted(_read_ports(reading, item) for item in reading.texts(reading.find(place, "ports")))),
+        from_cidr=_read_ranges(reading, reading.find(place, "from-cidr")),
+        to_cidr=_read_ranges(reading, reading.find(place, "to-cidr")),
+    )
+
+
+def _read_ports(reading: Reading, place: Place) -> tuple[int, int]:
+    text = reading.text(place)
+    found = _PORTS.fullmatch(text)
+    if found is None:
+        reading.findings.complain(place, "E-TYPE", f'"{text[:40]}" is not a port: write 80 or 8000-8010')
+        return 1, 1
+    first, last = int(found[1]), int(found[2] or found[1])
+    if not 1 <= first <= last <= 65_535:
+        reading.findings.complain(
+            place, "E-RANGE", f"{text} is out of range: ports are 1 to 65535, the lower one first"
+        )
+    return first, last
+
+
+def _read_ranges(reading: Reading, place: Place | None) -> tuple[str, ...]:
+    found: list[str] = []
+    for item in reading.texts(place):
+        text = reading.text(item)
+        try:
+            found.append(str(ipaddress.ip_network(text)))
+        except ValueError as error:
+            detail = f'"{text[:60]}" is not a range of addresses: {error}' if "host bits" in str(error) else ""
+            detail = detail or f'"{text[:60]}" is not a range of addresses: write 10.0.0.0/8 or fd00::/8'
+            reading.findings.complain(item, "E-TYPE", detail)
+    return tuple(sorted(set(found)))
+
+
+def _keep_at_site(one: ReadService, others: set[ServiceName]) -> ReadService:
+    rules = one.service.placement.rules or PlacementRules()
+    if not others:
+        return one
+    tie = Together(by="site", services=tuple(sorted(others)))
+    placement = msgspec.structs.replace(
+        one.service.placement, rules=msgspec.structs.replace(rules, together=(*rules.together, tie))
+    )
+    return msgspec.structs.replace(one, service=msgspec.structs.replace(one.service, placement=placement))

@@ -1,0 +1,162 @@
+"""Service chains as their tenant signs them: which traffic passes which services, in which order.
+
+A chain has two ends and its steps between them. At each site it is about what passes between the ends there.
+Neighbours: ``manifest/chains.py`` reads one, ``plan/chains.py`` says how a node steers its packets.
+"""
+
+import ipaddress
+from collections.abc import Collection, Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from skerry.model.ids import NetworkName, ServiceName, is_name
+from skerry.model.limits import CHAIN_RANGES_MAX, CHAIN_STEPS_MAX, CHAINS_MAX
+
+#: Protocols by which a chain may choose; those with ports are the first three.
+PROTOCOLS = ("tcp", "udp", "sctp", "icmp")
+WITH_PORTS = ("tcp", "udp", "sctp")
+
+
+class _Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True):
+    """Signed structs are closed; defaults are left out."""
+
+
+class ChainEnd(_Word, frozen=True, kw_only=True, omit_defaults=True):
+    """Where traffic comes from or goes to: a network of the app, a service of it, or what lies beyond the site."""
+
+    kind: Literal["network", "service", "uplink"]
+    #: Of the network or the service; empty for the uplink.
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return it as a manifest writes it."""
+        return f"network:{self.name}" if self.kind == "network" else self.name or self.kind
+
+
+class ChainMatch(_Word, frozen=True, kw_only=True, omit_defaults=True):
+    """Which of the traffic between the ends; what is not said does not matter."""
+
+    protocol: Literal["", "tcp", "udp", "sctp", "icmp"] = ""
+    #: First and last port at the end that it goes to.
+    ports: tuple[tuple[int, int], ...] = ()
+    from_cidr: tuple[str, ...] = ()
+    to_cidr: tuple[str, ...] = ()
+
+
+class Chain(_Word, frozen=True, kw_only=True, omit_defaults=True):
+    """One ordered path; of several that want the same packet the first one has it."""
+
+    name: str
+    start: ChainEnd
+    through: tuple[ServiceName, ...]
+    end: ChainEnd
+    match: ChainMatch = ChainMatch()
+    #: What comes back passes the same steps the other way round.
+    symmetric: bool = True
+    #: ``open`` goes around a step that cannot take traffic, ``closed`` lets nothing pass then.
+    fail: Literal["closed", "open"] = "closed"
+
+
+class ChainFlaw(msgspec.Struct, frozen=True):
+    """What makes no sense in one chain of an app."""
+
+    #: Number of the chain, its field, and the number of the item where the field is a list.
+    chain: int
+    field: str
+    item: int
+    code: Literal["E-REFERENCE", "E-CONFLICT", "E-RANGE", "E-LIMIT", "E-TYPE"]
+    detail: str
+
+
+Networks = Mapping[ServiceName, Collection[NetworkName]]
+
+
+def list_chain_flaws(
+    chains: tuple[Chain, ...], services: Networks, networks: Mapping[NetworkName, bool]
+) -> Iterator[ChainFlaw]:
+    """Give what makes no sense in the chains of an app, nothing where all of it does.
+
+    ``services`` has the networks of each service, ``networks`` for each network whether it has no way out.
+    """
+    if len(chains) > CHAINS_MAX:
+        yield ChainFlaw(0, "", 0, "E-LIMIT", f"an app has at most {CHAINS_MAX} chains")
+    names = [chain.name for chain in chains]
+    for number, chain in enumerate(chains):
+        if chain.name in names[:number]:
+            yield ChainFlaw(number, "name", 0, "E-CONFLICT", f"another chain is called {chain.name[:80]}")
+        elif not is_name(chain.name):
+            yield ChainFlaw(number, "name", 0, "E-TYPE", f"{chain.name[:80]!r} is no name")
+        yield from _list_end_flaws(number, chain, services, networks)
+        yield from _list_step_flaws(number, chain, services, networks)
+        yield from _list_match_flaws(number, chain.match)
+
+
+def _list_end_flaws(
+    number: int, chain: Chain, services: Networks, networks: Mapping[NetworkName, bool]
+) -> Iterator[ChainFlaw]:
+    for field, end in (("from", chain.start), ("to", chain.end)):
+        known = {"network": end.name in networks, "service": end.name in services, "uplink": not end.name}[end.kind]
+        if not known:
+            yield ChainFlaw(number, field, 0, "E-REFERENCE", f"there is no {end.kind} {end.name[:80]!r}")
+        elif end.kind == "service" and end.name in chain.through:
+            detail = f"{end.name} is a step of the chain, so what it sends would come back to it"
+            yield ChainFlaw(number, field, 0, "E-CONFLICT", detail)
+        elif end.kind != "uplink" and all(networks.get(name, True) for name in _list_networks(end, services)):
+            yield ChainFlaw(number, field, 0, "E-CONFLICT", f"nothing leaves {end} by way of the node: it is internal")
+    if chain.start == chain.end:
+        yield ChainFlaw(number, "to", 0, "E-CONFLICT", "a chain cannot end where it starts")
+    elif shared := _list_networks(chain.start, services) & _list_networks(chain.end, services):
+        detail = f"both ends are in network {min(shared)}, and what is said within a network does not pass the node"
+        yield ChainFlaw(number, "to", 0, "E-CONFLICT", detail)
+
+
+def _list_step_flaws(
+    number: int, chain: Chain, services: Networks, networks: Mapping[NetworkName, bool]
+) -> Iterator[ChainFlaw]:
+    if not 1 <= len(chain.through) <= CHAIN_STEPS_MAX:
+        detail = f"a chain has 1 to {CHAIN_STEPS_MAX} steps, this has {len(chain.through)}"
+        yield ChainFlaw(number, "through", 0, "E-LIMIT", detail)
+    before, after = (_list_networks(end, services) for end in (chain.start, chain.end))
+    for place, step in enumerate(chain.through):
+        own = frozenset(services.get(step, ()))
+        if step in chain.through[:place]:
+            yield ChainFlaw(number, "through", place, "E-CONFLICT", f"a loop: it would pass {step} again")
+        elif step not in services:
+            yield ChainFlaw(number, "through", place, "E-REFERENCE", f"there is no service {step[:80]!r}")
+        elif all(networks.get(name, True) for name in own):
+            detail = f"{step} is in no network by which it could pass anything on: one that is not internal"
+            yield ChainFlaw(number, "through", place, "E-CONFLICT", detail)
+        elif place > 0 and own & before:
+            detail = f"{step} is in {min(own & before)}, where it would hand over past the steps before it"
+            yield ChainFlaw(number, "through", place, "E-CONFLICT", detail)
+        elif place < len(chain.through) - 1 and own & after:
+            detail = f"{step} is in {min(own & after)}, where it would hand over past the steps after it"
+            yield ChainFlaw(number, "through", place, "E-CONFLICT", detail)
+
+
+def _list_match_flaws(number: int, match: ChainMatch) -> Iterator[ChainFlaw]:
+    if match.ports and match.protocol not in WITH_PORTS:
+        detail = f"ports are said of a protocol that has them: {', '.join(WITH_PORTS)}"
+        yield ChainFlaw(number, "match", 0, "E-CONFLICT", detail)
+    if any(not 1 <= first <= last <= 65_535 for first, last in match.ports):
+        yield ChainFlaw(number, "match", 0, "E-RANGE", "ports are 1 to 65535, the lower one first")
+    if max(len(match.ports), len(match.from_cidr), len(match.to_cidr)) > CHAIN_RANGES_MAX:
+        yield ChainFlaw(number, "match", 0, "E-LIMIT", f"a chain has at most {CHAIN_RANGES_MAX} ranges of one sort")
+    for text in (*match.from_cidr, *match.to_cidr):
+        if not is_range(text):
+            yield ChainFlaw(number, "match", 0, "E-TYPE", f"{text[:80]!r} is no range of addresses")
+
+
+def _list_networks(end: ChainEnd, services: Networks) -> frozenset[NetworkName]:
+    if end.kind == "network":
+        return frozenset({NetworkName(end.name)})
+    return frozenset(services.get(ServiceName(end.name), ())) if end.kind == "service" else frozenset()
+
+
+def is_range(text: str) -> bool:
+    """Say whether a text is a range of addresses in its one form: its own first address, and how long the prefix is."""
+    try:
+        return str(ipaddress.ip_network(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,108 @@
+"""Chains: read whole, their steps kept at one site, and everything absurd refused where it stands."""
+
+import pytest
+from tests.manifest.texts import accept, reject
+
+from skerry.manifest.canonical import assemble_revision
+from skerry.manifest.values import Manifest
+from skerry.model.chain import Chain, ChainEnd, ChainMatch
+from skerry.model.ids import TenantName
+from skerry.model.placing import Together
+
+BASE = """
+services:
+  client: {image: a, networks: [inside]}
+  wall: {image: a, networks: [inside, middle]}
+  look: {image: a, networks: [middle]}
+  far: {image: a, networks: [outside]}
+  shut: {image: a, networks: [cell]}
+  alone: {image: a, network_mode: none}
+  off: {image: a, profiles: [x], networks: [middle]}
+networks: {inside: {}, middle: {}, outside: {}, cell: {internal: true}}
+"""
+
+
+def write(*chains: str) -> str:
+    return BASE + "x-skerry:\n  chain:\n" + "\n".join(f"    - {chain}" for chain in chains)
+
+
+def chain(**words: str) -> str:
+    given = {"name": "out", "from": "'network:inside'", "through": "[wall, look]", "to": "uplink", **words}
+    return "{" + ", ".join(f"{name.replace('_', '-')}: {value}" for name, value in given.items() if value) + "}"
+
+
+def test_a_chain_is_read_with_its_defaults():
+    (found,) = accept(write(chain())).chains
+    start, end = ChainEnd(kind="network", name="inside"), ChainEnd(kind="uplink")
+    assert found == Chain(name="out", start=start, through=("wall", "look"), end=end)
+    assert (found.symmetric, found.fail, str(found.start), str(found.end)) == (
+        True,
+        "closed",
+        "network:inside",
+        "uplink",
+    )
+
+
+def test_every_word_of_a_chain_is_read():
+    match = "{protocol: tcp, ports: [443, 8000-8010, 80], from-cidr: 10.1.0.0/16, to-cidr: ['::/0', 1.0.0.0/8]}"
+    (found,) = accept(write(chain(match=match, symmetric="false", fail="open", to="far"))).chains
+    assert found.match == ChainMatch(
+        protocol="tcp",
+        ports=((80, 80), (443, 443), (8000, 8010)),
+        from_cidr=("10.1.0.0/16",),
+        to_cidr=("1.0.0.0/8", "::/0"),
+    )
+    assert (found.symmetric, found.fail, str(found.end)) == (False, "open", "far")
+
+
+def test_what_a_chain_passes_is_kept_at_one_site():
+    services = accept(write(chain(to="far"))).services
+    assert services["wall"].placement.rules.together == (Together(by="site", services=("far", "look")),)
+    assert services["far"].placement.rules.together == (Together(by="site", services=("look", "wall")),)
+    assert not services["client"].placement.rules
+
+
+def test_without_a_chain_nothing_is_signed_of_it():
+    manifest = accept(BASE)
+    assert isinstance(manifest, Manifest)
+    assert not assemble_revision(manifest, TenantName("t"), 1, {}).chains
+    assert assemble_revision(accept(write(chain())), TenantName("t"), 1, {}).chains
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ({"through": "[wall, look, wall]"}, "E-CONFLICT /x-skerry/chain/0/through/2"),
+        ({"through": "[wall, lok]"}, "E-REFERENCE /x-skerry/chain/0/through/1"),
+        ({"through": "off"}, "E-REFERENCE /x-skerry/chain/0/through"),
+        ({"through": "alone"}, "E-CONFLICT /x-skerry/chain/0/through"),
+        ({"through": "shut"}, "E-CONFLICT /x-skerry/chain/0/through"),
+        ({"through": "[look, wall]"}, "E-CONFLICT /x-skerry/chain/0/through/1"),
+        ({"through": "[]"}, "E-LIMIT /x-skerry/chain/0/through"),
+        ({"through": ""}, "E-TYPE /x-skerry/chain/0"),
+        ({"from": "'network:nowhere'"}, "E-REFERENCE /x-skerry/chain/0/from"),
+        ({"from": "'network:cell'"}, "E-CONFLICT /x-skerry/chain/0/from"),
+        ({"from": "wall"}, "E-CONFLICT /x-skerry/chain/0/from"),
+        ({"from": "users"}, "E-NOT-YET /x-skerry/chain/0/from"),
+        ({"to": "'network:inside'"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"to": "client"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"from": "uplink"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"max_latency": "5ms"}, "E-NOT-YET /x-skerry/chain/0/max-latency"),
+        ({"bandwidth": "5Mbit/s"}, "E-NOT-YET /x-skerry/chain/0/bandwidth"),
+        ({"fail": "ajar"}, "E-TYPE /x-skerry/chain/0/fail"),
+        ({"match": "{ports: 80}"}, "E-CONFLICT /x-skerry/chain/0/match"),
+        ({"match": "{protocol: gre}"}, "E-TYPE /x-skerry/chain/0/match/protocol"),
+        ({"match": "{protocol: tcp, ports: 90-80}"}, "E-RANGE /x-skerry/chain/0/match/ports"),
+        ({"match": "{protocol: tcp, ports: [http]}"}, "E-TYPE /x-skerry/chain/0/match/ports/0"),
+        ({"match": "{to-cidr: 10.0.0.1/8}"}, "E-TYPE /x-skerry/chain/0/match/to-cidr"),
+        ({"nme": "x"}, "E-UNKNOWN-WORD /x-skerry/chain/0/nme"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_where_it_stands(words: dict[str, str], problem: str):
+    found = [line.partition(" ")[2] for line in reject(write(chain(**words)))]
+    assert problem in found
+
+
+def test_two_chains_have_two_names():
+    problems = reject(write(chain(), chain(match="{protocol: udp}")))
+    assert [line.partition(" ")[2] for line in problems] == ["E-CONFLICT /x-skerry/chain/1/name"]
