@@ -5,6 +5,7 @@ from tests.agent.scene import SECRET_MOUNT, Site, make_app, revise, virtually
 from tests.trust import people
 
 from skerry.agent import journal
+from skerry.agent.desk import Refusal
 from skerry.clock import SECOND_US
 from skerry.model.document import ImageHold, digest_bodies
 from skerry.model.ids import CallId
@@ -442,3 +443,10 @@ async def test_the_time_is_sure_once_a_document_told_it_and_not_after_a_restart(
     assert site.agent.trust.read_sure_us() == site.agent.trust.trust_us() > 0
     await site.restart()
     assert site.agent.trust.read_sure_us() == 0
+
+
+@virtually
+async def test_there_is_no_overlay_key_to_change_without_a_network_over_sites(site: Site):
+    refused = await site.agent.change_overlay_key()
+    assert isinstance(refused, Refusal)
+    assert refused.code == "E-NOT-FOUND"

@@ -113,8 +113,9 @@ def test_a_network_over_sites_passes_between_its_bridge_and_its_members_and_nowh
     order = [
         "jump from_tunnels",
         "jump into_tunnels",
+        "ct status dnat accept",
         "ip daddr 10.64.0.0/10 drop",
-        "ct state established",
+        "ct state established,related",
         "fib saddr",
     ]
     assert sorted(order, key=forward.index) == order

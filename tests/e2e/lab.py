@@ -145,6 +145,10 @@ class Lab:
         """Counters of both directions since the lab started; ``offered_bytes`` is what the sender put on the link."""
         return self._links.stats(site)
 
+    def open_wan(self) -> None:
+        """Let sites reach each other through the core's machine, as over the internet: both their links lie between."""
+        self.core.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+
     # Machines
 
     def power_off_site(self, name: str) -> None:

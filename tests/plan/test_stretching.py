@@ -8,6 +8,7 @@ import pytest
 from skerry.model.app import AppRevision, ImageRef, Network, NetworkWords, Service
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer, Unit, unit_id
 from skerry.model.ids import AppName, Digest, NetworkName, NodeName, ServiceName, SiteName, TenantName, digest_of
+from skerry.model.network import part_ranges
 from skerry.model.observed import OverlayFact
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.plan.snapshot import FleetSnapshot, SiteView
@@ -71,6 +72,15 @@ def test_each_site_of_the_app_has_a_part_and_sees_the_others():
     assert NetworkMember(ALPHA, SHOP, MESH, SiteName("bergen"), theirs.index) in units[SiteName("oslo")]
     peer = next(unit for unit in units[SiteName("oslo")] if isinstance(unit, Peer))
     assert peer == Peer(SiteName("bergen"), digest_of(b"bergen"), (digest_of(b"key of bergen"),), ("192.0.2.2:51820",))
+
+
+def test_addresses_that_a_site_has_on_its_uplinks_are_given_to_no_part():
+    (part,) = parts(stretch([view("a", 1)])[SiteName("a")])
+    beside = str(part_ranges(part).v4[9])
+    there = view("b", 2)
+    fact = msgspec.structs.replace(next(iter(there.overlays.values())), addresses=(beside, "nonsense"))
+    moved = stretch([view("a", 1), msgspec.structs.replace(there, overlays={fact.node: fact})])
+    assert parts(moved[SiteName("a")])[0].index == part.index + 1
 
 
 def test_a_service_that_is_not_in_the_network_makes_no_member():

@@ -12,7 +12,7 @@ import msgspec
 from skerry import __version__, wire
 from skerry.agent import journal, mending
 from skerry.agent.calls import CallDesk
-from skerry.agent.desk import CallAnswer, DocumentVerdict
+from skerry.agent.desk import CallAnswer, DocumentVerdict, Refusal
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
 from skerry.agent.loop import Reconciler
 from skerry.agent.meter import VolumeMeter
@@ -22,9 +22,11 @@ from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watcher
 from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId, NodeName, SiteName
+from skerry.model.network import OVERLAY_KEYS_MAX
 from skerry.model.observed import ContainerSeen
 from skerry.model.samples import OutboxUse, Sample
 from skerry.model.signed import Call, Envelope
+from skerry.plan.actions import MakeOverlayKey
 from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
 from skerry.plan.site_plan import HeldSite
@@ -290,6 +292,24 @@ class Agent:
     def whose(self) -> tuple[SiteName, NodeName] | None:
         """Site and node that this is; None before it has joined."""
         return None if self.holdings is None else (self.holdings.site, self.holdings.node)
+
+    async def change_overlay_key(self) -> int | Refusal:
+        """Make the next key of this node's tunnels; peers move to it by themselves, and then the old one goes.
+
+        Returns the number of the new key.
+        """
+        seen = self.reconciler.observed.overlay
+        if seen is None or not seen.keys:
+            return Refusal("E-NOT-FOUND", "no network of an app here goes over several sites, so there is no key")
+        if len(seen.keys) >= OVERLAY_KEYS_MAX:
+            return Refusal("E-CONFLICT", "the key is changing already: some peer was not heard by the next one yet")
+        number = max(key.number for key in seen.keys) + 1
+        outcome = await self.performer.perform(MakeOverlayKey(number=number))
+        if not outcome.ok:
+            return Refusal(outcome.code, outcome.reason)
+        await self._note_security("overlay.rekeyed", f"overlay key {number} was asked for at the box")
+        self.reconciler.nudge()
+        return number
 
     def list_device_patterns(self) -> tuple[str, ...]:
         """Return the devices that this site's profiles name, as patterns; the core places by those that are there."""

@@ -169,6 +169,7 @@ class AgentHost:
                 "GET /doctor": status.doctor,
                 "GET /logs": status.logs,
                 "POST /accept-loss": status.accept_loss,
+                "POST /rekey": status.rekey,
                 "POST /restart": status.restart,
                 "POST /stop": status.stop,
                 "POST /start": status.start,

@@ -72,6 +72,12 @@ class Accepted(msgspec.Struct, frozen=True):
     volume: str
 
 
+class Rekeyed(msgspec.Struct, frozen=True):
+    """Answer of ``/rekey``: the number of the new key."""
+
+    number: int
+
+
 class Controlled(msgspec.Struct, frozen=True):
     """Answer of ``/restart``, ``/stop`` and ``/start``: what it is done to."""
 
@@ -155,6 +161,11 @@ class StatusDesk:
         if await self._agent.reconciler.accept_loss(VolumeId(volume)):
             return Accepted(volume)
         return LocalProblem("E-NOT-FOUND", f"no volume {volume[:200]!r} is missed here", "skerry agent status")
+
+    async def rekey(self, given: dict[str, str]) -> Rekeyed | LocalProblem:
+        """Begin a change of the key of the tunnels to other sites."""
+        done = await self._agent.change_overlay_key()
+        return LocalProblem(done.code, done.reason) if isinstance(done, Refusal) else Rekeyed(done)
 
     async def control(self, verb: HandVerb, given: dict[str, str]) -> Controlled | LocalProblem:
         """Restart, stop or start what ``what`` names, where its owner lets a person at the box do that."""

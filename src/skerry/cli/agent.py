@@ -130,6 +130,19 @@ def accept_loss(session: Session, volume: str) -> None:
     tell("Next: skerry agent status")
 
 
+@click.command()
+@pass_session
+def rekey(session: Session) -> None:
+    """Change the key of this box's tunnels to other sites.
+
+    The other sites move to the new key by themselves, and nothing is lost meanwhile. The old key goes when every one of
+    them was heard by the new one: at once where all are linked, and as late as the last one of them is heard of.
+    """
+    number = ask(session, "POST", "/rekey")["number"]
+    tell(f"overlay key {number} is made; the one before it goes once every other site was heard by the new one")
+    tell("Next: skerry agent status")
+
+
 def _make_control(verb: str, about: str, done: str) -> click.Command:
     @click.command(verb, help=about)
     @click.argument("what", metavar="TENANT/APP[/SERVICE[/ORDINAL]]")

@@ -163,13 +163,21 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
 
 
 def _keep_in(action: ApplyRules, ours: str) -> list[str]:
-    prefixes = sorted(
-        {str(network_prefix(each.tenant, each.app, each.network)) for each in action.networks if each.near}
-    )
-    if not prefixes:
+    stretched = [each for each in action.networks if each.near]
+    if not stretched:
         return []
-    words = f"    iifname {ours} oifname != {ours}"
-    return [f"{words} ip daddr {STRETCHED_V4} drop", f"{words} ip6 daddr {_set(prefixes)} drop"]
+    words = f"    iifname {_set(sorted(_quote(_bridge(each)) for each in stretched))}"
+    prefixes = sorted({str(network_prefix(each.tenant, each.app, each.network)) for each in stretched})
+    return [
+        # Who asked for a published port gets an answer wherever he is.
+        f"{words} ct state established ct status dnat accept",
+        f"{words} oifname != {ours} ip daddr {STRETCHED_V4} drop",
+        f"{words} oifname != {ours} ip6 daddr {_set(prefixes)} drop",
+    ]
+
+
+def _quote(name: str) -> str:
+    return f'"{name}"'
 
 
 def _let_out(rules: AppRules) -> list[str]:

@@ -50,6 +50,11 @@ class PartRanges(msgspec.Struct, frozen=True):
     v6: ipaddress.IPv6Network
 
 
+def bridge_name(tenant: str, app: str, network: str) -> str:
+    """Name the node's bridge of an app network: the kernel allows 15 characters, so it is a digest."""
+    return "sk" + hashlib.sha256(f"{tenant}/{app}/{network}".encode()).hexdigest()[:12]
+
+
 def network_prefix(tenant: TenantName, app: AppName, network: NetworkName) -> ipaddress.IPv6Network:
     """Return the /48 of a network; its parts at all sites lie in it."""
     unique = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{network}".encode()).digest()[:5], "big")
@@ -65,6 +70,11 @@ def part_ranges(part: NetworkPart | NetworkMember) -> PartRanges:
     prefix = network_prefix(part.tenant, part.app, part.network)
     v6 = ipaddress.IPv6Network((int(prefix.network_address) + (index << 64), 64))
     return PartRanges(v4, v6)
+
+
+def index_of(address: ipaddress.IPv4Address) -> int:
+    """Return the index of the part in whose range an address of ``STRETCHED_V4`` lies."""
+    return (int(address) - int(STRETCHED_V4.network_address)) >> _PART_BITS
 
 
 def is_endpoint(text: str) -> bool:

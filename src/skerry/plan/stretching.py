@@ -6,13 +6,21 @@ so that the number of a site's tunnels does not grow with the fleet. Pure; the c
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer, Unit
 from skerry.model.ids import AppName, NetworkName, SiteName, TenantName, digest_of
-from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, is_endpoint
+from skerry.model.network import (
+    ENDPOINTS_MAX,
+    OVERLAY_KEYS_MAX,
+    PARTS_MAX,
+    STRETCHED_V4,
+    index_of,
+    is_endpoint,
+)
 from skerry.plan.snapshot import FleetSnapshot, SiteView
 
 #: Members of one network up to which each has a tunnel to each: 63 peers cost an idle site nothing, and a document
@@ -116,6 +124,13 @@ def _list_seen(members: Sequence[SiteView], place: int) -> Iterable[SiteView]:
     return (*before, *members[place + 1 : place + 1 + NEIGHBOURS_EACH_WAY])
 
 
+def _list_foreign(snapshot: FleetSnapshot) -> set[int]:
+    """Return the indexes whose addresses some site has on its uplinks: a part there would hide what is beside them."""
+    told = (each for view in snapshot.sites for fact in view.overlays.values() for each in fact.addresses)
+    addresses = (ipaddress.IPv4Address(each) for each in told if is_endpoint(f"{each}:1"))
+    return {index_of(each) for each in addresses if each in STRETCHED_V4}
+
+
 def _choose_indexes(
     snapshot: FleetSnapshot, networks: Sequence[_Network]
 ) -> dict[tuple[TenantName, AppName, NetworkName, SiteName], int]:
@@ -129,7 +144,7 @@ def _choose_indexes(
         for unit in view.units.values():
             if isinstance(unit, NetworkPart):
                 present[unit.tenant, unit.app, unit.network, view.site] = unit.index
-    taken = set(present.values())
+    taken = set(present.values()) | _list_foreign(snapshot)
     chosen = dict(present)
     for network in networks:
         for view in sorted(network.members, key=lambda each: each.enrolment):

@@ -14,6 +14,8 @@ from skerry.model.app import (
     HealthCheck,
     ImageRef,
     Mount,
+    Network,
+    NetworkWords,
     Placement,
     Port,
     Probe,
@@ -72,6 +74,8 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     placements: Mapping[str, Placement] = {}
     #: How every service is asked whether it is well, instead of a command.
     probe: Probe | None = None
+    #: Networks over all its sites that every service is in.
+    stretched: tuple[str, ...] = ()
     #: Secrets of the tenant that every service gets, and what its sites may do with them.
     secrets: tuple[str, ...] = ()
     secret_policy: SecretPolicy = SecretPolicy()
@@ -110,7 +114,7 @@ def make_revision(
             depends_on={ServiceName(words.follow): "started"} if words.follow not in ("", name) else {},
             restart_with=(ServiceName(words.follow),) if words.follow not in ("", name) else UNSET,
             in_site=words.in_site or UNSET,
-            networks={NetworkName("default"): ()},
+            networks={NetworkName(name): () for name in ("default", *words.stretched)},
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
             ports=(Port(target=80, published=words.port),) if words.port else (),
             healthcheck=_make_check(words),
@@ -128,6 +132,9 @@ def make_revision(
         number=number,
         source=digest_of(b"a manifest"),
         services=services,
+        networks={
+            NetworkName(name): Network(words=NetworkWords(kind="overlay", scope="app")) for name in words.stretched
+        },
         volumes={VolumeName("data"): Volume()} if words.volume else {},
         secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
         withdraw="tenant" if words.is_kept else UNSET,

@@ -22,6 +22,7 @@ from skerry.core.service import Service
 from skerry.core.sessions import Sessions
 from skerry.core.state import Core
 from skerry.drivers.images import ImagesDriver
+from skerry.keys.overlay import OverlayKeys
 from skerry.link.ports import Endpoint
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.signed import SiteRecord
@@ -38,6 +39,7 @@ from skerry.sim.loop import SimClock, SimLoop
 from skerry.sim.machines import FakeDriver, FakeMachine
 from skerry.sim.memory import MemoryFile
 from skerry.sim.network import SimDialer, SimLink, SimListener
+from skerry.sim.overlays import FakeOverlay, FakeTunnels, Sea
 from skerry.store import Connection
 from skerry.store.apsw_dialect import core_connection
 from skerry.store.blobs import BlobStore
@@ -132,8 +134,11 @@ class SimSite:
         name: SiteName,
         find: Callable[[Endpoint], SimListener | None],
         *,
+        sea: Sea,
+        address: str,
         on_disk: bool = False,
     ) -> None:
+        """``address`` is where its tunnels are found in the ``sea``."""
         self.name = name
         self.node = NodeName("n1")
         self.clock = SimClock(loop)
@@ -141,6 +146,8 @@ class SimSite:
         self.link = SimLink(loop, mint.split("link"))
         self._find = find
         self.machine = FakeMachine(self.node, mint.split("machine"))
+        self.tunnels = FakeTunnels(address)
+        sea.join(self.tunnels)
         self.device = SigningKey.from_seed(mint.split("device").draw(32))
         self.sealing_seed = mint.split("sealing").draw(32)
         self.sealing = sealing_public(self.sealing_seed)
@@ -187,12 +194,13 @@ class SimSite:
             lambda image: sum(map(len, images.read_archive(image))),
             lambda: self.agent.list_device_patterns(),
         )
+        keys = OverlayKeys(self.disk.root, mint.split("overlay"), self.device, lambda: self.agent.whose)
         self.db = db = self._open()
         self.agent = Agent(
             clock=self.clock,
             mint=mint,
             db=db,
-            drivers=(images, driver),
+            drivers=(images, driver, FakeOverlay(self.tunnels, keys, self.clock)),
             console=driver,
             tasks=self.tasks,
             device=self.device,
@@ -262,6 +270,7 @@ class SimSite:
     def lose_power(self) -> None:
         """The machine goes off and on; of its files on a simulated disk only what was synced is certain."""
         self.machine.reboot()
+        self.tunnels.lose_power()
         self.clock.reboot()
         if isinstance(self.file, DiskFile):
             choose = draw_fates(self._fates)

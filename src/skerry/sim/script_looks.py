@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from skerry.clock import SECOND_US
 from skerry.core.loops import flush_bytes
 from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.sim.crossing import list_reach
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
 from skerry.store import events, sites
@@ -98,6 +99,11 @@ async def _log(script: Script, plain: list[str], named: Mapping[str, str]) -> li
     return [f"{each.event.type} {each.event.message}".rstrip() for each in found] or ["nothing"]
 
 
+async def _reach(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say which sites reach which in each network over sites, by packets sent now."""
+    return list_reach(script.world)
+
+
 async def _check(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     await script.checker.check_calm()
     script.news()
@@ -107,6 +113,7 @@ async def _check(script: Script, plain: list[str], named: Mapping[str, str]) -> 
 COMMANDS: dict[str, Command] = {
     "advance": _advance,
     "converge": _converge,
+    "reach": _reach,
     "show": _show,
     "machine": _machine,
     "core": _core,

@@ -62,6 +62,7 @@ _KNOWN = (
     "sites_max",
     "max_down",
     "withdraw",
+    "stretched",
 )
 
 
@@ -92,6 +93,7 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         together=names("together"),
         sites_max=int(named.get("sites_max", "0")),
         max_down=int(named.get("max_down", "0")),
+        stretched=names("stretched"),
         withdraw="tenant" if named.get("withdraw") == "tenant" else "core",
     )
 

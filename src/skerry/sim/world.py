@@ -37,6 +37,7 @@ from skerry.sim.history import TAGS, Record, peek_tag
 from skerry.sim.keys import People
 from skerry.sim.loop import SimLoop
 from skerry.sim.network import SimListener
+from skerry.sim.overlays import Sea
 from skerry.sim.parts import ENDPOINT, SimCore, SimSite
 from skerry.sim.silence import Silence
 from skerry.store import apps, sites, things
@@ -83,6 +84,8 @@ class World:
         #: Whether sites keep their files on simulated disks, which power cuts tear; else in memory.
         self.on_disk = False
         self.sites: dict[SiteName, SimSite] = {}
+        #: Where the tunnels of sites find each other.
+        self.sea = Sea()
         #: What the registrar has signed of sites since they joined, and tenants of their secrets, in order.
         self.registered: dict[SiteName, list[tuple[SiteRecord, Envelope]]] = {}
         self.secrets: dict[tuple[TenantName, SecretName], list[Envelope]] = {}
@@ -245,7 +248,15 @@ class World:
     def place_site(self, name: str) -> SimSite:
         """Set up a site's machine and link; nothing runs there yet."""
         mint = self.mint.split(f"site {name}")
-        site = SimSite(self.loop, mint, SiteName(name), self.find_listener, on_disk=self.on_disk)
+        site = SimSite(
+            self.loop,
+            mint,
+            SiteName(name),
+            self.find_listener,
+            sea=self.sea,
+            address=f"192.0.2.{len(self.sites) + 1}",
+            on_disk=self.on_disk,
+        )
         site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
         site.link.on_arrival = lambda upward: self.silence.note(site.name, upward, self.loop.now_us)
         site.machine.witness = lambda action: self._note_action(site, action)

@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.model.network import ENDPOINTS_MAX, STRETCHED_V4
-from skerry.plan.addresses import POOL
+from skerry.model.network import ENDPOINTS_MAX
 
 #: Devices that lead to instances, ours and those of others, and never to another site.
 _INNER = ("sk", "lo", "veth", "podman", "docker", "br-", "cni", "virbr")
@@ -46,9 +45,7 @@ def read_addresses(links: bytes, routes: Iterable[bytes]) -> tuple[str, ...]:
         rank = leading.index(link.ifname) if link.ifname in leading else len(leading)
         for each in link.addr_info:
             if each.scope == "global" and not (each.temporary or each.deprecated or each.tentative or each.dadfailed):
-                address = ipaddress.ip_address(each.local)
-                if address not in POOL and address not in STRETCHED_V4:
-                    found.append((rank, len(found), str(address)))
+                found.append((rank, len(found), str(ipaddress.ip_address(each.local))))
     return tuple(dict.fromkeys(text for _, _, text in sorted(found)))[:ENDPOINTS_MAX]
 
 

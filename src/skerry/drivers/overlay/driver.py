@@ -372,9 +372,8 @@ class OverlayDriver:
             # It goes on by itself in the background, and its starter ends once the link is there.
             await self._must("setsid", "wireguard-go", name)
         mtu = str(TUNNEL_MTU)
-        await self._must(
-            "ip", "link", "set", "dev", name, "mtu", mtu, "addrgenmode", "none", "txqueuelen", "1000", "up"
-        )
+        await self._must("ip", "link", "set", "dev", name, "mtu", mtu, "addrgenmode", "none", "txqueuelen", "1000")
+        await self._must("ip", "link", "set", "dev", name, "up")
         # While keys change a packet may come by one link and its answer go by another. The kernel's loose check of
         # sources lets that pass, but only at a link that has an address (fib_validate_source).
         address = f"{_LINK_ADDRESSES}{INTERFACES.index(name)}/32"

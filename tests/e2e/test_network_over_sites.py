@@ -1,0 +1,252 @@
+"""One network over several sites: real instances, real tunnels, and everybody who is to be kept out."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
+from tests.e2e.lab import Lab
+from tests.e2e.tiny_image import tiny_image
+
+pytestmark = pytest.mark.e2e
+
+APP = """
+services:
+  web:
+    image: tiny:1
+    networks: [mesh]
+    stop_grace_period: 1s
+  aside:
+    image: tiny:1
+    networks: [other]
+    stop_grace_period: 1s
+networks:
+  mesh: {x-skerry: {kind: overlay, scope: app}}
+  other: {x-skerry: {kind: overlay, scope: app}}
+x-skerry:
+  placement: {replicas: {per-site: 1}}
+"""
+ECHO = """
+import socket, sys
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as opened:
+    opened.bind((sys.argv[1], 7))
+    while True:
+        data, source = opened.recvfrom(64)
+        opened.sendto(data + b" " + source[0].encode(), source)
+"""
+#: Ten datagrams a second until it is told to end; then how many were sent, how many answered, and whom the echo saw.
+TALK = """
+import signal, socket, sys, time
+ended = []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+sent, heard, seen = 0, set(), set()
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as opened:
+    opened.connect((sys.argv[1], 7))
+    opened.settimeout(0.02)
+    def listen(until):
+        while time.monotonic() < until:
+            try:
+                number, _, source = opened.recv(64).partition(b" ")
+            except OSError:
+                continue
+            heard.add(int(number)); seen.add(source.decode())
+    begun = time.monotonic()
+    while not ended:
+        try:
+            opened.send(str(sent).encode())
+        except OSError:
+            pass
+        sent += 1
+        listen(begun + sent / 10)
+    listen(time.monotonic() + 1)
+print(sent, len(heard), *sorted(seen))
+"""
+
+
+class Instance:
+    """A running instance, with the addresses that podman gave it."""
+
+    def __init__(self, fleet: Fleet, site: str, name: str) -> None:
+        self.site = fleet.lab.sites[site]
+        found = self.site.podman.do("GET", f"/containers/{list_containers(self.site)[name]['Id']}/json")
+        (network,) = found["NetworkSettings"]["Networks"].values()
+        self.v4, self.v6 = network["IPAddress"], network["GlobalIPv6Address"]
+        self._enter = ("nsenter", f"--net=/proc/{found['State']['Pid']}/ns/net")
+
+    def run(self, script: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start a script in the instance's network."""
+        return subprocess.Popen([*self._enter, sys.executable, "-c", script, *words], stdout=subprocess.PIPE)
+
+    def talk(self, target: str) -> "Talk":
+        return Talk(self.run(TALK, target))
+
+
+class Talk:
+    """Somebody who speaks ten times a second."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def end(self) -> tuple[int, int, list[str]]:
+        """How many were sent, how many answered, and from whom they seemed to come."""
+        self._process.send_signal(signal.SIGTERM)
+        output, _ = self._process.communicate(timeout=20)
+        sent, heard, *seen = output.decode().split()
+        return int(sent), int(heard), seen
+
+
+def count(talk: Talk, seconds: float) -> tuple[int, int, list[str]]:
+    time.sleep(seconds)
+    return talk.end()
+
+
+class Town:
+    """Three sites, two tenants and two networks."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._echoes: list[subprocess.Popen[bytes]] = []
+
+    def find(self, site: str, service: str = "web", tenant: str = "default") -> Instance:
+        return Instance(self.fleet, site, f"{tenant}/shop/{service}/0")
+
+    def echo(self, instance: Instance) -> None:
+        self._echoes += [instance.run(ECHO, instance.v4), instance.run(ECHO, instance.v6)]
+
+    def stop(self) -> None:
+        for process in self._echoes:
+            process.kill()
+            process.wait()
+
+    def settled(self) -> bool:
+        return all(
+            {f"{tenant}/shop/{service}/0" for tenant in ("default", "rival") for service in ("web", "aside")}
+            <= {
+                name for name, each in list_containers(self.fleet.lab.sites[site]).items() if each["State"] == "running"
+            }
+            for site in ("a", "b", "c")
+        )
+
+    def reaches(self, source: Instance, target: str) -> bool:
+        """Two seconds of talk, of which something is answered."""
+        return count(source.talk(target), 2)[1] > 0
+
+
+def _add_rival(fleet: Fleet) -> tuple[str, ...]:
+    """Make another tenant of the same sites; what its commands begin with."""
+    token = fleet.ask("tenant", "create", "rival", "--sites", "")["first"]["token"]
+    listed = fleet.ask("context", "list")["items"]
+    here = next(each for each in listed if each["current"])
+    words = ("--url", here["url"], "--tenant", "rival", "--signer", here["signer"])
+    done = fleet.cli("context", "set", "rival", *words, stdin=token.encode())
+    assert done.exit == 0, done.err
+    fleet.must("context", "use", here["name"])
+    return "--context", "rival"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "shop").mkdir()
+    (folder / "shop" / "compose.yaml").write_text(APP)
+    with Lab(["a", "b", "c"]) as lab, Fleet(lab) as fleet:
+        lab.open_wan()
+        image = write_image(folder, "tiny", tiny_image("tiny:1"))
+        fleet.must("image", "push", image)
+        for site in ("a", "b", "c"):
+            fleet.start_site(site, f"tier={'far' if site == 'c' else 'near'}")
+        rival = _add_rival(fleet)
+        fleet.must(*rival, "image", "push", image)
+        for words in ((), rival):
+            fleet.must(*words, "apply", "-f", folder / "shop" / "compose.yaml", "--yes")
+        town = Town(fleet)
+        wait_until(town.settled, "the start of all instances", 120)
+        for site in ("a", "b", "c"):
+            town.echo(town.find(site))
+        try:
+            yield town
+        finally:
+            town.stop()
+
+
+def test_instances_reach_each_other_by_address_and_are_seen_by_their_own(town: Town):
+    here = town.find("a")
+    for site in ("b", "c"):
+        there = town.find(site)
+        for own, target in ((here.v4, there.v4), (here.v6, there.v6)):
+            wait_until(lambda target=target: town.reaches(here, target), f"an answer of {target}", 60)
+            sent, heard, seen = count(here.talk(target), 3)
+            assert heard >= sent - 1, (sent, heard)
+            assert seen == [own]
+
+
+@pytest.mark.parametrize(("tenant", "service"), [("default", "aside"), ("rival", "web"), ("rival", "aside")])
+def test_nobody_else_gets_a_packet_through(town: Town, tenant: str, service: str):
+    stranger = town.find("a", service, tenant)
+    for target in (town.find("b").v4, town.find("b").v6, town.find("a").v4):
+        assert count(stranger.talk(target), 2)[1] == 0, target
+
+
+def test_a_dead_core_and_a_killed_agent_lose_no_packet(town: Town):
+    here, there = town.find("a"), town.find("b")
+    talk = here.talk(there.v4)
+    town.fleet.kill_core()
+    time.sleep(3)
+    for site in ("a", "b"):
+        town.fleet.kill_agent(site)
+    time.sleep(3)
+    for site in ("a", "b"):
+        town.fleet.start_agent(site)
+    sent, heard, _ = count(talk, 5)
+    assert sent > 100
+    assert heard == sent
+    town.fleet.start_core()
+    wait_until(lambda: town.fleet.agent_status("a")["link"] == "up", "the link")
+
+
+def test_a_dead_tunnel_is_made_again_and_nothing_leaves_by_another_way(town: Town):
+    here, there = town.find("a"), town.find("b")
+    site = town.fleet.lab.sites["a"]
+    site.run("ip", "link", "delete", "dev", "skw2")
+    assert "10.64.0.0/10 drop" in site.run("nft", "list", "chain", "inet", "skerry", "forward")
+    wait_until(lambda: town.reaches(here, there.v4), "the way back", 60)
+
+
+def test_keys_change_without_a_packet_lost(town: Town):
+    here, there = town.find("a"), town.find("b")
+    assert town.reaches(here, there.v4)
+    away = town.find("c")
+    # Its tunnel at the other end is a new one: what it has agreed on with the old one is void, which takes it seconds.
+    wait_until(lambda: town.reaches(away, here.v6), "the way from the third site")
+    talk, back = here.talk(there.v4), away.talk(here.v6)
+    assert town.fleet.agent_cli("a", "rekey").exit == 0
+    assert town.fleet.agent_cli("a", "rekey").exit != 0
+    site = town.fleet.lab.sites["a"]
+
+    def moved() -> bool:
+        return "dev skw0" in site.run("ip", "route", "show", "proto", "217")
+
+    wait_until(moved, "the use of the new key", 150)
+    time.sleep(5)
+    for each in (talk, back):
+        sent, heard, _ = each.end()
+        assert heard == sent
+
+
+def test_a_member_that_the_revision_leaves_out_is_out(town: Town, tmp_path: Path):
+    here, there = town.find("a"), town.find("c")
+    assert town.reaches(here, there.v4)
+    talk = here.talk(there.v4)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "compose.yaml").write_text(APP)
+    town.fleet.must("apply", "-f", tmp_path / "shop" / "compose.yaml", "--sites", "tier=near", "--yes")
+    range_there = there.v4.rpartition(".")[0]
+    site = town.fleet.lab.sites["a"]
+    wait_until(lambda: range_there not in site.run("nft", "list", "table", "inet", "skerry"), "the end of it", 60)
+    talk.end()
+    assert not town.reaches(here, there.v4)
+    assert town.reaches(here, town.find("b").v4)
