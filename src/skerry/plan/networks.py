@@ -11,7 +11,9 @@ from skerry.model.ids import Digest, InstanceId, NetworkName, UnitId
 from skerry.model.network import TUNNEL_MTU, part_ranges
 from skerry.model.observed import NetworkSeen, Observation
 from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
+from skerry.plan.addresses import NoAddress, choose_ranges
 from skerry.plan.instances import Wanted
+from skerry.plan.names import is_named_here
 from skerry.plan.site_plan import PlanDraft
 
 
@@ -61,12 +63,23 @@ def plan_networks(
                 name=name,
                 internal=name in item.internal and (spec.tenant, spec.app, name) not in near,
                 plan=plan,
+                names=is_named_here((spec.tenant, spec.app, name), observed),
             )
     seen: dict[tuple[str, str, str], NetworkSeen] = {
         (network.tenant, network.app, network.name): network for network in observed.networks
     }
+    taken = [each.subnet for network in observed.networks for each in network.ranges]
     for key in sorted(needed.keys() - seen.keys()):
-        draft.add(needed[key])
+        action = needed[key]
+        if observed.translation is not None:
+            try:
+                ranges = choose_ranges(action.tenant, action.app, action.name, action.plan, taken)
+            except NoAddress as error:
+                draft.wait(f"network/{'/'.join(key)}", str(error))
+                continue
+            taken += [each.subnet for each in ranges]
+            action = msgspec.structs.replace(action, ranges=ranges)
+        draft.add(action)
     busy = {(container.tenant, container.app) for container in observed.containers}
     for key in sorted(seen.keys() & needed.keys()):
         if seen[key].internal != needed[key].internal or seen[key].plan != needed[key].plan_name:
