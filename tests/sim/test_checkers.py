@@ -9,6 +9,7 @@ from skerry.clock import SeededMint
 from skerry.model.app import Mount
 from skerry.model.ids import Digest, SiteName, TenantName, digest_of
 from skerry.plan.actions import DeleteVolume, LoadImage, RemoveImage, StartContainer, StopContainer
+from skerry.sim import checkers
 from skerry.sim.apps import AppWords
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.script import Script
@@ -129,6 +130,21 @@ async def test_i15_an_image_in_the_reserve(script: Script):
     machine.images = {}
     start = a_start(script)
     assert effect(script, LoadImage(image=start.spec.image, config=start.spec.image_config)) == {"I15"}
+
+
+@virtually
+async def test_i07_a_start_that_only_a_restart_of_the_programs_explains(script: Script):
+    # What is still begun by a wish of a moment ago is no answer to the restart.
+    await script.world.apply("till", AppWords(services={"web": "nginx"}))
+    assert await checkers.check_i07_the_same_again_changes_nothing(script.checker) == ""
+    machine, start = script.world.sites[SITE].machine, script.weather.start_agent
+
+    async def start_and_end_an_instance(site: str) -> None:
+        machine.crash("default/shop/web/0")
+        await start(site)
+
+    script.weather.start_agent = start_and_end_an_instance  # type: ignore[method-assign]
+    assert "nothing but a restart" in await checkers.check_i07_the_same_again_changes_nothing(script.checker)
 
 
 @virtually

@@ -18,8 +18,12 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
+from skerry.plan.gates import follow_instead
+from skerry.plan.history import app_id
 from skerry.plan.images import DISK_RESERVE_BYTES
+from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
+from skerry.plan.site_plan import HeldSite
 from skerry.sim.parts import SimSite
 from skerry.sim.rests import find_rest
 from skerry.sim.weather import Weather
@@ -148,14 +152,27 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
     if find_rest(run.world, site, action.instance, wanted):
         return ""
     # A slow runtime that was asked to stop before a newer wish came cannot be asked back: that successor will do.
+    specs = _list_successors(held, item)
     ready = [
         each
         for name, each in site.machine.containers.items()
         if each.instance == seen.instance
-        and (each.spec == item.derived.digest or (site.machine.faults.slow_us and name > action.container))
+        and (each.spec in specs or (site.machine.faults.slow_us and name > action.container))
         and name != action.container
     ]
     return "" if ready else f"{site.name} stops {seen.instance} before its successor can start"
+
+
+def _list_successors(held: HeldSite, item: Wanted) -> set[Digest]:
+    """Name what an instance may become: what is wished, and while that waits for its window what was there before."""
+    unit = item.assignment
+    found = {item.derived.digest}
+    rollout = held.revisions[unit.revision].rollout
+    for digest, former in held.fallbacks.items() if rollout and rollout.windows else ():
+        if (former.tenant, former.app) == (unit.tenant, unit.app):
+            before = derive_wanted(follow_instead(held, app_id(unit), digest))[0].get(item.derived.spec.id)
+            found |= set() if before is None else {before.derived.digest}
+    return found
 
 
 def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> str:
