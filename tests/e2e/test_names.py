@@ -1,0 +1,52 @@
+"""unbound in a namespace keeps the same contract as the fake name server, and loses nothing while it is told."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.contract import names
+from tests.e2e.lab import CHECKOUT
+
+pytestmark = pytest.mark.e2e
+
+PROBE_S_MAX = 240
+#: A dead instance is out of names within this, of which podman and the plan take their part.
+REMOVAL_MS_MAX = 1_000
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("names")
+    for each in (folder, *list(folder.parents)[:2]):
+        each.chmod(0o711)  # the server has a user of its own
+    command = ["unshare", "--net", sys.executable, "-m", "tests.e2e.names_probe", str(folder)]
+    done = subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, timeout=PROBE_S_MAX, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", names.CHECKS)
+def test_unbound_keeps_the_contract(results: dict[str, Any], name: str):
+    assert results[name] == ""
+
+
+def test_the_server_has_a_user_of_its_own_and_may_bind_ports_only(results: dict[str, Any]):
+    status = dict(line.split(":", 1) for line in results["user"].splitlines())
+    assert status["Uid"].split()[0] != "0"
+    assert int(status["CapBnd"], 16) == 1 << 10
+    assert status["NoNewPrivs"].strip() == "1"
+
+
+def test_what_is_gone_is_out_of_names_at_once(results: dict[str, Any]):
+    print(results["removal_ms"], results["death_ms"])
+    assert results["removal_ms"] < REMOVAL_MS_MAX
+    assert results["death_ms"] < REMOVAL_MS_MAX
+
+
+def test_nothing_is_lost_while_zones_settings_and_the_server_itself_change(results: dict[str, Any]):
+    print(results["load"])
+    assert results["load"]["asked"] > 500
+    assert (results["load"]["lost"], results["load"]["wrong"]) == (0, 0)
+    assert results["load"]["replaced"]
