@@ -72,9 +72,11 @@ table inet skerry {{
     iifname "skw*" jump from_tunnels
     oifname "skw*" jump into_tunnels
     ct state established,related accept
-    iifname {ours} fib saddr . iif oif 0 drop
     iifname {ours} ip daddr {{ 169.254.0.0/16, 192.0.2.0/24 }} drop
     iifname {ours} ip6 daddr {{ fe80::/10 }} drop
+    oifname {ours} meta mark {{ 1397424131, 1397424144-1397489663 }} accept
+    iifname {ours} oifname != {ours} meta mark 1397424130 accept
+    iifname {ours} fib saddr . iif oif 0 drop
     iifname "{one}" oifname "{one}" accept
     iifname "{two}" oifname "{two}" accept
     iifname {ours} oifname {ours} drop

@@ -41,6 +41,7 @@ class Performer:
             entrance=next((seen.entrance for seen in seen_all if seen.entrance is not None), None),
             queues=next((seen.queues for seen in seen_all if seen.queues is not None), None),
             names=next((seen.names for seen in seen_all if seen.names is not None), None),
+            chains=next((seen.chains for seen in seen_all if seen.chains is not None), None),
             node=next((seen.node for seen in seen_all if seen.node is not None), None),
             uid_ranges={tenant: start for seen in seen_all for tenant, start in seen.uid_ranges.items()},
             unavailable="; ".join(reasons),

@@ -6,7 +6,6 @@ own deadline and reported as ``E-TIMEOUT``.
 """
 
 import asyncio
-import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from skerry.model.ids import VolumeId
+from skerry.model.network import bridge_name as bridge_name
 from skerry.model.observed import Observation
 from skerry.model.samples import HostUse
 from skerry.model.signed import Window
@@ -122,11 +122,6 @@ def is_ours(address: str) -> bool:
         return ipaddress.IPv4Address(address) in POOL
     except ValueError:
         return False
-
-
-def bridge_name(tenant: str, app: str, network: str) -> str:
-    """Name the node's bridge of an app network: the kernel allows 15 characters, so it is a digest."""
-    return "sk" + hashlib.sha256(f"{tenant}/{app}/{network}".encode()).hexdigest()[:12]
 
 
 class Chunk(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from skerry.drivers.base import bridge_name, is_ours, run_program
 from skerry.model.network import STRETCHED_V4, network_prefix
 from skerry.model.observed import Observation
 from skerry.plan.actions import DONE, Action, ApplyRules, AppRules, Outcome, failed
+from skerry.plan.chains import HOPS, LAST, PASS_IN, PASS_OUT
 
 TABLE = "skerry"
 #: Never reachable from an instance: link-local and cloud metadata.
@@ -124,10 +125,13 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
     if bridges:
         lines += [
             "    ct state established,related accept",
-            # Nobody begins to speak by an address that does not lie at his own bridge.
-            f"    iifname {ours} fib saddr . iif oif 0 drop",
             f"    iifname {ours} ip daddr {{ {', '.join((*REFUSED_V4, *refused))} }} drop",
             f"    iifname {ours} ip6 daddr {{ {', '.join(REFUSED_V6)} }} drop",
+            # On the path of a service chain: to one of its steps or to its end here, or out of the site.
+            f"    oifname {ours} meta mark {{ {PASS_IN}, {HOPS}-{LAST} }} accept",
+            f"    iifname {ours} oifname != {ours} meta mark {PASS_OUT} accept",
+            # Nobody begins to speak by an address that does not lie at his own bridge.
+            f"    iifname {ours} fib saddr . iif oif 0 drop",
             *(f'    iifname "{name}" oifname "{name}" accept' for name in bridges),
             f"    iifname {ours} oifname {ours} drop",
             *(f'    iifname "{name}" drop' for name in internal),

@@ -244,7 +244,7 @@ def build_guards(container: str, links: tuple[Link, ...]) -> str:
         if v4:
             addresses = "{ " + ", ".join(v4) + " }"
             rules += [
-                f"meta protocol ip ip saddr {addresses} accept",
+                "meta protocol ip accept" if link.passes else f"meta protocol ip ip saddr {addresses} accept",
                 f"meta protocol arp arp saddr ether {link.mac} arp saddr ip {addresses} accept",
             ]
         if v6:
@@ -254,7 +254,9 @@ def build_guards(container: str, links: tuple[Link, ...]) -> str:
                 "icmpv6 type { nd-router-advert, nd-redirect } drop",
                 # RFC 4861 section 4.4: the target stands after type, code, checksum and flags.
                 f"icmpv6 type nd-neighbor-advert @th,64,128 != {targets} drop",
-                f"meta protocol ip6 ip6 saddr {{ ::, {', '.join(own)} }} accept",
+                "meta protocol ip6 accept"
+                if link.passes
+                else f"meta protocol ip6 ip6 saddr {{ ::, {', '.join(own)} }} accept",
             ]
         lines += [f"add rule {chain} {rule}" for rule in rules]
     return "\n".join(lines) + "\n"

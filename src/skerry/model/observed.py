@@ -69,8 +69,18 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     hooks: HooksSeen | None = None
     #: Its addresses in each of its networks, IPv4 before IPv6; of one that runs only.
     addresses: dict[NetworkName, tuple[str, ...]] = {}
+    #: Its hardware addresses there, where the runtime tells them.
+    macs: dict[NetworkName, str] = {}
     #: Ports of the node that lead to it, where Skerry and not the runtime translates addresses.
     ports: tuple[Port, ...] = ()
+
+
+class ChainHop(msgspec.Struct, frozen=True, order=True):
+    """A next position of packets: the mark and the routing table of this number, which lead there and nowhere else."""
+
+    number: int
+    bridge: str
+    address: str
 
 
 class ChainsSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +88,8 @@ class ChainsSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Of the rules in force, while all that belongs to them is there; empty for none.
     digest: str = ""
-    hops: "tuple[ChainHop, ...]" = ()
+    #: Routing tables of ours; one that is not whole has no bridge.
+    hops: tuple[ChainHop, ...] = ()
     #: Packets by the name of what counts them.
     counts: dict[str, int] = {}
     #: Why nothing can be steered; empty where it can.
@@ -270,6 +281,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     translation: str | None = None
     #: None where no driver looks after tunnels.
     overlay: OverlaySeen | None = None
+    #: None where no driver looks after service chains.
+    chains: ChainsSeen | None = None
     #: None where no driver looks after an entrance.
     entrance: EntranceSeen | None = None
     #: None where no driver looks after queues.
@@ -397,7 +410,22 @@ class OverlayFact(msgspec.Struct, frozen=True, kw_only=True, tag="overlay", tag_
     addresses: tuple[str, ...] = ()
 
 
-Fact = InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact | OverlayFact
+class ChainFact(msgspec.Struct, frozen=True, kw_only=True, tag="chain", tag_field="kind"):
+    """Where the traffic of a service chain goes at a node; key ``chain/<tenant>/<app>/<chain>/<node>``."""
+
+    tenant: TenantName
+    app: AppName
+    chain: str
+    node: NodeName
+    #: ``whole``: through every step; ``around``: past those that cannot take it; ``closed``: nothing passes.
+    state: Literal["whole", "around", "closed"]
+    #: Each step and the instance that has its traffic, in the order from the chain's start; empty where none can.
+    steps: dict[ServiceName, str]
+    #: Why it is not whole, for people.
+    reason: str = ""
+
+
+Fact = ChainFact | InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact | OverlayFact
 
 
 def fact_key(fact: Fact) -> str:
@@ -415,6 +443,8 @@ def fact_key(fact: Fact) -> str:
             return "site"
         case AppFact():
             return f"app/{fact.tenant}/{fact.app}/{fact.node}"
+        case ChainFact():
+            return f"chain/{fact.tenant}/{fact.app}/{fact.chain}/{fact.node}"
         case UnitFact():
             return f"unit/{fact.unit}"
         case OverlayFact():

@@ -26,6 +26,8 @@ from skerry.model.ids import (
     VolumeName,
 )
 from skerry.model.instance import InstanceSpec
+from skerry.model.network import bridge_name
+from skerry.model.observed import ChainHop
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +167,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     gateways: tuple[str, ...] = ()
     #: Bytes of the largest packet; 0 for the kernel's own choice.
     mtu: int = 0
+    #: It is a step of a service chain, so it passes on what came from other addresses.
+    passes: bool = False
 
 
 class StartContainer(_Action, frozen=True, kw_only=True, tag="start-container"):
@@ -288,7 +292,7 @@ class Tunnel(msgspec.Struct, frozen=True, order=True):
 
 
 class QueueClass(msgspec.Struct, frozen=True, order=True):
-    """A share of a device: ``rate_bps`` is its own, up to ``ceil_bps`` it has what others leave, the lowest order first."""
+    """A share of a device: ``rate_bps`` is its own; up to ``ceil_bps`` it has what others leave, lowest order first."""
 
     number: int
     rate_bps: int
@@ -350,14 +354,6 @@ class DropOverlayKey(_Action, frozen=True, kw_only=True, tag="drop-overlay-key")
     """Forget an overlay key that no tunnel uses any more. Proof: the key is no longer seen."""
 
     number: int
-
-
-class ChainHop(msgspec.Struct, frozen=True, order=True):
-    """A next position of packets: the mark and the routing table of this number, which lead there and nowhere else."""
-
-    number: int
-    bridge: str
-    address: str
 
 
 class Steer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

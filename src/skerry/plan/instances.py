@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.app import NetworkPlan, Resources
+from skerry.model.chain import Chain
 from skerry.model.document import Assignment
 from skerry.model.entrance import Entrance
 from skerry.model.ids import (
@@ -81,6 +82,8 @@ class Wanted(msgspec.Struct, frozen=True):
     bandwidth: Bandwidth = NO_BANDWIDTH
     #: How many copies of its service there are: at each site, or over all of them.
     copies: int = 1
+    #: The service chains of its app.
+    chains: tuple[Chain, ...] = ()
     #: Only its tenant may end it (``withdraw: tenant``).
     is_kept: bool = False
     #: What people outside reach of it, and the versions of its certificates that may be shown here.

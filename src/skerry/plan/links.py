@@ -116,12 +116,14 @@ def _plan_instance(
             plan = item.plans.get(name) or NetworkPlan()
             leases[key] = Lease(networks[key].ranges, plan, taken.setdefault(key, set()))
     mtus = {name: plan.mtu for name, plan in item.plans.items() if plan is not None}
-    return make_links(
+    links = make_links(
         spec,
         {name: networks[key] for name, key in keys.items()},
         {name: leases[key] for name, key in keys.items()},
         mtus,
     )
+    is_step = any(spec.service in chain.through for chain in item.chains)
+    return tuple(msgspec.structs.replace(link, passes=is_step) for link in links)
 
 
 def _find_taken(wanted: dict[InstanceId, Wanted], containers: tuple[ContainerSeen, ...]) -> dict[_Key, set[str]]:
