@@ -27,6 +27,9 @@ from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.volumes import VolumesDriver
 from skerry.keys.file import open_node_keys
+from skerry.drivers.podman.wiring import Wiring
+from skerry.drivers.queues import QueuesDriver
+from skerry.drivers.translation import TranslationDriver
 from skerry.keys.overlay import OverlayKeys
 from skerry.link.client import LinkDialer, fetch_roots
 from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
@@ -147,7 +150,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, overlay, host),
+            drivers=(images, podman, volumes, networks, *translation, overlay, *names, QueuesDriver(), chains, host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,

@@ -44,13 +44,14 @@ _STEPS: dict[str, str] = {
     "skerry events": "E-READER-SLOW",
     # Sites as the core sees them.
     "skerry site list": (
-        "E-SITE E-SITE-AWAY E-DEADLINE E-LINK E-SILENT E-SETTLED E-NOT-CORDONED E-NOT-LEARNING E-REPLACED E-SESSION-OLD"
+        "E-SITE E-SITE-AWAY E-DEADLINE E-LINK E-SILENT E-SETTLED E-NOT-CORDONED E-NOT-LEARNING E-REPLACED "
+        "E-SESSION-OLD E-UPLINK"
     ),
     # A box, by its own agent.
     "skerry profile list": "E-PROFILE",
     "skerry agent doctor": (
         "E-BIND E-DEVICE E-DISK E-DISK-FULL "
-        "E-DRIVER E-NO-DRIVER E-NETWORK E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
+        "E-DRIVER E-NO-DRIVER E-NETWORK E-QUEUES E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
     ),
     "skerry agent status": (
         "E-CONNECT E-LINK-CLOSED E-LINK-PACKING E-STALLED E-PROTOCOL E-JOIN E-JOIN-PENDING E-REQUEST E-AGENT"

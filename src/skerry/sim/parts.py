@@ -40,6 +40,7 @@ from skerry.sim.machines import FakeDriver, FakeMachine
 from skerry.sim.memory import MemoryFile
 from skerry.sim.network import SimDialer, SimLink, SimListener
 from skerry.sim.overlays import FakeOverlay, FakeTunnels, Sea
+from skerry.sim.queues import FakeQueues, FakeQueuesDriver
 from skerry.store import Connection
 from skerry.store.apsw_dialect import core_connection
 from skerry.store.blobs import BlobStore
@@ -148,6 +149,7 @@ class SimSite:
         self.machine = FakeMachine(self.node, mint.split("machine"))
         self.tunnels = FakeTunnels(address)
         sea.join(self.tunnels)
+        self.queues = FakeQueues()
         self.device = SigningKey.from_seed(mint.split("device").draw(32))
         self.sealing_seed = mint.split("sealing").draw(32)
         self.sealing = sealing_public(self.sealing_seed)
@@ -200,7 +202,7 @@ class SimSite:
             clock=self.clock,
             mint=mint,
             db=db,
-            drivers=(images, driver, FakeOverlay(self.tunnels, keys, self.clock)),
+            drivers=(images, driver, FakeOverlay(self.tunnels, keys, self.clock), FakeQueuesDriver(self.queues)),
             console=driver,
             tasks=self.tasks,
             device=self.device,
@@ -271,6 +273,7 @@ class SimSite:
         """The machine goes off and on; of its files on a simulated disk only what was synced is certain."""
         self.machine.reboot()
         self.tunnels.lose_power()
+        self.queues.lose_power()
         self.clock.reboot()
         if isinstance(self.file, DiskFile):
             choose = draw_fates(self._fates)
