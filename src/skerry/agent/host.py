@@ -26,10 +26,8 @@ from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.volumes import VolumesDriver
-from skerry.keys.file import open_node_keys
-from skerry.drivers.podman.wiring import Wiring
 from skerry.drivers.queues import QueuesDriver
-from skerry.drivers.translation import TranslationDriver
+from skerry.keys.file import open_node_keys
 from skerry.keys.overlay import OverlayKeys
 from skerry.link.client import LinkDialer, fetch_roots
 from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
@@ -150,7 +148,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, *translation, overlay, *names, QueuesDriver(), chains, host),
+            drivers=(images, podman, volumes, networks, overlay, QueuesDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,

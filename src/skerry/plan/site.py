@@ -38,8 +38,8 @@ from skerry.plan.names import plan_names
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.overlay import plan_overlay
 from skerry.plan.placement.request import read_room
-from skerry.plan.room import find_priority, judge_room
 from skerry.plan.queues import plan_queues
+from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
@@ -106,8 +106,8 @@ def plan_site(
     plan_names(draft, held, wanted, observed)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
     entrance = settle_entrance(wanted, observed.entrance)
-    turns = find_turns(
     plan_queues(draft, wanted, observed, held.record.uplinks or {})
+    turns = find_turns(
         wanted,
         observed.containers,
         history,
