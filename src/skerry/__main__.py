@@ -1,13 +1,13 @@
 """``skerry`` and ``python -m skerry``: the command line, and the hidden entries of the programs.
 
-``python -m skerry core|agent|signer|keeper|ferry --settings FILE`` runs that program; any setting is also a flag
+``python -m skerry core|agent|signer|keeper|ferry|relay --settings FILE`` runs that program; any setting is also a flag
 (``--api-port 1``) and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command loads no
 more than it needs.
 """
 
 import sys
 
-_PROGRAMS = ("core", "agent", "signer", "keeper", "ferry")
+_PROGRAMS = ("core", "agent", "signer", "keeper", "ferry", "relay")
 
 
 def main() -> None:
@@ -49,6 +49,8 @@ def run_program(name: str, arguments: list[str]) -> int:
                 return app.run_agent(settings.load(app.AgentSettings, file, flags, prefix=prefix))
             case "ferry":
                 return app.run_ferry(settings.load(app.FerrySettings, file, flags, prefix=prefix))
+            case "relay":
+                return app.run_relay(settings.load(app.RelaySettings, file, flags, prefix=prefix))
             case _:
                 return app.run_signer(settings.load(app.SignerSettings, file, flags, prefix=prefix))
     except Invalid as error:

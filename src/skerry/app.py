@@ -53,6 +53,9 @@ class CoreSettings(_Supervised, frozen=True, kw_only=True):
     endpoints: str = ""
     #: Name of this replica, in its certificate.
     replica: str = "one"
+    #: ``ADDRESS:FIRST-LAST``: where sites find the relay (``python -m skerry relay``), and its UDP ports, two for each
+    #: pair of sites that cannot reach each other. Empty for no relay.
+    relay: str = ""
 
 
 class KeeperOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +86,13 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     refused_ranges: str = ""
     #: First of the four UDP ports of tunnels to other sites; open only while an app has a network over several sites.
     overlay_port: int = 51_820
+    #: Who answers when instances ask for names: ``unbound`` where it is installed, or the ``runtime``. What is there
+    #: stays as it is.
+    name_server: Literal["unbound", "runtime"] = "unbound"
+    #: Where unbound's files are, gone with the power; empty for ``names`` in ``run``. Its own user must get there.
+    names: str = ""
+    #: Who makes networks and links of instances: podman, or Skerry itself. A change makes each instance anew, once.
+    links: Literal["podman", "skerry"] = "podman"
 
 
 class FerrySettings(_Supervised, frozen=True, kw_only=True):
@@ -99,6 +109,15 @@ class FerrySettings(_Supervised, frozen=True, kw_only=True):
     inner: str
     #: ``address:port`` of the core's link listener.
     core: str
+
+
+class RelaySettings(_Supervised, frozen=True, kw_only=True):
+    """A relay of datagrams for sites that cannot reach each other; it can read nothing of them."""
+
+    #: The table of pairs that the core keeps: ``relay.json`` in its data.
+    table: Path
+    #: The address to listen at: where ``relay`` of the core's settings leads.
+    host: str = "0.0.0.0"
 
 
 class SignerSettings(_Supervised, frozen=True, kw_only=True):
@@ -162,10 +181,18 @@ def run_agent(settings: AgentSettings) -> int:
             link_class=settings.link_class,
             refused_ranges=refused,
             overlay_port=settings.overlay_port,
+            names=_find_names(settings),
+            is_wired=settings.links == "skerry",
         )
         await AgentHost(config, SystemClock(), SystemMint()).run(ready)
 
     return _run(settings, main, asyncio.new_event_loop)
+
+
+def _find_names(settings: AgentSettings) -> Path | None:
+    if settings.name_server == "runtime":
+        return None
+    return Path(settings.names) if settings.names else settings.run / "names"
 
 
 def run_signer(settings: SignerSettings) -> int:
@@ -213,6 +240,17 @@ def run_ferry(settings: FerrySettings) -> int:
     return _run(settings, main, asyncio.new_event_loop)
 
 
+def run_relay(settings: RelaySettings) -> int:
+    """Run a relay until it is told to stop."""
+
+    async def main(ready: Callable[[], None]) -> None:
+        from skerry.link.relaying import Relay
+
+        await Relay(settings.table, settings.host, SystemClock()).run(ready)
+
+    return _run(settings, main, asyncio.new_event_loop)
+
+
 def _read_ranges(text: str) -> tuple[str, ...]:
     """Read IPv4 ranges with commas between; they go into firewall rules, so each is written anew from its number."""
     try:
@@ -224,9 +262,15 @@ def _read_ranges(text: str) -> tuple[str, ...]:
 async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
     from skerry.core.host import CoreConfig, CoreHost
     from skerry.core.logs import write_json_logs
+    from skerry.model.relay import read_offer
 
     write_json_logs()
+    try:
+        relay = read_offer(settings.relay)
+    except ValueError as error:
+        raise Invalid("E-SETTINGS", f"relay: {error}.") from error
     config = CoreConfig(
+        relay=relay,
         data=settings.data,
         link_host=settings.link_host,
         link_port=settings.link_port,

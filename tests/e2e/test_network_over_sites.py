@@ -120,7 +120,7 @@ class Town:
     def stop(self) -> None:
         for process in self._echoes:
             process.kill()
-            process.wait()
+            process.communicate()
 
     def settled(self) -> bool:
         return all(

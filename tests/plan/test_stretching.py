@@ -10,6 +10,7 @@ from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer, 
 from skerry.model.ids import AppName, Digest, NetworkName, NodeName, ServiceName, SiteName, TenantName, digest_of
 from skerry.model.network import part_ranges
 from skerry.model.observed import OverlayFact
+from skerry.model.relay import RelayOffer
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.plan.snapshot import FleetSnapshot, SiteView
 from skerry.plan.stretching import FULL_MESH_SITES, NEIGHBOURS_EACH_WAY, stretch_networks
@@ -51,8 +52,10 @@ def seat(service: ServiceName = WEB, app: AppName = SHOP) -> Assignment:
     return Assignment(ALPHA, app, service, 0, NODE, REVISION)
 
 
-def stretch(views: Sequence[SiteView], *, without: Iterable[str] = ()) -> dict[SiteName, list[Unit]]:
-    snapshot = FleetSnapshot(sites=tuple(views), revisions={REVISION: revision()})
+def stretch(
+    views: Sequence[SiteView], *, without: Iterable[str] = (), relay: RelayOffer | None = None
+) -> dict[SiteName, list[Unit]]:
+    snapshot = FleetSnapshot(sites=tuple(views), revisions={REVISION: revision()}, relay=relay)
     return stretch_networks(snapshot, {each.site: [seat()] for each in views if each.site not in without})
 
 

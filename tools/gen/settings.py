@@ -10,6 +10,7 @@ _CLASSES = {
     "AgentSettings": "agent",
     "SignerSettings": "signer",
     "FerrySettings": "ferry",
+    "RelaySettings": "relay",
 }
 
 

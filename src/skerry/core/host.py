@@ -23,7 +23,9 @@ from skerry.core.service import Service
 from skerry.core.sessions import Sessions
 from skerry.core.state import Core
 from skerry.keys.file import make_seed, read_seed
+from skerry.link.relaying import write_table
 from skerry.link.server import LinkListener
+from skerry.model.relay import RelayOffer
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import CORE_GROUP_S, Db
 from skerry.safe.errors import StoreAway, StoreFailed, StoreFull
@@ -40,6 +42,8 @@ _NOT_BEFORE = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _NOT_AFTER = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 #: File, readable by the core's user alone, in which a first visitor finds the token that makes the first operator.
 BOOTSTRAP_FILE = "bootstrap.token"
+#: What the relay is told: a table of pairs, each time a new one.
+RELAY_FILE = "relay.json"
 
 
 class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,8 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     replica: str
     #: Where the database is; empty for a SQLite file in ``data`` (store/databases.py).
     database: str = ""
+    #: The relay for sites that cannot reach each other; it is told of them in ``data/relay.json``.
+    relay: RelayOffer | None = None
 
 
 class CoreHost:
@@ -89,6 +95,8 @@ class CoreHost:
             delivery=Delivery(seed),
             endpoints=config.endpoints,
             beside=Beside(),
+            relay=config.relay,
+            tell_relay=lambda table: write_table(config.data / RELAY_FILE, table),
         )
         self.service = Service(self.core)
         self._listener: LinkListener | None = None

@@ -4,6 +4,7 @@ Rules: (1) a site speaks for itself only; (2) what is acknowledged is committed;
 evidence, and is listened to instead of overruled (faults.md R9, U2).
 """
 
+import ipaddress
 from collections.abc import Callable, Iterable
 
 from skerry.clock import ClockTimeout, make_ulid
@@ -59,17 +60,19 @@ class StoreDesk:
         now_us = self._core.clock.wall_us()
 
         def job(connection: Connection) -> tuple[SessionGrant | SessionRefusal, bool]:
-            answer = _open_session(connection, claim, now_us)
-            return answer, sites.read_state(connection, claim.site).learning
+            before = sites.read_state(connection, claim.site).seen_from
+            answer = _open_session(connection, claim, now_us, _read_host(peer))
+            state = sites.read_state(connection, claim.site)
+            return answer, state.learning or state.seen_from != before
 
-        answer, learning = await self._core.db.run(job, soon=True)
+        answer, is_news = await self._core.db.run(job, soon=True)
         if isinstance(answer, SessionGrant):
             self._core.link_classes[claim.site] = claim.link_class
             self.hear(claim.site)
             self._core.use.renew(claim.site)
             self._core.changes.touch(claim.site)
             self._core.events.ring()
-            if learning:
+            if is_news:
                 self._core.wishes.ring()
         return answer
 
@@ -206,7 +209,19 @@ class StoreDesk:
                 return answer
 
 
-def _open_session(connection: Connection, claim: HelloClaim, now_us: int) -> SessionGrant | SessionRefusal:
+def _read_host(peer: str) -> str:
+    """Return the address of a link's other end where other sites may use it; empty for this machine's own."""
+    try:
+        address = ipaddress.ip_address(peer.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return "" if address.is_loopback or (mapped and mapped.is_loopback) else str(mapped or address)
+
+
+def _open_session(
+    connection: Connection, claim: HelloClaim, now_us: int, seen_from: str
+) -> SessionGrant | SessionRefusal:
     row = sites.find_site(connection, claim.site, PLATFORM)
     if row is None or claim.node not in row.record.nodes:
         return SessionRefusal("E-SITE", "this core knows no such node")
@@ -220,6 +235,7 @@ def _open_session(connection: Connection, claim: HelloClaim, now_us: int) -> Ses
     changes: dict[str, object] = {
         "session_epoch": claim.session_epoch,
         "link_class": claim.link_class,
+        "seen_from": seen_from,
         "agent": claim.agent[:64],
         "held_epoch": held[0],
         "held_generation": held[1],

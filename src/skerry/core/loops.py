@@ -6,14 +6,19 @@ watch     sites that fell silent or came back -> an event       each five second
 keep      counters into the store, old rows out, a snapshot     each minute, each hour
 """
 
+import contextlib
 from collections.abc import Sequence
+
+import msgspec
 
 from skerry.clock import SECOND_US, Alarm, unhurried
 from skerry.core.once import KEPT_US
 from skerry.core.state import Core
 from skerry.model.ids import SiteName
+from skerry.model.relay import RelayTable
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.liveness import pulse
+from skerry.plan.relaying import make_table
 from skerry.plan.report import AppReport
 from skerry.safe.errors import StoreFull
 from skerry.store import Connection, answers, apps, events, fleet, seeds, sites
@@ -42,6 +47,8 @@ class Planner:
         self._core = core
         #: Reports as recorded last, so that an unchanged plan writes nothing.
         self._reports: tuple[AppReport, ...] = ()
+        #: What the relay was told last; nothing before this process has told it anything.
+        self._table: RelayTable | None = None
         self._alarm = Alarm(core.clock, core.tasks, "rollout", core.wishes.ring)
 
     async def turn(self) -> None:
@@ -57,11 +64,13 @@ class Planner:
                 round_trips: dict[SiteName, int] = round_trips,
                 away: dict[SiteName, int] = away,
             ) -> fleet.FleetSnapshot:
-                return fleet.load_snapshot(connection, silent, now_us, round_trips, away)
+                found = fleet.load_snapshot(connection, silent, now_us, round_trips, away)
+                return msgspec.structs.replace(found, relay=self._core.relay)
 
             snapshot = await self._core.db.read(load)
             plan = await self._core.beside.work(lambda snapshot=snapshot: plan_fleet(snapshot))
             self._set_alarm(plan, now_us)
+            self._tell_relay(snapshot, plan)
             touched = [(report.tenant, report.app) for report in (*self._reports, *plan.reports)]
             if not (plan.documents or plan.understood or plan.rollouts) and plan.reports == self._reports:
                 self._core.planned = plan.version
@@ -82,6 +91,19 @@ class Planner:
     async def _record(self, plan: FleetPlan) -> tuple[SiteName, ...] | None:
         now_us = self._core.clock.wall_us()
         return await self._core.db.run(lambda connection: fleet.record_plan(connection, plan, now_us), soon=True)
+
+    def _tell_relay(self, snapshot: fleet.FleetSnapshot, plan: FleetPlan) -> None:
+        """Let the relay know of the pairs that documents name from now on, before any site does."""
+        if snapshot.relay is None:
+            return
+        fresh = {document.site: document.units for document in plan.documents}
+        views = [msgspec.structs.replace(each, units=fresh.get(each.site, each.units)) for each in snapshot.sites]
+        table = make_table(snapshot.relay, views)
+        if table != self._table:
+            # A full disk leaves the relay with its last table until the next turn.
+            with contextlib.suppress(OSError):
+                self._core.tell_relay(table)
+                self._table = table
 
     def _set_alarm(self, plan: FleetPlan, now_us: int) -> None:
         """Plan again when a canary has baked. The wall clock may be set meanwhile: then it is looked at again."""

@@ -19,7 +19,8 @@ from skerry.trust.verdict import Denied
 
 def load_snapshot(core: Core, connection: Connection) -> FleetSnapshot:
     """Read the fleet as the planner of this core sees it now."""
-    return fleet.load_snapshot(connection, core.silent(), core.clock.wall_us(), core.round_trips(), core.away())
+    snapshot = fleet.load_snapshot(connection, core.silent(), core.clock.wall_us(), core.round_trips(), core.away())
+    return msgspec.structs.replace(snapshot, relay=core.relay)
 
 
 def find_nowhere(

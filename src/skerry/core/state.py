@@ -20,6 +20,7 @@ from skerry.core.refusals import Clash, Stale, no_root
 from skerry.core.use import QUICK_US, Use
 from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
+from skerry.model.relay import RelayOffer, RelayTable
 from skerry.model.signed import Envelope, Root
 from skerry.plan.liveness import SiteLiveness, Watch, judge, listen_us, start_watch
 from skerry.safe.db import Db
@@ -93,7 +94,12 @@ class Core:
         endpoints: tuple[str, ...],
         heartbeats: dict[LinkClass, int] | None = None,
         beside: Beside | None = None,
+        relay: RelayOffer | None = None,
+        tell_relay: Callable[[RelayTable], None] = lambda _: None,
     ) -> None:
+        """``relay`` is for sites that cannot reach each other, ``tell_relay`` tells it of their pairs."""
+        self.relay = relay
+        self.tell_relay = tell_relay
         self.db = db
         #: Where what only computes is done; the loop itself where nothing is said.
         self.beside = beside or Beside(inline=True)

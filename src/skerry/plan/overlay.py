@@ -94,12 +94,19 @@ def _list_tunnels(
         ways = [way for own in seen.keys for way in _list_ways(own, list(numbers), found)]
         chosen = _choose_way(ways, found)
         for way in ways:
-            own, aside, key = way
-            places = [shift_port(place, numbers[key]) for place in (*unit.endpoints, unit.relay) if place]
+            own, at_second, key = way
+            # A node's newer key is at a peer's second interface at first. A relay finds the interface by itself.
+            beside = own > min(each.number for each in seen.keys)
+            places = [
+                shift_port(place, numbers[key], aside=aside)
+                for place in unit.endpoints
+                for aside in ((True, False) if beside else (False,))
+            ]
+            places += [unit.relay] if unit.relay else []
             tunnels.append(
                 Tunnel(
                     own=own,
-                    aside=aside,
+                    aside=at_second,
                     site=unit.site,
                     key=key,
                     endpoint=_choose_place(places, found.get(way), now_us),
@@ -111,13 +118,13 @@ def _list_tunnels(
     return tuple(sorted(tunnels))
 
 
-def shift_port(place: str, number: int) -> str:
+def shift_port(place: str, number: int, *, aside: bool = False) -> str:
     """Return where the key of a number is, of a node whose ports begin at that of ``place``.
 
     Each of two keys that live side by side has two ports, one for each interface: those of odd numbers come second.
     """
     host, _, port = place.rpartition(":")
-    return f"{host}:{own_port(int(port), number)}"
+    return f"{host}:{own_port(int(port), number, aside=aside)}"
 
 
 def own_port(first: int, number: int, *, aside: bool = False) -> int:

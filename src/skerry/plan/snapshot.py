@@ -12,6 +12,7 @@ from skerry.model.app import AppRevision, ImageRef, Sites
 from skerry.model.document import Unit
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
 from skerry.model.observed import AppFact, InstanceFact, NodeFact, OverlayFact, VolumeFact
+from skerry.model.relay import RelayOffer
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.report import Preempted
 from skerry.plan.rollout import Progress
@@ -125,6 +126,8 @@ class FleetSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Grows with every change of a wish; a plan is recorded only while it is still the same.
     version: int = 0
+    #: The relay of this core, for pairs of sites that cannot reach each other.
+    relay: RelayOffer | None = None
     #: Wall time of the core in microseconds: rollouts bake by it.
     now_us: int = 0
     apps: tuple[AppWish, ...] = ()

@@ -237,6 +237,7 @@ def _view(
         cordon="" if cordon is None else cordon.mode,
         node_cordons={node: each.mode for node, each in node_cordons.items() if node in row.record.nodes},
         link_class=state.link_class,
+        seen_from=state.seen_from,
         rtt_us=rtt_us,
         record_digest=row.digest,
         overlays={fact.node: fact for fact in known if isinstance(fact, OverlayFact)},

@@ -139,6 +139,8 @@ SITE_STATE = Table(
     _bytes("facts_digest"),
     _whole("event_acknowledged"),
     _whole("events_dropped"),
+    #: The address from which its link comes.
+    Column("seen_from", _TEXT, nullable=False, server_default=""),
 )
 
 #: Units wished for a site now.

@@ -60,6 +60,8 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     facts_digest: bytes = b""
     event_acknowledged: int = 0
     events_dropped: int = 0
+    #: The address from which its link comes; empty while nobody knows.
+    seen_from: str = ""
 
     @property
     def pending(self) -> bool:

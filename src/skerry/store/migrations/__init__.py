@@ -13,6 +13,7 @@ from skerry.store.migrations import (
     m0004_cordons,
     m0005_people,
     m0006_definitions,
+    m0007_seen_from,
 )
 from skerry.store.migrations.step import Step
 
@@ -23,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     m0004_cordons.STEP,
     m0005_people.STEP,
     m0006_definitions.STEP,
+    m0007_seen_from.STEP,
 )
 
 
