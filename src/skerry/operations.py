@@ -184,6 +184,8 @@ _THINGS = (
           query=asks.PageQuery, result=answers.Page[answers.ImageView]),
     _make("show_image", "GET /v1/images/{digest}", "read", "tenant", "Show a registered image.",
           result=answers.ImageView),
+    _make("read_image_config", "GET /v1/images/{digest}/config", "read", "tenant",
+          "Read the configuration that an image brings along, as its bytes are.", result=answers.ImageConfigView),
     _make("register_image", "POST /v1/images", "deploy", "tenant", "Name an image whose blobs were uploaded.",
           body=asks.RegisterImage, result=answers.ImageView, status=201),
     _make("list_image_sites", "GET /v1/images/{digest}/sites", "read", "tenant",

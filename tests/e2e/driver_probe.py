@@ -7,7 +7,7 @@ import traceback
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from tests.contract import runtime
+from tests.contract import alongside, runtime
 from tests.e2e.archive_source import ArchiveSource
 from tests.e2e.compose_checks import COMPOSE_CHECKS
 from tests.e2e.node_checks import NODE_CHECKS
@@ -138,6 +138,7 @@ PARTS = {
 }
 
 
+    "alongside": {name: (check, ()) for name, check in alongside.CHECKS.items()},
 async def run(folder: Path, socket: str, part: str) -> dict[str, str]:
     """Run every check of a part; the result is its trace, or nothing when it held."""
     results: dict[str, str] = {}

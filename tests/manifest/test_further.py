@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from tests.manifest.texts import refuse, service
 
-from skerry.model.app import Further
+from skerry.model.app import DiskLimit, Further
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,34 @@ def test_a_limit_of_the_root_asks_for_a_node_that_can_keep_it(fields, size, node
 def test_other_options_of_a_storage_are_refused():
     assert refuse("storage_opt: {dm.basesize: 10G}") == ["E-FIELD-REFUSED storage_opt/dm.basesize"]
     assert refuse("storage_opt: {size: much}") == ["E-TYPE storage_opt/size"]
+
+
+def test_single_disks_are_limited_by_what_is_said_of_them_in_several_places():
+    web = service(
+        """
+        blkio_config:
+          device_read_bps: [{path: /dev/sda, rate: 12mb}, {path: /dev/sdb, rate: 1024}]
+          device_write_iops: [{path: /dev/sda, rate: 30}]
+          weight_device: [{path: /dev/sda, weight: 200}]
+        """
+    )
+    assert web.further.disks == (
+        DiskLimit(device="/dev/sda", read_bytes=12 << 20, write_count=30, weight=200),
+        DiskLimit(device="/dev/sdb", read_bytes=1024),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        ("device_read_bps: [{path: sda, rate: 1m}]", "E-TYPE blkio_config/device_read_bps/0/path"),
+        ("device_read_bps: [{path: /dev/a, rate: fast}]", "E-TYPE blkio_config/device_read_bps/0/rate"),
+        ("weight_device: [{path: /dev/a, weight: 5}]", "E-RANGE blkio_config/weight_device/0/weight"),
+        (
+            "device_read_iops: [{path: /dev/a, rate: 1}, {path: /dev/a, rate: 2}]",
+            "E-CONFLICT blkio_config/device_read_iops/1",
+        ),
+    ],
+)
+def test_limits_of_disks_that_are_none(limits, found):
+    assert refuse(f"blkio_config: {{{limits}}}") == [found]

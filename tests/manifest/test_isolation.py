@@ -45,7 +45,7 @@ def test_what_every_instance_has_anyway_is_honoured(fields):
         ("ipc: host", "E-FIELD-REFUSED ipc"),
         ("ipc: 'container:x'", "E-FIELD-REFUSED ipc"),
         ("pid: host", "E-FIELD-REFUSED pid"),
-        ("pid: 'service:db'", "E-NOT-YET pid"),
+        ("pid: 'service:db'", "E-REFERENCE pid"),
         ("uts: host", "E-FIELD-REFUSED uts"),
         ("userns_mode: host", "E-FIELD-REFUSED userns_mode"),
         ("cap_add: [SYS_TIME]", "E-FIELD-REFUSED cap_add/0"),

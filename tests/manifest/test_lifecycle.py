@@ -37,7 +37,6 @@ def test_health(fields, health):
 @pytest.mark.parametrize(
     ("fields", "found"),
     [
-        ("healthcheck: {interval: 5s}", "E-NOT-YET healthcheck"),
         ("healthcheck: {test: [curl, x]}", "E-TYPE healthcheck/test"),
         ("healthcheck: {test: []}", "E-TYPE healthcheck/test"),
         ("healthcheck: {test: [CMD]}", "E-TYPE healthcheck/test"),
@@ -188,7 +187,7 @@ def test_dependencies_that_cannot_be(depends, extra, found):
 
 
 def test_waiting_for_health_needs_a_healthcheck():
-    for health in ("", "healthcheck: {disable: true}"):
+    for health in ("healthcheck: {disable: true}", "healthcheck: {test: [NONE]}"):
         text = f"""
             services:
               web: {{image: x, depends_on: {{db: {{condition: service_healthy}}}}}}
@@ -196,7 +195,7 @@ def test_waiting_for_health_needs_a_healthcheck():
                 image: x
                 {health}
             """
-        assert reject(text) == ["3 E-NOT-YET /services/web/depends_on/db"]
+        assert reject(text) == ["3 E-REFERENCE /services/web/depends_on/db"]
 
 
 def test_waiting_for_health_that_is_asked_from_outside():

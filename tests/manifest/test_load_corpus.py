@@ -5,6 +5,7 @@ person. A change of what is refused changes that file, so somebody looks at it a
 """
 
 import hashlib
+import json
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from skerry.manifest.canonical import build_revision
 from skerry.manifest.load import load_manifest
 from skerry.manifest.report import format_problems, format_report
 from skerry.manifest.values import Manifest, Options, Rejected
-from skerry.model.app import AppRevision
+from skerry.model.app import AppRevision, HealthCheck
 from skerry.model.granted import grants_unmet
 from skerry.model.grants import BindGrant, Profile, find_profile_flaw
 from skerry.model.ids import SiteName, TenantName
@@ -50,6 +51,12 @@ ACCEPTED_WHEN_PUSHED = {
     "docker-awesome-compose__nginx-golang-mysql-compose",
     "dockersamples-example-voting-app__docker-compose",
 }
+
+
+#: Accepted with an image that has a check of health, as the file takes for granted: it only says how often.
+ACCEPTED_WITH_A_CHECK = {"FIWARE-tutorials.IoT-Agent__NGSI-v2-docker-compose"}
+#: The configuration of such an image.
+CHECKED = json.dumps({"config": {"Healthcheck": {"Test": ["CMD", "/bin/well"], "Interval": 30_000_000_000}}}).encode()
 
 
 TENANT = TenantName("default")
@@ -99,8 +106,9 @@ def test_all_44_are_here_as_they_were_given_and_each_is_either_accepted_or_refus
     found = {f"{stem}.yaml": hashlib.sha256(corpus.read_bytes(stem)).hexdigest()[:16] for stem in corpus.list_files()}
     assert found == sums
     assert len(found) == 44
-    assert sorted([*ACCEPTED, *ACCEPTED_WHEN_PUSHED, *REFUSALS]) == corpus.list_files()
-    assert len(ACCEPTED | ACCEPTED_WHEN_PUSHED) >= 20
+    accepted = ACCEPTED | ACCEPTED_WHEN_PUSHED | ACCEPTED_WITH_A_CHECK
+    assert sorted([*accepted, *REFUSALS]) == corpus.list_files()
+    assert len(accepted) == 21
 
 
 @pytest.mark.parametrize("stem", sorted(ACCEPTED | ACCEPTED_WHEN_PUSHED), ids=lambda stem: stem[:40])
@@ -114,6 +122,22 @@ def test_accepted_under_the_default_profile(stem):
     assert isinstance(revision, AppRevision)
     assert find_flaw(revision) == ""
     assert parse_payload(encode_payload(revision), AppRevision) == revision
+
+
+@pytest.mark.parametrize("stem", sorted(ACCEPTED_WITH_A_CHECK))
+def test_what_changes_the_check_of_an_image_is_accepted_where_that_has_one(stem):
+    manifest = corpus.load(stem)
+    assert corpus.tell(manifest) == []
+    images = {use.name: corpus.make_image(use.name) for use in manifest.images}
+    configs = {image.config: CHECKED for image in images.values()}
+    revision = build_revision(manifest, tenant="default", number=1, images=images, configs=configs)
+    assert isinstance(revision, AppRevision)
+    assert find_flaw(revision) == ""
+    assert revision.services["iot-agent"].healthcheck == HealthCheck(test=("CMD", "/bin/well"), interval_us=5_000_000)
+    rejected = build_revision(manifest, tenant="default", number=1, images=images)
+    assert [(one.code, one.pointer, one.line) for one in rejected.problems] == [
+        ("E-REFERENCE", "/services/iot-agent/healthcheck", 76)
+    ]
 
 
 @pytest.mark.parametrize("stem", sorted(ACCEPTED_WHEN_PUSHED), ids=lambda stem: stem[:40])

@@ -68,7 +68,7 @@ def test_mounts(fields, mounts):
         ("volumes: ['C:\\x:/x']", "E-FIELD-REFUSED volumes/0"),
         ("volumes: ['./big:/x']", "E-LIMIT volumes/0"),
         ("volumes: [{type: bind, source: /x, target: /x}]", "E-FIELD-REFUSED volumes/0"),
-        ("volumes: [{type: image, source: x, target: /x}]", "E-NOT-YET volumes/0"),
+        ("volumes: [{type: image, source: x, target: /x}]", "E-FIELD-REFUSED volumes/0"),
         ("volumes: [{type: npipe, source: x, target: /x}]", "E-FIELD-REFUSED volumes/0"),
         ("volumes: [{type: cluster, source: x, target: /x}]", "E-FIELD-REFUSED volumes/0"),
         ("volumes: [{type: volume, source: data}]", "E-TYPE volumes/0"),
@@ -210,3 +210,22 @@ def test_labels_that_a_mount_gives_are_those_of_its_volume():
     assert named.volumes["v"].labels == {"a": "1", "b": "3"}
     unnamed = accept(wrap(f"volumes: [{mount.replace('source: SOURCE, ', '')}]"))
     assert [volume.labels for volume in unnamed.volumes.values()] == [{"a": "1", "b": "2"}]
+
+
+def test_parts_of_a_volume_are_volumes_of_their_own_where_nothing_sees_the_whole():
+    fields = """
+        volumes:
+          - {type: volume, source: v, target: /a, volume: {subpath: uploads/images}}
+          - {type: volume, source: v, target: /b, volume: {subpath: mail}}
+        """
+    web = service(fields, top="volumes: {v: }")
+    sources = [mount.source for mount in web.mounts]
+    assert all(source.startswith(("v-uploads-images-", "v-mail-")) for source in sources)
+    assert len(set(sources)) == 2
+    whole = fields.rstrip() + "\n          - v:/whole"
+    assert refuse(whole, top="volumes: {v: }")[0].startswith("E-FIELD-REFUSED volumes/")
+    nested = fields.replace("mail", "uploads")
+    assert refuse(nested, top="volumes: {v: }")[0].startswith("E-FIELD-REFUSED volumes/")
+    for odd in ("../x", "a/../b", "a//b"):
+        found = refuse(fields.replace("mail", odd), top="volumes: {v: }")
+        assert found == ["E-TYPE volumes/1/volume/subpath"]

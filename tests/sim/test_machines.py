@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from tests.agent.shelf import Shelf
-from tests.contract import runtime
+from tests.contract import alongside, runtime
 
 from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint
@@ -30,11 +30,14 @@ class FakeRig:
         self.wait = lambda seconds: clock.sleep_until(clock.boot_us() + int(seconds * SECOND_US))
 
 
-@pytest.mark.parametrize("name", runtime.CHECKS)
+CHECKS = {**runtime.CHECKS, **alongside.CHECKS}
+
+
+@pytest.mark.parametrize("name", CHECKS)
 def test_the_fake_machine_keeps_the_contract(name: str):
     async def main() -> None:
         rig = FakeRig()
-        await runtime.CHECKS[name](rig)
+        await CHECKS[name](rig)
         await runtime.tidy(rig)
 
     run_virtual(SeededMint(name), main())

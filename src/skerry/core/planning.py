@@ -16,6 +16,7 @@ from skerry.core.state import Part
 from skerry.core.views import list_unplaced
 from skerry.manifest.canonical import build_revision
 from skerry.manifest.definitions import Known, list_wanted, read_content
+from skerry.manifest.image_health import list_configs
 from skerry.manifest.images import choose_images
 from skerry.manifest.load import load_manifest
 from skerry.manifest.values import Content, Manifest, Options, Rejected
@@ -25,7 +26,8 @@ from skerry.model.asks import PlanManifest
 from skerry.model.document import ImageHold, Unit
 from skerry.model.errors import Problem
 from skerry.model.grants import Profile
-from skerry.model.ids import AppName, PlanId, SiteName, TenantName, UnitId, digest_of
+from skerry.model.ids import AppName, Digest, PlanId, SiteName, TenantName, UnitId, digest_of
+from skerry.model.image import DOCUMENT_BYTES_MAX
 from skerry.model.profile import PROFILES
 from skerry.model.signed import DefinitionKind
 from skerry.plan.fleet import FleetPlan, plan_fleet
@@ -60,11 +62,24 @@ class PlanningPart(Part):
             manifest = await self._core.beside.work(lambda: _read_text(body, grants))
         if isinstance(manifest, Rejected):
             return ManifestPlan(app=body.name, problems=manifest.problems)
-        built = await self._core.db.read(lambda connection: _build(connection, tenant, manifest))
+        images = await self._core.db.read(lambda connection: _find_images(connection, tenant, manifest))
+        configs = await self._read_configs(tenant, manifest, images)
+        built = await self._core.db.read(lambda connection: _build(connection, tenant, manifest, images, configs))
         if isinstance(built, Rejected):
             return ManifestPlan(app=manifest.app, problems=built.problems)
         plan = await self.plan_app(caller, app=manifest.app, body=encode_payload(built))
         return ManifestPlan(app=manifest.app, problems=plan.problems, plan=plan)
+
+    async def _read_configs(
+        self, tenant: TenantName, manifest: Manifest, images: Mapping[str, ImageRef]
+    ) -> dict[Digest, bytes]:
+        """Return what a client would read; what is no longer here is as good as an image without a check of health."""
+        found: dict[Digest, bytes] = {}
+        for image in list_configs(manifest.health, images, manifest.images):
+            content = await self._core.blobs.read(image.config, 0, DOCUMENT_BYTES_MAX)
+            if content is not None:
+                found[image.config] = content
+        return found
 
     async def plan_app(self, caller: Caller, *, app: str, body: bytes) -> AppPlan:
         """Say what applying the payload ``body`` would do now."""
@@ -122,9 +137,8 @@ def _find_grants(connection: Connection, tenant: TenantName) -> dict[str, tuple[
     return found
 
 
-def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> AppRevision | Rejected:
-    """Make the revision that a client would sign for this manifest now."""
-    row = apps.find_app(connection, tenant, manifest.app)
+def _find_images(connection: Connection, tenant: TenantName, manifest: Manifest) -> dict[str, ImageRef]:
+    """Return the images that a client would find for this manifest now."""
     rows = things.list_images(connection, Scope(tenant=tenant), ("", ""), _IMAGES_MAX)
     known = (
         (
@@ -133,12 +147,25 @@ def _build(connection: Connection, tenant: TenantName, manifest: Manifest) -> Ap
         )
         for each in rows
     )
+    return choose_images(manifest.images, known)
+
+
+def _build(
+    connection: Connection,
+    tenant: TenantName,
+    manifest: Manifest,
+    images: Mapping[str, ImageRef],
+    configs: Mapping[Digest, bytes],
+) -> AppRevision | Rejected:
+    """Make the revision that a client would sign for this manifest now."""
+    row = apps.find_app(connection, tenant, manifest.app)
     return build_revision(
         manifest,
         tenant=tenant,
         number=1 if row is None else row.number + 1,
-        images=choose_images(manifest.images, known),
+        images=images,
         definitions=_find_definitions(connection, tenant, manifest),
+        configs=configs,
     )
 
 

@@ -11,7 +11,7 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Part, Stamp
 from skerry.core.wishes import Expected
-from skerry.model.answers import BlobState, ImageView, Page, Recorded, SecretView, VolumeView
+from skerry.model.answers import BlobState, ImageConfigView, ImageView, Page, Recorded, SecretView, VolumeView
 from skerry.model.asks import BlobQuery, PageQuery, RegisterImage, VolumeQuery
 from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, VolumeName, digest_of
@@ -136,6 +136,11 @@ class SuppliesPart(Part):
             return view_image(connection, row)
 
         return await self._core.db.read(job)
+
+    async def read_image_config(self, caller: Caller, *, digest: str) -> ImageConfigView:
+        """Read the configuration of one image."""
+        image = await self.show_image(caller, digest=digest)
+        return ImageConfigView(content=await self._read_part(caller.owner(), image.config))
 
     async def list_volumes(self, caller: Caller, *, query: VolumeQuery) -> Page[VolumeView]:
         """List volumes by app, name and site."""

@@ -9,13 +9,15 @@ from typing import Any, cast
 import msgspec
 
 from skerry.manifest.definitions import Definitions, fill_services, find_missing
+from skerry.manifest.image_health import find_untested, inherit_health
 from skerry.manifest.values import Manifest, Rejected
 from skerry.model import limits
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Problem
-from skerry.model.ids import ServiceName, TenantName
+from skerry.model.ids import Digest, ServiceName, TenantName
 
 _NONE: Definitions = {}
+_NO_CONFIGS: Mapping[Digest, bytes] = {}
 
 
 def build_revision(
@@ -25,11 +27,13 @@ def build_revision(
     number: int,
     images: Mapping[str, ImageRef],
     definitions: Definitions = _NONE,
+    configs: Mapping[Digest, bytes] = _NO_CONFIGS,
 ) -> AppRevision | Rejected:
     """Return revision ``number`` of the app, with each image that ``images`` has under the name that people wrote.
 
-    Refused with E-IMAGE for each image that is not there, with E-REFERENCE for each area and group of users, and with
-    E-LIMIT when no site would take the payload.
+    ``configs`` are configurations of images by their digests (``image_health.list_configs``): a service without a
+    check of health has its image's. Refused with E-IMAGE for each image that is not there, with E-REFERENCE for each
+    area, group of users and check that is not, and with E-LIMIT when no site would take the payload.
     """
     missing = {use: images.get(use.name) for use in manifest.images}
     problems = tuple(
@@ -49,7 +53,11 @@ def build_revision(
     if problems:
         return Rejected(problems, manifest.report)
     resolved = {use.service: images[use.name] for use in manifest.images}
-    manifest = msgspec.structs.replace(manifest, services=fill_services(manifest.services, definitions))
+    services = inherit_health(fill_services(manifest.services, definitions), manifest.health, resolved, configs)
+    untested = find_untested(services, manifest.health, manifest.health_waits, manifest.images)
+    if untested:
+        return Rejected(untested, manifest.report)
+    manifest = msgspec.structs.replace(manifest, services=services)
     revision = assemble_revision(manifest, tenant, number, resolved)
     excess = find_excess(revision)
     return Rejected((excess,), manifest.report) if excess is not None else revision

@@ -34,7 +34,6 @@ class Field(msgspec.Struct, frozen=True):
 
 _H = Field("H")
 _GROUP = Field("H", whole=False)
-_LATER = Field("H", built=False)
 _OFF = (False, "false")
 #: What ``update_config`` and ``rollback_config`` say.
 _CHANGE: dict[str, Field] = {
@@ -48,18 +47,19 @@ _CHANGE: dict[str, Field] = {
 _NO_CGROUP = "the agent owns the tree of control groups"
 _NO_CGROUP_V2 = "control groups of version 2 have nothing like it"
 _WINDOWS = "it is for Windows only"
+_NO_IMAGE_MOUNT = "podman 4.3 cannot show the files of an image to a namespace of users, which every instance has"
 _REALTIME = "control groups of version 2 have no real-time budget"
 
 _SERVICE: dict[str, Field] = {
     "annotations": _H,
     "attach": Field("T", "`skerry logs` decides what is shown"),
     "blkio_config": _GROUP,
-    "blkio_config.device_read_bps": _LATER,
-    "blkio_config.device_read_iops": _LATER,
-    "blkio_config.device_write_bps": _LATER,
-    "blkio_config.device_write_iops": _LATER,
+    "blkio_config.device_read_bps": _H,
+    "blkio_config.device_read_iops": _H,
+    "blkio_config.device_write_bps": _H,
+    "blkio_config.device_write_iops": _H,
     "blkio_config.weight": _H,
-    "blkio_config.weight_device": _LATER,
+    "blkio_config.weight_device": _H,
     "build": Field("T", "nothing is built at apply: the image is used as it was pushed", judged=True),
     "cap_add": Field("G", judged=True),
     "cap_drop": _H,
@@ -106,7 +106,9 @@ _SERVICE: dict[str, Field] = {
     "deploy.resources.reservations": _GROUP,
     "deploy.resources.reservations.cpus": _H,
     "deploy.resources.reservations.memory": _H,
-    "deploy.resources.reservations.devices": _LATER,
+    "deploy.resources.reservations.devices": Field(
+        "H", "GPUs, and a condition on the node: it has them", judged=True
+    ),
     "deploy.resources.reservations.generic_resources": Field("R", "nodes of a site tell of no resources by number"),
     "deploy.restart_policy": _GROUP,
     "deploy.restart_policy.condition": _H,
@@ -131,7 +133,7 @@ _SERVICE: dict[str, Field] = {
     "extends": Field("T", "the other service is put below this one at apply"),
     "external_links": Field("R", "an app reaches another one through a Network"),
     "extra_hosts": Field("H", judged=True),
-    "gpus": _LATER,
+    "gpus": Field("H", "and a condition on the node: that it has them", judged=True),
     "group_add": _H,
     "healthcheck": _GROUP,
     "healthcheck.disable": _H,
@@ -181,8 +183,8 @@ _SERVICE: dict[str, Field] = {
     "ports[].protocol": _H,
     "ports[].published": _H,
     "ports[].target": _H,
-    "post_start": _LATER,
-    "pre_stop": _LATER,
+    "post_start": Field("H", "run by the agent once after each start", judged=True),
+    "pre_stop": Field("H", "run by the agent before it stops it, within the grace period", judged=True),
     "privileged": Field("G", judged=True, idle=_OFF),
     "profiles": Field("H", "chosen at apply"),
     "provider": Field("R", "no plug-in runs on the caller's machine"),
@@ -190,7 +192,7 @@ _SERVICE: dict[str, Field] = {
     "pull_refresh_after": Field("T", "images are resolved at apply"),
     "read_only": _H,
     "restart": Field("H", "done by the agent, with back-off"),
-    "runtime": Field("G", built=False),
+    "runtime": Field("G", judged=True),
     "scale": Field("T", "replicas of the service"),
     "secrets": _GROUP,
     "secrets[].source": _H,
@@ -215,7 +217,7 @@ _SERVICE: dict[str, Field] = {
     "volumes": _GROUP,
     "volumes[].bind": Field("T", "nothing: files and folders become configs or volumes", judged=True),
     "volumes[].consistency": Field("T", "nothing: it is for Docker Desktop"),
-    "volumes[].image": _LATER,
+    "volumes[].image": Field("R", _NO_IMAGE_MOUNT),
     "volumes[].read_only": _H,
     "volumes[].source": _H,
     "volumes[].target": _H,
@@ -226,7 +228,7 @@ _SERVICE: dict[str, Field] = {
     "volumes[].volume": _GROUP,
     "volumes[].volume.labels": Field("H", judged=True),
     "volumes[].volume.nocopy": _H,
-    "volumes[].volume.subpath": _LATER,
+    "volumes[].volume.subpath": Field("T", "a volume of its own", judged=True),
     "volumes_from": Field("T", "the mounts of that service", judged=True),
     "working_dir": _H,
 }

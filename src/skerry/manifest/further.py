@@ -12,13 +12,15 @@ import msgspec
 
 from skerry.manifest.addresses import read_addresses
 from skerry.manifest.binds import Tree
+from skerry.manifest.gpus import list_conditions, read_gpus, read_named
+from skerry.manifest.hooks import read_hooks
 from skerry.manifest.node_use import read_node_use
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
-from skerry.model.app import Further, Resources
-from skerry.model.grants import NodeUse
-from skerry.model.ids import NetworkName
+from skerry.model.app import DiskLimit, Further, Resources, Service, SharedNamespace
+from skerry.model.grants import NodeUse, find_device_flaw
+from skerry.model.ids import NetworkName, ServiceName
 from skerry.model.limits import INTEGER_MAX
 
 _DNS_OPTION = re.compile(r"[a-z0-9-]+(?::[0-9]{1,5})?", re.ASCII)
@@ -27,6 +29,14 @@ _LOG_DRIVERS = ("", "json-file", "local", "journald")
 #: Options of a log that are the site's own business.
 _LOG_IDLE = ("max-file", "compress", "mode", "max-buffer-size", "labels", "labels-regex", "env", "env-regex", "tag")
 _US_MAX = 1_000_000
+#: What Compose calls the fields of ``DiskLimit``.
+_DISK_WORDS = {
+    "device_read_bps": "read_bytes",
+    "device_write_bps": "write_bytes",
+    "device_read_iops": "read_count",
+    "device_write_iops": "write_count",
+    "weight_device": "weight",
+}
 
 
 def read_further(
@@ -36,6 +46,7 @@ def read_further(
     limits: Resources,
     names: Names[str, NetworkName],
     used: Names[NetworkName, tuple[str, ...]],
+    shares: dict[SharedNamespace, ServiceName],
 ) -> Further | msgspec.UnsetType:
     """Return what a service says of all this; unset for one that says nothing."""
 
@@ -56,11 +67,16 @@ def read_further(
         cpu_period_us=_read_us(reading, find("cpu_period"), 1_000, limits),
         cpu_quota_us=_read_us(reading, find("cpu_quota"), -1, limits),
         io_weight=reading.whole(find("blkio_config", "weight"), 10, 1_000, 0),
+        disks=_read_disks(reading, find("blkio_config")),
         root_bytes=_read_root_size(reading, find("storage_opt")),
         oom_score=_read_oom_score(reading, find("oom_score_adj")),
         ipc=_read_ipc(reading, find("ipc")),
         log=log,
         log_bytes=log_bytes,
+        post_start=read_hooks(reading, find("post_start")),
+        pre_stop=read_hooks(reading, find("pre_stop")),
+        vendor_devices=tuple(sorted({*read_gpus(reading, service), *read_named(reading, service)})),
+        shares=shares,
         node=use if use != NodeUse() else msgspec.UNSET,
     )
     return found if found != Further() else msgspec.UNSET
@@ -119,6 +135,44 @@ def _read_root_size(reading: Reading, place: Place | None) -> int:
         else:
             reading.findings.refuse(item, f'the storage of a site has no option "{name[:40]}"')
     return size
+
+
+def ask_of_node(service: Service) -> Service:
+    """Make what only some nodes have a condition on every alternative of the node."""
+    further = service.further or Further()
+    runtime = further.node.runtime if further.node else ""
+    wanted = (*list_conditions(further.vendor_devices), *((f"oci-runtime.{runtime}=true",) if runtime else ()))
+    if not wanted:
+        return service
+    terms = ", ".join(wanted)
+    node = tuple(f"{text}, {terms}" for text in service.placement.node) or (terms,)
+    return msgspec.structs.replace(service, placement=msgspec.structs.replace(service.placement, node=node))
+
+
+def _read_disks(reading: Reading, place: Place | None) -> tuple[DiskLimit, ...]:
+    """Return what is said of single disks, each once, by the names of their devices."""
+    found: dict[str, dict[str, int]] = {}
+    for word, field in _DISK_WORDS.items():
+        for item in reading.texts(reading.find(place, word)):
+            device, rate = reading.find(item, "path"), reading.find(item, "weight" if field == "weight" else "rate")
+            flaw = find_device_flaw(reading.text(device))
+            if flaw:
+                reading.findings.complain(device or item, "E-TYPE", flaw)
+                continue
+            value = _read_rate(reading, rate, field)
+            given = found.setdefault(reading.text(device), {})
+            if given.setdefault(field, value) != value:
+                detail = f"{reading.text(device)[:60]} is named before with something else"
+                reading.findings.complain(item, "E-CONFLICT", detail)
+    return tuple(DiskLimit(device=device, **given) for device, given in sorted(found.items()) if any(given.values()))
+
+
+def _read_rate(reading: Reading, place: Place | None, field: str) -> int:
+    if field == "weight":
+        return reading.whole(place, 10, 1_000, 0)
+    if field.endswith("bytes"):
+        return reading.size(place)
+    return reading.whole(place, 0, INTEGER_MAX, 0)
 
 
 def _read_oom_score(reading: Reading, place: Place | None) -> int:

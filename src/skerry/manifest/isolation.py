@@ -9,6 +9,7 @@ import re
 
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
+from skerry.manifest.sharing import is_shared
 from skerry.model.grants import GRANTABLE, HOST_FIELDS, POWERLESS, WEAKER, Need
 from skerry.model.profile import PROFILES, grants_capability
 
@@ -55,6 +56,9 @@ def read_security(reading: Reading, place: Place | None) -> tuple[str, ...]:
 def judge_isolation(reading: Reading, service: Place) -> None:
     """Judge the fields whose value decides whether they are honoured."""
     for name, given in (("ipc", ("private", "shareable", "none")), ("pid", ()), ("uts", ())):
+        # ``sharing.py`` reads whose namespaces a service shares; of names of the node there is nothing to share.
+        if name != "uts" and is_shared(reading, service, name):
+            continue
         place = reading.find(service, name)
         if place is not None and reading.text(place) not in ("", *given):
             _judge_namespace(reading, place)

@@ -11,6 +11,7 @@ import msgspec
 
 from skerry.manifest.nodes import Place, Sequence
 from skerry.manifest.reading import Reading
+from skerry.manifest.values import HealthWords
 from skerry.model.app import HealthCheck, Probe, Restart
 from skerry.model.ids import ServiceName, is_page
 
@@ -70,12 +71,32 @@ def read_health(reading: Reading, place: Place | None) -> HealthCheck | None:
     )
 
 
+def read_health_words(reading: Reading, place: Place | None) -> HealthWords:
+    """Return what a healthcheck without a test says of the one in the image."""
+    if place is None or not any(place.entries()):
+        return HealthWords()
+
+    def duration(name: str) -> int:
+        return reading.duration(reading.find(place, name), 0)
+
+    mark = place.key_mark or place.node.mark
+    reading.findings.note(place, "translated", "the image's own, as it is here changed; it is read at apply")
+    return HealthWords(
+        interval_us=duration("interval"),
+        timeout_us=duration("timeout"),
+        retries=reading.whole(reading.find(place, "retries"), 0, _RETRIES_MAX, 0),
+        start_period_us=duration("start_period"),
+        start_interval_us=duration("start_interval"),
+        pointer=place.pointer,
+        file=mark.file,
+        line=mark.line,
+        column=mark.column,
+    )
+
+
 def _read_test(reading: Reading, place: Place) -> tuple[str, ...] | None:
     test = reading.find(place, "test")
     if test is None:
-        if any(place.entries()) and place.find("test") is None and reading.findings.is_sound(place):
-            what = "a healthcheck without test, which changes the one in the image,"
-            reading.findings.not_yet(place, what)
         return None
     if not isinstance(test.node, Sequence):
         return ("CMD-SHELL", reading.text(test))

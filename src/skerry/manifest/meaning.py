@@ -12,6 +12,7 @@ from skerry.manifest.chains import check_chains, join_steps, read_chains
 from skerry.manifest.company import settle_company
 from skerry.manifest.entrances import check_entrances
 from skerry.manifest.findings import Findings
+from skerry.manifest.lifecycle import read_health_words
 from skerry.manifest.names import to_name, translate_names
 from skerry.manifest.networking import DEFAULT, judge_gateways
 from skerry.manifest.networks import read_network
@@ -22,8 +23,9 @@ from skerry.manifest.policies import read_withdraw
 from skerry.manifest.reading import Reading
 from skerry.manifest.rollouts import check_order, read_rollout
 from skerry.manifest.service import Around, ReadService, read_service
+from skerry.manifest.sharing import check_pairs
 from skerry.manifest.updates import settle_updates
-from skerry.manifest.values import ImageUse, Manifest, Options
+from skerry.manifest.values import HealthWait, ImageUse, Manifest, Options
 from skerry.manifest.wishes import Given, Wishes
 from skerry.model import limits
 from skerry.model.app import Further, Network, Service
@@ -93,6 +95,7 @@ def read_app(
     read = settle_company(reading, join_steps(chains, read), wishes)
     read = [_borrow(one, read, reading) for one in read]
     joined = {one.name: _join(one, read, reading) for one in read}
+    check_pairs(reading, joined, {one.name: one.place for one in read})
     words = reading.find(wishes.top.get("rollout"))
     check_order(reading, words, joined)
     places = {one.name: one.place for one in read}
@@ -110,6 +113,12 @@ def read_app(
         profile=_read_profile(reading, reading.find(wishes.top.get("profile"))),
         rollout=rollout,
         services=joined,
+        health={
+            one.name: read_health_words(reading, reading.find(one.place, "healthcheck"))
+            for one in read
+            if one.service.healthcheck is None
+        },
+        health_waits=_list_health_waits(read),
         volumes=parts.volumes,
         networks=networks,
         configs=parts.configs,
@@ -189,9 +198,8 @@ def _check_dependencies(read: list[ReadService], findings: Findings) -> None:
             if dependency.service == one.name:
                 findings.complain(dependency.place, "E-REFERENCE", "a service cannot wait for itself", at_key=True)
             elif dependency.condition == "healthy" and _is_untested(target, findings):
-                what = f'waiting for the health of "{target.place.name}", which has no healthcheck in this file,'
-                hint = f"add a healthcheck or health to {target.place.name}: a check inside the image is not read"
-                findings.not_yet(dependency.place, what, hint=hint)
+                detail = f'the health of "{target.place.name}" is waited for, and its healthcheck is switched off'
+                findings.complain(dependency.place, "E-REFERENCE", detail, at_key=True)
     _check_cycles(by_name, findings)
 
 
@@ -199,7 +207,21 @@ def _is_untested(target: ReadService, findings: Findings) -> bool:
     given = (target.place.find("healthcheck"), target.health)
     if any(place is not None and not findings.is_sound(place) for place in given):
         return False
-    return target.service.healthcheck is None or target.service.healthcheck.test == ("NONE",)
+    return target.service.healthcheck is not None and target.service.healthcheck.test == ("NONE",)
+
+
+def _list_health_waits(read: list[ReadService]) -> tuple[HealthWait, ...]:
+    """Return whose health is waited for that only an image can tell."""
+    by_name = {one.name: one for one in read}
+    found: list[HealthWait] = []
+    for one in read:
+        for dependency in one.dependencies:
+            target = by_name[dependency.service]
+            if dependency.condition == "healthy" and target.service.healthcheck is None:
+                place = dependency.place
+                mark = place.key_mark or place.node.mark
+                found.append(HealthWait(target.name, place.pointer, mark.file, mark.line, mark.column))
+    return tuple(found)
 
 
 def _check_cycles(by_name: dict[ServiceName, ReadService], findings: Findings) -> None:

@@ -60,10 +60,13 @@ def _read_mode(reading: Reading, place: Place) -> dict[NetworkName, tuple[str, .
             reading.findings.note(place, "translated", f"the app's network {DEFAULT}")
         case "host":
             return {}  # ``node_use.py`` asks for it.
+        case _ if text.startswith("service:"):
+            return {}  # ``sharing.py`` reads whose.
         case _ if text.startswith("container:"):
             reading.findings.refuse(place, "containers have names of the engine, which differ from site to site")
         case _:
-            reading.findings.not_yet(place, f'"network_mode: {text[:40]}"')
+            detail = f'"{text[:40]}" is none of bridge, none, host and service:NAME'
+            reading.findings.complain(place, "E-TYPE", detail)
     return {NetworkName(DEFAULT): ()}
 
 

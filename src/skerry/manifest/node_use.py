@@ -19,6 +19,7 @@ from skerry.model.grants import (
     find_device_flaw,
     find_path_flaw,
     find_rule_flaw,
+    find_runtime_flaw,
 )
 
 
@@ -36,6 +37,7 @@ def read_node_use(reading: Reading, service: Place, binds: list[Bind]) -> NodeUs
         privileged=is_privileged,
         cpuset=_read_cpuset(reading, reading.find(service, "cpuset")),
         security=read_security(reading, reading.find(service, "security_opt")),
+        runtime=_read_runtime(reading, reading.find(service, "runtime")),
     )
 
 
@@ -72,8 +74,7 @@ def _read_devices(reading: Reading, place: Place | None) -> list[Device]:
             if target and set(target) <= set("rwm"):
                 target, access = "", target
         if "=" in source:
-            reading.findings.not_yet(item, f'the device "{source[:60]}", which a vendor describes,')
-            continue
+            continue  # A vendor describes it: ``gpus.py`` reads it.
         device = Device(source=source, target=target or source, access=access or "rwm")
         flaw = find_device_flaw(source) or find_path_flaw(device.target)
         flaw = flaw or ("" if set(device.access) <= set("rwm") else f'"{access[:20]}" is no access: write rwm')
@@ -98,6 +99,18 @@ def _read_rules(reading: Reading, place: Place | None) -> tuple[str, ...]:
         reading.findings.ask_grant(item, Need("device_cgroup_rules", rule))
         found[rule] = None
     return tuple(found)
+
+
+def _read_runtime(reading: Reading, place: Place | None) -> str:
+    text = reading.text(place)
+    if place is None or not text:
+        return ""
+    flaw = find_runtime_flaw(text)
+    if flaw:
+        reading.findings.complain(place, "E-TYPE", flaw)
+        return ""
+    reading.findings.ask_grant(place, Need("runtime", text))
+    return text
 
 
 def _read_cpuset(reading: Reading, place: Place | None) -> str:

@@ -67,6 +67,9 @@ class Parts:
         #: Volumes of the top level that are binds, and of which path.
         self._bound: dict[VolumeName, str] = {}
         names = translate_names(top.find("volumes"), "volume", reading.findings)
+        #: Paths at which parts of a volume are mounted; the empty one is the whole.
+        self._steps: dict[VolumeName, dict[tuple[str, ...], Place | None]] = {}
+        self._top = top
         self.volume_names = {written: VolumeName(name) for written, name in names.items()}
         self._read_volumes(top.find("volumes"))
 
@@ -83,6 +86,35 @@ class Parts:
         name = VolumeName(make_name("folder", *posixpath.normpath(path).strip("/").split("/")))
         self.volumes.setdefault(name, Volume())
         return name
+
+    def take_part(self, volume: VolumeName, subpath: Place | None) -> VolumeName:
+        """Return the volume that stands for what lies at ``subpath`` of another; that one itself without a path.
+
+        A part is a volume of its own, for an instance may plant links in a volume, and podman would follow them out of
+        it. So nothing is seen both as a part and as what it is a part of.
+        """
+        steps = tuple(self._reading.text(subpath).strip("/").split("/")) if subpath is not None else ()
+        if subpath is not None and not {"", ".", ".."}.isdisjoint(steps):
+            detail = f'"{self._reading.text(subpath)[:60]}" is no path inside a volume: write uploads/images'
+            self._reading.findings.complain(subpath, "E-TYPE", detail)
+            return volume
+        if subpath is not None and volume in self._memory:
+            self._reading.findings.refuse(subpath, "a volume in memory has no parts")
+            return volume
+        known = self._steps.setdefault(volume, {})
+        known.setdefault(steps, subpath)
+        for other, place in known.items():
+            shorter, longer = sorted((steps, other), key=len)
+            if shorter != longer and longer[: len(shorter)] == shorter:
+                what = "/".join(longer)
+                detail = f"{what} of {volume} is a volume of its own, and cannot be seen with what it is a part of too"
+                self._reading.findings.refuse(subpath or place or self._top, detail)
+        if subpath is None:
+            return volume
+        part = VolumeName(make_name(volume, *steps))
+        self.volumes.setdefault(part, Volume())
+        self._reading.findings.note(subpath, "translated", f"a volume of its own called {part}")
+        return part
 
     def label_volume(self, volume: VolumeName, labels: Mapping[str, str]) -> None:
         """Add labels that a mount gives to its volume; those of the top level win. One in memory has none."""

@@ -61,7 +61,13 @@ def read_environment(reading: Reading, service: Place) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in reading.texts(reading.find(service, "env_file")):
         found.update(_read_env_file(reading, item))
-    for pair in reading.pairs(reading.find(service, "environment")):
+    return {**found, **read_variables(reading, reading.find(service, "environment"))}
+
+
+def read_variables(reading: Reading, place: Place | None) -> dict[str, str]:
+    """Return variables; one without a value has the client's own."""
+    found: dict[str, str] = {}
+    for pair in reading.pairs(place):
         if _VARIABLE.fullmatch(pair.name) is None:
             reading.findings.complain(pair.place, "E-TYPE", f'"{pair.name[:60]}" cannot be the name of a variable')
         elif pair.text is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping as Names
 import msgspec
 
 from skerry.manifest.entrances import Entry, read_entrances, sign_entrances
-from skerry.manifest.further import read_further
+from skerry.manifest.further import ask_of_node, read_further
 from skerry.manifest.isolation import judge_isolation, read_capabilities
 from skerry.manifest.lifecycle import (
     Dependency,
@@ -37,6 +37,7 @@ from skerry.manifest.process import read_command, read_environment, read_label_f
 from skerry.manifest.reading import Reading
 from skerry.manifest.resources import read_bandwidth, read_limits, read_reservations, read_sysctls, read_ulimits
 from skerry.manifest.rules import Company
+from skerry.manifest.sharing import is_shared, keep_together, read_shares
 from skerry.manifest.storage import read_tree
 from skerry.manifest.values import Options
 from skerry.manifest.wishes import Given, Wishes
@@ -105,6 +106,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     limits = read_limits(reading, place)
     networks = read_networks(reading, place, around.networks)
     company = Company(name, around.app, around.services, around.off)
+    shares = read_shares(reading, place, around.services, around.off)
     placement = read_placement(reading, place, around.wishes.top, own, around.options.sites, company)
     is_strict = reading.findings.profile == STRICT
     if is_strict:
@@ -146,7 +148,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         ulimits=read_ulimits(reading, find("ulimits")),
         sysctls=read_sysctls(reading, find("sysctls")),
         placement=placement,
-        further=read_further(reading, place, tree, limits, around.networks, networks),
+        further=read_further(reading, place, tree, limits, around.networks, networks, shares),
         policy=_read_policy(
             reading,
             around.wishes.top,
@@ -163,6 +165,10 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     aliases = _read_own_aliases(reading, place, name, service)
     networks = {network: tuple(sorted({*given, *aliases})) for network, given in service.networks.items()}
     dependencies = (*read_dependencies(reading, place, around.services, around.off), *linked)
+    # Whose namespaces it shares has to be there before it, whatever else it says of that service.
+    named = {dependency.service for dependency in dependencies}
+    dependencies += tuple(Dependency(each, "started", place) for each in set(shares.values()) - named)
+    service = ask_of_node(keep_together(service, shares))
     service = msgspec.structs.replace(service, networks=networks)
     return ReadService(name, place, service, image, dependencies, links, own.get("health"), entrances)
 
@@ -304,6 +310,12 @@ def _check_against_networks(reading: Reading, place: Place, service: Service, ow
         if entrance is not None:
             detail = "in the network of the node its ports are the node's, and no entrance leads to it"
             reading.findings.complain(entrance, "E-CONFLICT", detail, at_key=True)
+        return
+    if is_shared(reading, place, "network_mode"):
+        for word, field in (("health", own.get("health")), ("entrance", entrance)):
+            if field is not None:
+                detail = f"in the network of another service it has no address of its own for {word}"
+                reading.findings.complain(field, "E-CONFLICT", detail, at_key=True)
         return
     if reading.text(reading.find(place, "network_mode")) != "none":
         return

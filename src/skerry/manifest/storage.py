@@ -89,9 +89,15 @@ def _sort_in(
         case "volume":
             volume = _find_volume(reading, place, asked, name, parts)
             bound = parts.find_bound(volume) if volume is not None else ""
-            if bound:
+            subpath = reading.find(place, "volume", "subpath")
+            if bound and subpath is not None:
+                reading.findings.refuse(
+                    subpath, f"the volume is the folder {bound[:60]} of the node: bind what is meant"
+                )
+            elif bound:
                 take_bind(reading, place, msgspec.structs.replace(asked, source=bound), parts, tree)
             elif volume is not None:
+                volume = parts.take_part(volume, subpath)
                 parts.label_volume(volume, read_labels(reading, reading.find(place, "volume", "labels")))
                 tree.mounts.append(parts.mount_volume(place, volume, asked, name))
         case "bind":
@@ -104,7 +110,8 @@ def _sort_in(
                 Mount(kind="tmpfs", target=asked.target, read_only=asked.is_read_only, size_bytes=size, options=options)
             )
         case "image":
-            reading.findings.not_yet(place, "a mount of an image")
+            detail = "podman 4.3 cannot show the files of an image to a namespace of users, which every instance has"
+            reading.findings.refuse(place, detail, hint="copy them into a volume when the service starts")
         case _:
             reading.findings.refuse(place, f'mounts of type "{asked.kind}" are for Windows or Swarm')
 

@@ -88,6 +88,31 @@ class ImageUse(msgspec.Struct, frozen=True):
 Content = Region | tuple[UserPoint, ...]
 
 
+class HealthWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service says of the check in its image, where it has none of its own; 0 for what it leaves as it is."""
+
+    interval_us: int = 0
+    timeout_us: int = 0
+    retries: int = 0
+    start_period_us: int = 0
+    start_interval_us: int = 0
+    #: Where it stands; an empty pointer where nothing is said.
+    pointer: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+class HealthWait(msgspec.Struct, frozen=True):
+    """A service whose health another waits for, and that has no check of its own in the files."""
+
+    service: ServiceName
+    pointer: str
+    file: str
+    line: int
+    column: int
+
+
 class Defined(msgspec.Struct, frozen=True, kw_only=True):
     """An area or a group of users that stands in the files themselves."""
 
@@ -143,6 +168,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     chains: tuple[Chain, ...] = ()
     #: Every image named, in the order of the services.
     images: tuple[ImageUse, ...] = ()
+    #: Services that have the check of health in their image, if it has one.
+    health: dict[ServiceName, HealthWords] = {}
+    health_waits: tuple[HealthWait, ...] = ()
     secrets_needed: tuple[SecretNeed, ...] = ()
     #: What its placement names: put in by ``definitions.py`` before it is signed.
     uses: tuple[DefinitionUse, ...] = ()

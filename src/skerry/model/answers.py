@@ -643,6 +643,12 @@ class ImageView(Answer, frozen=True, kw_only=True):
     architecture: str
     registered_us: int
 
+class ImageConfigView(Answer, frozen=True, kw_only=True):
+    """The configuration of an image; its digest is the image's ``config``."""
+
+    content: bytes
+
+
 
 class SeedView(Answer, frozen=True, kw_only=True):
     """An image that is wanted at sites ahead of need, and how far it has come; sites as they said last."""

@@ -2,8 +2,8 @@
 
 from msgspec import UNSET
 
-from skerry.model.app import Service
-from skerry.model.grants import Need, NodeUse, Profile, find_planted, is_granted, list_needs
+from skerry.model.app import Further, Service
+from skerry.model.grants import Need, NodeUse, Profile, find_planted, is_granted, list_needs, needs_grant
 from skerry.model.ids import TenantName
 from skerry.model.profile import CAPABILITIES, PROFILES
 from skerry.model.signed import SiteRecord
@@ -18,7 +18,15 @@ def find_profile(record: SiteRecord, tenant: TenantName, name: str) -> Profile |
 def list_service_needs(service: Service) -> tuple[Need, ...]:
     """Return all that a service asks for beyond profile ``default``."""
     added = (Need("cap_add", name) for name in service.cap_add if name not in CAPABILITIES)
-    return (*added, *list_needs(node_use(service)))
+    return (*added, *list_needs(node_use(service)), *list_further_needs(service))
+
+
+def list_further_needs(service: Service) -> tuple[Need, ...]:
+    """Return what stands beside ``node`` in the signed form and needs a grant too."""
+    further = service.further or Further()
+    devices = (Need("devices", name) for name in further.vendor_devices if needs_grant(name))
+    hooks = (*further.post_start, *further.pre_stop)
+    return (*devices, *((Need("privileged hook"),) if any(hook.privileged for hook in hooks) else ()))
 
 
 def node_use(service: Service) -> NodeUse:

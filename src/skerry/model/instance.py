@@ -101,6 +101,9 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     restart_with: dict[ServiceName, str] | UnsetType = UNSET
     further: Further | UnsetType = UNSET
     folders: tuple[InlineFolder, ...] | UnsetType = UNSET
+    #: Specification of the instance whose namespaces it shares (``further.shares``); empty until ``plan.companions``
+    #: has filled it in, and where there is no such instance.
+    joined: Digest | UnsetType = UNSET
 
     @property
     def id(self) -> InstanceId:

@@ -1,4 +1,4 @@
-"""Services that start again with what they depend on (``depends_on.*.restart``). Pure.
+"""Services that start again with what they depend on (``depends_on.*.restart``), or whose namespaces they share. Pure.
 
 The specification of such an instance names that of its dependency, so an update or a wished restart of the one makes
 another specification of the other, and all that holds for a change holds for it: the order, the wait for the
@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from skerry.model.ids import InstanceId
+from skerry.model.ids import Digest, InstanceId
 from skerry.model.instance import spec_digest
 from skerry.plan.derive import Derived
 from skerry.plan.instances import Wanted, find_peers
+from skerry.plan.sharing import find_pair, find_shared
 
 
 def settle_companions(wanted: dict[InstanceId, Wanted]) -> dict[InstanceId, Wanted]:
     """Return ``wanted`` with the specifications of dependencies written into those that start again with them."""
-    if not any(item.derived.spec.restart_with for item in wanted.values()):
+    if not any(spec.restart_with or find_shared(spec) for spec in (item.derived.spec for item in wanted.values())):
         return wanted
     settled: dict[InstanceId, Wanted] = {}
     for name in sorted(wanted):
@@ -36,7 +37,7 @@ def find_companions(wanted: Mapping[InstanceId, Wanted], meant: Iterable[Instanc
         found |= {
             name
             for name, item in wanted.items()
-            for service in item.derived.spec.restart_with or ()
+            for service in (*(item.derived.spec.restart_with or ()), find_shared(item.derived.spec))
             if (item.assignment.tenant, item.assignment.app, service) in services
         }
     return tuple(sorted(found.difference(meant)))
@@ -63,6 +64,11 @@ def _settle(
                 "" if first is None else _settle(first.derived.spec.id, wanted, settled, above_it).derived.digest
             )
         spec = msgspec.structs.replace(spec, restart_with=firsts)
+    if find_shared(spec) is not None:
+        pair = find_pair(spec, (each.derived.spec for each in wanted.values()))
+        joined = "" if pair is None else _settle(pair.id, wanted, settled, (*above, name)).derived.digest
+        spec = msgspec.structs.replace(spec, joined=Digest(joined))
+    if spec is not item.derived.spec:
         item = msgspec.structs.replace(item, derived=Derived(spec, spec_digest(spec)))
     settled[name] = item
     return item

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from skerry.model import variables
-from skerry.model.app import AppRevision, FileMount, Further, HealthCheck, Placement, Service, Sites
+from skerry.model.app import AppRevision, FileMount, Further, HealthCheck, Hook, Placement, Service, Sites
 from skerry.model.document import Assignment
 from skerry.model.granted import find_profile, grants_unmet
 from skerry.model.grants import map_binds
@@ -183,7 +183,7 @@ def _fill(
         ulimits=service.ulimits,
         sysctls=service.sysctls,
         restart_counter=assignment.restart,
-        further=_map_binds(revision, service, record),
+        further=_expand_hooks(_map_binds(revision, service, record), put),
         folders=_inline_folders(revision, service, put),
     )
 
@@ -193,6 +193,24 @@ def _map_binds(revision: AppRevision, service: Service, record: SiteRecord) -> F
     if profile is None or not service.further or not service.further.node:
         return service.further
     return msgspec.structs.replace(service.further, node=map_binds(service.further.node, profile))
+
+
+def _expand_hooks(further: Further | msgspec.UnsetType, put: _Put) -> Further | msgspec.UnsetType:
+    if not further or not (further.post_start or further.pre_stop):
+        return further
+
+    def fill(hook: Hook, where: str) -> Hook:
+        return msgspec.structs.replace(
+            hook,
+            command=tuple(put(word, where) for word in hook.command),
+            environment={key: put(value, f"{where}.environment.{key}") for key, value in hook.environment.items()},
+        )
+
+    return msgspec.structs.replace(
+        further,
+        post_start=tuple(fill(hook, "post_start") for hook in further.post_start),
+        pre_stop=tuple(fill(hook, "pre_stop") for hook in further.pre_stop),
+    )
 
 
 def _enabled(health: HealthCheck | None) -> HealthCheck | None:

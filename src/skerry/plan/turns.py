@@ -16,6 +16,7 @@ from skerry.model.ids import AppName, InstanceId, ServiceName, TenantName
 from skerry.model.observed import ContainerSeen, NodeSeen
 from skerry.model.rollout import InSite
 from skerry.plan.history import History
+from skerry.plan.hooks import judge_hooks
 from skerry.plan.instances import LIVE, Wanted, stays
 
 #: How soon the room of a node is looked at again: memory comes back without anything that the site would hear of.
@@ -93,6 +94,7 @@ def _is_changing(name: InstanceId, item: Wanted, containers: Iterable[ContainerS
     run = history.runs.get(name)
     check = item.derived.spec.healthcheck
     is_well = check is None or (run is not None and run.spec == item.derived.digest and run.health == "healthy")
+    is_well = is_well and judge_hooks(item.derived.spec, current[0], busy=False).state == "done"
     is_over = name in history.kept.ended
     return not is_over and not (len(containers) == 1 and current[0].state == "running" and is_well)
 

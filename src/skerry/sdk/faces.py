@@ -225,6 +225,11 @@ class Images(Noun):
         asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
         return self._client.send(asked)
 
+    def read_image_config(self, digest: str) -> answers.ImageConfigView:
+        """Read the configuration that an image brings along, as its bytes are."""
+        asked: Request[answers.ImageConfigView] = make_request("read_image_config", parameters={"digest": digest})
+        return self._client.send(asked)
+
     def register(self, *, name: str, digest: str) -> answers.ImageView:
         """Name an image whose blobs were uploaded."""
         asked: Request[answers.ImageView] = make_request(
@@ -878,6 +883,11 @@ class AsyncImages(AsyncNoun):
     async def show(self, digest: str) -> answers.ImageView:
         """Show a registered image."""
         asked: Request[answers.ImageView] = make_request("show_image", parameters={"digest": digest})
+        return await self._client.send(asked)
+
+    async def read_image_config(self, digest: str) -> answers.ImageConfigView:
+        """Read the configuration that an image brings along, as its bytes are."""
+        asked: Request[answers.ImageConfigView] = make_request("read_image_config", parameters={"digest": digest})
         return await self._client.send(asked)
 
     async def register(self, *, name: str, digest: str) -> answers.ImageView:

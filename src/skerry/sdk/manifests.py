@@ -22,7 +22,7 @@ from skerry.model.answers import ImageView
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.errors import Invalid, Problem
 from skerry.model.grants import Profile
-from skerry.model.ids import TenantName
+from skerry.model.ids import Digest, TenantName
 from skerry.model.profile import PROFILES
 from skerry.sdk.beside import read_beside
 
@@ -30,6 +30,7 @@ from skerry.sdk.beside import read_beside
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 _NONE: Definitions = {}
+_NO_CONFIGS: Mapping[Digest, bytes] = {}
 
 
 class Reader(TypedDict, total=False):
@@ -117,12 +118,15 @@ def make_revision(
     number: int,
     images: Mapping[str, ImageRef],
     definitions: Definitions = _NONE,
+    configs: Mapping[Digest, bytes] = _NO_CONFIGS,
 ) -> AppRevision:
     """Return the revision that would be signed.
 
     Raises ``ManifestRefused`` for images, areas and groups of users that are not at the core.
     """
-    found = build_revision(manifest, tenant=tenant, number=number, images=images, definitions=definitions)
+    found = build_revision(
+        manifest, tenant=tenant, number=number, images=images, definitions=definitions, configs=configs
+    )
     if isinstance(found, Rejected):
         files = sorted({problem.file for problem in found.problems if problem.file}) or [manifest.app]
         raise ManifestRefused(files, found)

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 import msgspec
 
 from skerry.manifest.definitions import list_changed, list_wanted
+from skerry.manifest.image_health import list_configs
 from skerry.manifest.values import Content, Manifest
-from skerry.model.answers import AppDetail, Applied, AppSummary, ImageView, Page, RevisionSummary
-from skerry.model.app import AppRevision, Replicas, Sites
+from skerry.model.answers import AppDetail, Applied, AppSummary, ImageConfigView, ImageView, Page, RevisionSummary
+from skerry.model.app import AppRevision, ImageRef, Replicas, Sites
 from skerry.model.asks import PageQuery
 from skerry.model.errors import Conflict, Invalid, NotFound, Problem, Refused, SkerryError
-from skerry.model.ids import AppName, OperationId, ServiceName, TenantName, VolumeName
+from skerry.model.ids import AppName, Digest, OperationId, ServiceName, TenantName, VolumeName, digest_of
 from skerry.model.limits import REPLICAS_MAX
 from skerry.model.signed import Envelope, Tombstone
 from skerry.model.signing import (
@@ -94,8 +95,25 @@ def draft(person: Person, manifest: Manifest) -> Steps[Draft]:
     brought: list[tuple[Name, Content]] = [((each.kind, each.name), each.content) for each in manifest.brought]
     found = yield from find_definitions(tenant, list_wanted(manifest), brought, current)
     number = 1 if summary is None else summary.number + 1
-    revision = make_revision(manifest, tenant, number, images, found.known)
+    configs = yield from _read_configs(manifest, images)
+    revision = make_revision(manifest, tenant, number, images, found.known, configs)
     return Draft(manifest=manifest, revision=revision, current=current, fresh=found.fresh)
+
+
+def _read_configs(manifest: Manifest, images: Mapping[str, ImageRef]) -> Steps[dict[Digest, bytes]]:
+    """Return the configurations of images that may bring a check of health along; raises ``Invalid`` for another one.
+
+    What runs inside an instance is signed by its owner, so a core's word for what an image says is not enough.
+    """
+    found: dict[Digest, bytes] = {}
+    for image in list_configs(manifest.health, images, manifest.images):
+        request: Request[ImageConfigView] = make_request("read_image_config", parameters={"digest": image.digest})
+        content = (yield from send(request)).content
+        if digest_of(content) != image.config:
+            detail = f"The core brings another configuration of image {image.name} than {image.config}."
+            raise Invalid("E-IMAGE", detail, hint=f"skerry image push ARCHIVE {image.name}")
+        found[image.config] = content
+    return found
 
 
 def publish(person: Person, url: str, made: Draft, *, plan: str = "", reseal: bool = False) -> Steps[Outcome]:

@@ -15,13 +15,14 @@ import msgspec
 
 from skerry.clock import SECOND_US, Clock, Mint
 from skerry.drivers.base import Chunk, ContainerStats, Exit, Measured, Pipe, PortRefused, Typed
-from skerry.model.app import Address, NetworkPlan, Probe
+from skerry.model.app import Address, Further, NetworkPlan, Probe
 from skerry.model.grants import NodeUse, matches_device
 from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
     ContainerSeen,
     ContainerState,
+    HooksSeen,
     ImageSeen,
     NetworkSeen,
     NodeSeen,
@@ -46,12 +47,14 @@ from skerry.plan.actions import (
     RemoveImage,
     RemoveNetwork,
     RenewSecrets,
+    RunHooks,
     StartContainer,
     StopContainer,
     UnpauseContainer,
     failed,
 )
 from skerry.plan.addresses import Lease, NoAddress, choose_ranges
+from skerry.plan.sharing import find_shared
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 
 #: What a machine has unless some of it broke.
@@ -103,6 +106,8 @@ class FakeMachine:
         self.poison: set[Digest] = set()
         #: Device nodes that are there.
         self.devices: set[str] = {"/dev/fuse", "/dev/net/tun"}
+        #: Devices that vendors describe.
+        self.vendor_devices: set[str] = set()
         #: Bytes of disk that the agent's own blobs take.
         self.blob_bytes: Callable[[], int] = lambda: 0
         self._serial = 0
@@ -129,6 +134,7 @@ class FakeMachine:
         for name, seen in self.containers.items():
             if seen.instance == instance and seen.state == "running":
                 self._set(name, "exited", exit_code)
+                self._end_sharers(seen.spec)
                 self.changed()
 
     def image_disk(self) -> tuple[dict[Any, Any], ...]:
@@ -163,7 +169,12 @@ class FakeMachine:
         began_us = 0 if state != "running" else seen.began_us or self.boot_us()
         addresses = seen.addresses if state in ("running", "paused") else {}
         self.containers[container] = msgspec.structs.replace(
-            seen, state=state, exit_code=exit_code, began_us=began_us, addresses=addresses
+            seen,
+            state=state,
+            exit_code=exit_code,
+            began_us=began_us,
+            addresses=addresses,
+            hooks=seen.hooks if state in ("running", "paused") else None,
         )
 
     def free_bytes(self) -> int:
@@ -197,6 +208,8 @@ class FakeMachine:
                 return self._start(action)
             case StopContainer():
                 if action.container in self.containers and self.containers[action.container].state != "exited":
+                    if self.containers[action.container].state == "running":
+                        self._tell_hooks(action.container, "pre-stop")
                     self.story.append(("stop", action.instance))
                     self._set(action.container, "exited", 143)
             case UnpauseContainer():
@@ -210,7 +223,12 @@ class FakeMachine:
                 told = seen.secrets | {name: newest[name] for name in action.names}
                 self.containers[action.container] = msgspec.structs.replace(seen, secrets=told)
                 self.story.append((f"signal {action.signal}", action.instance))
+            case RunHooks():
+                return self._run_hooks(action)
             case RemoveContainer():
+                leaning = self._find_leaning(action.container)
+                if leaning:
+                    return failed("E-RUNTIME", f"{leaning} is in its namespaces")
                 self.containers.pop(action.container, None)
                 self.specs.pop(action.container, None)
             case CheckHealth():
@@ -275,6 +293,8 @@ class FakeMachine:
         for seen in self.containers.values():
             if seen.instance == spec.id and seen.spec == action.spec_digest:
                 return DONE
+        if find_shared(spec) and not any(seen.spec == spec.joined for seen in self.containers.values()):
+            return failed("E-RUNTIME", "no such container to share namespaces with")
         self._serial += 1
         name = f"c{self._serial:05}"
         self.specs[name] = spec
@@ -289,12 +309,50 @@ class FakeMachine:
             image_config=spec.image_config,
             state="created",
             volumes=tuple(VolumeName(mount.source) for mount in spec.mounts if mount.kind == "volume"),
+            joined=spec.joined or Digest(""),
         )
+        return DONE
+
+    def _find_leaning(self, container: str) -> str:
+        seen = self.containers.get(container)
+        leaning = (each.instance for each in self.containers.values() if seen is not None and each.joined == seen.spec)
+        return next(leaning, "")
+
+    def _end_sharers(self, spec: Digest) -> None:
+        """The kernel ends what is in a namespace of processes with the first of them."""
+        for name, seen in self.containers.items():
+            further = self.specs[name].further
+            if seen.state == "running" and seen.joined == spec and further and "pid" in further.shares:
+                self._set(name, "exited", 137)
+
+    def _tell_hooks(self, container: str, when: str) -> None:
+        further = self.specs[container].further
+        for hook in (further.pre_stop if when == "pre-stop" else further.post_start) if further else ():
+            self.story.append((when, f"{self.containers[container].instance} {' '.join(hook.command)}"))
+
+    def _run_hooks(self, action: RunHooks) -> Outcome:
+        """Obey a command that says itself what it does: ``echo words; exit 3``."""
+        seen, further = self.containers.get(action.container), action.spec.further
+        if seen is None or seen.state != "running":
+            return failed("E-RUNTIME", "no running container to run a command in")
+        if seen.hooks is not None or seen.began_us != action.began_us or not further:
+            return DONE
+        hooks = HooksSeen("done")
+        for position, hook in enumerate(further.post_start):
+            self.story.append(("post-start", f"{seen.instance} {' '.join(hook.command)}"))
+            said = re.fullmatch(r"echo (.*); exit ([0-9]+)", hook.command[-1])
+            if said is not None and said[2] != "0":
+                count = f"{position + 1} of {len(further.post_start)}"
+                hooks = HooksSeen("failed", f"post_start command {count} ended with code {said[2]}: {said[1]}")
+                break
+        self.containers[action.container] = msgspec.structs.replace(seen, hooks=hooks)
         return DONE
 
     def _find_missing(self, spec: InstanceSpec) -> Outcome | None:
         use = (spec.further.node if spec.further else None) or NodeUse()
-        missing = sorted({device.source for device in use.devices} - self.devices)
+        further = spec.further or Further()
+        wanted = {device.source for device in use.devices} | {disk.device for disk in further.disks}
+        missing = sorted(wanted - self.devices) + sorted(set(further.vendor_devices) - self.vendor_devices)
         return failed("E-DEVICE", f"{missing[0]} is not there") if missing else None
 
     def _check_health(self, action: CheckHealth) -> Outcome:
@@ -328,6 +386,9 @@ class FakeMachine:
             return DONE
         if missing := self._find_missing(action.spec):
             return missing
+        joined = (each.state for each in self.containers.values() if each.spec == seen.joined)
+        if seen.joined and "running" not in joined:
+            return failed("E-RUNTIME", "what it shares namespaces with does not run")
         ports = {(port.published, port.protocol) for port in self.specs[action.container].ports if port.published}
         for name, other in self.containers.items():
             if other.state == "running" and name != action.container:
@@ -364,6 +425,7 @@ class FakeDriver:
         StopContainer,
         UnpauseContainer,
         RenewSecrets,
+        RunHooks,
         RemoveContainer,
         CheckHealth,
         ApplyRules,

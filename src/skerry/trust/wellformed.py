@@ -12,6 +12,8 @@ import msgspec
 from skerry.model.app import AppRevision, Service, Sites, Subnet
 from skerry.model.chain import list_chain_flaws
 from skerry.model.entrance import find_entrance_flaw
+from skerry.model.extras import find_extras_flaw, find_sharing_flaw
+from skerry.model.granted import list_further_needs
 from skerry.model.grants import GRANTABLE, NodeUse, Profile, find_profile_flaw, find_use_flaw
 from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
 from skerry.model.limits import (
@@ -138,7 +140,7 @@ def _check_revision(revision: AppRevision) -> None:
             if order:
                 _check_in_site(order)
         _check_walls(revision.profile, service)
-    flaw = find_placement_flaw(revision)
+    flaw = find_sharing_flaw(revision) or find_placement_flaw(revision)
     _demand(not flaw, flaw)
     _check_chains(revision)
     for network in revision.networks.values():
@@ -256,6 +258,10 @@ def _check_walls(profile: str, service: Service) -> None:
     if further.node:
         _demand(is_own, f"profile {profile} grants nothing of the node")
         _check_use(further.node, service)
+    flaw = find_extras_flaw(further)
+    _demand(not flaw, flaw)
+    for need in list_further_needs(service):
+        _demand(is_own, f"profile {profile} does not grant {need}")
     for folder in further.folders:
         _demand(all(map(is_inner_path, folder.files)), "a file of a folder lies outside of it")
 

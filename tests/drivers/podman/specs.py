@@ -2,9 +2,11 @@
 
 from skerry.model.app import (
     Address,
+    DiskLimit,
     FileMount,
     Further,
     HealthCheck,
+    Hook,
     Mount,
     NodeFile,
     Port,
@@ -85,6 +87,14 @@ FULL = InstanceSpec(
         memory_swap_bytes=128 << 20,
         cpu_shares=512,
         io_weight=50,
+        disks=(
+            DiskLimit(
+                device="/dev/sda", read_bytes=1 << 20, write_bytes=1 << 21, read_count=100, write_count=200, weight=300
+            ),
+        ),
+        vendor_devices=("nvidia.com/gpu=0",),
+        post_start=(Hook(command=("/bin/begin",)),),
+        pre_stop=(Hook(command=("/bin/end", "now"), user="7", working_dir="/", environment={"A": "b"}),),
         oom_score=100,
         root_bytes=1 << 30,
         ipc="none",

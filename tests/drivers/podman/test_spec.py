@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from tests.drivers.podman.specs import DIGEST, FULL, SPEC
 
+from skerry.drivers.podman.alongside import JOINED, PRE_STOP, read_pre_stop
 from skerry.drivers.podman.spec import (
     DEFAULT_CAPABILITIES,
     container_body,
@@ -13,6 +14,7 @@ from skerry.drivers.podman.spec import (
     network_body,
 )
 from skerry.model.app import Further, Mount, NetworkPlan, Subnet
+from skerry.model.ids import ServiceName, digest_of
 from skerry.model.instance import InstanceSpec
 from skerry.plan.actions import CreateNetwork
 
@@ -110,6 +112,7 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
     },
     "sysctls": {"sysctl": {"net.core.somaxconn": "1024"}},
     "restart_counter": None,
+    "joined": None,
     "folders": {},
     "further": {
         "annotations": {"made.by": "tests"},
@@ -119,6 +122,12 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
         "storage_opts": {"size": str(1 << 30)},
         "ipcns": {"nsmode": "none"},
         "log_configuration": {"driver": "k8s-file", "size": 1 << 20},
+        "throttleReadBpsDevice": {"/dev/sda": {"rate": 1 << 20}},
+        "throttleWriteBpsDevice": {"/dev/sda": {"rate": 1 << 21}},
+        "throttleReadIOPSDevice": {"/dev/sda": {"rate": 100}},
+        "throttleWriteIOPSDevice": {"/dev/sda": {"rate": 200}},
+        "weightDevice": {"/dev/sda": {"weight": 300}},
+        "devices": [{"path": "nvidia.com/gpu=0"}],
     },
 }
 #: Of every container, whatever its tenant signed.
@@ -139,6 +148,28 @@ def test_every_field_is_in_the_body(field: str):
 def test_the_body_has_no_word_that_nobody_looked_at():
     looked_at = {"labels", *ALWAYS} | {key for part in EXPECTED.values() for key in part or {}}
     assert BODY.keys() <= looked_at
+
+
+def test_what_an_image_or_a_tenant_says_is_no_word_about_stops_and_namespaces():
+    forged = msgspec.structs.replace(SPEC, labels={PRE_STOP: '[{"command":["x"],"privileged":true}]', JOINED: DIGEST})
+    labels = container_body(forged, DIGEST, UID, [])["labels"]
+    assert (labels[PRE_STOP], labels[JOINED]) == ("", "")
+    assert read_pre_stop(labels) == ()
+    assert read_pre_stop(BODY["labels"]) == FULL.further.pre_stop
+
+
+def test_one_in_the_namespaces_of_another_is_in_its_namespace_of_users_and_has_no_network_of_its_own():
+    further = Further(shares={"network": ServiceName("vpn"), "pid": ServiceName("vpn")})
+    spec = msgspec.structs.replace(SPEC, further=further, joined=digest_of(b"vpn"))
+    body = container_body(spec, DIGEST, UID, [])
+    name = "skerry-alpha-shop-vpn-0-" + digest_of(b"vpn")[7:19]
+    for field in ("netns", "pidns", "userns"):
+        assert body[field] == {"nsmode": "container", "value": name}
+    assert "ipcns" not in body
+    assert "networks" not in body
+    assert body["labels"][JOINED] == spec.joined
+    with pytest.raises(ValueError, match="nothing is known"):
+        container_body(msgspec.structs.replace(spec, joined=msgspec.UNSET), DIGEST, UID, [])
 
 
 def test_a_tenants_labels_cannot_take_the_place_of_ours():

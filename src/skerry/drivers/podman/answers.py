@@ -72,6 +72,7 @@ class StatePart(msgspec.Struct, rename="pascal"):
     """State of an inspected container."""
 
     health: HealthAnswer = msgspec.field(default_factory=HealthAnswer)
+    running: bool = False
 
 
 class AddressItem(msgspec.Struct):

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from skerry.drivers.base import Chunk, ContainerStats, Exit, Pipe, Typed
+from skerry.drivers.podman.alongside import read_pre_stop
 from skerry.drivers.podman.answers import (
     ContainerItem,
     ExecState,
@@ -23,6 +24,7 @@ from skerry.drivers.podman.answers import (
     StatsAnswer,
 )
 from skerry.drivers.podman.files import FileStage
+from skerry.drivers.podman.hooks import Hooks
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
 from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.inside import Inside
@@ -30,7 +32,8 @@ from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.quota import read_storage
 from skerry.drivers.podman.seen import is_left_dying, read_addresses, read_container, read_image, read_network
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
-from skerry.model.app import Mount
+from skerry.drivers.podman.vendors import FOLDERS, count_vendor_devices, read_runtimes, read_vendor_devices
+from skerry.model.app import Further, Mount
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, implied_volume, list_followed
@@ -50,6 +53,7 @@ from skerry.plan.actions import (
     RemoveImage,
     RemoveNetwork,
     RenewSecrets,
+    RunHooks,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -84,6 +88,7 @@ class PodmanDriver:
         StopContainer,
         UnpauseContainer,
         RenewSecrets,
+        RunHooks,
         RemoveContainer,
         CheckHealth,
         DeleteVolume,
@@ -106,6 +111,7 @@ class PodmanDriver:
         """
         self._http = PodmanHttp(socket)
         self._inside = Inside(self._http)
+        self._hooks = Hooks(self._http, files)
         self._files = files
         self._read_archive = read_archive
         self._volume_path = volume_path
@@ -122,6 +128,9 @@ class PodmanDriver:
         self._swept = False
         #: What the node is to be known for, as far as podman knows it; empty until the first look.
         self.facts: dict[str, str] = {}
+        #: What of it stays as long as the service does, and when the folders of descriptions last changed.
+        self._lasting: dict[str, str] = {}
+        self._described: tuple[int, ...] = ()
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -134,7 +143,8 @@ class PodmanDriver:
             images = await self._list_images()
             await self._note_addresses(containers)
             if not self._swept:
-                self.facts |= await read_storage(self._http)
+                self._lasting = await read_storage(self._http) | read_runtimes()
+            self._note_facts()
         except (PodmanUnavailable, PodmanRefusal) as error:
             return Observation(driver=self.name, unavailable=str(error))
         self._note_stopping(containers)
@@ -147,6 +157,14 @@ class PodmanDriver:
             networks=tuple(seen for item in networks if (seen := read_network(item)) is not None),
             images=tuple(seen for item in images if (seen := read_image(item)) is not None),
         )
+
+    def _note_facts(self) -> None:
+        """Tell what the node is known for anew, where vendors' descriptions were written or taken away."""
+        age = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in FOLDERS)
+        if age != self._described:
+            self._described = age
+            self.facts.clear()
+            self.facts |= count_vendor_devices(read_vendor_devices()) | self._lasting
 
     def _note_stopping(self, containers: list[ContainerItem]) -> None:
         now = asyncio.get_running_loop().time()
@@ -178,8 +196,11 @@ class PodmanDriver:
         if seen is None:
             return None
         told = self._files.read_told(item.names[0]) if item.names else {}
+        hooks = self._files.read_hooks(item.names[0], seen.began_us) if item.names and seen.began_us else None
         addresses = self._addresses.get((item.id, item.pid), {}) if seen.state in ("running", "paused") else {}
-        return msgspec.structs.replace(seen, secrets=told, addresses=addresses) if told or addresses else seen
+        if not (told or addresses or hooks):
+            return seen
+        return msgspec.structs.replace(seen, secrets=told, addresses=addresses, hooks=hooks)
 
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
@@ -258,6 +279,11 @@ class PodmanDriver:
                 return DONE
             case RenewSecrets():
                 return await self._renew_secrets(action)
+            case RunHooks():
+                hooks = action.spec.further.post_start if action.spec.further else ()
+                name = container_name(action.spec, action.spec_digest)
+                await self._hooks.run_after_start(action.container, name, hooks, action.began_us)
+                return DONE
             case RemoveContainer():
                 return await self._remove_container(action)
             case CheckHealth():
@@ -291,8 +317,11 @@ class PodmanDriver:
             obstacle = find_bind_obstacle(bind.source, self._kept)
             if obstacle:
                 return failed("E-BIND", obstacle)
-        wanted = {device.source for device in use.devices}
+        further = spec.further or Further()
+        wanted = {device.source for device in use.devices} | {disk.device for disk in further.disks}
+        described = set(further.vendor_devices)
         missing = sorted(wanted - set(find_devices(wanted)))
+        missing += sorted(described - read_vendor_devices()) if described else []
         return failed("E-DEVICE", f"{missing[0]} is not there") if missing else None
 
     async def _create_container(self, action: CreateContainer) -> Outcome:
@@ -394,15 +423,16 @@ class PodmanDriver:
         return DONE
 
     async def _stop_container(self, action: StopContainer) -> Outcome:
-        seconds = max(action.grace_us // 1_000_000, 1)
-        if not action.grace_us:
-            try:
-                made = await self._http.read(Inspected, f"/containers/{action.container}/json")
-            except PodmanRefusal as error:
-                if error.status == 404:
-                    return DONE
-                raise
-            seconds = max(made.config.stop_timeout, 1)
+        try:
+            made = await self._http.read(Inspected, f"/containers/{action.container}/json")
+        except PodmanRefusal as error:
+            if error.status == 404:
+                return DONE
+            raise
+        seconds = max(action.grace_us // 1_000_000 if action.grace_us else made.config.stop_timeout, 1)
+        hooks = read_pre_stop(made.config.labels or {})
+        if hooks and made.state.running:
+            seconds = max(int(await self._hooks.run_before_stop(action.container, hooks, seconds)), 1)
         query: Query = {"timeout": seconds}
         path = f"/containers/{action.container}/stop"
         try:

@@ -17,6 +17,7 @@ from skerry.drivers.podman.spec import UID_COUNT, container_name
 from skerry.model.app import FileMount, NodeFile
 from skerry.model.ids import Digest, SecretName, is_inner_path
 from skerry.model.instance import InlineFolder, InstanceSpec, list_followed
+from skerry.model.observed import HooksSeen
 
 #: The largest zone of the time zone database has 4 KiB.
 _NODE_FILE_BYTES_MAX = 64 * 1024
@@ -108,6 +109,23 @@ class FileStage:
                 return msgspec.json.decode(source.read(_TOLD_BYTES_MAX), type=dict[SecretName, Digest])
         except (OSError, msgspec.DecodeError):
             return {}
+
+    def note_hooks(self, name: str, began_us: int, seen: HooksSeen) -> None:
+        """Remember, as long as the files are there, how far the commands after a start have come."""
+        directory = self._root / name
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        fresh = directory / "hooks.new"
+        fresh.write_bytes(msgspec.json.encode((began_us, seen)))
+        fresh.rename(directory / "hooks")
+
+    def read_hooks(self, name: str, began_us: int) -> HooksSeen | None:
+        """Return that for the process that began then; None where none of the commands has begun."""
+        try:
+            with (self._root / name / "hooks").open("rb") as source:
+                since_us, seen = msgspec.json.decode(source.read(_TOLD_BYTES_MAX), type=tuple[int, HooksSeen])
+        except (OSError, msgspec.DecodeError):
+            return None
+        return seen if since_us == began_us else None
 
     def sweep(self, present: set[str]) -> None:
         """Forget the files of containers that are not there: once, at start, of those that a killed agent left."""

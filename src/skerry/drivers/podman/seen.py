@@ -2,8 +2,9 @@
 
 import os
 
+from skerry.drivers.podman.alongside import JOINED
 from skerry.drivers.podman.answers import ContainerItem, ImageItem, Inspected, NetworkItem
-from skerry.drivers.podman.spec import LABEL
+from skerry.drivers.podman.names import LABEL
 from skerry.model.app import Subnet
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
 from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen
@@ -46,6 +47,7 @@ def read_container(item: ContainerItem, *, stuck: bool = False) -> ContainerSeen
         image_config=Digest(f"sha256:{item.image_id}"),
         state=state,
         volumes=tuple(VolumeName(name) for name in labels.get(LABEL + "volumes", "").split(",") if name),
+        joined=Digest(labels.get(JOINED, "")),
         exit_code=item.exit_code,
         started_us=max(item.started_at, 0) * 1_000_000,
         began_us=_read_began_us(item.pid) if state in ("running", "paused") else 0,

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from skerry.drivers.base import bridge_name
+from skerry.drivers.podman.alongside import add_alongside
+from skerry.drivers.podman.names import LABEL, name_container
 from skerry.drivers.podman.node_use import add_node_use
 from skerry.model.app import Address, Further, Mount, Subnet
 from skerry.model.ids import Digest
@@ -12,8 +14,6 @@ from skerry.model.instance import InstanceSpec
 from skerry.plan.actions import CreateNetwork
 from skerry.plan.addresses import choose_subnet
 
-#: Labels by which our containers are found and told apart.
-LABEL = "dev.skerry."
 UID_COUNT = 65_536
 
 #: What Docker gives by default: files written for it run unchanged under profile ``default`` (manifest.md §5).
@@ -40,9 +40,8 @@ PIDS_DEFAULT = 4_096
 
 
 def container_name(spec: InstanceSpec, digest: Digest) -> str:
-    """Name a container so that two specifications of one instance can stand side by side, and people can read it."""
-    readable = f"{spec.tenant}-{spec.app}-{spec.service}-{spec.ordinal}"[:150]
-    return f"skerry-{readable}-{digest.removeprefix('sha256:')[:12]}"
+    """Name the container of a specification."""
+    return name_container(spec.tenant, spec.app, spec.service, spec.ordinal, digest)
 
 
 def network_name(tenant: str, app: str, name: str) -> str:
@@ -177,6 +176,7 @@ def container_body(
     body.update({key: value for key, value in optional.items() if value not in (None, "", 0, [], {})})
     if further.node:
         add_node_use(body, further.node)
+    add_alongside(body, spec)
     if spec.entrypoint == ():
         body["entrypoint"] = [""]  # podman's word for none; an empty list means the image's own
     if spec.healthcheck is not None and not spec.healthcheck.probe:
