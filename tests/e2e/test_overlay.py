@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from tests.contract import overlay
+from tests.e2e.fleet import wait_until
 from tests.e2e.lab import CHECKOUT
 
 from skerry.berths.namespaces import Place, hold_folder, release_folder
@@ -15,6 +17,15 @@ pytestmark = pytest.mark.e2e
 
 PLACES = ("192.0.2.1", "192.0.2.2")
 PROBE_S_MAX = 240
+
+
+def move_link(start: Place, name: str, end: Place, log: Path) -> None:
+    """Move a link into another place, which is named by a process in it."""
+    holder = end.popen(["sleep", "60"], log)
+    # It begins where this program is.
+    wait_until(lambda: holder.pid in end.pids(), "a process in the place", 10)
+    start.run("ip", "link", "set", "dev", name, "netns", holder.pid)
+    holder.kill()
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +40,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Place]]:
             place.create()
             place.run("mount", "-t", "tmpfs", "none", "/run")
         places[0].run("ip", "link", "add", "dev", "wan0", "type", "veth", "peer", "name", "wan1")
-        moved = places[1].popen(["sleep", "60"], folder / "log")
-        places[0].run("ip", "link", "set", "dev", "wan1", "netns", moved.pid)
-        moved.kill()
+        move_link(places[0], "wan1", places[1], folder / "log")
         for node, place in enumerate(places):
             place.run("ip", "address", "add", f"{PLACES[node]}/24", "dev", f"wan{node}")
             place.run("ip", "link", "set", "dev", f"wan{node}", "up")

@@ -4,15 +4,17 @@ A site sits behind NAT where its link comes from an address that its node does n
 relay: the other one is found, and WireGuard follows whoever speaks from elsewhere. Pure.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from skerry.model.document import Peer, Unit
 from skerry.model.ids import SiteName, UnitId
 from skerry.model.relay import RelayOffer, RelayPair, RelaySide, RelayTable
 from skerry.model.signed import OverlayKey
 from skerry.plan.snapshot import SiteView
-from skerry.trust.parse import parse_payload
 
 Pair = tuple[SiteName, SiteName]
 
@@ -71,6 +73,8 @@ def _make_side(view: SiteView, offer: RelayOffer, slot: int, number: int) -> Rel
     facts = [fact for _, fact in sorted(view.overlays.items())]
     addresses = dict.fromkeys([view.seen_from, *(address for fact in facts for address in fact.addresses)])
     # What the core keeps of a node's keys was verified when the node told them.
-    read = (parse_payload(key.payload, OverlayKey) for fact in facts for key in fact.keys)
-    keys = [payload.key for payload in read if isinstance(payload, OverlayKey)]
+    keys: list[bytes] = []
+    for key in (key for fact in facts for key in fact.keys):
+        with contextlib.suppress(msgspec.DecodeError):
+            keys.append(msgspec.json.decode(key.payload, type=OverlayKey).key)
     return RelaySide(view.site, port, tuple(each for each in addresses if each), tuple(keys))
