@@ -32,6 +32,7 @@ from skerry.model.signed import Window
 from skerry.plan.actions import (
     Action,
     ApplyRules,
+    ApplyTranslation,
     AppRules,
     CheckHealth,
     CreateContainer,
@@ -39,6 +40,7 @@ from skerry.plan.actions import (
     CreateVolume,
     DeleteVolume,
     FetchImage,
+    Link,
     LoadImage,
     Outcome,
     RemoveContainer,
@@ -48,7 +50,11 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
+from skerry.plan.addresses import Lease, choose_ranges
+from skerry.plan.history import History
+from skerry.plan.links import make_links, plan_translation
 from skerry.plan.networks import rules_digest
+from skerry.plan.site_plan import Now, PlanDraft
 
 UID = 400_000
 
@@ -77,8 +83,40 @@ def make_spec(rig: Rig, **words: object) -> InstanceSpec:
     return msgspec.structs.replace(base, **words)
 
 
+#: What networks were made of last, by their names.
+PLANS: dict[str, NetworkPlan] = {}
+
+
 async def do(rig: Rig, action: Action) -> Outcome:
-    return await rig.performer.perform(action)
+    return await rig.performer.perform(await complete(rig, action))
+
+
+async def complete(rig: Rig, action: Action) -> Action:
+    """Choose ranges and links as the planner does, where Skerry makes them."""
+    observed = await rig.performer.observe()
+    if observed.translation is None:
+        return action
+    match action:
+        case CreateNetwork():
+            PLANS[action.name] = action.plan
+            key = (action.tenant, action.app, action.name)
+            taken = [each.subnet for network in observed.networks for each in network.ranges]
+            present = next((each for each in observed.networks if (each.tenant, each.app, each.name) == key), None)
+            ranges = present.ranges if present else choose_ranges(*key, action.plan, taken)
+            return msgspec.structs.replace(action, ranges=ranges)
+        case StartContainer():
+            spec = action.spec
+            networks = {
+                each.name: each for each in observed.networks if (each.tenant, each.app) == (spec.tenant, spec.app)
+            }
+            taken = {address for seen in observed.containers for each in seen.addresses.values() for address in each}
+            leases = {
+                name: Lease(each.ranges, PLANS.get(name, NetworkPlan()), taken) for name, each in networks.items()
+            }
+            mtus = {NetworkName(name): plan.mtu for name, plan in PLANS.items()}
+            return msgspec.structs.replace(action, links=make_links(spec, networks, leases, mtus))
+        case _:
+            return action
 
 
 async def done(rig: Rig, action: Action) -> None:
@@ -426,6 +464,44 @@ async def check_rules_are_seen_as_applied(rig: Rig) -> None:
     assert (await see(rig)).rules == rules_digest(rules)
     await done(rig, ApplyRules(networks=(), digest=rules_digest(())))
     assert (await see(rig)).rules == rules_digest(())
+
+
+async def check_ports_and_links_are_ours_where_the_runtime_makes_none(rig: Rig) -> None:
+    """Translation is seen as applied, ports are seen where they lead, and no two instances have one address."""
+    await prepare(rig)
+    if (await see(rig)).translation is None:
+        return
+    port = Port(target=8080, published=18080)
+    specs = [make_spec(rig, ports=(port,)), make_spec(rig, ordinal=1, mounts=())]
+    links: list[tuple[Link, ...]] = []
+    for spec in specs:
+        await done(rig, create(spec))
+        seen = await find(rig, spec)
+        assert seen is not None
+        action = await complete(rig, start(spec, seen))
+        assert isinstance(action, StartContainer)
+        links.append(action.links)
+        if spec is specs[1]:
+            stolen = msgspec.structs.replace(action, links=links[0])
+            outcome = await rig.performer.perform(stolen)
+            assert outcome.code == "E-ADDRESS-IN-USE", outcome
+        outcome = await rig.performer.perform(action)
+        assert outcome.ok, outcome
+    first = await wait_state(rig, specs[0], "running")
+    assert first.addresses == {"default": tuple(each.partition("/")[0] for each in links[0][0].addresses)}
+    assert first.ports == (port,)
+    observed = await see(rig)
+    draft = PlanDraft(History(boot="b"), Now(0, 0))
+    plan_translation(draft, observed)
+    for action in draft.actions:
+        await done(rig, action)
+    assert isinstance(draft.actions[0], ApplyTranslation)
+    assert (await see(rig)).translation == draft.actions[0].digest
+    assert [(each.published, each.address) for each in draft.actions[0].ports] == [
+        (18080, first.addresses[NetworkName("default")][0])
+    ]
+    for spec in specs:
+        await done(rig, remove(await wait_state(rig, spec, "running")))
 
 
 async def check_things_go_when_told_and_telling_twice_is_fine(rig: Rig) -> None:

@@ -12,6 +12,7 @@ from tests.e2e.archive_source import ArchiveSource
 from tests.e2e.compose_checks import COMPOSE_CHECKS
 from tests.e2e.node_checks import NODE_CHECKS
 from tests.e2e.tiny_image import tiny_image
+from tests.e2e.wired_checks import WIRED_CHECKS
 
 from skerry.agent.perform import Performer
 from skerry.drivers.host import HostDriver
@@ -19,6 +20,8 @@ from skerry.drivers.images import ImagesDriver
 from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
+from skerry.drivers.podman.wiring import Wiring
+from skerry.drivers.translation import TranslationDriver
 from skerry.drivers.volumes import VolumesDriver
 from skerry.model.app import HealthCheck
 from skerry.model.ids import NodeName
@@ -30,7 +33,8 @@ from skerry.safe.paths import RealDirectory
 class RealRig:
     """The drivers of one site."""
 
-    def __init__(self, folder: Path, socket: str, declared: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, socket: str, declared: tuple[str, ...] = (), *, wired: bool = False) -> None:
+        """With ``wired`` Skerry makes networks and links, else podman does."""
         source = ArchiveSource()
         self.image = source.add(tiny_image("probe:1", volumes=declared))
         folder.mkdir(exist_ok=True)
@@ -44,10 +48,12 @@ class RealRig:
             read_archive=images.read_archive,
             volume_path=volumes.data_path,
             keep_volume=volumes.perform,
+            wiring=Wiring(Path("/run/skerry-wires")) if wired else None,
         )
         networks = NetworksDriver(self.console.read_addresses)
         host = HostDriver(NodeName("n1"), folder, {})
-        self.performer = Performer((images, self.console, volumes, networks, host))
+        further = (TranslationDriver(),) if wired else ()
+        self.performer = Performer((images, self.console, volumes, networks, *further, host))
         self.wait = asyncio.sleep
 
 
@@ -130,20 +136,23 @@ REAL_CHECKS = {
 }
 
 #: Checks in parts that are short enough to be run one by one.
+_CONTRACT = [(name, (check, ())) for name, check in runtime.CHECKS.items()]
 PARTS = {
-    "contract": {name: (check, ()) for name, check in runtime.CHECKS.items()},
+    "contract": dict(_CONTRACT[::2]),
+    "contract, second half": dict(_CONTRACT[1::2]),
+    "alongside": {name: (check, ()) for name, check in alongside.CHECKS.items()},
     "image": REAL_CHECKS,
     "compose": {check.__name__: (check, ()) for check in COMPOSE_CHECKS},
+    "wired": {name: (check, ()) for name, check in WIRED_CHECKS.items()},
     "node": {check.__name__: (check, ()) for check in NODE_CHECKS},
 }
 
 
-    "alongside": {name: (check, ()) for name, check in alongside.CHECKS.items()},
-async def run(folder: Path, socket: str, part: str) -> dict[str, str]:
+async def run(folder: Path, socket: str, part: str, *, wired: bool = False) -> dict[str, str]:
     """Run every check of a part; the result is its trace, or nothing when it held."""
     results: dict[str, str] = {}
     for name, (check, declared) in PARTS[part].items():
-        rig = RealRig(folder, socket, declared)
+        rig = RealRig(folder, socket, declared, wired=wired)
         try:
             await check(rig)
             results[name] = ""
@@ -154,4 +163,4 @@ async def run(folder: Path, socket: str, part: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))))
+    print(json.dumps(asyncio.run(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], wired=sys.argv[4] == "skerry"))))

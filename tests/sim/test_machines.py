@@ -14,7 +14,7 @@ from skerry.sim.machines import FakeDriver, FakeMachine
 
 
 class FakeRig:
-    def __init__(self) -> None:
+    def __init__(self, *, wired: bool = False) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)
         clock = SimClock(loop)
@@ -22,7 +22,7 @@ class FakeRig:
         self.image = shelf.add_image("web:1")
         images = ImagesDriver(MemoryDisk().root, shelf)
         self.console = FakeDriver(
-            FakeMachine(NodeName("n1"), SeededMint("m")),
+            FakeMachine(NodeName("n1"), SeededMint("m"), wired=wired),
             clock,
             lambda image: sum(map(len, images.read_archive(image))),
         )
@@ -34,9 +34,10 @@ CHECKS = {**runtime.CHECKS, **alongside.CHECKS}
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_the_fake_machine_keeps_the_contract(name: str):
+@pytest.mark.parametrize("wired", [False, True], ids=["by the runtime", "wired by Skerry"])
+def test_the_fake_machine_keeps_the_contract(name: str, wired: bool):
     async def main() -> None:
-        rig = FakeRig()
+        rig = FakeRig(wired=wired)
         await CHECKS[name](rig)
         await runtime.tidy(rig)
 

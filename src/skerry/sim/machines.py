@@ -20,6 +20,7 @@ from skerry.model.grants import NodeUse, matches_device
 from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
+    ChainsSeen,
     ContainerSeen,
     ContainerState,
     HooksSeen,
@@ -34,7 +35,9 @@ from skerry.model.signed import Window
 from skerry.plan.actions import (
     DONE,
     Action,
+    ApplyChains,
     ApplyRules,
+    ApplyTranslation,
     AppRules,
     CheckHealth,
     CreateContainer,
@@ -49,6 +52,7 @@ from skerry.plan.actions import (
     RenewSecrets,
     RunHooks,
     StartContainer,
+    Steer,
     StopContainer,
     UnpauseContainer,
     failed,
@@ -74,7 +78,8 @@ class MachineFaults(msgspec.Struct):
 class FakeMachine:
     """One machine at a site; it goes on while no agent is there."""
 
-    def __init__(self, node: NodeName, mint: Mint, disk_bytes: int = 64 << 30) -> None:
+    def __init__(self, node: NodeName, mint: Mint, disk_bytes: int = 64 << 30, *, wired: bool = False) -> None:
+        """With ``wired`` Skerry makes the links of instances, else the runtime does."""
         self.node = node
         self.mint = mint
         self.boots = 1
@@ -93,6 +98,11 @@ class FakeMachine:
         self.rules = ""
         #: What the firewall table was made from.
         self.guard: tuple[AppRules, ...] = ()
+        self.chains = ChainsSeen()
+        #: What steers packets.
+        self.steers: tuple[Steer, ...] = ()
+        #: What addresses are translated by; None where the runtime does it.
+        self.translation: str | None = "" if wired else None
         self.unhealthy: set[InstanceId] = set()
         self.faults = MachineFaults()
         #: Every start, stop and deletion, for checkers: (kind, subject).
@@ -128,6 +138,10 @@ class FakeMachine:
             if seen.state != "created":
                 self._set(name, "exited", 0)
         self.rules, self.guard = "", ()
+        if self.translation is not None:
+            self.translation = ""
+            self.networks.clear()  # a bridge of ours is the kernel's alone
+        self.chains, self.steers = ChainsSeen(), ()
 
     def crash(self, instance: InstanceId, exit_code: int = 1) -> None:
         """Let an instance's process end by itself."""
@@ -233,8 +247,14 @@ class FakeMachine:
                 self.specs.pop(action.container, None)
             case CheckHealth():
                 return self._check_health(action)
+            case ApplyChains():
+                digest = action.digest if action.steers else ""
+                counts = dict.fromkeys((each.counter for each in action.steers if each.counter), 0)
+                self.chains, self.steers = ChainsSeen(digest=digest, hops=action.hops, counts=counts), action.steers
             case ApplyRules():
                 self.rules, self.guard = action.digest, action.networks
+            case ApplyTranslation():
+                self.translation = action.digest
             case _:
                 return failed("E-NO-DRIVER", f"a fake machine does not do {type(action).__name__}")
         return DONE
@@ -249,8 +269,26 @@ class FakeMachine:
             name=action.name,
             internal=action.internal,
             plan=action.plan_name,
-            ranges=choose_ranges(action.tenant, action.app, action.name, action.plan, taken),
+            names=action.names,
+            ranges=action.ranges or choose_ranges(action.tenant, action.app, action.name, action.plan, taken),
         )
+
+    def _link(self, action: StartContainer) -> dict[NetworkName, tuple[str, ...]] | Outcome:
+        """Give addresses as the links say, where there are links."""
+        spec = action.spec
+        if self.translation is None:
+            try:
+                return self._give_addresses(spec)
+            except NoAddress as error:
+                return failed("E-RUNTIME", str(error))
+        if {link.network for link in action.links} != set(spec.networks):
+            return failed("E-NETWORK", "not every network of the instance has a link")
+        given = {link.network: tuple(each.partition("/")[0] for each in link.addresses) for link in action.links}
+        for seen in self.containers.values():
+            for name, addresses in seen.addresses.items():
+                if (seen.tenant, seen.app) == (spec.tenant, spec.app) and set(addresses) & set(given.get(name, ())):
+                    return failed("E-ADDRESS-IN-USE", f"an address in network {name} is {seen.instance}'s by now")
+        return given
 
     def _give_addresses(self, spec: InstanceSpec) -> dict[NetworkName, tuple[str, ...]]:
         """Choose addresses as a runtime does that is told none."""
@@ -308,6 +346,7 @@ class FakeMachine:
             spec=action.spec_digest,
             image_config=spec.image_config,
             state="created",
+            ports=tuple(port for port in spec.ports if port.published) if self.translation is not None else (),
             volumes=tuple(VolumeName(mount.source) for mount in spec.mounts if mount.kind == "volume"),
             joined=spec.joined or Digest(""),
         )
@@ -395,10 +434,9 @@ class FakeMachine:
                 taken = {(port.published, port.protocol) for port in self.specs[name].ports} & ports
                 if taken:
                     return failed("E-PORT-IN-USE", f"port {min(taken)[0]} is in use by {other.instance}")
-        try:
-            addresses = self._give_addresses(action.spec)
-        except NoAddress as error:
-            return failed("E-RUNTIME", str(error))
+        addresses = self._link(action)
+        if isinstance(addresses, Outcome):
+            return addresses
         told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), addresses=addresses)
         self.containers[action.container] = told
         self._set(action.container, "running", 0)
@@ -428,7 +466,9 @@ class FakeDriver:
         RunHooks,
         RemoveContainer,
         CheckHealth,
+        ApplyChains,
         ApplyRules,
+        ApplyTranslation,
     )
 
     def __init__(
@@ -460,6 +500,8 @@ class FakeDriver:
             networks=tuple(machine.networks.values()),
             images=tuple(machine.images.values()),
             rules=machine.rules,
+            translation=machine.translation,
+            chains=machine.chains,
             node=NodeSeen(
                 node=machine.node,
                 cpu_m=4000,

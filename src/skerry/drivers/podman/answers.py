@@ -10,6 +10,8 @@ class ContainerItem(msgspec.Struct, rename="pascal"):
     state: str = ""
     names: list[str] | None = None
     labels: dict[str, str] | None = None
+    #: Those that podman itself made for it.
+    networks: list[str] | None = None
     image_id: str = msgspec.field(name="ImageID", default="")
     pid: int = 0
     exit_code: int = 0
@@ -73,6 +75,8 @@ class StatePart(msgspec.Struct, rename="pascal"):
 
     health: HealthAnswer = msgspec.field(default_factory=HealthAnswer)
     running: bool = False
+    #: 0 where there is no process.
+    pid: int = 0
 
 
 class AddressItem(msgspec.Struct):
@@ -80,6 +84,7 @@ class AddressItem(msgspec.Struct):
 
     ip: str = msgspec.field(name="IPAddress", default="")
     ip6: str = msgspec.field(name="GlobalIPv6Address", default="")
+    mac: str = msgspec.field(name="MacAddress", default="")
 
 
 class NetworkSettings(msgspec.Struct, rename="pascal"):
@@ -152,6 +157,8 @@ class ExecState(msgspec.Struct, rename="pascal"):
     exit_code: int = 0
     #: False for health checks also while they run.
     running: bool = False
+    #: 0 where there is no process.
+    pid: int = 0
     process: ProcessPart = msgspec.field(name="ProcessConfig", default_factory=ProcessPart)
 
 

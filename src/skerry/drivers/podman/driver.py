@@ -30,14 +30,23 @@ from skerry.drivers.podman.hung import end_session
 from skerry.drivers.podman.inside import Inside
 from skerry.drivers.podman.probe import ask
 from skerry.drivers.podman.quota import read_storage
-from skerry.drivers.podman.seen import is_left_dying, read_addresses, read_container, read_image, read_network
+from skerry.drivers.podman.seen import (
+    is_left_dying,
+    list_name_servers,
+    read_addresses,
+    read_container,
+    read_image,
+    read_macs,
+    read_network,
+)
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.drivers.podman.vendors import FOLDERS, count_vendor_devices, read_runtimes, read_vendor_devices
+from skerry.drivers.podman.wiring import Wiring
 from skerry.model.app import Further, Mount
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, TenantName, VolumeName, volume_id
 from skerry.model.instance import InstanceSpec, implied_volume, list_followed
-from skerry.model.observed import ContainerSeen, Observation
+from skerry.model.observed import ContainerSeen, NetworkSeen, Observation
 from skerry.model.signed import Window
 from skerry.plan.actions import (
     DONE,
@@ -103,14 +112,18 @@ class PodmanDriver:
         volume_path: Callable[[str, str, str], str],
         keep_volume: Callable[[Action], Awaitable[Outcome]],
         kept: tuple[Path, ...] = (),
+        wiring: Wiring | None = None,
     ) -> None:
         """Drive the service at ``socket``. What is ``kept`` is never bound into an instance.
+
+        With ``wiring`` Skerry makes networks and links, else podman does.
 
         ``read_archive`` gives a complete image as an OCI archive, ``volume_path`` the directory of a volume's data.
         ``keep_volume`` performs ``CreateVolume``.
         """
         self._http = PodmanHttp(socket)
-        self._inside = Inside(self._http)
+        self._inside = Inside(self._http, self._find_addresses)
+        self._wiring = wiring
         self._hooks = Hooks(self._http, files)
         self._files = files
         self._read_archive = read_archive
@@ -122,6 +135,7 @@ class PodmanDriver:
         self._stopping: dict[str, float] = {}
         #: Addresses of running containers, asked for once for each process.
         self._addresses: dict[tuple[str, int], dict[NetworkName, tuple[str, ...]]] = {}
+        self._macs: dict[tuple[str, int], dict[NetworkName, str]] = {}
         #: Starts under way, and how many there ever were.
         self._starting = 0
         self._starts = 0
@@ -139,9 +153,8 @@ class PodmanDriver:
         try:
             ours: Query = {"filters": json.dumps({"label": [LABEL + "instance"]}), "all": True}
             containers = await self._http.read(list[ContainerItem], "/containers/json", query=ours)
-            networks = await self._list_networks()
+            networks = await self._see_networks(containers)
             images = await self._list_images()
-            await self._note_addresses(containers)
             if not self._swept:
                 self._lasting = await read_storage(self._http) | read_runtimes()
             self._note_facts()
@@ -151,12 +164,25 @@ class PodmanDriver:
         if not self._swept:
             self._swept = True
             self._files.sweep({name for item in containers for name in item.names or ()})
+            if self._wiring is not None:
+                self._wiring.sweep({name for item in containers for name in item.names or ()})
         return Observation(
             driver=self.name,
             containers=tuple(seen for item in containers if (seen := self._read_container(item)) is not None),
-            networks=tuple(seen for item in networks if (seen := read_network(item)) is not None),
+            networks=networks,
             images=tuple(seen for item in images if (seen := read_image(item)) is not None),
         )
+
+    async def _see_networks(self, containers: list[ContainerItem]) -> tuple[NetworkSeen, ...]:
+        if self._wiring is None:
+            networks = await self._list_networks()
+            await self._note_addresses(containers)
+            return tuple(seen for item in networks if (seen := read_network(item)) is not None)
+        seen = await self._wiring.look(containers)
+        if seen.reason:
+            raise PodmanUnavailable(seen.reason)
+        self._wiring.write_names([item for item in containers if item.state in ("running", "paused")])
+        return seen.networks
 
     def _note_facts(self) -> None:
         """Tell what the node is known for anew, where vendors' descriptions were written or taken away."""
@@ -174,12 +200,13 @@ class PodmanDriver:
     async def _note_addresses(self, containers: list[ContainerItem]) -> None:
         """Ask for the addresses of what began to run; podman's list does not tell them, and they stay till it ends."""
         known, self._addresses = self._addresses, {}
+        macs, self._macs = self._macs, {}
         for item in containers:
             key = (item.id, item.pid)
             if item.state not in ("running", "paused"):
                 continue
             if key in known:
-                self._addresses[key] = known[key]
+                self._addresses[key], self._macs[key] = known[key], macs.get(key, {})
                 continue
             try:
                 inspected = await self._http.read(Inspected, f"/containers/{item.id}/json")
@@ -188,6 +215,7 @@ class PodmanDriver:
                     continue
                 raise
             self._addresses[key] = read_addresses(inspected)
+            self._macs[key] = read_macs(inspected)
 
     def _read_container(self, item: ContainerItem) -> ContainerSeen | None:
         since = self._stopping.get(item.id)
@@ -197,10 +225,17 @@ class PodmanDriver:
             return None
         told = self._files.read_told(item.names[0]) if item.names else {}
         hooks = self._files.read_hooks(item.names[0], seen.began_us) if item.names and seen.began_us else None
-        addresses = self._addresses.get((item.id, item.pid), {}) if seen.state in ("running", "paused") else {}
+        if self._wiring is not None:
+            seen = self._wiring.complete(seen, item)
+        addresses = (
+            seen.addresses or self._addresses.get((item.id, item.pid), {})
+            if seen.state in ("running", "paused")
+            else {}
+        )
         if not (told or addresses or hooks):
             return seen
-        return msgspec.structs.replace(seen, secrets=told, addresses=addresses, hooks=hooks)
+        macs = seen.macs or self._macs.get((item.id, item.pid), {})
+        return msgspec.structs.replace(seen, secrets=told, addresses=addresses, macs=macs, hooks=hooks)
 
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
@@ -260,6 +295,8 @@ class PodmanDriver:
                 return await self._load_image(action)
             case RemoveImage():
                 return await self._gone("DELETE", f"/images/{_bare(action.config)}")
+            case CreateNetwork() | RemoveNetwork() if self._wiring is not None:
+                return await self._wiring.perform(action)
             case CreateNetwork():
                 return await self._create_network(action)
             case RemoveNetwork():
@@ -347,7 +384,10 @@ class PodmanDriver:
             if mount.kind == "volume":
                 await self._ensure_volume(spec.tenant, spec.app, mount.source)
         mounts = self._files.plan_mounts(spec, action.spec_digest)
-        body = container_body(spec, action.spec_digest, action.uid_start, mounts, _hard_limits())
+        servers = list_name_servers(spec, [] if self._wiring else await self._list_networks())
+        body = container_body(spec, action.spec_digest, action.uid_start, mounts, _hard_limits(), servers)
+        if self._wiring is not None:
+            self._wiring.dress(body, spec)
         body["env"] |= self._files.read_variables(spec)
         self._files.lay_out(spec, action.spec_digest, action.uid_start)
         try:
@@ -405,6 +445,10 @@ class PodmanDriver:
         if (obstacle := self._find_obstacle(action.spec)) is not None:
             return obstacle
         self._files.lay_out(action.spec, action.spec_digest, action.uid_start)
+        if self._wiring is not None and action.spec.networks:
+            wired = await self._wiring.make_links(self._http, action)
+            if not wired.ok:
+                return wired
         self._starting += 1
         self._starts += 1
         try:
@@ -453,6 +497,8 @@ class PodmanDriver:
             raise
         await self._remove_by_force(action.container)
         self._files.clear(inspected.name or action.container)
+        if self._wiring is not None:
+            await self._wiring.forget(action.container, inspected)
         return DONE
 
     async def _gone(
@@ -473,8 +519,7 @@ class PodmanDriver:
 
     async def _check_health(self, action: CheckHealth) -> Outcome:
         if action.check.probe:
-            inspected = await self._http.read(Inspected, f"/containers/{action.container}/json")
-            addresses = [each.ip for _, each in sorted((inspected.network_settings.networks or {}).items()) if each.ip]
+            addresses = await self._find_addresses(action.container)
             flaw = await ask(addresses[0] if addresses else "", action.check.probe, action.check.timeout_us)
             return Outcome(ok=True, healthy=not flaw, reason=flaw)
         deadline_s = action.check.timeout_us / 1_000_000 + 10
@@ -494,6 +539,13 @@ class PodmanDriver:
         last = (inspected.state.health.log or [HealthRun()])[-1]
         reason = f"health check failed with code {last.exit_code}: {last.output.strip()[-200:]}"
         return Outcome(ok=True, healthy=False, reason=reason)
+
+    async def _find_addresses(self, container: str) -> list[str]:
+        """Return the addresses at which an instance is reached now, those of its first network first."""
+        if self._wiring is not None:
+            return await self._wiring.find_addresses(container)
+        inspected = await self._http.read(Inspected, f"/containers/{container}/json")
+        return [each for _, found in sorted(read_addresses(inspected).items()) for each in found]
 
     async def _end_hung(self, container: str) -> None:
         """Kill what a late health check has left running, or each check would leave one more until no process fits."""
@@ -536,13 +588,14 @@ class PodmanDriver:
             answer = await self._http.read(StatsAnswer, "/containers/stats", query={"stream": False})
         except (PodmanUnavailable, PodmanRefusal):
             return ()
+        counts = await self._wiring.count_bytes() if self._wiring is not None else {}
         return tuple(
             ContainerStats(
                 container=item.container,
                 cpu_us=item.cpu_ns // 1000,
                 memory_bytes=item.memory,
-                received_bytes=item.received,
-                sent_bytes=item.sent,
+                received_bytes=counts.get(item.container, (item.received, item.sent))[0],
+                sent_bytes=counts.get(item.container, (item.received, item.sent))[1],
                 read_bytes=item.read,
                 written_bytes=item.written,
             )

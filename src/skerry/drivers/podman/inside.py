@@ -6,13 +6,13 @@ away podman leaves the command running for ever, so it is ended here, with all t
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
 
 from skerry.drivers.base import Chunk, Exit, Pipe, PortRefused, Typed
-from skerry.drivers.podman.answers import ExecMade, ExecState, Inspected
+from skerry.drivers.podman.answers import ExecMade, ExecState
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
 from skerry.drivers.podman.hung import end_session
 from skerry.model.signed import Window
@@ -27,8 +27,10 @@ _PIECE_BYTES = 64 * 1024
 class Inside:
     """Commands and connections by way of one podman service."""
 
-    def __init__(self, http: PodmanHttp) -> None:
+    def __init__(self, http: PodmanHttp, find_addresses: Callable[[str], Awaitable[list[str]]]) -> None:
+        """``find_addresses`` gives those of a running container as they are now."""
         self._http = http
+        self._find_addresses = find_addresses
 
     async def run_command(
         self, container: str, argv: tuple[str, ...], stdin: AsyncIterator[Typed], terminal: Window | None
@@ -113,11 +115,9 @@ class Inside:
 
     async def _list_addresses(self, container: str) -> list[str]:
         try:
-            inspected = await self._http.read(Inspected, f"/containers/{container}/json")
+            return await self._find_addresses(container)
         except (PodmanUnavailable, PodmanRefusal) as error:
             raise PortRefused(str(error)) from error
-        networks = inspected.network_settings.networks or {}
-        return [networks[name].ip for name in sorted(networks) if networks[name].ip]
 
 
 class TcpPipe:

@@ -5,8 +5,10 @@ import os
 from skerry.drivers.podman.alongside import JOINED
 from skerry.drivers.podman.answers import ContainerItem, ImageItem, Inspected, NetworkItem
 from skerry.drivers.podman.names import LABEL
+from skerry.drivers.podman.spec import network_name
 from skerry.model.app import Subnet
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, TenantName, VolumeName
+from skerry.model.instance import InstanceSpec
 from skerry.model.observed import ContainerSeen, ContainerState, ImageSeen, NetworkSeen
 
 #: podman's words for a container's state, and what they mean for a planner: only ``created`` and ``exited`` may be
@@ -89,6 +91,12 @@ def read_addresses(inspected: Inspected) -> dict[NetworkName, tuple[str, ...]]:
     }
 
 
+def read_macs(inspected: Inspected) -> dict[NetworkName, str]:
+    """Return the hardware address that a running container has in each of its networks."""
+    networks = inspected.network_settings.networks or {}
+    return {NetworkName(name.rpartition(".")[2]): item.mac for name, item in sorted(networks.items()) if item.mac}
+
+
 def read_network(item: NetworkItem) -> NetworkSeen | None:
     """Read one row of the network list; None for what is not ours."""
     labels = item.labels or {}
@@ -100,6 +108,7 @@ def read_network(item: NetworkItem) -> NetworkSeen | None:
         name=NetworkName(labels[LABEL + "network"]),
         internal=item.internal,
         plan=labels.get(LABEL + "plan", ""),
+        names=LABEL + "names" in labels,
         ranges=tuple(Subnet(subnet=each.subnet, gateway=each.gateway) for each in item.subnets or ()),
     )
 
@@ -111,3 +120,13 @@ def read_image(item: ImageItem) -> ImageSeen | None:
         if head == "localhost/skerry/image":
             return ImageSeen(Digest(f"sha256:{digits}"), Digest(f"sha256:{item.id}"), item.size)
     return None
+
+
+def list_name_servers(spec: InstanceSpec, items: list[NetworkItem]) -> tuple[str, ...]:
+    """Return the addresses at which the node answers for names in an instance's networks; none where podman does."""
+    own = {network_name(spec.tenant, spec.app, name) for name in spec.networks}
+    seen = {item.name: found for item in items if item.name in own and (found := read_network(item)) is not None}
+    if not all(network.names for network in seen.values()):
+        return ()
+    gateways = [[each.gateway for each in network.ranges if each.gateway] for _, network in sorted(seen.items())]
+    return tuple(min(each, key=lambda address: ":" in address) for each in gateways if each)

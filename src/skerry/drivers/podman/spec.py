@@ -35,6 +35,8 @@ DEFAULT_CAPABILITIES = (
 )
 #: Bytes of one container's log before podman starts it afresh.
 LOG_BYTES_MAX = 10 * 1024 * 1024
+#: No resolver looks at more (resolv.conf(5), MAXNS).
+NAME_SERVERS_MAX = 3
 #: Processes of one instance where nothing is said: enough for any server, too few for a fork bomb to hurt.
 PIDS_DEFAULT = 4_096
 
@@ -62,7 +64,8 @@ def network_body(action: CreateNetwork, taken: set[str]) -> dict[str, Any]:
         "driver": "bridge",
         "network_interface": bridge_name(tenant, app, name),
         "subnets": [_subnet(one) for one in plan.subnets],
-        "dns_enabled": True,
+        # Where the node's own server answers, podman starts none.
+        "dns_enabled": not action.names,
         "internal": action.internal,
         "labels": {LABEL + "tenant": tenant, LABEL + "app": app, LABEL + "network": name},
     }
@@ -70,6 +73,8 @@ def network_body(action: CreateNetwork, taken: set[str]) -> dict[str, Any]:
         body["subnets"].append({"subnet": choose_subnet(tenant, app, name, taken)})
     if plan.ipv6:
         body["ipv6_enabled"] = True
+    if action.names:
+        body["labels"][LABEL + "names"] = "node"
     if plan.mtu:
         body["options"] = {"mtu": str(plan.mtu)}
     if action.plan_name:
@@ -92,11 +97,12 @@ def container_body(
     uid_start: int,
     file_mounts: list[tuple[str, str]],
     hard_limits: Mapping[str, int] | None = None,
+    name_servers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return podman's create body of an instance.
 
     ``file_mounts`` are (path on the node, path inside), read-only; ``hard_limits`` are the node's own for ``nofile``
-    and ``nproc``.
+    and ``nproc``; ``name_servers`` are the node's addresses at which it answers for names in the instance's networks.
     """
     further = spec.further or Further()
     ids = [{"container_id": 0, "host_id": uid_start, "size": UID_COUNT}]
@@ -162,13 +168,14 @@ def container_body(
         "groups": list(spec.group_add),
         "stop_signal": _signal(spec.stop_signal) if spec.stop_signal else None,
         "hostadd": list(spec.extra_hosts),
-        "dns_server": list(spec.dns),
+        "dns_server": [*name_servers, *spec.dns][:NAME_SERVERS_MAX],
         "shm_size": spec.shm_bytes,
         "sysctl": spec.sysctls,
         "r_limits": _tree_limits(spec, hard_limits or {}),
         "annotations": further.annotations,
         "dns_option": list(further.dns_options),
-        "dns_search": list(further.dns_search),
+        # Else podman puts the node's own search list there, and a service's name is looked for in it first.
+        "dns_search": list(further.dns_search) or (["."] if name_servers else []),
         "oom_score_adj": further.oom_score,
         "storage_opts": {"size": str(further.root_bytes)} if further.root_bytes else {},
         "ipcns": {"nsmode": further.ipc} if further.ipc else {},
