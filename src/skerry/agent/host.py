@@ -25,6 +25,8 @@ from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
+from skerry.drivers.podman.wiring import Wiring
+from skerry.drivers.translation import TranslationDriver
 from skerry.drivers.volumes import VolumesDriver
 from skerry.drivers.queues import QueuesDriver
 from skerry.keys.file import open_node_keys
@@ -60,6 +62,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     refused_ranges: tuple[str, ...] = ()
     #: First of the four UDP ports of tunnels to other sites.
     overlay_port: int = 51_820
+    #: Skerry makes networks and links of instances, not podman.
+    is_wired: bool = False
 
 
 class _LateSource:
@@ -135,7 +139,9 @@ class AgentHost:
             volume_path=volumes.data_path,
             keep_volume=volumes.perform,
             kept=(config.state, config.run, Path(config.podman_socket)),
+            wiring=Wiring(config.run / "wires") if config.is_wired else None,
         )
+        translation = (TranslationDriver(),) if config.is_wired else ()
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
         overlay = OverlayDriver(
             OverlayKeys(state.enter("keys", create=True), mint, self._keys.device, lambda: self.agent.whose),
@@ -148,7 +154,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, overlay, QueuesDriver(), host),
+            drivers=(images, podman, volumes, networks, *translation, overlay, QueuesDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,
