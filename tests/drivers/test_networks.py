@@ -72,6 +72,7 @@ table inet skerry {{
     iifname "skw*" jump from_tunnels
     oifname "skw*" jump into_tunnels
     ct state established,related accept
+    iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
     iifname {ours} ip daddr {{ 169.254.0.0/16, 192.0.2.0/24 }} drop
     iifname {ours} ip6 daddr {{ fe80::/10 }} drop
     oifname {ours} meta mark {{ 1397424131, 1397424144-1397489663 }} accept
@@ -88,8 +89,8 @@ table inet skerry {{
     type filter hook input priority filter - 10; policy accept;
     iifname "skw*" jump tunnels_to_node
     ct state established,related accept
-    iifname {ours} udp dport 53 accept
-    iifname {ours} tcp dport 53 accept
+    iifname {ours} fib daddr . iif type local udp dport 53 accept
+    iifname {ours} fib daddr . iif type local tcp dport 53 accept
     iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept
     iifname {ours} drop
   }}

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.e2e
 PROBE_S_MAX = 240
 #: A dead instance is out of names within this, of which podman and the plan take their part.
 REMOVAL_MS_MAX = 1_000
+#: Of eight who ask without a pause, over eleven replacements.
+REPLACED_LOST_MAX = 11
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_unbound_keeps_the_contract(results: dict[str, Any], name: str):
 def test_the_server_has_a_user_of_its_own_and_may_bind_ports_only(results: dict[str, Any]):
     status = dict(line.split(":", 1) for line in results["user"].splitlines())
     assert status["Uid"].split()[0] != "0"
-    assert int(status["CapBnd"], 16) == 1 << 10
+    assert {int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {1 << 10}
     assert status["NoNewPrivs"].strip() == "1"
 
 
@@ -45,8 +47,14 @@ def test_what_is_gone_is_out_of_names_at_once(results: dict[str, Any]):
     assert results["death_ms"] < REMOVAL_MS_MAX
 
 
-def test_nothing_is_lost_while_zones_settings_and_the_server_itself_change(results: dict[str, Any]):
+def test_nothing_is_lost_while_zones_and_settings_change(results: dict[str, Any]):
     print(results["load"])
-    assert results["load"]["asked"] > 500
-    assert (results["load"]["lost"], results["load"]["wrong"]) == (0, 0)
+    assert results["load"]["told_asked"] > 200
+    assert (results["load"]["told_lost"], results["load"]["wrong"]) == (0, 0)
+
+
+def test_one_server_takes_the_place_of_another_almost_unseen(results: dict[str, Any]):
+    """A question that lies unread at the old one as that ends is asked again by whoever asked it."""
     assert results["load"]["replaced"]
+    assert results["load"]["replaced_asked"] > 200
+    assert results["load"]["replaced_lost"] <= REPLACED_LOST_MAX

@@ -125,6 +125,8 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
     if bridges:
         lines += [
             "    ct state established,related accept",
+            # Where the kernel shows bridged frames to this chain, neighbours find each other all the same.
+            f"    iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept",
             f"    iifname {ours} ip daddr {{ {', '.join((*REFUSED_V4, *refused))} }} drop",
             f"    iifname {ours} ip6 daddr {{ {', '.join(REFUSED_V6)} }} drop",
             # On the path of a service chain: to one of its steps or to its end here, or out of the site.
@@ -147,8 +149,9 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
     if bridges:
         lines += [
             "    ct state established,related accept",
-            f"    iifname {ours} udp dport 53 accept",
-            f"    iifname {ours} tcp dport 53 accept",
+            # Names are asked at one's own bridge: another network's address there would give that network's view.
+            f"    iifname {ours} fib daddr . iif type local udp dport 53 accept",
+            f"    iifname {ours} fib daddr . iif type local tcp dport 53 accept",
             # Without these no gateway has an IPv6 address (RFC 4861).
             f"    iifname {ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept",
             f"    iifname {ours} drop",

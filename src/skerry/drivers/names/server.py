@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -161,9 +160,13 @@ class Server:
     async def end_left(self, place: int) -> None:
         """End one that was started there and that nobody remembers, as after a kill of the agent."""
         pid = self._read_pid(place)
-        if pid and f"{self._folder}/{place}.conf".encode() in _read_words(pid):
+        if pid:
             await self.end(Process(pid, read_began(pid), place))
         self._forget_pid(place)
+
+    def _is_ours(self, process: Process) -> bool:
+        """Say whether it was started with our settings: after a reboot another one may have its number."""
+        return f"{self._folder}/{process.place}.conf".encode() in _read_words(process.pid)
 
     def _forget_pid(self, place: int) -> None:
         Path(self.paths(place)["pid"]).unlink(missing_ok=True)
@@ -201,15 +204,11 @@ class Server:
 
     async def end(self, process: Process) -> None:
         """End it, if need be by force."""
-        for word in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(OSError):
-                descriptor = os.pidfd_open(process.pid)
-                try:
-                    if not process.is_alive():
-                        return
-                    signal.pidfd_send_signal(descriptor, word)
-                finally:
-                    os.close(descriptor)
+        for word in ("-TERM", "-KILL"):
+            if not process.is_alive() or not self._is_ours(process):
+                return
+            # As its own user: an agent need not be able to end whatever it likes.
+            await self._run(*_as_user(), "kill", word, str(process.pid))
             for _ in range(int(_END_S / 0.02)):
                 if not process.is_alive():
                     return
@@ -229,4 +228,4 @@ def _as_user() -> tuple[str, ...]:
         return ()
     ports = "-all,+net_bind_service"
     who = ("--reuid", _USER, "--regid", _USER, "--clear-groups", "--no-new-privs")
-    return ("setpriv", *who, "--inh-caps", ports, "--ambient-caps", ports, "--bounding-set", ports)
+    return ("setpriv", *who, "--inh-caps", ports, "--ambient-caps", ports)

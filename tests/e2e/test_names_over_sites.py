@@ -1,0 +1,161 @@
+"""Names of a network over two sites, as real instances ask for them: own site first, then the other, then back."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
+from tests.e2e.lab import Lab
+from tests.e2e.tiny_image import tiny_image
+
+pytestmark = pytest.mark.e2e
+
+APP = """
+services:
+  web:
+    image: tiny:1
+    networks: [front, mesh]
+    stop_grace_period: 1s
+  page:
+    image: tiny:1
+    networks: [front]
+    stop_grace_period: 1s
+  db:
+    image: tiny:1
+    container_name: ledger
+    networks: {mesh: {aliases: [store]}}
+    expose: [5432]
+    restart: always
+    stop_grace_period: 1s
+    healthcheck: {test: [CMD, /bin/sh, -c, "! stat /down"], interval: 1s, retries: 1}
+networks:
+  front: {}
+  mesh: {x-skerry: {kind: overlay, scope: app}}
+x-skerry:
+  placement: {replicas: {per-site: 1}}
+"""
+CLIENT = Path(__file__).with_name("dns_client.py")
+#: A dead instance is out of names in this time.
+OUT_S_MAX = 2.0
+
+
+class Instance:
+    def __init__(self, fleet: Fleet, site: str, service: str) -> None:
+        self.place = fleet.lab.sites[site]
+        name = f"default/shop/{service}/0"
+        found = self.place.podman.do("GET", f"/containers/{list_containers(self.place)[name]['Id']}/json")
+        self.pid = str(found["State"]["Pid"])
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the instance in its namespaces."""
+        command = ["nsenter", "--target", self.pid, "--mount", "--net", "--", *words]
+        return subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+
+    def ask(self, *names: str) -> list[tuple[str, list[str]]]:
+        command = [sys.executable, CLIENT, f"/proc/{self.pid}/root/etc/resolv.conf", *names]
+        enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--"]
+        done = subprocess.run([*enter, *command], text=True, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return [(code, found) for code, found in json.loads(done.stdout)]
+
+    def find(self, name: str) -> list[str]:
+        return self.ask(f"{name}:A")[0][1]
+
+    def addresses(self) -> list[str]:
+        return [
+            each.split()[3].partition("/")[0]
+            for each in self.run("/bin/ip", "-4", "-o", "addr").stdout.splitlines()
+            if " lo " not in each
+        ]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Generator[Fleet]:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "shop").mkdir()
+    (folder / "shop" / "compose.yaml").write_text(APP)
+    with Lab(["a", "b"]) as lab, Fleet(lab) as fleet:
+        lab.open_wan()
+        fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
+        for site in ("a", "b"):
+            fleet.start_site(site)
+        fleet.must("apply", "-f", folder / "shop" / "compose.yaml", "--yes")
+        for site in ("a", "b"):
+            wait_until(lambda site=site: len(_running(fleet, site)) == 3, "the start of all instances", 120)
+        wait_until(lambda: Instance(fleet, "a", "web").find("db"), "the first answer", 60)
+        yield fleet
+
+
+def _running(fleet: Fleet, site: str) -> list[str]:
+    containers = list_containers(fleet.lab.sites[site])
+    return [name for name, each in containers.items() if each["State"] == "running"]
+
+
+def test_every_name_leads_to_this_site_s_own(fleet: Fleet):
+    web, (db,) = Instance(fleet, "a", "web"), Instance(fleet, "a", "db").addresses()
+    for name in ("db", "db.shop", "store", "ledger"):
+        assert web.find(name) == [db], name
+    assert web.ask("_5432._tcp.db:SRV") == [("NOERROR", ["0 10 5432 db.shop."])]
+    reverse = ".".join(reversed(db.split(".")))
+    assert web.ask(f"{reverse}.in-addr.arpa:PTR") == [("NOERROR", ["db.shop."])]
+    said = web.run("/bin/nslookup", "db")
+    assert db in said.stdout, said
+    assert Instance(fleet, "a", "db").find("web") != []
+
+
+def test_one_of_two_networks_finds_both_and_one_of_one_finds_one(fleet: Fleet):
+    web, page = Instance(fleet, "a", "web"), Instance(fleet, "a", "page")
+    assert web.find("page") == page.addresses()
+    assert page.find("web") != []
+    assert page.find("db") == []
+
+
+def test_no_runtime_s_own_name_server_runs(fleet: Fleet):
+    listed = fleet.lab.sites["a"].run("ps", "-e", "-o", "comm")
+    programs = {program for program in listed.split() if program in ("unbound", "aardvark-dns")}
+    mine = fleet.lab.sites["a"].run("ls", "/run/containers/networks/aardvark-dns") if "aardvark-dns" in programs else ""
+    assert "shop" not in mine
+
+
+def test_what_is_not_well_gives_way_to_the_other_site_and_comes_back(fleet: Fleet):
+    web, db = Instance(fleet, "a", "web"), Instance(fleet, "a", "db")
+    own, other = db.addresses(), Instance(fleet, "b", "db").addresses()
+    assert db.run("/bin/touch", "/down").returncode == 0
+    wait_until(lambda: web.find("db") == other, "the other site's", 30)
+    assert web.run("/bin/wget", "-q", "-O", "-", "http://db:8080/").stdout == "hello\n"
+    fleet.kill_core()
+    fleet.lab.cut("b")
+    wait_until(lambda: web.find("db") == [], "the end of what is silent", 30)
+    assert web.ask("db:A") == [("NOERROR", [])]
+    fleet.lab.heal("b")
+    wait_until(lambda: web.find("db") == other, "the other site's, once it is heard again", 60)
+    subprocess.run(["nsenter", "--target", db.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
+    wait_until(lambda: web.find("db") == own, "this site's own", 30)
+    fleet.start_core()
+
+
+def test_a_dead_instance_is_out_of_names(fleet: Fleet):
+    web, db = Instance(fleet, "a", "web"), Instance(fleet, "a", "db")
+    own = db.addresses()
+    assert web.find("db") == own
+    began = time.monotonic()
+    subprocess.run(["kill", "-KILL", db.pid], check=True)
+    while web.find("db") == own:
+        assert time.monotonic() - began < OUT_S_MAX
+    print(f"out of names after {time.monotonic() - began:.2f} s")
+    wait_until(lambda: web.find("db") == Instance(fleet, "a", "db").addresses(), "the next one", 60)
+
+
+def test_a_new_agent_takes_no_name_away(fleet: Fleet):
+    web = Instance(fleet, "a", "web")
+    own = web.find("db")
+    fleet.kill_agent("a")
+    assert web.find("db") == own
+    fleet.start_agent("a")
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        assert web.find("db") == own
