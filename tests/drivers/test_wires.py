@@ -52,15 +52,16 @@ def test_the_longest_names_fit_into_what_the_kernel_keeps():
     action = CreateNetwork(**long, internal=True, names=True, plan=NETWORK.plan)
     assert len(network_alias(action)) < 256
     addresses = ["255.255.255.255/32", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"]
-    assert len(",".join(["skerry", CONTAINER, "n" * 63, *addresses])) < 256
+    assert len(",".join(["skerry", CONTAINER, "n" * 63, LINK.mac, *addresses])) < 256
 
 
 def test_links_tell_of_their_container_and_count_for_it():
-    alias = f"skerry,{CONTAINER},default,10.176.1.2/24,fd00:1::2/64"
-    lan = f"skerry,{CONTAINER},lan,10.176.2.2/24"
+    alias = f"skerry,{CONTAINER},default,02:00:00:00:00:09,10.176.1.2/24,fd00:1::2/64"
+    lan = f"skerry,{CONTAINER},lan,02:00:00:00:00:0a,10.176.2.2/24"
     seen = read_wires(json.dumps([device("skv1", alias, sent=5), device("skv2", lan, sent=4)]).encode())
     wired = seen.links[CONTAINER]
     assert wired.addresses == {"default": ("10.176.1.2", "fd00:1::2"), "lan": ("10.176.2.2",)}
+    assert wired.macs == {"default": "02:00:00:00:00:09", "lan": "02:00:00:00:00:0a"}
     assert (wired.received_bytes, wired.sent_bytes) == (14, 9)
 
 

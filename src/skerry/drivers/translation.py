@@ -25,12 +25,20 @@ class TranslationDriver:
     name = "translation"
     performs = (ApplyTranslation,)
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_used: bool = True) -> None:
+        """One that is not used only takes away, once, what was left of a time when it was."""
+        self._is_used = is_used
+        self._is_swept = False
         self._made_from = ""
         self._read_at = float("-inf")
 
     async def observe(self) -> Observation:
-        """Say what the table was made from; empty where there is none."""
+        """Say what the table was made from; empty where there is none, and None where it is not used."""
+        if not self._is_used:
+            if not self._is_swept:
+                self._is_swept = True
+                await run_program("nft", "delete", "table", "inet", TABLE)
+            return Observation(driver=self.name)
         now = asyncio.get_running_loop().time()
         if not self._made_from or now - self._read_at > _BELIEVED_S:
             code, output = await run_program("nft", "-j", "list", "chains", "inet")

@@ -51,9 +51,10 @@ class _Device(msgspec.Struct):
 
 
 class Wired(msgspec.Struct):
-    """What one container has: addresses by network, and bytes that it received and sent."""
+    """What one container has: addresses and hardware address by network, and bytes that it received and sent."""
 
     addresses: dict[NetworkName, tuple[str, ...]]
+    macs: dict[NetworkName, str]
     received_bytes: int = 0
     sent_bytes: int = 0
 
@@ -103,8 +104,9 @@ def read_wires(output: bytes) -> WiresSeen:
                         ranges=tuple(own),
                     )
                 )
-            case [kind, container, name, *addresses] if kind == _ALIAS and len(container) == 64:
-                wired = links.setdefault(container, Wired({}))
+            case [kind, container, name, mac, *addresses] if kind == _ALIAS and len(container) == 64:
+                wired = links.setdefault(container, Wired({}, {}))
+                wired.macs[NetworkName(name)] = mac
                 wired.addresses[NetworkName(name)] = tuple(each.partition("/")[0] for each in addresses)
                 # The outer end receives what the instance sends.
                 wired.received_bytes += device.stats64.tx.bytes
@@ -190,7 +192,7 @@ async def _attach(container: str, namespace: str, spec: InstanceSpec, links: tup
         if await _is_device(end):
             outside.append(f"link delete dev {end}")
         mtu = f"mtu {link.mtu} " if link.mtu else ""
-        alias = ",".join((_ALIAS, container, link.network, *link.addresses))
+        alias = ",".join((_ALIAS, container, link.network, link.mac, *link.addresses))
         outside += [
             f"link add name {end} {mtu}type veth peer name {link.device} {mtu}address {link.mac} netns {namespace}",
             f"link set dev {end} addrgenmode none",

@@ -41,7 +41,7 @@ from skerry.drivers.podman.seen import (
 )
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
 from skerry.drivers.podman.vendors import FOLDERS, count_vendor_devices, read_runtimes, read_vendor_devices
-from skerry.drivers.podman.wiring import Wiring
+from skerry.drivers.podman.wiring import WIRED, Wiring
 from skerry.model.app import Further, Mount
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, TenantName, VolumeName, volume_id
@@ -124,6 +124,8 @@ class PodmanDriver:
         self._http = PodmanHttp(socket)
         self._inside = Inside(self._http, self._find_addresses)
         self._wiring = wiring
+        #: podman has no network of ours any more.
+        self._is_alone = False
         self._hooks = Hooks(self._http, files)
         self._files = files
         self._read_archive = read_archive
@@ -181,6 +183,8 @@ class PodmanDriver:
         seen = await self._wiring.look(containers)
         if seen.reason:
             raise PodmanUnavailable(seen.reason)
+        if not self._is_alone:
+            self._is_alone = await self._wiring.drop_podmans(self._http, containers)
         self._wiring.write_names([item for item in containers if item.state in ("running", "paused")])
         return seen.networks
 
@@ -227,6 +231,9 @@ class PodmanDriver:
         hooks = self._files.read_hooks(item.names[0], seen.began_us) if item.names and seen.began_us else None
         if self._wiring is not None:
             seen = self._wiring.complete(seen, item)
+        elif WIRED in (item.labels or {}):
+            # Skerry made its links, and does no longer: podman could start it with none.
+            seen = msgspec.structs.replace(seen, spec=Digest(""))
         addresses = (
             seen.addresses or self._addresses.get((item.id, item.pid), {})
             if seen.state in ("running", "paused")

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from skerry.drivers import wires
-from skerry.drivers.podman.answers import ContainerItem, Inspected
+from skerry.drivers.podman.answers import ContainerItem, Inspected, NetworkItem
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, Query
 from skerry.drivers.podman.names import LABEL
 from skerry.drivers.podman.spec import container_name
@@ -63,6 +63,8 @@ class Wiring:
         self._seen = wires.WiresSeen()
         self._as_of: object = None
         self._hosts: dict[str, bytes] = {}
+        #: Names were written as of the last look.
+        self._is_told = False
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -72,6 +74,7 @@ class Wiring:
         if as_of != self._as_of:
             self._seen = await wires.observe_wires()
             self._as_of = None if self._seen.reason else as_of
+            self._is_told = False
         return self._seen
 
     def changed(self) -> None:
@@ -85,7 +88,8 @@ class Wiring:
             return msgspec.structs.replace(seen, spec=type(seen.spec)("")) if item.networks else seen
         wired = self._seen.links.get(item.id) if seen.state in ("running", "paused") else None
         ports = msgspec.json.decode(labels.get(_PORTS, "[]"), type=tuple[Port, ...])
-        return msgspec.structs.replace(seen, addresses=wired.addresses if wired else {}, ports=ports)
+        addresses, macs = (wired.addresses, wired.macs) if wired else ({}, {})
+        return msgspec.structs.replace(seen, addresses=addresses, macs=macs, ports=ports)
 
     async def find_addresses(self, container: str) -> list[str]:
         """Return the addresses of a container as they are now, those of its first network first."""
@@ -158,6 +162,16 @@ class Wiring:
         query: Query = {"filters": f'{{"label":["{LABEL}instance"],"status":["running","paused"]}}'}
         return await http.read(list[ContainerItem], "/containers/json", query=query)
 
+    async def drop_podmans(self, http: PodmanHttp, containers: list[ContainerItem]) -> bool:
+        """Take away podman's own networks of ours once no container is in one; say whether they are gone."""
+        if any(item.networks and LABEL + "instance" in (item.labels or {}) for item in containers):
+            return False
+        query: Query = {"filters": f'{{"label":["{LABEL}network"]}}'}
+        for item in await http.read(list[NetworkItem], "/networks/json", query=query):
+            with contextlib.suppress(PodmanRefusal):
+                await http.call("DELETE", f"/networks/{item.name}")
+        return True
+
     async def forget(self, container: str, inspected: Inspected) -> None:
         """Take away what stands outside of a container that has gone."""
         self.changed()
@@ -178,6 +192,9 @@ class Wiring:
 
     def write_names(self, running: list[ContainerItem], starting: StartContainer | None = None) -> None:
         """Write ``hosts`` of all that run, and both files of one that is to start, as of the last look."""
+        if self._is_told and starting is None:
+            return
+        self._is_told = True
         networks = {(each.tenant, each.app, each.name): each for each in self._seen.networks}
         known: dict[_Key, dict[str, Known]] = {}
         for item in running:
