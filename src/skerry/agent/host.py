@@ -21,7 +21,6 @@ from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
-from skerry.drivers.names import NamesDriver
 from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
@@ -63,8 +62,6 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     refused_ranges: tuple[str, ...] = ()
     #: First of the four UDP ports of tunnels to other sites.
     overlay_port: int = 51_820
-    #: Where the name server keeps its files; None where the runtime answers for names.
-    names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
 
@@ -144,8 +141,7 @@ class AgentHost:
             kept=(config.state, config.run, Path(config.podman_socket)),
             wiring=Wiring(config.run / "wires") if config.is_wired else None,
         )
-        translation = (TranslationDriver(),) if config.is_wired else ()
-        names = (NamesDriver(config.names, clock, mint.split("names"), config.link_class),) if config.names else ()
+        translation = TranslationDriver(is_used=config.is_wired)
         networks = NetworksDriver(podman.read_addresses, config.refused_ranges)
         overlay = OverlayDriver(
             OverlayKeys(state.enter("keys", create=True), mint, self._keys.device, lambda: self.agent.whose),
@@ -158,7 +154,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, *translation, overlay, *names, QueuesDriver(), host),
+            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,
