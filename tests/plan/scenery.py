@@ -17,10 +17,11 @@ from skerry.model.ids import (
     volume_id,
 )
 from skerry.model.instance import list_followed
-from skerry.model.observed import ContainerSeen, ImageSeen, NetworkSeen, Observation, VolumeSeen
+from skerry.model.observed import ChainsSeen, ContainerSeen, ImageSeen, NetworkSeen, Observation, VolumeSeen
 from skerry.model.signed import NodeRecord, PublicKey, RoleKeys, SiteRecord
 from skerry.plan.actions import (
     Action,
+    ApplyChains,
     ApplyRules,
     CheckHealth,
     CreateContainer,
@@ -246,6 +247,9 @@ class World:
                 outcome = Outcome(ok=True, healthy=self.healthy, reason="" if self.healthy else "no answer")
             case ApplyRules():
                 seen = change(seen, rules=action.digest)
+            case ApplyChains():
+                digest = action.digest if action.steers else ""
+                seen = change(seen, chains=ChainsSeen(digest=digest, hops=action.hops))
         self.observed = seen
         self.history = note_outcome(self.history, action, outcome, self.now.boot_us)
 

@@ -50,6 +50,7 @@ class _Rule(msgspec.Struct):
     """One row of ``ip --json rule``."""
 
     table: str | int = ""
+    priority: int = 0
     fwmark: str = ""
     protocol: str = ""
 
@@ -201,10 +202,13 @@ def list_additions(action: ApplyChains, family: str, routes: Iterable[_Route], r
 def list_removals(action: ApplyChains, family: str, routes: Iterable[_Route], rules: Iterable[_Rule]) -> list[str]:
     """Return the lines for ``ip -batch`` that take away what is ours and not wished."""
     wanted = set(_numbers(action, family))
-    ruled = sorted({_number(each.table) for each in rules} - wanted)
+    ruled = [each for each in rules if _number(each.table) not in wanted]
     routed = sorted({_number(each.table) for each in routes} - wanted)
     return [
-        *(f"rule delete {_rule(number)}" for number in ruled),
+        *(
+            f"rule delete fwmark {each.fwmark} lookup {each.table} priority {each.priority} protocol {PROTOCOL}"
+            for each in ruled
+        ),
         *(f"route flush table {number} proto {PROTOCOL}" for number in routed),
     ]
 
@@ -253,6 +257,8 @@ def write_steer(steer: Steer) -> str:
         for sign, ranges in (("", plain), ("!= ", others)):
             if ranges:
                 words.append(f"{steer.family} {field} {sign}{_set(ranges)}")
+    if steer.bridge and steer.not_targets:
+        words.append("fib daddr type != local")  # the node itself is not beyond it, at whichever address
     if not any((steer.sources, steer.not_sources, steer.targets, steer.not_targets)):
         words.append(f"meta nfproto {'ipv4' if steer.family == 'ip' else 'ipv6'}")
     if steer.ports:

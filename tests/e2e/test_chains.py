@@ -1,0 +1,353 @@
+"""Service chains with real packets: a node of namespaces, steered by the real planner, driver and firewall."""
+
+import asyncio
+import contextlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.plan.chain_scene import INSIDE, OUTSIDE, PEOPLE, V4, Town, address, bridge, mac, make_chain, v6
+from tests.plan.scenery import APP, TENANT
+
+from skerry.berths.namespaces import Place, hold_folder, release_folder
+from skerry.drivers.base import run_program
+from skerry.drivers.chains import PRIORITY, PROTOCOL, TABLE, ChainsDriver
+from skerry.drivers.networks import build_table
+from skerry.drivers.translation import build_translation
+from skerry.plan.actions import ApplyChains, ApplyRules, ApplyTranslation, AppRules, WayOut
+from skerry.plan.networks import rules_digest
+
+pytestmark = pytest.mark.e2e
+
+NODE, BEYOND = ("198.51.100.1", "2001:db8::1"), ("198.51.100.9", "2001:db8::9")
+STEPS = ("wall", "look", "store")
+#: One run of the throughput, and how often each path has its turn.
+FLOW_S, TURNS = 2, 3
+
+
+#: Counts what one connection brings, and how long it took.
+_SINK = """
+import socket, time
+server = socket.create_server(("", 5201))
+print("ready", flush=True)
+end, _ = server.accept()
+began, count = time.monotonic(), 0
+while chunk := end.recv(1 << 20):
+    count += len(chunk)
+print(count, time.monotonic() - began)
+"""
+#: Sends for so many seconds, at a rate in bits a second or as fast as it goes.
+_SOURCE = """
+import socket, sys, time
+target, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+end = socket.create_connection((target, 5201), timeout=5)
+chunk = bytes(2500 if rate else 1 << 18)
+began, count = time.monotonic(), 0
+while (now := time.monotonic() - began) < seconds:
+    if rate and count * 8 > rate * now:
+        time.sleep(0.0005)
+        continue
+    end.sendall(chunk)
+    count += len(chunk)
+end.close()
+"""
+
+
+class Flow:
+    """One TCP connection's rate in bits a second, once it has ended."""
+
+    rate = 0.0
+
+
+class Node:
+    """A node with its bridges, instances at them, and a machine beyond it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.places = {name: Place(folder / "ns", name, folder / name) for name in ("node", "beyond", *PEOPLE)}
+        self.node, self.beyond = self.places["node"], self.places["beyond"]
+        self.driver = ChainsDriver(self.run)
+        self.town = Town()
+
+    async def run(self, *words: str, given: bytes = b"") -> tuple[int, bytes]:
+        return await run_program(*self.node.argv(*words), given=given)
+
+    def build(self) -> None:
+        for place in self.places.values():
+            place.disk.mkdir()
+            place.create()
+            place.run("sh", "-c", "for f in all default; do echo 0 > /proc/sys/net/ipv4/conf/$f/rp_filter; done")
+        for name in ("node", "wall", "look", "store"):
+            words = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"
+            self.places[name].run("sh", "-c", words)
+        # As strict as a machine may be that Skerry finds.
+        self.node.run("sh", "-c", "for f in all default; do echo 1 > /proc/sys/net/ipv4/conf/$f/rp_filter; done")
+        for network in V4:
+            self.node.run("ip", "link", "add", bridge(network), "type", "bridge")
+            self._address(self.node, bridge(network), address(network, 1), address(network, 1, six=True), 24, 64)
+        self._cable("node", "wan0", "beyond", "wan0")
+        self._address(self.node, "wan0", *NODE, 24, 64)
+        self._address(self.beyond, "wan0", *BEYOND, 24, 64)
+        for name, (number, networks) in PEOPLE.items():
+            for place, network in enumerate(networks):
+                outer = f"{name}{place}"
+                self._cable(name, f"eth{place}", "node", outer, mac(network, number))
+                self.node.run("ip", "link", "set", outer, "master", bridge(network), "up")
+                own = address(network, number), address(network, number, six=True)
+                self._address(self.places[name], f"eth{place}", *own, 24, 64)
+            # Out by the last of its networks, as chance has it where there are several.
+            for six in (False, True):
+                gateway = address(networks[-1], 1, six=six)
+                self.places[name].run("ip", "-6" if six else "-4", "route", "add", "default", "via", gateway)
+        rules = tuple(sorted(AppRules(TENANT, APP, name, False) for name in V4))
+        self._nft(build_table(ApplyRules(networks=rules, digest=rules_digest(rules))))
+        ways = tuple(WayOut(TENANT, APP, name, (V4[name], v6(name)), False) for name in V4)
+        self._nft(build_translation(ApplyTranslation(networks=ways, ports=(), digest=rules_digest(()))))
+
+    def _cable(self, one: str, device: str, other: str, far: str, hardware: str = "") -> None:
+        """Connect two places."""
+        near = self.places[one]
+        words = ["address", hardware] if hardware else []
+        near.run("ip", "link", "add", "dev", device, *words, "type", "veth", "peer", "name", "peer-end")
+        # Where namespaces are kept is seen from outside of them only.
+        words = ["nsenter", f"--net={near.net}", "ip", "link", "set", "dev", "peer-end"]
+        subprocess.run([*words, "netns", str(self.places[other].net)], check=True, capture_output=True)
+        self.places[other].run("ip", "link", "set", "dev", "peer-end", "name", far)
+
+    @staticmethod
+    def _address(place: Place, device: str, v4: str, v6: str, bits: int, bits6: int) -> None:
+        place.run("ip", "address", "add", f"{v4}/{bits}", "dev", device)
+        place.run("ip", "address", "add", f"{v6}/{bits6}", "dev", device, "nodad")
+        place.run("ip", "link", "set", "dev", device, "up")
+
+    def _nft(self, text: str) -> None:
+        subprocess.run(self.node.argv("nft", "-f", "-"), input=text.encode(), check=True, capture_output=True)
+
+    def apply(self) -> ApplyChains | None:
+        """Look, plan and do, as an agent does."""
+
+        async def step() -> ApplyChains | None:
+            self.town.seen = (await self.driver.observe()).chains
+            action = self.town.plan()
+            if action is not None:
+                outcome = await self.driver.perform(action)
+                assert outcome.ok, outcome
+            return action
+
+        return asyncio.run(step())
+
+    def steer(self, *chains: object, **words: set[str]) -> None:
+        """Have these chains and nothing else, and see that then there is nothing left to do."""
+        self.town.chains = chains  # type: ignore[assignment]
+        self.town.down = words.get("down", set())
+        self.apply()
+        assert self.apply() is None
+
+    def count(self) -> dict[str, int]:
+        """Packets given to each step: ``c0s1_out`` are those of the first one of the first chain on their way out."""
+        self.driver = ChainsDriver(self.run)
+        seen = asyncio.run(self.driver.observe()).chains
+        assert seen is not None
+        return seen.counts
+
+    def ping(self, source: str = "client", target: str = BEYOND[0], count: int = 4) -> int:
+        """Return how many answers there were."""
+        command = self.places[source].argv("busybox", "ping", "-c", count, "-W", "1", "-i", "0.1", target)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        found = re.search(r"(\d+) packets received", done.stdout)
+        return int(found[1]) if found else 0
+
+    @contextlib.contextmanager
+    def flow(self, seconds: float, rate: float = 0) -> Generator[Flow]:
+        """Send by TCP from the client to the machine beyond, at most ``rate`` bits a second where one is given."""
+        found = Flow()
+        sink = subprocess.Popen(self.beyond.argv(sys.executable, "-c", _SINK), stdout=subprocess.PIPE, text=True)
+        assert sink.stdout is not None
+        assert sink.stdout.readline() == "ready\n"
+        words = self.places["client"].argv(sys.executable, "-c", _SOURCE, BEYOND[0], seconds, rate)
+        source = subprocess.Popen(words)
+        try:
+            yield found
+            source.wait(30)
+            received, took = sink.communicate(timeout=30)[0].split()
+            found.rate = int(received) * 8 / float(took)
+        finally:
+            source.kill()
+            sink.kill()
+            source.wait()
+            sink.communicate()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Generator[Node]:
+    folder = tmp_path_factory.mktemp("chains")
+    hold_folder(folder / "ns")
+    node = Node(folder)
+    try:
+        node.build()
+        yield node
+    finally:
+        for place in node.places.values():
+            if place.exists:
+                place.destroy()
+        release_folder(folder / "ns")
+
+
+@pytest.fixture
+def node(built: Node) -> Generator[Node]:
+    yield built
+    built.steer()
+    assert "skerry_chains" not in built.node.run("nft", "list", "tables")
+
+
+@pytest.mark.parametrize("target", BEYOND)
+def test_every_packet_passes_every_step_in_order_both_ways(node: Node, target: str):
+    assert node.ping(target=target) == 4
+    node.steer(make_chain())
+    assert node.ping(target=target) == 4
+    assert node.count() == {f"c0s{step}_{way}": 4 for step in (1, 2, 3) for way in ("out", "back")}
+    # A packet that may pass three machines after the client's first one dies at the second step: order, not number.
+    words = node.places["client"].argv("busybox", "ping", "-c", "1", "-W", "1", "-t", "4", target)
+    if ":" not in target:
+        subprocess.run(words, capture_output=True, check=False)
+        counts = node.count()
+        assert (counts["c0s1_out"], counts["c0s2_out"], counts["c0s3_out"]) == (5, 5, 4)
+
+
+def test_the_machine_beyond_sees_the_node_and_not_who_is_inside(node: Node):
+    node.steer(make_chain())
+    program = "import socket; s = socket.create_server(('', 80)); print('ready', flush=True); print(s.accept()[1][0])"
+    server = subprocess.Popen(node.beyond.argv(sys.executable, "-c", program), stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    visit = f"import socket; socket.create_connection(('{BEYOND[0]}', 80), timeout=5)"
+    node.places["client"].run(sys.executable, "-c", visit)
+    assert server.communicate(timeout=10)[0].strip() == NODE[0]
+
+
+def test_a_dead_step_stops_the_traffic_and_says_so_or_is_gone_around(node: Node):
+    node.steer(make_chain(), down={"look"})
+    assert node.ping(count=2) == 0
+    said = subprocess.run(
+        node.places["client"].argv("busybox", "ping", "-c", "1", "-W", "1", BEYOND[0]), capture_output=True, text=True
+    )
+    assert node.count().get("c0s2_out", 0) == 0, said
+    node.steer(make_chain(fail="open"), down={"look"})
+    assert node.ping() == 4
+    counts = node.count()
+    assert (counts["c0s1_out"], counts["c0s3_out"], counts["c0s3_back"]) == (4, 4, 4)
+    assert "c0s2_out" not in counts
+    node.steer(make_chain(fail="open"), down=set(STEPS))
+    assert node.ping() == 4
+
+
+def test_nobody_else_may_pass_where_the_chain_lets_its_packets_pass(node: Node):
+    node.steer(make_chain("wall", "look"))
+    # Bridges stay shut to each other, and so does the node itself.
+    assert node.ping("client", address(OUTSIDE, 30), 1) == 0
+    assert node.ping("far", address(INSIDE, 10), 1) == 0
+    assert node.ping("client", NODE[0], 1) == 0
+    assert node.ping("far") == 4
+    assert set(node.count().values()) == {0}
+
+
+def test_a_chain_between_two_networks_opens_them_to_each_other_and_only_through_it(node: Node):
+    far = address(OUTSIDE, 30)
+    end = msgspec.structs.replace(make_chain().start, name=str(OUTSIDE))
+    assert node.ping("client", far, 1) == 0
+    node.steer(make_chain("wall", "look", end=end))
+    assert node.ping("client", far) == 4
+    assert node.count() == {f"c0s{step}_{way}": 4 for step in (1, 2) for way in ("out", "back")}
+    assert node.ping("far", address(INSIDE, 10)) == 4
+    node.steer(make_chain("wall", "look", end=end, symmetric=False))
+    assert node.ping("client", far) == 4
+    assert node.count() == {"c0s1_out": 4, "c0s2_out": 4}
+
+
+def test_a_change_while_packets_flow_loses_none(node: Node):
+    node.steer()
+    log = node.folder / "ping"
+    words: list[str | Path] = ["busybox", "ping", "-i", "0.02", "-c", "150", "-W", "1", BEYOND[0]]
+    pinging = node.places["client"].popen(words, log)
+    time.sleep(0.2)
+    with node.flow(3, rate=20e6) as flow:
+        for chains in ((make_chain(),), (make_chain("wall", "store"),), (make_chain("look"),), (), (make_chain(),)):
+            time.sleep(0.35)
+            node.steer(*chains)
+    pinging.wait(30)
+    found = re.search(r"(\d+) packets transmitted, (\d+) packets received", log.read_text())
+    assert found is not None
+    sent, received = int(found[1]), int(found[2])
+    print(f"five changes under ping and TCP: {sent - received} of {sent} lost, {flow.rate / 1e6:.1f} of 20.0 Mbit/s")
+    assert (sent, received) == (150, 150)
+    assert flow.rate > 19e6
+
+
+def test_rules_routes_and_tables_of_others_are_not_touched(node: Node):
+    foreign = (
+        f"ip rule add fwmark 7 lookup 77 priority {PRIORITY}",
+        "ip rule add from 192.0.2.0/24 lookup 1397424144 priority 100",
+        "ip route add 192.0.2.0/24 dev wan0 table 1397424144 proto 99",
+        f"ip route add 192.0.2.0/25 dev wan0 table 77 proto {PROTOCOL}",
+        "ip route add blackhole 192.0.2.128/25 table 77",
+        "nft add table inet skerry_chains_not",
+        "nft add table ip skerry_chains",
+    )
+
+    def list_foreign() -> list[str]:
+        kept: list[str] = []
+        for family in ("-4", "-6"):
+            kept += node.node.run("ip", family, "rule").splitlines()
+            kept += node.node.run("ip", family, "route", "show", "table", "all").splitlines()
+        kept += node.node.run("nft", "list", "ruleset").splitlines()
+        return [line for line in kept if not re.search(r"\bexpires\b", line)]
+
+    for line in foreign:
+        node.node.run(*line.split())
+    try:
+        before = list_foreign()
+        node.steer(make_chain())
+        node.steer(make_chain("wall"), down={"wall"})
+        node.steer()
+        assert list_foreign() == before
+    finally:
+        for line in reversed(foreign):
+            words = line.replace(" add ", " delete ").split()
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                node.node.run(*words)
+
+
+def test_what_a_killed_agent_left_by_half_is_made_whole(node: Node):
+    node.steer(make_chain())
+    node.node.run("ip", "rule", "delete", "priority", PRIORITY)
+    node.node.run("nft", "delete", "table", "inet", TABLE)
+    node.driver = ChainsDriver(node.run)
+    assert node.apply() is not None
+    assert node.apply() is None
+    assert node.ping() == 4
+    assert node.count()["c0s3_out"] == 4
+    node.node.run("ip", "rule", "add", "fwmark", "1397489000", "lookup", "1397489000", "protocol", PROTOCOL)
+    node.driver = ChainsDriver(node.run)
+    assert node.apply() is not None
+    assert "1397489000" not in node.node.run("ip", "rule")
+
+
+def test_throughput_beside_the_bare_path(node: Node):
+    rates: dict[str, list[float]] = {"bare": [], "three steps": []}
+    for _ in range(TURNS):
+        for path, chains in (("bare", ()), ("three steps", (make_chain(),))):
+            node.steer(*chains)
+            with node.flow(FLOW_S) as flow:
+                pass
+            rates[path].append(flow.rate / 1e9)
+    for path, found in rates.items():
+        print(
+            f"{path}: median {sorted(found)[TURNS // 2]:.2f} Gbit/s, turns {', '.join(f'{one:.2f}' for one in found)}"
+        )
+    # One machine's processors do all of it: each step is two more passes through the node and one through itself.
+    assert max(rates["three steps"]) > max(rates["bare"]) / 10
