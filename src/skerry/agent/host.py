@@ -19,6 +19,7 @@ from skerry.agent.session import LinkSession
 from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
+from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
 from skerry.drivers.networks import NetworksDriver
@@ -154,7 +155,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), host),
+            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), ChainsDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,

@@ -25,6 +25,7 @@ from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.by_hand import judge_by_hand
+from skerry.plan.chains import plan_chains
 from skerry.plan.companions import settle_companions
 from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_max
 from skerry.plan.downs import find_over_budget
@@ -101,6 +102,7 @@ def plan_site(
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed, held.units)
+    guarded = plan_chains(draft, wanted, observed, history, held.node) and guarded
     plan_translation(draft, observed)
     links = plan_links(wanted, observed)
     plan_names(draft, held, wanted, observed)
@@ -232,6 +234,7 @@ def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], d
                     bandwidth=revision.services[unit.service].bandwidth or NO_BANDWIDTH,
                     copies=replicas_max(revision.services[unit.service].placement),
                     is_kept=is_kept_from_core(revision),
+                    chains=revision.chains or (),
                     entrance=revision.services[unit.service].entrance or (),
                     certificates=find_certificates(revision, revision.services[unit.service], held.record, secrets),
                 )
