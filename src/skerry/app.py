@@ -93,6 +93,8 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     names: str = ""
     #: Who makes networks and links of instances: podman, or Skerry itself. A change makes each instance anew, once.
     links: Literal["podman", "skerry"] = "podman"
+    #: Seconds for which uplinks that an operator has changed are tried before the former ones hold again.
+    confirm_s: int = 300
 
 
 class FerrySettings(_Supervised, frozen=True, kw_only=True):
@@ -167,6 +169,8 @@ def run_keeper(settings: CoreSettings, order: KeeperOrder) -> int:
 def run_agent(settings: AgentSettings) -> int:
     """Run an agent until it is told to stop. uvloop never: it breaks netlink sockets and costs memory."""
     refused = _read_ranges(settings.refused_ranges)
+    if not 10 <= settings.confirm_s <= 86_400:
+        raise Invalid("E-SETTINGS", f"confirm_s: {settings.confirm_s} is not within 10 and 86400 seconds.")
     if not 0 < settings.overlay_port <= 65_536 - OVERLAY_PORTS:
         raise Invalid("E-SETTINGS", f"overlay_port: {settings.overlay_port} and the next three are not all ports.")
 
@@ -181,6 +185,7 @@ def run_agent(settings: AgentSettings) -> int:
             link_class=settings.link_class,
             refused_ranges=refused,
             overlay_port=settings.overlay_port,
+            patience_us=settings.confirm_s * 1_000_000,
             names=_find_names(settings),
             is_wired=settings.links == "skerry",
         )

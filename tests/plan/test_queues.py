@@ -22,9 +22,10 @@ def world(uplinks=FIBRE, seen=HERE, **rates):
     made = {name: service(**({"bandwidth": rate} if rate else {})) for name, rate in rates.items()}
     app = revision(1, **made)
     held = hold(app, *(assign(app, name) for name in made), revisions={digest_revision(app): app})
-    held = msgspec.structs.replace(held, record=msgspec.structs.replace(held.record, uplinks=uplinks))
     found = World(held)
     found.settle()
+    record = msgspec.structs.replace(found.held.record, uplinks=uplinks)
+    found.held = msgspec.structs.replace(found.held, record=record)
     containers = tuple(
         msgspec.structs.replace(each, addresses={NetworkName("default"): (f"10.176.0.{at}",)})
         for at, each in enumerate(found.observed.containers, 2)

@@ -14,6 +14,7 @@ from skerry.model.event import Event
 from skerry.model.ids import Digest, NodeName, SiteName
 from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, NodeRecord, SiteRecord
+from skerry.plan.uplinks import Ways
 from skerry.sync import child_ports as cp
 from skerry.sync import parent_ports as pp
 from skerry.sync.facts import digest_facts
@@ -37,6 +38,8 @@ class AgentDisk:
         #: Raised by every write of the journal.
         self.trouble: Exception | None = None
         self.changed = asyncio.Event()
+        self.ways = Ways()
+        self.way = ""
         self.device = DEVICE
 
     def _fill(self) -> None:
@@ -112,6 +115,12 @@ class AgentDisk:
         async for data in stdin:
             self.typed.append(data)
             yield wire.StreamData(request.call, 1, data)
+
+    def list_ways(self) -> Ways:
+        return self.ways
+
+    def note_way(self, device: str) -> None:
+        self.way = device
 
     def note_link(self, state: str, reason: str) -> None:
         self.link.append((state, reason))

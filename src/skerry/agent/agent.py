@@ -27,9 +27,11 @@ from skerry.model.observed import ContainerSeen
 from skerry.model.samples import OutboxUse, Sample
 from skerry.model.signed import Call, Envelope
 from skerry.plan.actions import MakeOverlayKey
+from skerry.plan.confirm import PATIENCE_US, judge_wishes
 from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
 from skerry.plan.site_plan import HeldSite
+from skerry.plan.uplinks import Ways, list_ways
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection, Origin
 from skerry.sync.facts import digest_facts
@@ -104,13 +106,18 @@ class Agent:
         sealing_seed: bytes,
         boot: str,
         link_class: LinkClass = "wired",
+        patience_us: int = PATIENCE_US,
     ) -> None:
+        """``patience_us`` is how long new wishes about the node's own network are tried without the parent."""
         self._clock = clock
         self._db = db
         self._tasks = tasks
         self._device = device
         self._sealing_seed = sealing_seed
         self._link_class: LinkClass = link_class
+        self._patience_us = patience_us
+        #: The device by which the link was made.
+        self._way = ""
         self._drivers = drivers
         self.holdings: Holdings | None = None
         self.counters = journal.Counters()
@@ -241,7 +248,12 @@ class Agent:
             return None
         self.holdings.proven = list_needed(self.reconciler.history.kept.judged)
         held = self.holdings.as_site()
-        return None if held is None else msgspec.structs.replace(held, linked=self.link.is_up)
+        if held is None:
+            return None
+        since_us = self.link.since_us if self.link.is_up else 0
+        return msgspec.structs.replace(
+            held, linked=self.link.is_up, linked_us=since_us, way=self._way, patience_us=self._patience_us
+        )
 
     def _find_container(self, instance: InstanceId) -> ContainerSeen | None:
         """Of the containers of an instance prefer the one that runs."""
@@ -461,6 +473,27 @@ class Agent:
             was_up, self.link = self.link.is_up, LinkState(state, reason, self._clock.boot_us())
             if was_up != self.link.is_up:
                 self.reconciler.nudge()
+
+    def list_ways(self) -> Ways:
+        """Return by which devices to dial: those of the uplinks that hold now, as far as they are here."""
+        record = None if self.holdings is None else self.holdings.record
+        history = self.reconciler.history
+        standing = judge_wishes(
+            (record.uplinks or {}) if record is not None else {},
+            history.kept.confirming,
+            linked_us=self.link.since_us if self.link.is_up else 0,
+            boot=history.boot,
+            now_us=self._clock.boot_us(),
+            patience_us=self._patience_us,
+        )
+        seen = self.reconciler.observed.queues
+        return list_ways(standing.uplinks, seen.links if seen is not None else (), standing.name)
+
+    def note_way(self, device: str) -> None:
+        """Show by which device the link was made."""
+        if device != self._way:
+            self._way = device
+            self.reconciler.nudge()
 
     async def wait_changed(self) -> None:
         """Return when there is something new to report."""

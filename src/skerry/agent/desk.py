@@ -14,6 +14,7 @@ from skerry.model.event import Event
 from skerry.model.ids import Digest
 from skerry.model.samples import Sample
 from skerry.model.signed import Envelope
+from skerry.plan.uplinks import Ways
 from skerry.wire import CallRequest, DocumentPatch, HelloClaim, StreamData
 
 
@@ -97,6 +98,14 @@ class AgentDesk(Protocol):
 
     def note_link(self, state: str, reason: str) -> None:
         """Show the link's state locally: ``up``, ``down`` with a typed reason, ``captive``, ``busy`` …"""
+        ...
+
+    def list_ways(self) -> Ways:
+        """Return the devices by which to dial, the best first."""
+        ...
+
+    def note_way(self, device: str) -> None:
+        """Show by which device the link was made; empty where the node's own routes said it."""
         ...
 
     async def wait_changed(self) -> None:

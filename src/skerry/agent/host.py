@@ -36,6 +36,7 @@ from skerry.link.client import LinkDialer, fetch_roots
 from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
 from skerry.model.ids import Digest, NodeName
 from skerry.model.signed import Envelope, Root
+from skerry.plan.confirm import PATIENCE_US
 from skerry.safe.db import AGENT_GROUP_S, Db, plain
 from skerry.safe.errors import StoreFailed
 from skerry.safe.files import Reserve, settle
@@ -63,6 +64,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     refused_ranges: tuple[str, ...] = ()
     #: First of the four UDP ports of tunnels to other sites.
     overlay_port: int = 51_820
+    #: How long uplinks that an operator has changed are tried without the core.
+    patience_us: int = PATIENCE_US
+    #: Where the name server keeps its files; None where the runtime answers for names.
+    names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
 
@@ -155,13 +160,26 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), ChainsDriver(), host),
+            drivers=(
+                images,
+                podman,
+                volumes,
+                networks,
+                translation,
+                overlay,
+                *names,
+                QueuesDriver(),
+                chains,
+                entrance,
+                host,
+            ),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,
             sealing_seed=self._keys.sealing_seed,
             boot=_BOOT_ID.read_text().strip(),
             link_class=config.link_class,
+            patience_us=config.patience_us,
         )
 
     def _note_failure(self, failure: StoreFailed) -> None:

@@ -18,7 +18,7 @@ from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
 from skerry.plan.gate import Judged
-from skerry.plan.history import AppId, Contact, Deleting, Ended, Grace, Kept, Said, Started
+from skerry.plan.history import AppId, Confirming, Contact, Deleting, Ended, Grace, Kept, Said, Started
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -130,6 +130,7 @@ NOTES: dict[str, Any] = {
     "deleting": Deleting,
     "judged": Judged,
     "contact": Contact,
+    "confirming": Confirming,
     "said": Said,
 }
 
@@ -172,6 +173,7 @@ def read_all(connection: Connection) -> Remembered:
             deleting={VolumeId(name): each for name, each in notes.read(connection, "deleting", Deleting).items()},
             judged={AppId(name): each for name, each in notes.read(connection, "judged", Judged).items()},
             contact=notes.find(connection, "contact", "", Contact) or Contact(),
+            confirming=notes.find(connection, "confirming", "", Confirming) or Confirming(),
             said={InstanceId(name): each for name, each in notes.read(connection, "said", Said).items()},
         ),
     )
@@ -274,6 +276,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[AppId, Judged] = {}
     forget_judged: frozenset[AppId] = frozenset()
     contact: Contact | None = None
+    confirming: Confirming | None = None
     said: dict[InstanceId, Said] = {}
     forget_said: frozenset[InstanceId] = frozenset()
 
@@ -293,6 +296,8 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.forget(connection, "said", changes.forget_said | changes.gone)
     if changes.contact is not None:
         notes.write(connection, "contact", "", changes.contact)
+    if changes.confirming is not None:
+        notes.write(connection, "confirming", "", changes.confirming)
 
 
 def apply_changes(kept: Kept, changes: Changes) -> Kept:
@@ -309,6 +314,7 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
         volumes={name: born for name, born in volumes.items() if name not in changes.forget_volumes},
         judged={name: each for name, each in judged.items() if name not in changes.forget_judged},
         contact=changes.contact or kept.contact,
+        confirming=changes.confirming or kept.confirming,
         said={
             name: each
             for name, each in {**kept.said, **changes.said}.items()

@@ -24,6 +24,7 @@ from skerry.agent.telling import (
     size_to_tell,
     tell_deleted,
     tell_grown,
+    tell_reverted,
     tell_verdict,
 )
 from skerry.clock import Clock, Tasks, read_offset_us
@@ -234,12 +235,15 @@ class Reconciler:
             judged=plan.judged,
             forget_judged=plan.forget_judged,
             contact=plan.contact,
+            confirming=plan.confirming,
             forget_said=plan.forget_said,
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches)
         if changes != journal.Changes():
             wall_us = self._clock.wall_us()
             drafts = [tell_verdict(fact, wall_us) for fact in plan.facts if is_verdict(fact, plan)]
+            if plan.confirming is not None and plan.confirming.refused not in ("", kept.confirming.refused):
+                drafts.append(tell_reverted(plan.confirming.reason, wall_us))
 
             def record(connection: Connection) -> None:
                 journal.record_changes(connection, changes)
@@ -460,7 +464,8 @@ class Reconciler:
             body = self.facts.get(f"node/{observed.node.node}")
             told = None if body is None else decode_fact(body)
             free = told.disk_free_bytes if isinstance(told, NodeFact) else None
-            facts.append(node_fact(observed.node, self._agent_version, free))
+            fact = node_fact(observed.node, self._agent_version, free)
+            facts.append(msgspec.structs.replace(fact, facts={**fact.facts, **plan.told}))
         if observed.unavailable:
             facts = self._keep_unseen(facts)
         instances = {fact.instance for fact in facts if isinstance(fact, InstanceFact)}

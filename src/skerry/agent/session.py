@@ -5,6 +5,7 @@ and commands into calls. What touches the journal is done one after the other, c
 (``agent/flows.py``). The site never waits for any of this.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -17,6 +18,7 @@ from skerry.link.dictionary import link_compressor
 from skerry.link.ports import ConnectFailed, Connection, ConnectReason, Dialer, Endpoint, LinkClosed
 from skerry.link.pump import Pump
 from skerry.model.ids import CallId, Digest
+from skerry.plan.uplinks import RETRY_US, Ways, order_ways
 from skerry.safe.errors import StoreFull
 from skerry.sync import child_ports, ports
 from skerry.sync.backoff import WAIT_US_MIN, Backoff
@@ -29,6 +31,8 @@ from skerry.wire import LinkClass
 
 #: A session that was up and stood this long was good: the next dial begins with the shortest wait.
 _GOOD_SESSION_US = 10 * SECOND_US
+#: How often it is looked whether the link is on the uplink on which it should be: a few instructions.
+_WAY_LOOK_US = 5 * SECOND_US
 #: Addresses remembered per endpoint, for the day on which its name does not resolve (faults.md N14).
 _ADDRESSES_MAX = 4
 
@@ -66,6 +70,10 @@ class LinkSession:
         self._is_up = False
         #: The session epoch that the parent said must be exceeded; asked for at once, but only once in a row.
         self._above = 0
+        #: The device of the present connection and the wishes it was chosen by; when dials by a device failed last.
+        self._way = ""
+        self._way_name = ""
+        self._failed: dict[str, int] = {}
         self._calls: dict[CallId, ServedCall] = {}
         self._fetcher = BlobFetcher(self._feed)
         #: Bytes on the wire of all sessions that are over, and how many sessions were begun.
@@ -75,6 +83,7 @@ class LinkSession:
     async def run(self) -> None:
         """Hold the link until cancelled: endpoints in their order, a wait after each round that failed."""
         self._tasks.start("link changes", self._watch_changes())
+        self._tasks.start("link ways", self._watch_ways())
         turn = 0
         while True:
             wait_us = await self._hold_link(turn)
@@ -96,7 +105,7 @@ class LinkSession:
         endpoint, above = self._endpoints[turn], self._above
         self._above = 0
         try:
-            connection = await self._dialer.dial(endpoint)
+            connection = await self._dial(endpoint)
         except ConnectFailed as error:
             state = "captive" if error.reason is ConnectReason.CAPTIVE else "down"
             self._desk.note_link(state, f"{error.reason}: {error.detail}")
@@ -115,6 +124,49 @@ class LinkSession:
         if close is not None and close.retry_after_us:
             return self._backoff.busy(close.retry_after_us)
         return self._backoff.fail(self._mint.uniform())
+
+    async def _dial(self, endpoint: Endpoint) -> Connection:
+        """Dial by one uplink after the other; raise the last one's ConnectFailed."""
+        ways = self._desk.list_ways()
+        last: ConnectFailed | None = None
+        for device in order_ways(ways, self._failed, self._clock.boot_us()):
+            try:
+                connection = await self._dialer.dial(msgspec.structs.replace(endpoint, device=device))
+            except ConnectFailed as error:
+                self._failed[device] = self._clock.boot_us()
+                last = error
+                continue
+            self._failed.pop(device, None)
+            self._way, self._way_name = device, ways.name
+            self._desk.note_way(device)
+            return connection
+        assert last is not None, "there is always a way"
+        raise last
+
+    async def _watch_ways(self) -> None:
+        """End a session that stands on wishes which do not hold any more, or on a worse uplink than there could be."""
+        looked_us = self._clock.boot_us()
+        while True:
+            await self._clock.sleep_until(self._clock.boot_us() + _WAY_LOOK_US)
+            if self._pump is None or not self._is_up:
+                continue
+            ways = self._desk.list_ways()
+            if ways.name != self._way_name or self._way not in ways.devices:
+                self._close(ports.Close("E-UPLINK", "other uplinks are wished now: the link is made anew"))
+            elif self._way != ways.devices[0] and self._clock.boot_us() - looked_us >= RETRY_US:
+                looked_us = self._clock.boot_us()
+                if await self._try_better(ways):
+                    self._close(ports.Close("E-UPLINK", "a better uplink reaches the core again"))
+
+    async def _try_better(self, ways: Ways) -> bool:
+        """Say whether an uplink before the present one reaches the parent, by a connection that is closed at once."""
+        for device in ways.devices[: ways.devices.index(self._way)]:
+            with contextlib.suppress(ConnectFailed):
+                connection = await self._dialer.dial(msgspec.structs.replace(self._endpoints[0], device=device))
+                await connection.close()
+                self._failed.pop(device, None)
+                return True
+        return False
 
     async def _hold_session(self, connection: Connection, above: int) -> ports.Close | None:
         """Prove and hold a session; return why this end closed it, None when it was lost."""

@@ -109,6 +109,11 @@ def size_to_tell(size_bytes: int, told_bytes: int) -> int:
     return told_bytes if small else size_bytes
 
 
+def tell_reverted(why: str, now_us: int) -> journal.Draft:
+    """Tell that wishes about the node's own network were taken back."""
+    return journal.Draft(time_us=now_us, type="uplinks.reverted", klass="security", message=why)
+
+
 def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:
     """Return what is to be told of the machine, ``told_free`` bytes of free space having been told before.
 

@@ -79,7 +79,6 @@ COLUMNS: tuple[Column[UplinkView], ...] = (
     Column("price", lambda each: f"{each.price_micro / 1_000_000:g}/GB" if each.price_micro else ""),
     Column("budget", lambda each: f"{format_bytes(each.budget_bytes)} a month" if each.budget_bytes else ""),
     Column("preference", lambda each: each.preference),
-    Column("gateway", lambda each: each.gateway, wide=True),
 )
 
 
@@ -101,7 +100,6 @@ def list_uplinks(session: Session, site: str, output: str) -> None:
 @click.option("--down", "down_bps", type=_Rate(), help="What it carries into the site.")
 @click.option("--price", "price_micro", type=_Price(), help="What a gigabyte costs, in your own unit.")
 @click.option("--budget", "budget_bytes", type=_Budget(), help="Bytes a month, for example 20Gi.")
-@click.option("--gateway", help="Address of the router behind the device.")
 @click.option("--preference", type=click.IntRange(0, PREFERENCE_MAX), help="The lowest that works is used.")
 @with_dry_run
 @pass_session
@@ -150,6 +148,5 @@ def _read(view: UplinkView) -> Uplink:
         budget_bytes=view.budget_bytes,
         up_bps=view.up_bps,
         down_bps=view.down_bps,
-        gateway=view.gateway,
         preference=view.preference,
     )

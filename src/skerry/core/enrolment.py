@@ -210,7 +210,6 @@ def _list_uplinks(record: SiteRecord) -> tuple[UplinkView, ...]:
             budget_bytes=each.budget_bytes,
             up_bps=each.up_bps,
             down_bps=each.down_bps,
-            gateway=each.gateway,
             preference=each.preference,
         )
         for name, each in sorted((record.uplinks or {}).items(), key=lambda item: (item[1].preference, item[0]))

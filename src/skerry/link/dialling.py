@@ -4,6 +4,7 @@ Names are looked up in the event loop's executor, because the system's resolver 
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -24,7 +25,11 @@ Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 #: From name and port to addresses, best first; raises OSError when there are none.
 Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
-_UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES})
+#: Name of the link's class among queues: ``HANDLE`` of ``drivers/queues.py``, ``LINK_CLASS`` of ``plan/queues.py``.
+LINK_PRIORITY = 0x5E2F_0010
+_UNREACHABLE = frozenset(
+    {errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES}
+)
 _RESET = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
 
 
@@ -86,7 +91,7 @@ async def _connect(endpoint: Endpoint, resolve: Resolver, patience: Patience) ->
     failures: list[ConnectFailed] = []
     for family, address in addresses[: limits.ADDRESSES_TRIED_MAX]:
         try:
-            return await _connect_address(family, address, patience)
+            return await _connect_address(family, address, patience, endpoint.device)
         except ConnectFailed as failure:
             failures.append(failure)
     detail = "; ".join(failure.detail for failure in failures)
@@ -110,12 +115,13 @@ def _read_address(text: str) -> Address:
 
 
 async def _connect_address(
-    family: int, address: tuple[str, int] | tuple[str, int, int, int], patience: Patience
+    family: int, address: tuple[str, int] | tuple[str, int, int, int], patience: Patience, device: str = ""
 ) -> socket.socket:
     host = address[0]
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         set_stall_limit(sock, patience)
+        _choose_way(sock, device)
         async with asyncio.timeout(patience.connect_us / SECOND_US):
             await asyncio.get_running_loop().sock_connect(sock, address)
     except TimeoutError:
@@ -128,6 +134,14 @@ async def _connect_address(
         sock.close()
         raise
     return sock
+
+
+def _choose_way(sock: socket.socket, device: str) -> None:
+    """Bind a socket to a device, and have its packets go before others where uplinks are shared out (``tc``)."""
+    with contextlib.suppress(PermissionError):  # Without the right to it, it waits like everything else.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, LINK_PRIORITY)
+    if device:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
 
 
 def set_stall_limit(sock: socket.socket, patience: Patience) -> None:

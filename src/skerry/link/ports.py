@@ -112,6 +112,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     #: dialled when the name does not resolve (faults.md N14).
     addresses: tuple[str, ...] = ()
     proxy: Proxy | None = None
+    #: Network device by which to reach it; empty as the system's routes have it.
+    device: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be looked up, and what could end the header lines that name the endpoint."""

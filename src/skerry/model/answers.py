@@ -544,7 +544,6 @@ class UplinkView(Answer, frozen=True, kw_only=True):
     budget_bytes: int
     up_bps: int
     down_bps: int
-    gateway: str
     preference: int
 
 

@@ -5,7 +5,6 @@ one. A ``Bandwidth`` is a service's wish inside its tenant's signed revision. Ra
 sold. Neighbours: ``plan/uplinks.py`` chooses among uplinks, ``plan/queues.py`` shares one.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -50,8 +49,6 @@ class Uplink(_Signed, frozen=True, kw_only=True):
     #: What it carries, in bits per second.
     up_bps: int = 0
     down_bps: int = 0
-    #: Where packets go on from the device; empty as the node's own routes have it.
-    gateway: str = ""
     #: Among uplinks that reach the core the lowest is used.
     preference: int = 100
 
@@ -99,7 +96,7 @@ def find_uplink_flaw(uplink: Uplink) -> str:
     for word, amount, low, high in amounts:
         if not low <= amount <= high:
             return f"{word}: {amount} is not within {low} and {high}"
-    return _find_rate_flaw(uplink.up_bps, uplink.down_bps) or _find_gateway_flaw(uplink.gateway)
+    return _find_rate_flaw(uplink.up_bps, uplink.down_bps)
 
 
 def find_bandwidth_flaw(bandwidth: Bandwidth) -> str:
@@ -125,16 +122,4 @@ def _find_rate_flaw(up_bps: int, down_bps: int) -> str:
     for word, bps in (("up", up_bps), ("down", down_bps)):
         if bps and not RATE_BPS_MIN <= bps <= RATE_BPS_MAX:
             return f"{word}: {bps} bit/s is not within {format_rate(RATE_BPS_MIN)} and {format_rate(RATE_BPS_MAX)}"
-    return ""
-
-
-def _find_gateway_flaw(text: str) -> str:
-    if not text:
-        return ""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return f"gateway: {text[:80]!r} is no address"
-    if address.is_unspecified or address.is_multicast or address.is_loopback or "%" in text:
-        return f"gateway: {text} is no address of a router"
     return ""

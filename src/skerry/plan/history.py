@@ -13,6 +13,7 @@ from skerry.model import limits
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
 from skerry.model.observed import ContainerSeen, Health, Observation
+from skerry.model.uplinks import Uplink
 from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, instance_lane, lane
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.pace import start_delay_us
@@ -73,6 +74,21 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     away: Grace | None = None
 
 
+class Confirming(msgspec.Struct, frozen=True, kw_only=True):
+    """Which wishes about its own network a node has proved, tries, or has taken back (``plan/confirm.py``)."""
+
+    #: Under these the parent was heard.
+    good: dict[str, Uplink] = {}
+    #: Name of the wishes that are being tried, how long they are, and since which moment of which boot.
+    trying: str = ""
+    since: Grace = Grace(0, "", 0)
+    began_boot: str = ""
+    began_us: int = 0
+    #: Name of the wishes that were taken back, and why.
+    refused: str = ""
+    reason: str = ""
+
+
 #: What a person at the box, or its owner, says of an instance.
 HandVerb = Literal["restart", "stop", "start"]
 
@@ -117,6 +133,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     #: What each app's health gate has said here.
     judged: dict[AppId, Judged] = {}
     contact: Contact = Contact()
+    confirming: Confirming = Confirming()
     #: What a person at the box, or its owner, has said of an instance.
     said: dict[InstanceId, Said] = {}
 

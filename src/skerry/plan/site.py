@@ -20,7 +20,7 @@ from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation
 from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core
-from skerry.plan import instances
+from skerry.plan import confirm, instances
 from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
@@ -45,6 +45,7 @@ from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.turns import find_turns
+from skerry.plan.uplinks import find_uplink
 from skerry.plan.volumes import (
     allocate_uids,
     find_lost_volumes,
@@ -68,10 +69,18 @@ def plan_site(
     ``busy`` are the lanes in which an action was under way during the look.
     """
     draft = PlanDraft(history, now)
+    network = _judge_network(draft, held)
     if observed.unavailable:
         draft.wait("runtime", observed.unavailable, now.boot_us + UNAVAILABLE_US)
         facts = _unseen_facts(return_to_proven(held, history.kept.judged), observed.unavailable)
-        return SitePlan(waits=tuple(draft.waits), facts=tuple(facts), watches=history.watches, wake_us=draft.wake_us)
+        return SitePlan(
+            waits=tuple(draft.waits),
+            facts=tuple(facts),
+            watches=history.watches,
+            wake_us=draft.wake_us,
+            confirming=network.confirming,
+            told=_tell_network(held, network),
+        )
     wished = held
     deferred = defer_revisions(held, observed, history, now)
     draft.wake(deferred.wake_us)
@@ -89,7 +98,7 @@ def plan_site(
     wanted = _hold_back(wanted, standing.held)
     by_hand = judge_by_hand(wanted, history.kept.said, observed.containers)
     wanted = _hold_back(wanted, by_hand.held)
-    wanted = _hold_back(wanted, judge_room(wanted, observed.node, sum_rates(held.record.uplinks or {})))
+    wanted = _hold_back(wanted, judge_room(wanted, observed.node, sum_rates(network.uplinks)))
     for name, why in sorted(held.unsigned.items()):
         draft.wait(f"withdraw/{name.partition('/')[2]}", why)
     for wait in standing.waits:
@@ -107,8 +116,8 @@ def plan_site(
     links = plan_links(wanted, observed)
     plan_names(draft, held, wanted, observed)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
+    plan_queues(draft, wanted, observed, network.uplinks)
     entrance = settle_entrance(wanted, observed.entrance)
-    plan_queues(draft, wanted, observed, held.record.uplinks or {})
     turns = find_turns(
         wanted,
         observed.containers,
@@ -179,10 +188,33 @@ def plan_site(
         forget_judged=verdicts.gone,
         watches=verdicts.watches,
         contact=standing.contact,
+        confirming=network.confirming,
+        told=_tell_network(held, network),
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
         ahead=draft.ahead,
     )
+
+
+def _judge_network(draft: PlanDraft, held: HeldSite) -> confirm.Standing:
+    """Say which wishes about the node's own network hold, and why others do not."""
+    now_us = draft.now.boot_us
+    kept, boot = draft.history.kept.confirming, draft.history.boot
+    linked_us = held.linked_us if held.linked else 0
+    found = confirm.judge_wishes(
+        held.record.uplinks or {}, kept, linked_us=linked_us, boot=boot, now_us=now_us, patience_us=held.patience_us
+    )
+    if found.refused_why:
+        draft.wait("uplinks", found.refused_why)
+    elif found.is_trial:
+        draft.wait("uplinks", "new uplinks are tried: they hold once the core was heard under them")
+    draft.wake(found.wake_us)
+    return found
+
+
+def _tell_network(held: HeldSite, network: confirm.Standing) -> dict[str, str]:
+    uplink = find_uplink(network.uplinks, held.way)
+    return {"uplink": uplink} if uplink else {}
 
 
 def _closed(item: instances.Wanted, deferred: Deferred) -> str:

@@ -13,8 +13,9 @@ from skerry.model.network import PeerHeld
 from skerry.model.observed import Fact, ImageFact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, lane
+from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Contact, Ended, Grace, History
+from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History
 from skerry.plan.report import Wait
 
 #: Phases of an instance that is not yet where it is wanted.
@@ -43,6 +44,12 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     #: Of the document; 0 while none is held.
     #: The parent is heard right now.
     linked: bool = True
+    #: How long new wishes about its own network are tried without the parent.
+    patience_us: int = PATIENCE_US
+    #: Boot time since which it is heard without a break; 0 while it is not.
+    linked_us: int = 0
+    #: The device that the link is bound to; empty where the node's own routes say.
+    way: str = ""
     epoch: int = 0
     generation: int = 0
     units: dict[UnitId, Unit] = {}
@@ -88,6 +95,10 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     watches: dict[AppId, Watch] = {}
     #: When the parent was heard, if that is new: to be journaled.
     contact: Contact | None = None
+    #: What is tried or taken back of the wishes about the node's own network: to be journaled.
+    confirming: Confirming | None = None
+    #: What the node tells of itself beside what is seen of it.
+    told: dict[str, str] = {}
     #: What a person at the box said and what is over: to be journaled.
     forget_said: frozenset[InstanceId] = frozenset()
     spared: frozenset[VolumeId] = frozenset()

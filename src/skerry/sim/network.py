@@ -43,6 +43,10 @@ class LinkFaults(msgspec.Struct):
     rate_bit_s: int = 0
 
 
+#: Devices of a simulated node: by the first it goes unless it is told otherwise.
+DEVICES = ("eth0", "wwan0")
+
+
 class SimLink:
     """One child's access link, over which all its connections go."""
 
@@ -50,6 +54,9 @@ class SimLink:
         self.loop = loop
         self.mint = mint
         self.faults = LinkFaults()
+        #: The device that the link goes over, as the last dial chose it, and those that carry nothing.
+        self.device = DEVICES[0]
+        self.dead: set[str] = set()
         self.bytes_up = 0
         self.bytes_down = 0
         #: Called with each frame as it is sent: upward or not, and the frame.
@@ -67,9 +74,9 @@ class SimLink:
         for stream in sorted(self._streams, key=lambda stream: stream.serial):
             stream.resume()
 
-    def is_open(self, upward: bool) -> bool:
-        """Say whether bytes pass that way now."""
-        return self.faults.up if upward else self.faults.down
+    def is_open(self, upward: bool, device: str = "") -> bool:
+        """Say whether bytes pass that way now, by ``device`` or by the present one."""
+        return (device or self.device) not in self.dead and (self.faults.up if upward else self.faults.down)
 
     def draw_delay_us(self) -> int:
         """How long a bit takes from one end to the other now."""
@@ -359,19 +366,21 @@ class SimDialer:
     async def dial(self, endpoint: Endpoint) -> SimConnection:
         """Open a connection: two round trips for TCP and TLS, and the upgrade's."""
         loop = self._link.loop
-        if not (self._link.is_open(True) and self._link.is_open(False)):
+        device = endpoint.device or DEVICES[0]
+        if not (self._link.is_open(True, device) and self._link.is_open(False, device)):
             await _sleep(loop, DIAL_US)
             raise ConnectFailed(ConnectReason.TIMEOUT, f"{endpoint} does not answer")
         await _sleep(loop, 6 * self._link.draw_delay_us())
-        listener = self._find(endpoint)
+        listener = self._find(msgspec.structs.replace(endpoint, device=""))
         if listener is None:
             raise ConnectFailed(ConnectReason.REFUSED, f"nobody listens at {endpoint}")
-        if not (self._link.is_open(True) and self._link.is_open(False)):
+        if not (self._link.is_open(True, device) and self._link.is_open(False, device)):
             await _sleep(loop, DIAL_US)
             raise ConnectFailed(ConnectReason.STALLED, f"{endpoint} fell silent")
         connection = listener.accept(self._link)
         if connection is None:
             raise ConnectFailed(ConnectReason.REFUSED, f"nobody listens at {endpoint}")
+        self._link.device = device
         self.open = [*self.open[-7:], connection]
         return connection
 

@@ -6,6 +6,7 @@ from skerry.model.ids import Digest
 from skerry.model.observed import Observation, QueuesSeen
 from skerry.plan.actions import DONE, Action, ApplyQueues, Outcome, failed
 from skerry.plan.queues import list_devices
+from skerry.sim.network import DEVICES
 
 _NONE = ApplyQueues(uplinks=(), caps=(), digest=Digest(""))
 
@@ -13,7 +14,7 @@ _NONE = ApplyQueues(uplinks=(), caps=(), digest=Digest(""))
 class FakeQueues:
     """What survives the agent."""
 
-    def __init__(self, links: frozenset[str] = frozenset({"eth0"})) -> None:
+    def __init__(self, links: frozenset[str] = frozenset(DEVICES)) -> None:
         self.links = links
         self.foreign: set[str] = set()
         self.applied = _NONE

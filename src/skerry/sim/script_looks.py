@@ -8,7 +8,7 @@ from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.sim.crossing import list_reach
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
-from skerry.store import events, sites
+from skerry.store import events, facts, sites
 from skerry.store.events import EventFilter
 from skerry.store.scope import Scope
 
@@ -99,6 +99,14 @@ async def _log(script: Script, plain: list[str], named: Mapping[str, str]) -> li
     return [f"{each.event.type} {each.event.message}".rstrip() for each in found] or ["nothing"]
 
 
+async def _way(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say over which device a site's link goes, and what the core was told of it."""
+    site = script.world.sites[SiteName(plain[0])]
+    nodes, _ = facts.read_site_facts(script.world.core.view, (site.name,))[site.name]
+    told = next((each.facts["uplink"] for each in nodes if "uplink" in each.facts), "none")
+    return [f"link {site.agent.link.state} over {site.link.device}, the core knows of {told}"]
+
+
 async def _reach(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Say which sites reach which in each network over sites, by packets sent now."""
     return list_reach(script.world)
@@ -115,6 +123,7 @@ COMMANDS: dict[str, Command] = {
     "converge": _converge,
     "reach": _reach,
     "show": _show,
+    "way": _way,
     "machine": _machine,
     "core": _core,
     "use": _use,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from skerry.agent.local import LocalProblem
 from skerry.model.asks import DrainSite, WhyQuery
 from skerry.model.ids import TenantName
+from skerry.model.uplinks import Uplink
 from skerry.sim.grounds import Place
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import read_app, seconds
@@ -40,6 +41,13 @@ async def _sign(script: Script, plain: list[str], named: Mapping[str, str]) -> l
     """Have the registrar sign a site anew: its ``country``, and labels by their names."""
     labels = {name: value for name, value in named.items() if name != "country"}
     await script.world.sign_site(plain[0], Place(named.get("country", ""), None), labels)
+    return [f"{plain[0]} is signed anew"]
+
+
+async def _uplinks(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have the registrar sign a site's uplinks: ``NAME=DEVICE``, the first preferred; without any it has none."""
+    uplinks = {name: Uplink(device=device, preference=at) for at, (name, device) in enumerate(named.items())}
+    await script.world.sign_site(plain[0], Place("", None), {}, uplinks)
     return [f"{plain[0]} is signed anew"]
 
 
@@ -118,6 +126,7 @@ COMMANDS: dict[str, Command] = {
     "token": _token,
     "join": _join,
     "sign": _sign,
+    "uplinks": _uplinks,
     "why": _why,
     "apply": _apply,
     "push": _push,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from skerry.clock import SECOND_US
+from skerry.model.ids import SiteName
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
 
@@ -16,6 +17,15 @@ async def _heal(script: Script, plain: list[str], named: Mapping[str, str]) -> l
     for site in plain or sorted(script.world.sites):
         script.weather.mend(site)
     return script.news()
+
+
+async def _device(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have a network device of a site carry nothing, or carry again."""
+    site, device, state = plain
+    link = script.world.sites[SiteName(site)].link
+    (link.dead.add if state == "dead" else link.dead.discard)(device)
+    link.change()
+    return [f"{device} of {site} is {state}"]
 
 
 async def _slow(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -109,6 +119,7 @@ COMMANDS: dict[str, Command] = {
     "cut": _cut,
     "heal": _heal,
     "slow": _slow,
+    "device": _device,
     "kill": _kill,
     "power cut": _power_cut,
     "start": _start,

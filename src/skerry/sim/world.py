@@ -28,6 +28,7 @@ from skerry.model.errors import SkerryError
 from skerry.model.ids import AppName, Digest, InstanceId, SecretName, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
 from skerry.model.site_match import site_unmet
+from skerry.model.uplinks import Uplink
 from skerry.plan.actions import Action, DeleteVolume, StartContainer
 from skerry.plan.history import HandVerb
 from skerry.sim.apps import AppWords, make_image, make_revision
@@ -170,8 +171,10 @@ class World:
         self.sites[site.name] = site
         await site.start()
 
-    async def sign_site(self, name: str, place: Place, labels: Mapping[str, str]) -> None:
-        """Have the registrar sign a site's record anew, with its place and further labels."""
+    async def sign_site(
+        self, name: str, place: Place, labels: Mapping[str, str], uplinks: Mapping[str, Uplink] | None = None
+    ) -> None:
+        """Have the registrar sign a site's record anew, with its place, further labels, and uplinks if given."""
         line = self.registered.setdefault(SiteName(name), [])
         before = line[-1][0] if line else self.sites[SiteName(name)].record
         assert before is not None
@@ -182,6 +185,7 @@ class World:
             latitude_udeg=None if place.point is None else place.point.latitude_udeg,
             longitude_udeg=None if place.point is None else place.point.longitude_udeg,
             labels={**before.labels, **labels},
+            uplinks=before.uplinks if uplinks is None else dict(uplinks) or msgspec.UNSET,
         )
         line.append((record, self.people.sign_record(record)))
         await self.hand_in_sites()
