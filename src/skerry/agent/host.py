@@ -66,8 +66,6 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     overlay_port: int = 51_820
     #: How long uplinks that an operator has changed are tried without the core.
     patience_us: int = PATIENCE_US
-    #: Where the name server keeps its files; None where the runtime answers for names.
-    names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
 
@@ -160,19 +158,7 @@ class AgentHost:
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(
-                images,
-                podman,
-                volumes,
-                networks,
-                translation,
-                overlay,
-                *names,
-                QueuesDriver(),
-                chains,
-                entrance,
-                host,
-            ),
+            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), ChainsDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,
