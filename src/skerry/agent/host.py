@@ -22,6 +22,7 @@ from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
+from skerry.drivers.names import NamesDriver
 from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
@@ -66,6 +67,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     overlay_port: int = 51_820
     #: How long uplinks that an operator has changed are tried without the core.
     patience_us: int = PATIENCE_US
+    #: Where the name server keeps its files; None where the runtime answers for names.
+    names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
 
@@ -153,12 +156,13 @@ class AgentHost:
             clock,
             config.overlay_port,
         )
+        names = (NamesDriver(config.names, clock, mint.split("names"), config.link_class),) if config.names else ()
         host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
         self.agent = Agent(
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, translation, overlay, QueuesDriver(), ChainsDriver(), host),
+            drivers=(images, podman, volumes, networks, translation, overlay, *names, QueuesDriver(), ChainsDriver(), host),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,
