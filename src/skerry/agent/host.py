@@ -20,6 +20,7 @@ from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.chains import ChainsDriver
+from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
 from skerry.drivers.names import NamesDriver
@@ -28,9 +29,9 @@ from skerry.drivers.overlay import OverlayDriver
 from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.wiring import Wiring
+from skerry.drivers.queues import QueuesDriver
 from skerry.drivers.translation import TranslationDriver
 from skerry.drivers.volumes import VolumesDriver
-from skerry.drivers.queues import QueuesDriver
 from skerry.keys.file import open_node_keys
 from skerry.keys.overlay import OverlayKeys
 from skerry.link.client import LinkDialer, fetch_roots
@@ -157,12 +158,31 @@ class AgentHost:
             config.overlay_port,
         )
         names = (NamesDriver(config.names, clock, mint.split("names"), config.link_class),) if config.names else ()
+        chains = ChainsDriver()
+        entrance = EntranceDriver(
+            config.run / "entrance",
+            state.enter("entrance", create=True),
+            lambda version: self.agent.open_secret(version),
+            clock,
+        )
         host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
         self.agent = Agent(
             clock=clock,
             mint=mint,
             db=self._db,
-            drivers=(images, podman, volumes, networks, translation, overlay, *names, QueuesDriver(), ChainsDriver(), host),
+            drivers=(
+                images,
+                podman,
+                volumes,
+                networks,
+                translation,
+                overlay,
+                *names,
+                QueuesDriver(),
+                chains,
+                entrance,
+                host,
+            ),
             console=podman,
             tasks=self._tasks,
             device=self._keys.device,

@@ -19,6 +19,7 @@ class FakeEntrance:
         #: Connections with a server, by its name; they go down by one with each look while it drains.
         self.sessions: dict[str, int] = {}
         self._since: dict[tuple[str, str], tuple[str, int]] = {}
+        self._turn = 0
 
     def apply(self, action: ApplyEntrance, now_us: int) -> None:
         """Become what the action says."""
@@ -58,13 +59,25 @@ class FakeEntrance:
 
     def answers(self, place: str, alive: Collection[str]) -> bool:
         """Say whether who asks for a place is led to a server that answers."""
+        return bool(self._find(place, alive))
+
+    def ask(self, place: str, alive: Collection[str]) -> str:
+        """Return the server that answers who asks at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``, in turn."""
+        found = self._find(place, alive)
+        self._turn += 1
+        return found[self._turn % len(found)] if found else ""
+
+    def _find(self, place: str, alive: Collection[str]) -> list[str]:
         if self.applied is None:
-            return False
+            return []
         backends = {backend.name: backend.servers for backend in self.applied.backends}
-        places = {f"http/{each.host}{each.path}": backends[each.backend] for each in self.applied.routes}
-        places |= {f"tcp/{each.port}": backends[each.backend] for each in self.applied.listeners}
-        places |= {f"udp/{each.port}": each.servers for each in self.applied.datagrams}
-        return any(each.state == "up" and each.name in alive for each in places.get(place, ()))
+        places = {f"http/{each.host}{each.path.rstrip('/')}/": backends[each.backend] for each in self.applied.routes}
+        places |= {f"tcp/{each.port}/": backends[each.backend] for each in self.applied.listeners}
+        places |= {f"udp/{each.port}/": each.servers for each in self.applied.datagrams}
+        fitting = max((each for each in places if f"{place}/".startswith(each)), key=len, default="")
+        up = [each for each in places.get(fitting, ()) if each.state == "up" and each.name in alive]
+        lowest = min((each.rank for each in up), default=0)
+        return [each.name for each in up if each.rank == lowest]
 
 
 def list_servers(action: ApplyEntrance) -> Iterable[tuple[str, Server]]:

@@ -36,6 +36,7 @@ from skerry.plan.actions import (
     DONE,
     Action,
     ApplyChains,
+    ApplyEntrance,
     ApplyRules,
     ApplyTranslation,
     AppRules,
@@ -58,8 +59,10 @@ from skerry.plan.actions import (
     failed,
 )
 from skerry.plan.addresses import Lease, NoAddress, choose_ranges
+from skerry.plan.entrance import server_name
 from skerry.plan.sharing import find_shared
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
+from skerry.sim.entrances import FakeEntrance
 
 #: What a machine has unless some of it broke.
 MEMORY_BYTES = 8 << 30
@@ -101,6 +104,7 @@ class FakeMachine:
         self.chains = ChainsSeen()
         #: What steers packets.
         self.steers: tuple[Steer, ...] = ()
+        self.entrance = FakeEntrance()
         #: What addresses are translated by; None where the runtime does it.
         self.translation: str | None = "" if wired else None
         self.unhealthy: set[InstanceId] = set()
@@ -127,6 +131,14 @@ class FakeMachine:
         """Name of this boot, as a machine's boot id."""
         return f"boot-{self.boots}"
 
+    def answering(self) -> set[str]:
+        """Copies that answer people, by their names in the entrance."""
+        return {
+            server_name(seen.container)
+            for seen in self.containers.values()
+            if seen.state == "running" and seen.instance not in self.unhealthy
+        }
+
     def running(self) -> list[InstanceId]:
         """Instances that run now, sorted."""
         return sorted(seen.instance for seen in self.containers.values() if seen.state == "running")
@@ -138,6 +150,7 @@ class FakeMachine:
             if seen.state != "created":
                 self._set(name, "exited", 0)
         self.rules, self.guard = "", ()
+        self.entrance.end()
         if self.translation is not None:
             self.translation = ""
             self.networks.clear()  # a bridge of ours is the kernel's alone
@@ -251,6 +264,8 @@ class FakeMachine:
                 digest = action.digest if action.steers else ""
                 counts = dict.fromkeys((each.counter for each in action.steers if each.counter), 0)
                 self.chains, self.steers = ChainsSeen(digest=digest, hops=action.hops, counts=counts), action.steers
+            case ApplyEntrance():
+                self.entrance.apply(action, self.boot_us())
             case ApplyRules():
                 self.rules, self.guard = action.digest, action.networks
             case ApplyTranslation():
@@ -467,6 +482,7 @@ class FakeDriver:
         RemoveContainer,
         CheckHealth,
         ApplyChains,
+        ApplyEntrance,
         ApplyRules,
         ApplyTranslation,
     )
@@ -500,6 +516,7 @@ class FakeDriver:
             networks=tuple(machine.networks.values()),
             images=tuple(machine.images.values()),
             rules=machine.rules,
+            entrance=machine.entrance.observe(machine.answering()),
             translation=machine.translation,
             chains=machine.chains,
             node=NodeSeen(
