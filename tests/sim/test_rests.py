@@ -10,6 +10,7 @@ from skerry.plan.site import derive_wanted
 from skerry.sim.apps import AppWords
 from skerry.sim.rests import find_rest, has_to_yield, is_above, must_rest
 from skerry.sim.script import Script
+from skerry.sim.script_words import read_app
 
 SHOP, TILL = InstanceId("default/shop/web/0"), InstanceId("default/till/web/0")
 
@@ -89,3 +90,17 @@ async def test_a_machine_with_less_memory_lets_the_lower_one_rest(script: Script
 )
 def test_who_may_take_whose_room(one, other, may):
     assert is_above(one, other) == may
+
+
+@virtually
+async def test_a_copy_waits_for_a_window_that_nobody_opens_any_more(script: Script):
+    night = read_app({"web": "nginx", "rollout": "night", "volume": "no"})
+    asked = read_app({"web": "better", "rollout": "asked", "volume": "no"})
+    await script.world.add_site("site-2", {"tier": "store"})
+    await script.world.apply("till", night)
+    # The newest revision is what sites have to come to, so a window of it is for its owner to open.
+    assert (await script.weather.converge(120)).startswith("I24")
+    await script.world.apply("till", asked)
+    assert await script.weather.converge(600) == ""
+    sites = script.world.sites.values()
+    assert [site.name for site in sites if "default/till/web/0" in site.machine.running()] == [SITE]

@@ -13,6 +13,7 @@ from skerry.agent import journal
 from skerry.clock import SECOND_US
 from skerry.model.ids import AppName, SiteName, TenantName
 from skerry.plan.images import DISK_RESERVE_BYTES
+from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.sim.machines import MEMORY_BYTES, MachineFaults
@@ -331,11 +332,12 @@ class Weather:
             )
         wanted, _ = derive_wanted(held)
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
+        made = {seen.spec for seen in site.machine.containers.values()}
         held_up = False
         for instance, item in sorted(wanted.items()):
             should = item.assignment.state == "run" and item.derived.spec.image not in poison
             should = should and not find_rest(self.world, site, instance, wanted)
-            if is_held_up(site, instance, wanted):
+            if is_held_up(site, instance, wanted) or (item.derived.digest not in made and self._is_shut_out(item)):
                 held_up = True
                 continue
             if should and (instance, item.derived.digest) not in running:
@@ -355,6 +357,13 @@ class Weather:
         if held_here != self.world.wanted_at(name):
             return f"I22 wished {self.world.wanted_at(name)}, its document says {held_here}"
         return ""
+
+    def _is_shut_out(self, item: Wanted) -> bool:
+        """Say whether it waits for a window that nobody opens: of a revision whose successor has not come here yet."""
+        unit = item.assignment
+        revision = self.world.revisions.get(unit.revision)
+        is_old = self.world.app_row((unit.tenant, unit.app)).revision_digest != unit.revision
+        return is_old and bool(revision and revision.rollout and revision.rollout.windows)
 
     def find_idle(self, site: SimSite) -> str:
         """Say what a site that was rebooted while cut off does not run and could, or runs and must not."""
