@@ -9,27 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
-from tests.e2e.lab import Lab
+from tests.e2e.lab import CHECKOUT, Lab
 from tests.e2e.tiny_image import tiny_image
 
 pytestmark = pytest.mark.e2e
 
-APP = """
-services:
-  web:
-    image: tiny:1
-    networks: [mesh]
-    stop_grace_period: 1s
-  aside:
-    image: tiny:1
-    networks: [other]
-    stop_grace_period: 1s
-networks:
-  mesh: {x-skerry: {kind: overlay, scope: app}}
-  other: {x-skerry: {kind: overlay, scope: app}}
-x-skerry:
-  placement: {replicas: {per-site: 1}}
-"""
+#: The app of the page that tells people how.
+PAGE = CHECKOUT / "docs/how-to/span-sites-with-one-network.md"
+APP = PAGE.read_text().partition("```yaml")[2].partition("\n")[2].partition("```")[0]
 ECHO = """
 import socket, sys
 with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as opened:
