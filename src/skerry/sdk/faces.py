@@ -316,6 +316,19 @@ class Networks(Noun):
         return self._client.send(asked)
 
 
+class Chains(Noun):
+    """Operations on chains."""
+
+    def list(self, *, page_size: int = 50, app: str = "") -> Iterator[answers.ChainView]:
+        """List the service chains of apps."""
+        return self._client.pages(make_request("list_chains", query=asks.ChainQuery(page_size=page_size, app=app)))
+
+    def show(self, app: str, chain: str) -> answers.ChainDetail:
+        """Show a service chain, and which instance has the traffic of each step at each node."""
+        asked: Request[answers.ChainDetail] = make_request("show_chain", parameters={"app": app, "chain": chain})
+        return self._client.send(asked)
+
+
 class Secrets(acts.SecretActs):
     """Operations on secrets."""
 
@@ -660,6 +673,7 @@ class Faces:
         self.blobs = Blobs(client)
         self.volumes = Volumes(client)
         self.networks = Networks(client)
+        self.chains = Chains(client)
         self.secrets = Secrets(client)
         self.areas = Areas(client)
         self.user_groups = UserGroups(client)
@@ -973,6 +987,19 @@ class AsyncNetworks(AsyncNoun):
         asked: Request[answers.NetworkDetail] = make_request(
             "show_network", parameters={"app": app, "network": network}
         )
+        return await self._client.send(asked)
+
+
+class AsyncChains(AsyncNoun):
+    """Operations on chains."""
+
+    def list(self, *, page_size: int = 50, app: str = "") -> AsyncIterator[answers.ChainView]:
+        """List the service chains of apps."""
+        return self._client.pages(make_request("list_chains", query=asks.ChainQuery(page_size=page_size, app=app)))
+
+    async def show(self, app: str, chain: str) -> answers.ChainDetail:
+        """Show a service chain, and which instance has the traffic of each step at each node."""
+        asked: Request[answers.ChainDetail] = make_request("show_chain", parameters={"app": app, "chain": chain})
         return await self._client.send(asked)
 
 
@@ -1324,6 +1351,7 @@ class AsyncFaces:
         self.blobs = AsyncBlobs(client)
         self.volumes = AsyncVolumes(client)
         self.networks = AsyncNetworks(client)
+        self.chains = AsyncChains(client)
         self.secrets = AsyncSecrets(client)
         self.areas = AsyncAreas(client)
         self.user_groups = AsyncUserGroups(client)

@@ -1,4 +1,4 @@
-"""Bandwidth is reserved on the uplinks of a site: all of its nodes share them, both ways."""
+"""The working memory of a planning run: bandwidth is reserved on the uplinks of a site, which all of its nodes share."""
 
 import msgspec
 from tests.plan import fleets
