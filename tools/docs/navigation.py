@@ -56,7 +56,15 @@ SECTIONS = (
     ),
     Section(
         "How it works",
-        ("architecture", "walks/apply", "walks/three-days-away", "walks/a-node-dies", "decisions/README", "weaknesses"),
+        (
+            "architecture",
+            "walks/apply",
+            "walks/three-days-away",
+            "walks/a-node-dies",
+            "walks/a-packet-to-another-site",
+            "decisions/README",
+            "weaknesses",
+        ),
     ),
     Section("Working on it", ("guides/add-a-kind", "guides/add-a-driver", "guides/bad-input", "results/README")),
 )

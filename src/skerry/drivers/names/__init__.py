@@ -1,4 +1,4 @@
-"""The node's name server: unbound, told by whole files which network knows which names (decision 0019).
+"""The node's name server: unbound, told by whole files which network knows which names (decision 0020).
 
 ``driver`` looks and does; ``server`` is the process; ``zones`` writes its files; ``asking`` asks the servers of other
 sites; ``messages`` is as much of DNS as that needs.

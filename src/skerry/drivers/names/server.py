@@ -16,7 +16,7 @@ import msgspec
 
 from skerry.drivers.base import run_program
 
-#: unbound's memory grows with each reload of its settings (18 to 31 MB over eight of them, decision 0019).
+#: unbound's memory grows with each reload of its settings (18 to 31 MB over eight of them, decision 0020).
 RESIDENT_BYTES_MAX = 40 * 1024 * 1024
 #: The control socket answers in 0.4 ms; a server that does not answer in this time hangs.
 _CONTROL_S = 2.0
