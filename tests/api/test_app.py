@@ -172,6 +172,7 @@ def _fill(operation: Operation, /, **known: str) -> str:
         "user": "ada",
         "area": "harbour",
         "network": "mesh",
+        "chain": "out",
         "user_group": "pilots",
     } | known
     queries = {
@@ -240,6 +241,7 @@ async def test_every_route_shows_a_foreign_tenant_exactly_what_it_shows_of_nothi
         "user": "nobody",
         "area": "none",
         "network": "none",
+        "chain": "none",
         "user_group": "none",
     }
     compared = 0

@@ -27,6 +27,7 @@ NOUNS = {
     "images": "image",
     "blobs": "blob",
     "networks": "network",
+    "chains": "chain",
     "volumes": "volume",
     "secrets": "secret",
     "areas": "area",

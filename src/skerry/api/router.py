@@ -17,6 +17,7 @@ FORMS: dict[str, str] = {
     "app": _NAME,
     "site": _NAME,
     "network": _NAME,
+    "chain": _NAME,
     "node": _NAME,
     "service": _NAME,
     "secret": _NAME,

@@ -86,6 +86,15 @@ def complete_networks(context: click.Context, parameter: click.Parameter, incomp
     return _complete(context, "networks", ask, incomplete)
 
 
+def complete_chains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete APP/CHAIN."""
+
+    def ask(client: "Client") -> Iterable[str]:
+        return (f"{each.app}/{each.chain}" for each in _all(client.chains.list))
+
+    return _complete(context, "chains", ask, incomplete)
+
+
 def complete_volumes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete APP/VOLUME."""
 

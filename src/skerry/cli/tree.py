@@ -233,7 +233,11 @@ NOUNS: tuple[Noun, ...] = (
         Verb("show", "Show a network, and its part at each site.", "skerry.cli.networks:show"),
         *_later("create", "remove", "trace"),
     )),
-    Noun("chain", "Ordered paths through services.", _later("list", "show", "test")),
+    Noun("chain", "Ordered paths through services.", (
+        Verb("list", "List the service chains of apps.", "skerry.cli.chains:list_chains"),
+        Verb("show", "Show a chain, and who has its traffic at each node.", "skerry.cli.chains:show"),
+        *_later("test"),
+    )),
     Noun("volume", "Durable storage of services.", (
         Verb("list", "List volumes, as their sites report them.", "skerry.cli.volumes:list_volumes"),
         Verb("show", "Show a volume at each of its sites.", "skerry.cli.volumes:show"),

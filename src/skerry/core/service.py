@@ -7,14 +7,15 @@ The parts hold the methods, a file per noun; who may call what is decided before
 import inspect
 
 from skerry.core.calls import CallsPart
+from skerry.core.chains import ChainsPart
 from skerry.core.cordons import CordonsPart
 from skerry.core.definitions import DefinitionsPart
 from skerry.core.enrolment import EnrolmentPart
 from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
 from skerry.core.metrics import MetricsPart
-from skerry.core.node_cordons import NodeCordonsPart
 from skerry.core.networks import NetworksPart
+from skerry.core.node_cordons import NodeCordonsPart
 from skerry.core.nodes import NodesPart
 from skerry.core.planning import PlanningPart
 from skerry.core.platform import PlatformPart
@@ -44,6 +45,7 @@ class Service(
     EnrolmentPart,
     ProfilesPart,
     NetworksPart,
+    ChainsPart,
     NodesPart,
     CordonsPart,
     NodeCordonsPart,

@@ -642,11 +642,11 @@ class ImageView(Answer, frozen=True, kw_only=True):
     architecture: str
     registered_us: int
 
+
 class ImageConfigView(Answer, frozen=True, kw_only=True):
     """The configuration of an image; its digest is the image's ``config``."""
 
     content: bytes
-
 
 
 class SeedView(Answer, frozen=True, kw_only=True):
@@ -740,6 +740,45 @@ class NetworkDetail(Answer, frozen=True, kw_only=True):
     prefix: str
     parts: tuple[NetworkPartView, ...]
     #: Parts beyond those that are listed.
+    more: int
+
+
+class ChainView(Answer, frozen=True, kw_only=True):
+    """A service chain of an app, as the app's newest revision says it."""
+
+    app: AppName
+    chain: str
+    #: Its ends: ``network:NAME``, ``uplink`` or a service.
+    start: str
+    through: tuple[ServiceName, ...]
+    end: str
+    symmetric: bool
+    #: ``closed``: nothing passes where a step is not well. ``open``: it is gone around.
+    fail: str
+    #: How many nodes say that its traffic passes every step, goes around some, or is stopped.
+    whole: int
+    around: int
+    closed: int
+
+
+class ChainNodeView(Answer, frozen=True, kw_only=True):
+    """Where the traffic of a chain goes at one node, as the node says it."""
+
+    site: SiteName
+    node: NodeName
+    state: str
+    #: Each step and the instance that has its traffic, in order; empty where none can take it.
+    steps: dict[ServiceName, str]
+    #: Why it is not whole.
+    reason: str
+
+
+class ChainDetail(Answer, frozen=True, kw_only=True):
+    """A service chain, and what each node says of it."""
+
+    chain: ChainView
+    nodes: tuple[ChainNodeView, ...]
+    #: Nodes beyond those that are listed.
     more: int
 
 

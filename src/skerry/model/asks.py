@@ -73,6 +73,12 @@ class VolumeQuery(PageQuery, frozen=True, kw_only=True):
     site: MaybeName = ""
 
 
+class ChainQuery(PageQuery, frozen=True, kw_only=True):
+    """Service chains of all apps, or of one."""
+
+    app: MaybeName = ""
+
+
 class NetworkQuery(PageQuery, frozen=True, kw_only=True):
     """Networks of all apps, or of one."""
 

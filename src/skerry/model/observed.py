@@ -419,7 +419,7 @@ class ChainFact(msgspec.Struct, frozen=True, kw_only=True, tag="chain", tag_fiel
     node: NodeName
     #: ``whole``: through every step; ``around``: past those that cannot take it; ``closed``: nothing passes.
     state: Literal["whole", "around", "closed"]
-    #: Each step and the instance that has its traffic, in the order from the chain's start; empty where none can.
+    #: Each step and the instance that has its traffic; empty where none can take it.
     steps: dict[ServiceName, str]
     #: Why it is not whole, for people.
     reason: str = ""

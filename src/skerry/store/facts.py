@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 from skerry.model.ids import SiteName, is_name
 from skerry.model.observed import (
     AppFact,
+    ChainFact,
     Fact,
     ImageFact,
     InstanceFact,
@@ -67,7 +68,7 @@ def _owner_parts(fact: Fact) -> list[str] | None:
             return fact.instance.split("/")
         case VolumeFact():
             return fact.volume.split("/")
-        case AppFact():
+        case AppFact() | ChainFact():
             return [fact.tenant, fact.app]
         case UnitFact():
             kind, _, rest = fact.unit.partition("/")
@@ -146,6 +147,17 @@ def list_gate_facts(connection: Connection, scope: Scope, *, app: str) -> list[t
         if isinstance(fact, AppFact):
             found.append((SiteName(name), fact))
     return found
+
+
+def list_chain_facts(connection: Connection, scope: Scope, *, app: str = "") -> list[tuple[SiteName, ChainFact]]:
+    """Return what sites say of the service chains of a scope's apps, in the order of chain, node and site."""
+    query = owned(select(FACTS.c.site, FACTS.c.body), FACTS.c.tenant, scope).where(FACTS.c.kind == "chain")
+    query = visible_sites(query, FACTS.c.site, scope)
+    if app:
+        query = query.where(FACTS.c.app == app)
+    rows = connection.execute(query.order_by(FACTS.c.key, FACTS.c.site))
+    decoded = ((SiteName(name), decode_fact(body)) for name, body in rows)
+    return [(name, fact) for name, fact in decoded if isinstance(fact, ChainFact)]
 
 
 def list_volume_facts(

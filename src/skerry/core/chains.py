@@ -1,0 +1,102 @@
+"""Service chains of a tenant's apps: what their newest revisions say, and where nodes say that the traffic goes."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from skerry.core.auth import Caller
+from skerry.core.refusals import not_found
+from skerry.core.state import Part
+from skerry.model.answers import ChainDetail, ChainNodeView, ChainView, Page
+from skerry.model.app import AppRevision
+from skerry.model.asks import ChainQuery
+from skerry.model.chain import Chain
+from skerry.model.ids import AppName, Digest, ServiceName
+from skerry.store import Connection, apps, facts, objects
+from skerry.store.fleet import decode_revision
+from skerry.store.rows import read_page_token, write_page_token
+
+#: Nodes that one answer lists, 300 bytes each; the counts are of all of them.
+NODES_SHOWN_MAX = 1_000
+
+_States = dict[tuple[AppName, str], Counter[str]]
+
+
+class ChainsPart(Part):
+    """Operations that show service chains."""
+
+    async def list_chains(self, caller: Caller, *, query: ChainQuery) -> Page[ChainView]:
+        """List chains by app, and within it in the order in which they are asked."""
+        position = read_page_token(query.page_token, 2)
+
+        def job(connection: Connection) -> Page[ChainView]:
+            states: _States = {}
+            for _, fact in facts.list_chain_facts(connection, caller.scope, app=query.app):
+                states.setdefault((fact.app, fact.chain), Counter())[fact.state] += 1
+            found = [
+                _view(revision, chain, states)
+                for revision in _read_revisions(connection, caller, query.app)
+                for chain in sorted(revision.chains or (), key=lambda each: each.name)
+                if position is None or (revision.app, chain.name) > tuple(position)
+            ]
+            shown = found[: query.page_size]
+            token = write_page_token(shown[-1].app, shown[-1].chain) if len(found) > query.page_size else ""
+            return Page(items=tuple(shown), next_page_token=token)
+
+        return await self._core.db.read(job)
+
+    async def show_chain(self, caller: Caller, *, app: str, chain: str) -> ChainDetail:
+        """Show one chain of an app, and what each node says of it."""
+
+        def job(connection: Connection) -> ChainDetail:
+            revision = next(_read_revisions(connection, caller, app), None) if caller.owner() else None
+            said = next((each for each in revision.chains or () if each.name == chain), None) if revision else None
+            if revision is None or said is None:
+                raise not_found()
+            told = [
+                each for each in facts.list_chain_facts(connection, caller.scope, app=app) if each[1].chain == chain
+            ]
+            states: _States = {(revision.app, chain): Counter(fact.state for _, fact in told)}
+            nodes = [
+                ChainNodeView(
+                    site=site, node=fact.node, state=fact.state, steps=_order(said, fact.steps), reason=fact.reason
+                )
+                for site, fact in sorted(told, key=lambda each: (each[0], each[1].node))
+            ]
+            return ChainDetail(
+                chain=_view(revision, said, states),
+                nodes=tuple(nodes[:NODES_SHOWN_MAX]),
+                more=max(len(nodes) - NODES_SHOWN_MAX, 0),
+            )
+
+        return await self._core.db.read(job)
+
+
+def _read_revisions(connection: Connection, caller: Caller, app: str) -> Iterator[AppRevision]:
+    """Return the newest revision of each app of the caller's by name, or of one."""
+    for row in apps.list_apps(connection, caller.scope):
+        if row.revision_number and (not app or row.app == app):
+            held = objects.read_objects(connection, (Digest(row.revision_digest),))
+            if held:
+                yield decode_revision(held[Digest(row.revision_digest)])
+
+
+def _order(chain: Chain, steps: dict[ServiceName, str]) -> dict[ServiceName, str]:
+    """Return steps in their order; those of a node that still has another revision come last."""
+    known = {step: steps[step] for step in chain.through if step in steps}
+    return known | {step: steps[step] for step in steps if step not in known}
+
+
+def _view(revision: AppRevision, chain: Chain, states: _States) -> ChainView:
+    counts = states.get((revision.app, chain.name), Counter[str]())
+    return ChainView(
+        app=revision.app,
+        chain=chain.name,
+        start=str(chain.start),
+        through=chain.through,
+        end=str(chain.end),
+        symmetric=chain.symmetric,
+        fail=chain.fail,
+        whole=counts["whole"],
+        around=counts["around"],
+        closed=counts["closed"],
+    )
