@@ -79,6 +79,8 @@ def make_spec(rig: Rig, **words: object) -> InstanceSpec:
         environment={"GREETING": "hello"},
         mounts=(Mount(kind="volume", source="data", target="/data"),),
         limits=Resources(memory_bytes=64 << 20, pids=50),
+        # A web server of busybox as the first process hears no signal, and a removal waits for that.
+        stop_grace_us=1_000_000,
     )
     return msgspec.structs.replace(base, **words)
 

@@ -7,6 +7,7 @@ memory. Where no name server of the node answers for a network, ``hosts`` names 
 over in place as they come and go.
 """
 
+import asyncio
 import contextlib
 import os
 import re
@@ -31,6 +32,8 @@ from skerry.model.observed import ContainerSeen, NetworkSeen
 from skerry.plan.actions import DONE, CreateNetwork, Outcome, RemoveNetwork, StartContainer, failed
 
 _START_S = 120.0
+#: As the firewall's table: only a person changes bridges while no process comes or goes.
+_BELIEVED_S = 25.0
 #: Labels: whose links we make, further names by network, ports of the node.
 WIRED = LABEL + "wired"
 _NAMES = LABEL + "names"
@@ -62,6 +65,7 @@ class Wiring:
         self._root = root
         self._seen = wires.WiresSeen()
         self._as_of: object = None
+        self._read_at = float("-inf")
         self._hosts: dict[str, bytes] = {}
         #: Names were written as of the last look.
         self._is_told = False
@@ -69,10 +73,11 @@ class Wiring:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     async def look(self, containers: list[ContainerItem]) -> wires.WiresSeen:
-        """Return bridges and links; read afresh only where processes came or went, or something was done here."""
+        """Return bridges and links; read afresh where processes came or went, or something was done here."""
         as_of = frozenset((item.id, item.pid) for item in containers if item.state == "running")
-        if as_of != self._as_of:
-            self._seen = await wires.observe_wires()
+        now = asyncio.get_running_loop().time()
+        if as_of != self._as_of or now - self._read_at > _BELIEVED_S:
+            self._seen, self._read_at = await wires.observe_wires(), now
             self._as_of = None if self._seen.reason else as_of
             self._is_told = False
         return self._seen
