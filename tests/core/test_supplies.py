@@ -161,3 +161,11 @@ async def test_volumes_are_listed_as_their_sites_report_them(rig):
     assert [(view.site, view.size_bytes, view.in_use) for view in rest.items] == [("rome", 7, True)]
     narrow = await rig.service.list_volumes(rig.admin, query=VolumeQuery(site="rome", app="shop"))
     assert [view.site for view in narrow.items] == ["rome"]
+
+
+async def test_the_configuration_of_an_image_is_read_as_its_bytes_are_and_by_its_tenant_alone(rig):
+    image = await rig.push_image("web:1")
+    view = await rig.service.read_image_config(rig.admin, digest=image.digest)
+    assert digest_of(view.content) == image.config
+    with pytest.raises(NotFound):
+        await rig.service.read_image_config(rig.caller("other"), digest=image.digest)

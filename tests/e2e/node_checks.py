@@ -1,5 +1,6 @@
 """What a grant of the node comes to in a real container, which has a namespace of users: asked inside."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from tests.contract import runtime
 from tests.e2e.compose_checks import Inside
 from tests.e2e.compose_checks import run as run_prepared
 
-from skerry.model.app import Further
+from skerry.model.app import DiskLimit, Further
 from skerry.model.grants import Bind, Device, Namespace, NodeUse
 from skerry.model.instance import InstanceSpec
 
@@ -130,7 +131,41 @@ async def check_a_privileged_instance_has_devices_and_still_its_own_users(rig: r
     assert "not permitted" in await inside.ask("date -s 2020-01-01 2>&1; true")
 
 
+async def check_a_device_that_a_vendor_describes_is_there_with_what_belongs_to_it(rig: runtime.Rig) -> None:
+    """podman reads the description when the instance starts; the site's ``/run`` is its own."""
+    edits = {"deviceNodes": [{"path": "/dev/fuse"}], "env": ["GPU_FOUND=yes"]}
+    devices = [{"name": "0", "containerEdits": edits}]
+    folder = Path("/run/cdi")
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / "acme.json").write_text(
+            json.dumps({"cdiVersion": "0.5.0", "kind": "acme.example/gpu", "devices": devices})
+        )
+        inside = await run(rig, further=Further(vendor_devices=("acme.example/gpu=0",)))
+        assert await inside.ask("test -c /dev/fuse && echo there") == "there"
+        assert "GPU_FOUND=yes" in await inside.ask("cat /proc/1/environ | tr '\\0' '\\n'")
+    finally:
+        (folder / "acme.json").unlink()
+
+
+async def check_a_disk_is_limited_as_was_said(rig: runtime.Rig) -> None:
+    """Under the older control groups their files are seen inside; the newer ones say it in one."""
+    names = sorted(each.name for each in Path("/sys/block").iterdir())
+    disks = [name for name in names if Path(f"/dev/{name}").is_block_device()]
+    disk = next(name for name in disks if not name.startswith(("zram", "loop", "ram")))
+    number = Path(f"/sys/block/{disk}/dev").read_text().strip()
+    limit = DiskLimit(device=f"/dev/{disk}", read_bytes=1 << 20, write_count=50)
+    inside = await run(rig, further=Further(disks=(limit,)))
+    root = "/sys/fs/cgroup"
+    said = await inside.ask(f"cat {root}/io.max 2>/dev/null || cat {root}/blkio/blkio.throttle.*_device")
+    assert number in said, said
+    assert str(1 << 20) in said, said
+    assert "50" in said, said
+
+
 NODE_CHECKS = (
+    check_a_device_that_a_vendor_describes_is_there_with_what_belongs_to_it,
+    check_a_disk_is_limited_as_was_said,
     check_a_granted_device_is_opened_by_the_instances_own_root,
     check_without_a_grant_there_is_neither_device_nor_capability,
     check_namespaces_of_the_node_are_shared_one_by_one,

@@ -101,6 +101,20 @@ services:
         residency: {not: {areas: [islands]}}
 x-skerry: {placement: {geofence: {areas: [nordics, islands]}}}
 """
+ALONGSIDE = """
+services:
+  tunnel: {image: tunnel}
+  web:
+    image: nginx
+    network_mode: service:tunnel
+    ipc: service:tunnel
+    gpus: [{count: 2}]
+    post_start: [{command: [prepare, "${SKERRY_SITE}"], user: root, environment: {A: b}}]
+    pre_stop: [{command: drain, working_dir: /srv}]
+    blkio_config:
+      device_read_bps: [{path: /dev/sda, rate: 1mb}]
+      weight_device: [{path: /dev/sda, weight: 300}]
+"""
 DEFINITIONS = {
     ("area", "nordics"): Known(2, Region(countries=("NO", "SE"))),
     ("area", "islands"): Known(1, Region(countries=("IS",), outside=Region(polygon=((((1, 2), (3, 4), (5, 7)),),)))),
@@ -113,6 +127,7 @@ TEXTS = {
     "further": FURTHER.encode(),
     "placing": PLACING.encode(),
     "naming": NAMING.encode(),
+    "alongside": ALONGSIDE.encode(),
 }
 
 

@@ -63,6 +63,7 @@ VALUES = {
     "models": "[x]",
     "oom_kill_disable": "true",
     "provider": "{type: x}",
+    "runtime": "x",
     "use_api_socket": "true",
     "deploy.resources.reservations.generic_resources": "[{discrete_resource_spec: {kind: x, value: 1}}]",
     "networks.*.link_local_ips": "[x]",

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.manifest.texts import refuse, service
 
@@ -61,9 +62,6 @@ def test_other_devices_of_vendors_are_granted_by_a_profile():
     assert refuse(fields, top=top, grants={"own": (plain,)}) == ["E-FIELD-REFUSED devices/0"]
 
 
-def test_a_runtime_is_granted_by_a_profile_and_a_condition_on_the_node():
-    granting = Profile(tenants=(TenantName("default"),), runtimes=("runsc",))
-    web = service("runtime: runsc", top="x-skerry: {profile: own}", grants={"own": (granting,)})
-    assert web.further.node.runtime == "runsc"
-    assert web.placement.node == ("oci-runtime.runsc=true",)
+def test_a_runtime_is_the_nodes_own():
+    assert service("runtime: runc").further is msgspec.UNSET
     assert refuse("runtime: runsc") == ["E-FIELD-REFUSED runtime"]

@@ -95,7 +95,7 @@ def test_without_a_core_it_is_left_to_the_apply_and_told_in_the_report():
         ("userns_mode: host", "E-FIELD-REFUSED userns_mode"),
         ("oom_score_adj: -1", "E-FIELD-REFUSED oom_score_adj"),
         ("cpu_rt_runtime: 1000", "E-FIELD-REFUSED cpu_rt_runtime"),
-        ("runtime: ../runc", "E-TYPE runtime"),
+        ("runtime: runsc", "E-FIELD-REFUSED runtime"),
         ("sysctls: {vm.swappiness: '1'}", "E-FIELD-REFUSED sysctls/vm.swappiness"),
         ("network_mode: host\nsysctls: {net.core.somaxconn: '1'}", "E-CONFLICT sysctls/net.core.somaxconn"),
         ("network_mode: host\nx-skerry: {health: {tcp: 80}}", "E-NOT-YET x-skerry/health"),

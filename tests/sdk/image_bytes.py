@@ -30,7 +30,7 @@ def descriptor(kind, content, **more):
 class Image:
     """One image with two layers; the second one packed with gzip unless ``plain``."""
 
-    def __init__(self, architecture="amd64", plain=False, salt=b""):
+    def __init__(self, architecture="amd64", plain=False, salt=b"", **runtime):
         self.layers = [tar({"etc/one": b"1" + salt}), tar({"etc/two": b"2" * 5000 + salt})]
         self.stored = [self.layers[0], self.layers[1] if plain else gzip.compress(self.layers[1], mtime=0)]
         kinds = [f"{OCI}layer.v1.tar", f"{OCI}layer.v1.tar" + ("" if plain else "+gzip")]
@@ -38,6 +38,7 @@ class Image:
             {
                 "architecture": architecture,
                 "os": "linux",
+                **({"config": runtime} if runtime else {}),
                 "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in self.layers]},
             }
         ).encode()

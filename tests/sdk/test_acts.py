@@ -7,10 +7,14 @@ import msgspec
 import pytest
 import sqlalchemy
 from tests.cli.town import Town
+from tests.manifest.texts import accept, image_of
 from tests.sdk.image_bytes import Image, layout, tar
 
+from skerry.model.answers import ImageConfigView
+from skerry.model.errors import Invalid
 from skerry.sdk import AsyncClient, Client, Conflict, NotFound, Refused, Timeout, contexts
 from skerry.sdk.manifests import ManifestRefused
+from skerry.sdk.publishing import _read_configs
 from skerry.sdk.steps import Person
 from skerry.store import apps
 
@@ -275,3 +279,37 @@ def test_a_context_of_another_tenant_signs_nothing_for_this_one(town, write, tmp
         pytest.raises(Refused, match="no deploy key of tenant other"),
     ):
         client.apps.apply(write(SHOP, "foreign"), variables={"WORD": "x"})
+
+
+WELL = """
+    services:
+      web: {image: well:1, depends_on: {db: {condition: service_healthy}}}
+      db: {image: well:1, healthcheck: {interval: 5s}}
+      off: {image: well:1, healthcheck: {disable: true}}
+      plain: {image: web:1}
+    x-skerry: {placement: {replicas: {per-site: 1}}}
+"""
+
+
+def test_the_check_of_health_in_an_image_is_signed_with_the_app(town, skerry, write):
+    archive = town.folder / "well.tar"
+    check = {"Test": ["CMD-SHELL", "test -n $HOME"], "Interval": 7_000_000_000}
+    archive.write_bytes(tar(layout(Image(salt=b"well", Healthcheck=check), names=("docker.io/library/well:1",))))
+    town.ok("image", "push", archive)
+    draft = skerry.apps.draft(write(WELL, "well"))
+    web, db, off, plain = (draft.revision.services[name].healthcheck for name in ("web", "db", "off", "plain"))
+    assert (web.test, web.interval_us) == (("CMD-SHELL", "test -n $$HOME"), 7_000_000)
+    assert (db.test, db.interval_us) == (web.test, 5_000_000)
+    assert off.test == ("NONE",)
+    assert plain is None
+    # The core reads a text as the client reads a file: it finds the check that is waited for.
+    assert skerry.core.plan_manifest(text=textwrap.dedent(WELL), name="well").problems == ()
+
+
+def test_a_core_that_brings_another_configuration_is_not_believed(write):
+    manifest = accept(WELL)
+    images = {use.name: image_of(use.name) for use in manifest.images}
+    steps = _read_configs(manifest, images)
+    assert next(steps).operation.name == "read_image_config"
+    with pytest.raises(Invalid, match="another configuration"):
+        steps.send(ImageConfigView(content=b'{"config": {"Healthcheck": {"Test": ["CMD", "evil"]}}}'))

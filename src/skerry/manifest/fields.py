@@ -48,6 +48,7 @@ _NO_CGROUP = "the agent owns the tree of control groups"
 _NO_CGROUP_V2 = "control groups of version 2 have nothing like it"
 _WINDOWS = "it is for Windows only"
 _NO_IMAGE_MOUNT = "podman 4.3 cannot show the files of an image to a namespace of users, which every instance has"
+_ONE_RUNTIME = "podman 4.3 runs all instances of a node by one runtime, and takes no word about a single one"
 _REALTIME = "control groups of version 2 have no real-time budget"
 
 _SERVICE: dict[str, Field] = {
@@ -106,9 +107,7 @@ _SERVICE: dict[str, Field] = {
     "deploy.resources.reservations": _GROUP,
     "deploy.resources.reservations.cpus": _H,
     "deploy.resources.reservations.memory": _H,
-    "deploy.resources.reservations.devices": Field(
-        "H", "GPUs, and a condition on the node: it has them", judged=True
-    ),
+    "deploy.resources.reservations.devices": Field("H", "GPUs, and a condition on the node: it has them", judged=True),
     "deploy.resources.reservations.generic_resources": Field("R", "nodes of a site tell of no resources by number"),
     "deploy.restart_policy": _GROUP,
     "deploy.restart_policy.condition": _H,
@@ -192,7 +191,7 @@ _SERVICE: dict[str, Field] = {
     "pull_refresh_after": Field("T", "images are resolved at apply"),
     "read_only": _H,
     "restart": Field("H", "done by the agent, with back-off"),
-    "runtime": Field("G", judged=True),
+    "runtime": Field("R", _ONE_RUNTIME, idle=("", "runc", "crun", "io.containerd.runc.v2")),
     "scale": Field("T", "replicas of the service"),
     "secrets": _GROUP,
     "secrets[].source": _H,

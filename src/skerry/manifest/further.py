@@ -140,8 +140,7 @@ def _read_root_size(reading: Reading, place: Place | None) -> int:
 def ask_of_node(service: Service) -> Service:
     """Make what only some nodes have a condition on every alternative of the node."""
     further = service.further or Further()
-    runtime = further.node.runtime if further.node else ""
-    wanted = (*list_conditions(further.vendor_devices), *((f"oci-runtime.{runtime}=true",) if runtime else ()))
+    wanted = list_conditions(further.vendor_devices)
     if not wanted:
         return service
     terms = ", ".join(wanted)

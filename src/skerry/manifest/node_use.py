@@ -19,7 +19,6 @@ from skerry.model.grants import (
     find_device_flaw,
     find_path_flaw,
     find_rule_flaw,
-    find_runtime_flaw,
 )
 
 
@@ -37,7 +36,6 @@ def read_node_use(reading: Reading, service: Place, binds: list[Bind]) -> NodeUs
         privileged=is_privileged,
         cpuset=_read_cpuset(reading, reading.find(service, "cpuset")),
         security=read_security(reading, reading.find(service, "security_opt")),
-        runtime=_read_runtime(reading, reading.find(service, "runtime")),
     )
 
 
@@ -99,18 +97,6 @@ def _read_rules(reading: Reading, place: Place | None) -> tuple[str, ...]:
         reading.findings.ask_grant(item, Need("device_cgroup_rules", rule))
         found[rule] = None
     return tuple(found)
-
-
-def _read_runtime(reading: Reading, place: Place | None) -> str:
-    text = reading.text(place)
-    if place is None or not text:
-        return ""
-    flaw = find_runtime_flaw(text)
-    if flaw:
-        reading.findings.complain(place, "E-TYPE", flaw)
-        return ""
-    reading.findings.ask_grant(place, Need("runtime", text))
-    return text
 
 
 def _read_cpuset(reading: Reading, place: Place | None) -> str:

@@ -30,7 +30,6 @@ from skerry.model.grants import (
     find_capability_flaw,
     find_pattern_flaw,
     find_rule_flaw,
-    find_runtime_flaw,
 )
 from skerry.model.ids import TenantName
 from skerry.model.limits import GRANTS_MAX
@@ -48,16 +47,13 @@ SPEC = (
     Word("tenants", Many(NAME), "whose apps may name the profile", built=True),
     Word("sites", Many(SELECTOR), "at which of the sites that there are", "all", built=True),
     Word("capabilities", Many(TEXT), "beyond those of profile default, without CAP_", built=True),
-    Word(
-        "devices", Many(TEXT), "device nodes, as /dev/ttyUSB*, and vendors' devices, as intel.com/vpu=*", built=True
-    ),
+    Word("devices", Many(TEXT), "device nodes, as /dev/ttyUSB*, and vendors' devices, as intel.com/vpu=*", built=True),
     Word("device-rules", Many(TEXT), "rules of the control group, as c 189:* rwm", built=True),
     Word("host", Many(Choice(NAMESPACES)), "namespaces of the node that an instance may be in", built=True),
     Word("binds", Many(Either((TEXT, _BIND))), "paths of the node, what is below with them", built=True),
     Word("privileged", SWITCH, "all capabilities in its own namespaces, and all device nodes", "false", built=True),
     Word("cpuset", SWITCH, "may choose its processors", "false", built=True),
     Word("security", Many(TEXT), "protection that may be given up, as seccomp=unconfined", built=True),
-    Word("runtimes", Many(TEXT), "OCI runtimes that it may choose, as runsc", built=True),
 )
 _WORDS = (*HEAD_OF_KIND, Word("spec", Group(SPEC), "what it grants", built=True))
 
@@ -128,7 +124,6 @@ def _read(reading: Reading, place: Place) -> GivenProfile:
         privileged=reading.switch(reading.find(spec, "privileged")),
         cpuset=reading.switch(reading.find(spec, "cpuset")),
         security=items("security", _read_security),
-        runtimes=items("runtimes", lambda reading, item: _read_text(reading, item, find_runtime_flaw)),
     )
     sites = items("sites", lambda reading, item: reading.text(item))
     return GivenProfile(name=reading.text(name), profile=profile, sites=sites)

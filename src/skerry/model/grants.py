@@ -111,7 +111,6 @@ _VENDOR_DEVICE = re.compile(
 _VENDOR_PATTERN = re.compile(
     r"[A-Za-z][A-Za-z0-9_.-]{0,62}[A-Za-z0-9]/[A-Za-z][A-Za-z0-9_-]{0,63}=[A-Za-z0-9_.:*?-]{1,64}", re.ASCII
 )
-_RUNTIME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?", re.ASCII)
 _CPUS = re.compile(r"[0-9]{1,4}(?:-[0-9]{1,4})?(?:,[0-9]{1,4}(?:-[0-9]{1,4})?){0,63}", re.ASCII)
 _PATH_BYTES_MAX = 1_024
 
@@ -153,8 +152,6 @@ class Profile(_Signed, frozen=True, kw_only=True):
     cpuset: bool = False
     #: Of ``SECURITY``.
     security: tuple[str, ...] = ()
-    #: Programs that may run an instance in place of the node's usual one, as ``runsc``.
-    runtimes: tuple[str, ...] = ()
 
 
 class Device(_Signed, frozen=True, kw_only=True):
@@ -187,8 +184,6 @@ class NodeUse(_Signed, frozen=True, kw_only=True):
     #: Processors as ``0-3,8``.
     cpuset: str = ""
     security: tuple[str, ...] = ()
-    #: Which OCI runtime runs it; empty for the node's usual one.
-    runtime: str = ""
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -206,7 +201,6 @@ class Need(msgspec.Struct, frozen=True):
         "privileged",
         "cpuset",
         "security_opt",
-        "runtime",
         "privileged hook",
     ]
     value: str = ""
@@ -238,7 +232,6 @@ WORDS: dict[str, str] = {
     "privileged": "privileged",
     "cpuset": "cpuset",
     "security_opt": "security",
-    "runtime": "runtimes",
     "privileged hook": "privileged",
 }
 
@@ -254,8 +247,6 @@ def list_needs(use: NodeUse) -> Iterator[Need]:
     if use.cpuset:
         yield Need("cpuset", use.cpuset)
     yield from (Need("security_opt", word) for word in use.security)
-    if use.runtime:
-        yield Need("runtime", use.runtime)
 
 
 def is_granted(profile: Profile, need: Need) -> bool:
@@ -273,8 +264,6 @@ def is_granted(profile: Profile, need: Need) -> bool:
             return find_bind(profile, need.value, writes=need.writes) is not None
         case "privileged" | "privileged hook":
             return profile.privileged
-        case "runtime":
-            return need.value in profile.runtimes
         case "cpuset":
             return profile.cpuset
         case "security_opt":
@@ -310,14 +299,7 @@ def find_planted(profiles: Iterable[Profile], path: str) -> str:
 
 def find_profile_flaw(profile: Profile) -> str:
     """Return what is wrong with a profile, empty when nothing is. Names of tenants are the caller's to check."""
-    lists = (
-        profile.tenants,
-        profile.capabilities,
-        profile.devices,
-        profile.device_rules,
-        profile.binds,
-        profile.runtimes,
-    )
+    lists = (profile.tenants, profile.capabilities, profile.devices, profile.device_rules, profile.binds)
     if any(len(each) > GRANTS_MAX for each in lists):
         return f"a list of more than {GRANTS_MAX}"
     if not profile.tenants:
@@ -331,7 +313,6 @@ def _list_flaws(profile: Profile) -> Iterator[str]:
     yield from filter(None, map(find_rule_flaw, profile.device_rules))
     yield from filter(None, (find_bind_flaw(grant.path) for grant in profile.binds))
     yield from (f"{word[:80]!r} is none of {', '.join(SECURITY)}" for word in profile.security if word not in SECURITY)
-    yield from filter(None, map(find_runtime_flaw, profile.runtimes))
 
 
 def find_capability_flaw(name: str) -> str:
@@ -364,11 +345,6 @@ def find_vendor_flaw(name: str) -> str:
 def needs_grant(name: str) -> bool:
     """Say whether a device that a vendor describes has to be granted: all but GPUs."""
     return name.partition("=")[0].partition("/")[2] != "gpu"
-
-
-def find_runtime_flaw(name: str) -> str:
-    """Return why a text is no name of an OCI runtime; a path is none, for it would run any program of the node."""
-    return "" if _RUNTIME.fullmatch(name) else f"{name[:80]!r} is no name of a runtime: write runsc"
 
 
 def find_rule_flaw(rule: str) -> str:
@@ -422,8 +398,7 @@ def find_use_flaw(use: NodeUse) -> str:
             return "only a site says whose files a bind shows"
     flaws = map(find_rule_flaw, use.device_rules)
     odd = (f"{word[:80]!r} is no security option" for word in use.security if word not in SECURITY)
-    single = (find_cpuset_flaw(use.cpuset) if use.cpuset else "", find_runtime_flaw(use.runtime) if use.runtime else "")
-    return next(filter(None, (*flaws, *single, *odd)), "")
+    return next(filter(None, (*flaws, find_cpuset_flaw(use.cpuset) if use.cpuset else "", *odd)), "")
 
 
 def map_binds(use: NodeUse, profile: Profile) -> NodeUse:

@@ -15,6 +15,7 @@ from skerry.drivers.podman.spec import container_name
 from skerry.model.app import FileMount, Further, NodeFile
 from skerry.model.ids import digest_of
 from skerry.model.instance import InlineFile, InlineFolder, SecretFile
+from skerry.model.observed import HooksSeen
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files belong to users of a tenant's range: needs root")
 
@@ -160,3 +161,17 @@ def test_the_nodes_own_time_is_copied_and_utc_where_it_has_none(tmp_path: Path):
     assert Path(zone).read_text() == "Europe/Oslo\n"
     with Path(local).open("rb") as content:
         assert datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo.from_file(content)).tzname() == "UTC"
+
+
+def test_how_far_commands_have_come_is_remembered_for_one_process(tmp_path: Path) -> None:
+    stage = FileStage(tmp_path / "files", lambda _: b"")
+    assert stage.read_hooks("c", 5) is None
+    stage.note_hooks("c", 5, HooksSeen("begun"))
+    assert stage.read_hooks("c", 5) == HooksSeen("begun")
+    stage.note_hooks("c", 5, HooksSeen("failed", "why"))
+    assert stage.read_hooks("c", 5) == HooksSeen("failed", "why")
+    assert stage.read_hooks("c", 6) is None
+    (tmp_path / "files" / "c" / "hooks").write_bytes(b"{")
+    assert stage.read_hooks("c", 5) is None
+    stage.clear("c")
+    assert stage.read_hooks("c", 5) is None

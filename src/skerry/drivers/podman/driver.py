@@ -40,7 +40,7 @@ from skerry.drivers.podman.seen import (
     read_network,
 )
 from skerry.drivers.podman.spec import LABEL, container_body, container_name, network_body, network_name, volume_name
-from skerry.drivers.podman.vendors import FOLDERS, count_vendor_devices, read_runtimes, read_vendor_devices
+from skerry.drivers.podman.vendors import FOLDERS, count_vendor_devices, read_vendor_devices
 from skerry.drivers.podman.wiring import WIRED, Wiring
 from skerry.model.app import Further, Mount
 from skerry.model.grants import NodeUse
@@ -158,7 +158,7 @@ class PodmanDriver:
             networks = await self._see_networks(containers)
             images = await self._list_images()
             if not self._swept:
-                self._lasting = await read_storage(self._http) | read_runtimes()
+                self._lasting = await read_storage(self._http)
             self._note_facts()
         except (PodmanUnavailable, PodmanRefusal) as error:
             return Observation(driver=self.name, unavailable=str(error))

@@ -33,8 +33,6 @@ def add_node_use(body: dict[str, Any], use: NodeUse) -> None:
         body["privileged"] = True
     if use.cpuset:
         body["resource_limits"].setdefault("cpu", {})["cpus"] = use.cpuset
-    if use.runtime:
-        body["oci_runtime"] = use.runtime
     for word in use.security:
         _weaken(body, word)
 

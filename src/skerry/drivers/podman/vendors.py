@@ -1,4 +1,4 @@
-"""Devices that vendors describe in files of the node (Container Device Interface, 0.5), and its OCI runtimes.
+"""Devices that vendors describe in files of the node (Container Device Interface, 0.5).
 
 podman reads the same folders itself; here only the names in them are read, to tell what the node has and to say that a
 device is not there. Of YAML just the form that generators write is understood: ``kind`` at the left edge, and ``name``
@@ -15,11 +15,6 @@ from skerry.model.grants import find_vendor_flaw
 
 #: Where descriptions are, the later folder winning (CDI specification, "Container Device Interface directories").
 FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"))
-#: Programs that podman 4.3.1 knows by name, and where it looks for them (containers.conf(5), ``engine.runtimes``).
-RUNTIMES = ("crun", "kata", "krun", "runc", "runsc", "youki")
-_PROGRAMS = {"kata": ("kata-runtime", "kata-qemu", "kata-fc")}
-_BIN = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/sbin", "/bin")
-
 #: Bytes of one description: a machine with eight GPUs in parts has 200 KiB.
 _FILE_BYTES_MAX = 4 * 1024 * 1024
 _FILES_MAX = 64
@@ -87,11 +82,3 @@ def count_vendor_devices(devices: Iterable[str]) -> dict[str, str]:
         kind, _, name = device.partition("=")
         names.setdefault(kind, set()).add(name)
     return {kind: str(max(len(each - {"all"}), 1)) for kind, each in sorted(names.items())}
-
-
-def read_runtimes(folders: Iterable[str] = _BIN) -> dict[str, str]:
-    """Return facts of the node: ``oci-runtime.runsc`` is ``true`` for each runtime that is there."""
-    there = [Path(folder) for folder in folders]
-    programs = {name: _PROGRAMS.get(name, (name,)) for name in RUNTIMES}
-    found = (name for name, any_of in programs.items() if any((at / each).exists() for at in there for each in any_of))
-    return {f"oci-runtime.{name}": "true" for name in found}
