@@ -117,6 +117,10 @@ async def check_an_instance_is_in_the_namespaces_of_another(rig: Rig) -> None:
     # The page of the one, asked for at the other's own address.
     page = await ask(rig, ours, "wget -q -O - http://127.0.0.1:8080/ # hello\n")
     assert b"hello\n" in page, page
+    # It knows the same names.
+    names = [await ask(rig, each, "cat /etc/resolv.conf /etc/hosts; exit 0") for each in (theirs, ours)]
+    for line in names[0].splitlines():
+        assert b"127.0.0.1" in line or line in names[1], names
     # Its container goes after all that are in its namespaces.
     await done(rig, stop(theirs))
     theirs = await wait_state(rig, target, "exited")

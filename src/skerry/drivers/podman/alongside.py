@@ -56,12 +56,17 @@ def _limit_disks(body: dict[str, Any], disks: tuple[DiskLimit, ...]) -> None:
         body["weightDevice"] = weights
 
 
-def _join(body: dict[str, Any], spec: InstanceSpec, further: Further) -> None:
-    """Put an instance into namespaces of the one that its specification names."""
+def name_pair(spec: InstanceSpec) -> str:
+    """Name the container whose namespaces an instance shares."""
     service = find_shared(spec)
     if service is None or not spec.joined:
         raise ValueError(f"nothing is known of the instance whose namespaces {spec.id} shares")
-    name = name_container(spec.tenant, spec.app, service, spec.ordinal, spec.joined)
+    return name_container(spec.tenant, spec.app, service, spec.ordinal, spec.joined)
+
+
+def _join(body: dict[str, Any], spec: InstanceSpec, further: Further) -> None:
+    """Put an instance into namespaces of the one that its specification names."""
+    name = name_pair(spec)
     for shared in ("user", *further.shares):
         body[_NAMESPACES.get(shared, "userns")] = {"nsmode": "container", "value": name}
     if "network" in further.shares:

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from skerry.drivers import wires
+from skerry.drivers.podman.alongside import name_pair
 from skerry.drivers.podman.answers import ContainerItem, Inspected, NetworkItem
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, Query
 from skerry.drivers.podman.names import LABEL
@@ -119,6 +120,9 @@ class Wiring:
 
     def dress(self, body: dict[str, Any], spec: InstanceSpec) -> None:
         """Tell podman to leave the network of a container alone; nothing where it has none of its own."""
+        if spec.further and "network" in spec.further.shares:
+            # It asks the names of the one whose network it is in, whose files stay as long as that one is leaned on.
+            self._bind_names(body, name_pair(spec))
         if not spec.networks:
             return
         for word in ("networks", "portmappings", "hostadd", "dns_server", "dns_option", "dns_search"):
@@ -130,7 +134,14 @@ class Wiring:
             _NAMES: msgspec.json.encode(spec.networks, order="sorted").decode(),
             _PORTS: msgspec.json.encode(ports).decode(),
         }
-        folder = self._root / body["name"]
+        self._bind_names(body, body["name"])
+        # podman looks for them when it makes the container; they are filled before it starts.
+        for name in ("hosts", "resolv.conf"):
+            self._write(body["name"], name, b"")
+
+    def _bind_names(self, body: dict[str, Any], container: str) -> None:
+        """Show a container the files with the names that another one, or itself, asks for."""
+        folder = self._root / container
         body["mounts"] += [
             {"type": "bind", "source": str(folder / name), "destination": f"/etc/{name}", "options": ["ro", "rbind"]}
             for name in ("hosts", "resolv.conf")
