@@ -7,6 +7,7 @@ keeps the same contract as the real driver. ``Sea.carry`` says where a packet en
 
 import ipaddress
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -43,6 +44,14 @@ class _Use(msgspec.Struct):
     sent_before: int = 0
 
 
+class Answering(Protocol):
+    """What answers for names at a machine."""
+
+    def answer(self, source: str, server: str, name: str, kind: str) -> tuple[str, tuple[str, ...]]:
+        """Answer a question that came from one address to another: a code and what was found."""
+        ...
+
+
 class FakeTunnels:
     """The tunnels of one machine; they outlive the agent and end with the power."""
 
@@ -53,6 +62,8 @@ class FakeTunnels:
         #: Public halves of the keys of the interfaces that are there.
         self.publics: dict[int, bytes] = {}
         self.uses: dict[_Way, _Use] = {}
+        #: The machine's name server, where it has one.
+        self.names: Answering | None = None
 
     def lose_power(self) -> None:
         """Nothing of it is left."""

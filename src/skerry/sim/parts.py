@@ -38,6 +38,7 @@ from skerry.sim.disk_file import DiskFile, SlowDb, Trouble, cut_disk, draw_fates
 from skerry.sim.loop import SimClock, SimLoop
 from skerry.sim.machines import FakeDriver, FakeMachine
 from skerry.sim.memory import MemoryFile
+from skerry.sim.names import FakeNamesDriver, FakeNameServer
 from skerry.sim.network import SimDialer, SimLink, SimListener
 from skerry.sim.overlays import FakeOverlay, FakeTunnels, Sea
 from skerry.sim.queues import FakeQueues, FakeQueuesDriver
@@ -138,8 +139,9 @@ class SimSite:
         sea: Sea,
         address: str,
         on_disk: bool = False,
+        with_names: bool = False,
     ) -> None:
-        """``address`` is where its tunnels are found in the ``sea``."""
+        """``address`` is where its tunnels are found in the ``sea``; ``with_names``: it has a name server."""
         self.name = name
         self.node = NodeName("n1")
         self.clock = SimClock(loop)
@@ -149,6 +151,9 @@ class SimSite:
         self.machine = FakeMachine(self.node, mint.split("machine"))
         self.tunnels = FakeTunnels(address)
         sea.join(self.tunnels)
+        self._sea = sea
+        self.names = FakeNameServer()
+        self.tunnels.names = self.names if with_names else None
         self.queues = FakeQueues()
         self.device = SigningKey.from_seed(mint.split("device").draw(32))
         self.sealing_seed = mint.split("sealing").draw(32)
@@ -197,12 +202,19 @@ class SimSite:
             lambda: self.agent.list_device_patterns(),
         )
         keys = OverlayKeys(self.disk.root, mint.split("overlay"), self.device, lambda: self.agent.whose)
+        names = FakeNamesDriver(self.names, self.tunnels, self._sea, self.clock, mint.split("names"))
         self.db = db = self._open()
         self.agent = Agent(
             clock=self.clock,
             mint=mint,
             db=db,
-            drivers=(images, driver, FakeOverlay(self.tunnels, keys, self.clock), FakeQueuesDriver(self.queues)),
+            drivers=(
+                images,
+                driver,
+                FakeOverlay(self.tunnels, keys, self.clock),
+                FakeQueuesDriver(self.queues),
+                *((names,) if self.tunnels.names is not None else ()),
+            ),
             console=driver,
             tasks=self.tasks,
             device=self.device,
@@ -273,6 +285,7 @@ class SimSite:
         """The machine goes off and on; of its files on a simulated disk only what was synced is certain."""
         self.machine.reboot()
         self.tunnels.lose_power()
+        self.names.lose_power()
         self.queues.lose_power()
         self.clock.reboot()
         if isinstance(self.file, DiskFile):

@@ -112,6 +112,15 @@ async def _reach(script: Script, plain: list[str], named: Mapping[str, str]) -> 
     return list_reach(script.world)
 
 
+async def _ask(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Ask a site's name server for a name of a network, as an instance of that network alone would."""
+    site, network, name = plain
+    zones = script.world.sites[SiteName(site)].names.told.zones
+    gateways = [zone.gateways[0] for zone in zones if zone.network == network]
+    said = [script.world.sites[SiteName(site)].names.answer("", gateway, name, "A") for gateway in gateways]
+    return [f"{name} at {site}: {code} {' '.join(found)}".rstrip() for code, found in said] or ["no such network"]
+
+
 async def _check(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     await script.checker.check_calm()
     script.news()
@@ -119,6 +128,7 @@ async def _check(script: Script, plain: list[str], named: Mapping[str, str]) -> 
 
 
 COMMANDS: dict[str, Command] = {
+    "ask": _ask,
     "advance": _advance,
     "converge": _converge,
     "reach": _reach,

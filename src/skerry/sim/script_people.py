@@ -15,6 +15,7 @@ from skerry.sim.world import ADMIN
 
 
 async def _world(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.world.with_names = named.get("names") == "yes"
     await script.world.begin(int(named.get("sites", "3")), int(named.get("tenants", "1")))
     return [f"{len(script.world.sites)} sites, {len(script.world.people.tenants)} tenants"]
 
@@ -45,8 +46,11 @@ async def _sign(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 
 
 async def _uplinks(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
-    """Have the registrar sign a site's uplinks: ``NAME=DEVICE``, the first preferred; without any it has none."""
-    uplinks = {name: Uplink(device=device, preference=at) for at, (name, device) in enumerate(named.items())}
+    """Have the registrar sign a site's uplinks: ``NAME=DEVICE[:BUDGET]``, the first preferred; none takes all away."""
+    uplinks: dict[str, Uplink] = {}
+    for at, (name, words) in enumerate(named.items()):
+        device, _, budget = words.partition(":")
+        uplinks[name] = Uplink(device=device, preference=at, budget_bytes=int(budget or 0))
     await script.world.sign_site(plain[0], Place("", None), {}, uplinks)
     return [f"{plain[0]} is signed anew"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from skerry.clock import SECOND_US
-from skerry.model.ids import SiteName
+from skerry.model.ids import InstanceId, SiteName
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
 
@@ -26,6 +26,13 @@ async def _device(script: Script, plain: list[str], named: Mapping[str, str]) ->
     (link.dead.add if state == "dead" else link.dead.discard)(device)
     link.change()
     return [f"{device} of {site} is {state}"]
+
+
+async def _spend(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have so many bytes gone over a device of a site."""
+    site, device, count = plain
+    script.world.sites[SiteName(site)].queues.moved[device] += int(count)
+    return [f"{count} bytes went over {device} of {site}"]
 
 
 async def _slow(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -115,11 +122,40 @@ async def _poison(script: Script, plain: list[str], named: Mapping[str, str]) ->
     return script.news()
 
 
+async def _sicken(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have the health check of an instance say no."""
+    site, instance = plain
+    script.world.sites[SiteName(site)].machine.unhealthy.add(InstanceId(instance))
+    return [f"{instance} at {site} is not well"]
+
+
+async def _cure(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.world.sites[SiteName(plain[0])].machine.unhealthy.clear()
+    return [f"all is well at {plain[0]}"]
+
+
+async def _part(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Let nothing pass between two sites."""
+    ends = (script.world.sites[SiteName(name)].tunnels.address for name in plain)
+    script.world.sea.cut.add(frozenset(ends))
+    return [f"nothing passes between {' and '.join(plain)}"]
+
+
+async def _unite(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.world.sea.cut.clear()
+    return ["all sites can pass"]
+
+
 COMMANDS: dict[str, Command] = {
+    "sicken": _sicken,
+    "cure": _cure,
+    "part": _part,
+    "unite": _unite,
     "cut": _cut,
     "heal": _heal,
     "slow": _slow,
     "device": _device,
+    "spend": _spend,
     "kill": _kill,
     "power cut": _power_cut,
     "start": _start,

@@ -84,6 +84,8 @@ class World:
         self.core = SimCore(loop, mint.split("core"))
         #: Whether sites keep their files on simulated disks, which power cuts tear; else in memory.
         self.on_disk = False
+        #: Whether sites have name servers.
+        self.with_names = False
         self.sites: dict[SiteName, SimSite] = {}
         #: Where the tunnels of sites find each other.
         self.sea = Sea()
@@ -260,6 +262,7 @@ class World:
             sea=self.sea,
             address=f"192.0.2.{len(self.sites) + 1}",
             on_disk=self.on_disk,
+            with_names=self.with_names,
         )
         site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
         site.link.on_arrival = lambda upward: self.silence.note(site.name, upward, self.loop.now_us)

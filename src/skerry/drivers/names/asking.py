@@ -8,7 +8,7 @@ asked follows from how dear the link is. Nothing is sent while there is no quest
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -46,6 +46,8 @@ PACES: dict[LinkClass, Pace] = {
     "satellite": Pace(60 * SECOND_US, 3 * SECOND_US),
 }
 
+#: See ``ask_server``.
+Ask = Callable[[str, str, int, str, list[Kind], float, Mint], Awaitable[set[str] | None]]
 _Key = tuple[TenantName, AppName, NetworkName, ServiceName, SiteName]
 
 
@@ -58,7 +60,11 @@ class _State(msgspec.Struct):
 class Asking:
     """Everything that this node asks other sites."""
 
-    def __init__(self, clock: Clock, mint: Mint, link_class: LinkClass, port: int = PORT) -> None:
+    def __init__(
+        self, clock: Clock, mint: Mint, link_class: LinkClass, port: int = PORT, ask: Ask | None = None
+    ) -> None:
+        """``ask`` asks one server once: over real sockets, unless it is a simulation."""
+        self._ask_server = ask or ask_server
         self._clock = clock
         self._mint = mint
         self._pace = PACES[link_class]
@@ -124,7 +130,9 @@ class Asking:
         began_us = self._clock.boot_us()
         name = f"{question.service}.{OWN_SUFFIX}"
         kinds: list[Kind] = ["A", "AAAA"]
-        found = await ask_server(question.source, question.server, self._port, name, kinds, self._wait_s, self._mint)
+        found = await self._ask_server(
+            question.source, question.server, self._port, name, kinds, self._wait_s, self._mint
+        )
         now_us = self._clock.boot_us()
         if self._states.get(key) is not state:
             return  # nobody wants to know any more
