@@ -1,4 +1,4 @@
-"""Bridges of networks and the links of instances, made with ``ip`` and ``nft`` (decision 0021 says why not by podman).
+"""Bridges of networks and the links of instances, made with ``ip`` and ``nft`` (decision 0022 says why not by podman).
 
 The kernel holds all there is to know: a bridge's alias says whose it is, the alias of a link's outer end says which
 container it belongs to and by which addresses, and a link is gone with its instance. So one reading of ``ip`` is the

@@ -1,6 +1,6 @@
 """Containers whose links Skerry makes: what podman is told of them, their links before they start, and their names.
 
-podman makes the namespaces and nothing in them (decision 0021): a container is created without a network, ``init`` has
+podman makes the namespaces and nothing in them (decision 0022): a container is created without a network, ``init`` has
 its namespaces made, then ``wires.py`` puts the links in, then it is started. podman's own ``restart`` would lose the
 links and is never called. podman writes neither ``resolv.conf`` nor ``hosts`` there, so both are ours, bound in from
 memory. Where no name server of the node answers for a network, ``hosts`` names the neighbours in it, and is written
@@ -146,9 +146,6 @@ class Wiring:
             {"type": "bind", "source": str(folder / name), "destination": f"/etc/{name}", "options": ["ro", "rbind"]}
             for name in ("hosts", "resolv.conf")
         ]
-        # podman looks for them when it makes the container; they are filled before it starts.
-        for name in ("hosts", "resolv.conf"):
-            self._write(body["name"], name, b"")
 
     async def make_links(self, http: PodmanHttp, action: StartContainer) -> Outcome:
         """Have a container's namespaces made, and put its links and names in. One that runs already is left alone."""
