@@ -7,10 +7,11 @@ from tests.trust import people
 from skerry.agent import journal
 from skerry.agent.desk import Refusal
 from skerry.clock import SECOND_US
+from skerry.model.app import Network, Port
 from skerry.model.document import ImageHold, digest_bodies
-from skerry.model.ids import CallId
+from skerry.model.ids import CallId, NetworkName
 from skerry.model.signed import Call
-from skerry.plan.actions import DeleteVolume
+from skerry.plan.actions import ApplyTranslation, DeleteVolume
 from skerry.sync.documents import make_patch
 from skerry.sync.outbox import mark_event
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply
@@ -38,6 +39,29 @@ async def test_a_signed_document_runs_and_survives_the_agent_and_the_power(site:
     await site.settle()
     assert site.machine.running() == [INSTANCE]
     assert [kind for kind, _ in site.machine.story] == ["start", "start"]
+
+
+@virtually
+async def test_links_of_our_own_are_made_before_a_start_and_again_after_the_power(site: Site):
+    site.machine.translation = ""
+    network = NetworkName("default")
+    image = site.shelf.add_image("web:1")
+    app = make_app(image, 1, networks={network: ()}, ports=(Port(target=80, published=8080),))
+    revision = revise(msgspec.structs.replace(app, networks={network: Network()}))
+    applied: list[ApplyTranslation] = []
+    site.machine.witness = lambda action: applied.append(action) if isinstance(action, ApplyTranslation) else None
+    await site.deliver([people.assign(revision)], revision)
+    for reboot in (False, True):
+        if reboot:
+            await site.restart(reboot=True)
+            assert site.machine.networks == {}, "a bridge of ours does not outlive the power"
+        await site.settle()
+        assert site.machine.running() == [INSTANCE]
+        (seen,) = site.machine.containers.values()
+        address = seen.addresses[network][0]
+        assert address == site.machine.networks[("alpha", "shop", "default")].ranges[0].subnet.replace(".0/24", ".2")
+        assert site.machine.translation == applied[-1].digest
+        assert [(each.published, each.address, each.target) for each in applied[-1].ports] == [(8080, address, 80)]
 
 
 @virtually
