@@ -6,7 +6,9 @@ else is not an answer of 200 has failed.
 
 import asyncio
 import contextlib
+import json
 import ssl
+import sys
 import time
 from collections import Counter
 
@@ -120,3 +122,27 @@ async def ask_once(
     first, *rest = head.decode().split("\r\n")
     headers = {word.lower(): value.strip() for word, _, value in (line.partition(":") for line in rest)}
     return int(first.split(" ")[1]) if first else 0, body.decode(), headers
+
+
+async def main(address: str, port: int, host: str, seconds: float, path: str, trusted: str) -> dict[str, object]:
+    """Ask once where there is no time, else let six people stay and four come and go for so many seconds."""
+    tls = ssl.create_default_context(cafile=trusted) if trusted else None
+    if not seconds:
+        status, body, _ = await ask_once(address, port, host, path, tls)
+        return {"status": status, "body": body}
+    load = Load(address, port, host, tls)
+    load.start(6, 4, path)
+    await asyncio.sleep(seconds)
+    await load.stop()
+    return {
+        "answers": sum(load.answers.values()),
+        "failed": load.failed,
+        "reopened": load.reopened,
+        "slowest_s": round(load.slowest_s, 2),
+    }
+
+
+if __name__ == "__main__":
+    address, port, host, seconds, *rest = sys.argv[1:]
+    path, trusted = [*rest, "/", ""][:1] + [*rest[1:], ""][:1]
+    print(json.dumps(asyncio.run(main(address, int(port), host, float(seconds), path, trusted))))

@@ -1,4 +1,4 @@
-"""The vocabulary of an entrance, our own addition to manifest.md (decision 0019): data, as ``words.py`` is."""
+"""The vocabulary of an entrance, our own addition to manifest.md (decision 0021): data, as ``words.py`` is."""
 
 from skerry.manifest.word_types import TEXT, Choice, Either, Group, Many, Word, whole
 

@@ -15,8 +15,10 @@ import msgspec
 from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, is_host, is_path
 from skerry.plan.actions import ApplyEntrance, Backend, Server
 
-#: How a copy is asked whether it is there: a dead one is out after two checks, a silent one in 1.7 s (decision 0019).
-_CHECKS = "inter 500ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down on-marked-down shutdown-sessions"
+#: How a copy is asked whether it is there: a dead one is out after two checks, a silent one in 1.7 s (decision 0021).
+_CHECKS = "inter 500ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down"
+#: Of TCP alone: a request that its copy broke off is asked again, unless its session is shut down in that moment.
+_SHUT = " on-marked-down shutdown-sessions"
 _NAME = re.compile(r"[A-Za-z0-9]{1,24}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f.:]{2,39}", re.ASCII)
 #: Pages that stand in a line of the file as they are; others are asked for by a connection alone.
@@ -124,7 +126,6 @@ def _write_config(action: ApplyEntrance, around: Around, shape: str) -> str:
         "  option redispatch 1",
         "  option dontlognull",
         "  retry-on conn-failure empty-response",
-        f"  default-server {_CHECKS}",
     ]
     if action.routes:
         lines += ["frontend plain", *_bind(HTTP_PORT, around), *_route(around, is_secure=False)]
@@ -169,11 +170,16 @@ def _route(around: Around, *, is_secure: bool) -> list[str]:
 
 def _write_backend(backend: Backend) -> list[str]:
     lines = [f"backend {backend.name}", f"  mode {backend.mode}", "  balance leastconn"]
+    lines.append(f"  default-server {_write_checks(backend)}")
     if backend.mode == "tcp":
         lines += ["  timeout server 1h", "  option srvtcpka"]
     elif _PAGE.fullmatch(backend.page):
         lines += [f"  option httpchk GET {backend.page}", "  http-check expect status 200-399"]
     return [*lines, *(f"  server {each.name} {_write_server(each)}" for each in backend.servers)]
+
+
+def _write_checks(backend: Backend) -> str:
+    return _CHECKS + (_SHUT if backend.mode == "tcp" else "")
 
 
 def _write_server(server: Server) -> str:
@@ -260,7 +266,7 @@ def _bring(backend: Backend, server: Server, there: Copy | None) -> list[str]:
     state = "ready" if server.state == "up" else "drain"
     if there is None:
         rank = " backup" if server.rank else ""
-        words = [f"add server {name} {_write_address(server)} check {_CHECKS}{rank}"]
+        words = [f"add server {name} {_write_address(server)} check {_write_checks(backend)}{rank}"]
         # A server that comes later begins in maintenance and unchecked.
         return [*words, f"enable health {name}", f"enable server {name}"] + (
             [f"set server {name} state drain"] if state == "drain" else []
