@@ -1,6 +1,6 @@
 """Asks a name server one question, by the standard library alone: also run in the network of an instance.
 
-python dns_client.py RESOLV_CONF NAME:KIND...
+python dns_client.py SERVER NAME:KIND...
 """
 
 import asyncio
@@ -8,7 +8,6 @@ import json
 import socket
 import struct
 import sys
-from pathlib import Path
 
 KINDS = {"A": 1, "PTR": 12, "AAAA": 28, "SRV": 33}
 CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
@@ -68,11 +67,9 @@ async def ask(source: str, server: str, name: str, kind: str) -> tuple[str, tupl
             return SILENT
 
 
-async def ask_all(resolv_conf: Path, *questions: str) -> list[tuple[str, tuple[str, ...]]]:
-    words = [line.split() for line in resolv_conf.read_text().splitlines()]
-    server = next(each[1] for each in words if each[:1] == ["nameserver"])
+async def ask_all(server: str, *questions: str) -> list[tuple[str, tuple[str, ...]]]:
     return [await ask("", server, *each.split(":")) for each in questions]
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(ask_all(Path(sys.argv[1]), *sys.argv[2:]))))
+    print(json.dumps(asyncio.run(ask_all(*sys.argv[1:]))))

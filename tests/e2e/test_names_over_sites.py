@@ -56,7 +56,9 @@ class Instance:
         return subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
 
     def ask(self, *names: str) -> list[tuple[str, list[str]]]:
-        command = [sys.executable, CLIENT, f"/proc/{self.pid}/root/etc/resolv.conf", *names]
+        lines = self.run("/bin/cat", "/etc/resolv.conf").stdout.splitlines()
+        server = next(line.split()[1] for line in lines if line.startswith("nameserver"))
+        command = [sys.executable, CLIENT, server, *names]
         enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--"]
         done = subprocess.run([*enter, *command], text=True, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from skerry.model.ids import (
 from skerry.model.instance import spec_digest
 from skerry.model.network import part_ranges
 from skerry.model.observed import ContainerSeen, ContainerState, Health, Heard, NamesSeen, NetworkSeen, Observation
-from skerry.plan.actions import ApplyNames, CreateNetwork, Zone
+from skerry.plan.actions import ApplyNames, CreateNetwork, Link, Zone
 from skerry.plan.history import History, Run
 from skerry.plan.names import TOLD_MAX, explain_names, is_answerable, plan_names
 from skerry.plan.site import derive_wanted
@@ -70,6 +70,7 @@ class Node:
         self.runs: dict[InstanceId, Run] = {}
         self.networks: tuple[NetworkSeen, ...] = (seen_network(),)
         self.names = NamesSeen(rtt_us=RTTS)
+        self.links: dict[InstanceId, tuple[Link, ...]] = {}
 
     def run(
         self, service: str, *addresses: str, health: Health = "none", state: ContainerState = "running", **networks: str
@@ -111,7 +112,7 @@ class Node:
 
     def plan(self) -> PlanDraft:
         draft = PlanDraft(self.history, Now(1))
-        plan_names(draft, self.held, self.wanted, self.observed)
+        plan_names(draft, self.held, self.wanted, self.observed, self.links)
         return draft
 
     def apply(self) -> ApplyNames:
@@ -301,6 +302,17 @@ def test_while_it_begins_its_questions_are_left_open():
     node.run("web", state="created")
     assert node.zone().unsaid == ("db", "db.shop")
     assert node.zone("back").unsaid == ("page", "page.shop")
+
+
+def test_where_its_addresses_are_known_before_it_starts_it_is_let_ask_at_once():
+    node = two_networks()
+    node.run("web", state="created")
+    links = {"default": "10.176.1.6/24", "back": "10.176.2.6/24"}
+    node.links[node.containers[-1].instance] = tuple(
+        Link(network=NetworkName(name), device="eth0", mac="", addresses=(address,)) for name, address in links.items()
+    )
+    assert [each.address for each in node.apply().askers] == ["10.176.1.6", "10.176.2.6"]
+    assert node.zone().unsaid == ()
 
 
 def test_a_view_knows_its_own_network_alone():

@@ -17,6 +17,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -25,7 +26,7 @@ from skerry.model.document import Assignment, NetworkMember, NetworkPart
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, ServiceName, SiteName, TenantName
 from skerry.model.network import part_ranges
 from skerry.model.observed import ContainerSeen, NamesSeen, NetworkSeen, Observation
-from skerry.plan.actions import ApplyNames, Asker, Named, PortNamed, Question, Zone
+from skerry.plan.actions import ApplyNames, Asker, Link, Named, PortNamed, Question, Zone
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
 from skerry.plan.site_plan import HeldSite, PlanDraft
@@ -79,8 +80,17 @@ class _View(msgspec.Struct):
     hosts: dict[str, list[str]]
 
 
-def plan_names(draft: PlanDraft, held: HeldSite, wanted: Mapping[InstanceId, Wanted], observed: Observation) -> None:
-    """Make the node's name server answer for the networks that ask it, and no server run where none does."""
+def plan_names(
+    draft: PlanDraft,
+    held: HeldSite,
+    wanted: Mapping[InstanceId, Wanted],
+    observed: Observation,
+    links: Mapping[InstanceId, tuple[Link, ...]] = MappingProxyType({}),
+) -> None:
+    """Make the node's name server answer for the networks that ask it, and no server run where none does.
+
+    ``links`` are those of instances that do not run yet, where their addresses are known before they start.
+    """
     views = _list_views(held, wanted, observed, draft.history)
     seen = observed.names
     if seen is None or seen.reason:
@@ -90,10 +100,10 @@ def plan_names(draft: PlanDraft, held: HeldSite, wanted: Mapping[InstanceId, Wan
         return
     sets = {key: _choose_sets(view, held, seen) for key, view in views.items()}
     zones = tuple(
-        _make_zone(key, view, sets[key], _find_unsaid(key, views, wanted, observed, draft.history))
+        _make_zone(key, view, sets[key], _find_unsaid(key, views, wanted, observed, draft.history, links))
         for key, view in sorted(views.items())
     )
-    askers = _list_askers(views, observed)
+    askers = _list_askers(views, observed, links)
     questions = tuple(
         sorted(each for key, view in views.items() for each in _list_questions(key, view, sets[key], seen))
     )[:QUESTIONS_MAX]
@@ -348,13 +358,19 @@ def _list_ports(app: AppName, view: _View, sets: Mapping[ServiceName, _Set]) -> 
 # Instances of several networks
 
 
-def _list_askers(views: Mapping[NetworkKey, _View], observed: Observation) -> tuple[Asker, ...]:
+def _list_askers(
+    views: Mapping[NetworkKey, _View], observed: Observation, links: Mapping[InstanceId, tuple[Link, ...]]
+) -> tuple[Asker, ...]:
     askers: set[Asker] = set()
     for seen in observed.containers:
-        networks = tuple(sorted(name for name in seen.addresses if (seen.tenant, seen.app, name) in views))
-        if seen.state == "running" and len(networks) > 1:
+        addresses = dict(seen.addresses) if seen.state == "running" else {}
+        if not addresses:
+            coming = links.get(seen.instance, ())
+            addresses = {each.network: tuple(one.partition("/")[0] for one in each.addresses) for each in coming}
+        networks = tuple(sorted(name for name in addresses if (seen.tenant, seen.app, name) in views))
+        if len(networks) > 1:
             askers.update(
-                Asker(address, seen.tenant, seen.app, networks) for name in networks for address in seen.addresses[name]
+                Asker(address, seen.tenant, seen.app, networks) for name in networks for address in addresses[name]
             )
     return tuple(sorted(askers))
 
@@ -365,6 +381,7 @@ def _find_unsaid(
     wanted: Mapping[InstanceId, Wanted],
     observed: Observation,
     history: History,
+    links: Mapping[InstanceId, tuple[Link, ...]],
 ) -> set[str]:
     """Return names of other networks of those instances of this network that are about to start.
 
@@ -373,7 +390,7 @@ def _find_unsaid(
     """
     beginning = {each.instance for each in observed.containers if each.state in ("created", "exited")}
     names: set[str] = set()
-    for instance in beginning & wanted.keys():
+    for instance in (beginning & wanted.keys()) - links.keys():
         spec = wanted[instance].derived.spec
         if (spec.tenant, spec.app) != key[:2] or key[2] not in spec.networks or len(spec.networks) == 1:
             continue
