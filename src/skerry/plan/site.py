@@ -114,7 +114,7 @@ def plan_site(
     guarded = plan_chains(draft, wanted, observed, history, held.node) and guarded
     plan_translation(draft, observed)
     links = plan_links(wanted, observed)
-    plan_names(draft, held, wanted, observed)
+    plan_names(draft, held, wanted, observed, links.found)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
     plan_queues(draft, wanted, observed, network.uplinks)
     entrance = settle_entrance(wanted, observed.entrance)
