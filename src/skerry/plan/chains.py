@@ -23,7 +23,7 @@ from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, NodeName,
 from skerry.model.network import STRETCHED_V4, bridge_name, network_prefix
 from skerry.model.observed import ChainFact, ChainHop, ContainerSeen, Observation
 from skerry.plan.actions import ApplyChains, Steer
-from skerry.plan.addresses import POOL, choose_mac
+from skerry.plan.addresses import choose_mac
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
 from skerry.plan.site_plan import PlanDraft
@@ -157,7 +157,7 @@ class _Path:
             for seen in observed.networks
             if (seen.tenant, seen.app) == (tenant, app)
         }
-        self._all_near = _list_near(observed)
+        self._all_near = _list_near(observed, tenant, app)
         services = chain.through if self._outward else chain.through[::-1]
         self._steps = tuple(self._find_step(service, history, wanted) for service in services)
 
@@ -348,17 +348,26 @@ def _by_bridge(senders: Iterable[tuple[str, str]]) -> list[tuple[str, tuple[str,
     return [(bridge, tuple(sorted(macs))) for bridge, macs in sorted(found.items())]
 
 
-def _list_near(observed: Observation) -> tuple[str, ...]:
-    """Return all ranges that are not beyond the site: of its networks, and of their parts at other sites."""
-    ranges = {str(POOL), str(STRETCHED_V4), *_NEVER}
+def _list_near(observed: Observation, tenant: TenantName, app: AppName) -> tuple[str, ...]:
+    """Return what is not beyond the site: ranges of its networks, and those of the app's own parts at other sites.
+
+    Where the app has no network over sites, an address of that range is one of somebody else's, such as the site's LAN.
+    """
+    ranges = set(_NEVER)
     for seen in observed.networks:
         ranges |= {one.subnet for one in seen.ranges}
-        ranges.add(str(network_prefix(seen.tenant, seen.app, seen.name)))
+        if (seen.tenant, seen.app) == (tenant, app) and any(_is_stretched(one.subnet) for one in seen.ranges):
+            ranges |= {str(STRETCHED_V4), str(network_prefix(seen.tenant, seen.app, seen.name))}
     found: list[str] = []
     for version in (4, 6):
         nets = [net for each in ranges if (net := ipaddress.ip_network(each)).version == version]
         found += [str(net) for net in ipaddress.collapse_addresses(nets)]  # type: ignore[type-var]
     return tuple(sorted(found))
+
+
+def _is_stretched(subnet: str) -> bool:
+    network = ipaddress.ip_network(subnet)
+    return isinstance(network, ipaddress.IPv4Network) and network.subnet_of(STRETCHED_V4)
 
 
 def _narrow(ranges: tuple[str, ...], to: tuple[str, ...], family: Family) -> tuple[str, ...]:

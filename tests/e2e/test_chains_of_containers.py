@@ -1,0 +1,83 @@
+"""A chain through containers, from the manifest to the packet: applied, placed, steered, and noticed when it dies."""
+
+import json
+import re
+import subprocess
+from collections.abc import Generator
+
+import pytest
+from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
+from tests.e2e.lab import CHECKOUT, Lab
+from tests.e2e.lab_site import CORE_ADDRESS
+from tests.e2e.tiny_image import tiny_image
+
+pytestmark = pytest.mark.e2e
+
+#: The app of the page that tells people how, with the smallest image as each of its programs.
+PAGE = CHECKOUT / "docs/how-to/chain-services.md"
+APP = PAGE.read_text().partition("```yaml")[2].partition("\n")[2].partition("```")[0]
+
+
+class Town:
+    """One site with the app of the page."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet, self.site = fleet, fleet.lab.sites["a"]
+
+    def running(self) -> set[str]:
+        return {name.split("/")[2] for name, each in list_containers(self.site).items() if each["State"] == "running"}
+
+    def pid(self, service: str) -> int:
+        row = list_containers(self.site)[f"default/shop/{service}/0"]
+        return self.site.podman.do("GET", f"/containers/{row['Id']}/json")["State"]["Pid"]
+
+    def ping(self, count: int = 4) -> int:
+        """Return how many answers of the core's machine, which lies beyond the site, the till had."""
+        enter = ["nsenter", f"--net=/proc/{self.pid('till')}/ns/net"]
+        words = ["busybox", "ping", "-c", str(count), "-i", "0.1", "-W", "1", CORE_ADDRESS]
+        done = subprocess.run([*enter, *words], capture_output=True, text=True, check=False, timeout=60)
+        found = re.search(r"(\d+) packets received", done.stdout)
+        return int(found[1]) if found else 0
+
+    def counts(self) -> dict[str, int]:
+        said = json.loads(self.site.run("nft", "-j", "list", "counters", "table", "inet", "skerry_chains"))
+        rows = (each["counter"] for each in said["nftables"] if "counter" in each)
+        return {row["name"]: row["packets"] for row in rows}
+
+    def state(self) -> str:
+        nodes = self.fleet.ask("chain", "show", "shop/rest")["nodes"]
+        return nodes[0]["state"] if nodes else ""
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "shop").mkdir()
+    text = re.sub(r"image: \S+", "image: tiny:1\n    stop_grace_period: 1s", APP)
+    (folder / "shop" / "compose.yaml").write_text(text)
+    with Lab(["a"]) as lab, Fleet(lab) as fleet:
+        fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
+        fleet.start_site("a")
+        fleet.must("apply", "-f", folder / "shop" / "compose.yaml", "--yes")
+        town = Town(fleet)
+        wait_until(lambda: town.running() == {"till", "wall", "inspect"}, "the start of all instances", 120)
+        wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
+        yield town
+
+
+def test_what_the_till_sends_passes_the_wall_both_ways(town: Town):
+    before = town.counts()
+    assert town.ping() == 4
+    after = town.counts()
+    grown = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    # Pings are in the second chain, which has one step.
+    assert grown == {"c1s1_out": 4, "c1s1_back": 4}
+
+
+def test_a_step_that_is_stopped_closes_the_chain_and_its_return_opens_it(town: Town):
+    town.fleet.must("instance", "stop", "shop/wall", "--site", "a", "--yes")
+    wait_until(lambda: town.state() == "closed", "word of the closed chain", 60)
+    assert town.ping(1) == 0
+    town.fleet.must("instance", "start", "shop/wall", "--site", "a")
+    wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
+    assert town.ping() == 4
