@@ -1,7 +1,18 @@
 """By which uplink a node dials."""
 
 from skerry.model.uplinks import Uplink
-from skerry.plan.uplinks import RETRY_US, Ways, find_uplink, list_ways, order_ways
+from skerry.plan.history import Traffic
+from skerry.plan.uplinks import (
+    RETRY_US,
+    Ways,
+    find_uplink,
+    hold_bulk,
+    is_worth_writing,
+    list_ways,
+    name_month,
+    note_moved,
+    order_ways,
+)
 
 UPLINKS = {
     "sky": Uplink(device="sat0", kind="satellite", price_micro=5_000_000, preference=50),
@@ -32,3 +43,45 @@ def test_what_failed_comes_last_for_a_while():
 
 def test_an_uplink_is_found_by_its_device():
     assert (find_uplink(UPLINKS, "sat0"), find_uplink(UPLINKS, "lan0"), find_uplink({}, "")) == ("sky", "", "")
+
+
+GB = 10**9
+
+
+def test_what_a_device_counts_is_added_up_over_boots_and_begins_anew_each_month():
+    one = note_moved(Traffic(), {"eth0": 5 * GB, "lan0": GB}, ["eth0"], "b1", "2026-11")
+    assert one == Traffic(month="2026-11", used={"eth0": 0}, boot="b1", marks={"eth0": 5 * GB})
+    two = note_moved(one, {"eth0": 7 * GB}, ["eth0"], "b1", "2026-11")
+    assert two.used == {"eth0": 2 * GB}
+    after = note_moved(two, {"eth0": GB}, ["eth0"], "b2", "")
+    assert (after.used, after.month) == ({"eth0": 3 * GB}, "2026-11")
+    made_anew = note_moved(after, {"eth0": GB // 2}, ["eth0"], "b2", "2026-11")
+    assert made_anew.used == {"eth0": 3 * GB + GB // 2}
+    december = note_moved(made_anew, {"eth0": GB}, ["eth0"], "b2", "2026-12")
+    assert (december.used, december.month) == ({"eth0": GB // 2}, "2026-12")
+
+
+def test_a_count_is_written_when_there_is_enough_of_it_or_its_frame_changed():
+    kept = Traffic(month="2026-11", used={"eth0": GB}, boot="b1", marks={"eth0": GB})
+    assert not is_worth_writing(kept, note_moved(kept, {"eth0": GB + 9_999_999}, ["eth0"], "b1", "2026-11"))
+    assert is_worth_writing(kept, note_moved(kept, {"eth0": GB + 10_000_000}, ["eth0"], "b1", "2026-11"))
+    assert is_worth_writing(kept, note_moved(kept, {"eth0": GB}, ["eth0"], "b1", "2026-12"))
+    assert not is_worth_writing(Traffic(), note_moved(Traffic(), {"eth0": GB}, [], "b1", "2026-12"))
+
+
+def test_an_uplink_whose_budget_is_spent_comes_last():
+    uplinks = {"modem": Uplink(device="wwan0", budget_bytes=GB, preference=1), "fibre": Uplink(device="eth0")}
+    assert list_ways(uplinks, ALL, used={"wwan0": GB - 1}).devices == ("wwan0", "eth0")
+    assert list_ways(uplinks, ALL, used={"wwan0": GB}).devices == ("eth0", "wwan0")
+
+
+def test_bulk_waits_while_the_link_goes_by_an_uplink_whose_budget_is_short():
+    uplinks = {"modem": Uplink(device="wwan0", budget_bytes=GB), "fibre": Uplink(device="eth0")}
+    assert hold_bulk(uplinks, "wwan0", {"wwan0": 79 * GB // 100}) == ""
+    assert "80 % of this month's budget of uplink modem" in hold_bulk(uplinks, "wwan0", {"wwan0": 80 * GB // 100})
+    assert hold_bulk(uplinks, "eth0", {"wwan0": 2 * GB, "eth0": 9 * GB}) == ""
+    assert hold_bulk(uplinks, "", {"wwan0": 2 * GB}) == ""
+
+
+def test_a_month_is_named_in_utc():
+    assert (name_month(0), name_month(1_796_083_200_000_000)) == ("", "2026-12")

@@ -487,7 +487,8 @@ class Agent:
             patience_us=self._patience_us,
         )
         seen = self.reconciler.observed.queues
-        return list_ways(standing.uplinks, seen.links if seen is not None else (), standing.name)
+        links = seen.links if seen is not None else ()
+        return list_ways(standing.uplinks, links, standing.name, history.kept.traffic.used)
 
     def note_way(self, device: str) -> None:
         """Show by which device the link was made."""

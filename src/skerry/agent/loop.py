@@ -236,6 +236,7 @@ class Reconciler:
             forget_judged=plan.forget_judged,
             contact=plan.contact,
             confirming=plan.confirming,
+            traffic=plan.traffic,
             forget_said=plan.forget_said,
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches)

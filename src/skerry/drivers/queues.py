@@ -73,7 +73,9 @@ class QueuesDriver:
         now = asyncio.get_running_loop().time()
         if self._seen is None or now - self._seen[0] > _BELIEVED_S:
             self._seen = now, await self._look()
-        seen = msgspec.structs.replace(self._seen[1], links=self._list_links(), reason=self._reason)
+        moved = self._count_moved()
+        reason = self._reason or self._seen[1].reason
+        seen = msgspec.structs.replace(self._seen[1], links=frozenset(moved), moved=moved, reason=reason)
         return Observation(driver=self.name, queues=seen)
 
     async def perform(self, action: Action) -> Outcome:
@@ -126,13 +128,19 @@ class QueuesDriver:
         text = output.decode("ascii", "replace")
         return {int(number, 16): (rate, ceil) for number, rate, ceil in _CLASS.findall(text)}
 
-    def _list_links(self) -> frozenset[str]:
+    def _count_moved(self) -> dict[str, int]:
         try:
             lines = self._read_devices().splitlines()[2:]
         except OSError:
-            return frozenset()
-        names = (line.partition(":")[0].strip() for line in lines)
-        return frozenset(name for name in names if not name.startswith(_PASSING))
+            return {}
+        moved: dict[str, int] = {}
+        for line in lines:
+            name, _, numbers = line.partition(":")
+            counts = numbers.split()
+            # The first column is received bytes, the ninth sent ones.
+            if not name.strip().startswith(_PASSING) and len(counts) > 8:
+                moved[name.strip()] = int(counts[0]) + int(counts[8])
+        return moved
 
 
 def _list_wanted(action: ApplyQueues) -> dict[str, list[QueueClass]]:
@@ -148,7 +156,7 @@ def _list_wanted(action: ApplyQueues) -> dict[str, list[QueueClass]]:
 def _write_device(
     device: str, classes: list[QueueClass], present: Mapping[int, tuple[str, str]], *, is_new: bool, own: bool
 ) -> list[str]:
-    """Return lines for ``tc -batch``. What has no class is let through on a bridge, and shares what is left of an uplink."""
+    """Return lines for ``tc -batch``. What has no class passes on a bridge, and shares what is left of an uplink."""
     lines: list[str] = []
     root, top = f"{HANDLE}:", f"{HANDLE}:"
     if is_new:

@@ -258,6 +258,7 @@ class QueuesSeen(msgspec.Struct, frozen=True, kw_only=True):
     foreign: frozenset[str] = frozenset()
     #: Every link of the node but those of instances.
     links: frozenset[str] = frozenset()
+    moved: dict[str, int] = {}
     #: Why there can be none.
     reason: str = ""
 

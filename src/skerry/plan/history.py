@@ -89,6 +89,17 @@ class Confirming(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that went over the node's devices in one month, both ways together (``plan/uplinks.py``)."""
+
+    #: As ``2026-12``, by the site's trust clock in UTC; empty while it does not know the time.
+    month: str = ""
+    used: dict[str, int] = {}
+    #: What each device had counted when it was last taken in, and in which boot of the machine.
+    boot: str = ""
+    marks: dict[str, int] = {}
+
+
 #: What a person at the box, or its owner, says of an instance.
 HandVerb = Literal["restart", "stop", "start"]
 
@@ -134,6 +145,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[AppId, Judged] = {}
     contact: Contact = Contact()
     confirming: Confirming = Confirming()
+    traffic: Traffic = Traffic()
     #: What a person at the box, or its owner, has said of an instance.
     said: dict[InstanceId, Said] = {}
 

@@ -21,7 +21,7 @@ from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan import confirm, instances
-from skerry.plan.actions import RemoveContainer, StopContainer, instance_lane
+from skerry.plan.actions import FetchImage, RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.by_hand import judge_by_hand
@@ -31,7 +31,7 @@ from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_m
 from skerry.plan.downs import find_over_budget
 from skerry.plan.entrance import explain_entrance, find_certificates, plan_entrance, settle_entrance
 from skerry.plan.gates import judge_apps, return_to_proven
-from skerry.plan.history import Ended, History, app_id
+from skerry.plan.history import Ended, History, Traffic, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
 from skerry.plan.links import plan_links, plan_translation
@@ -45,7 +45,7 @@ from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.turns import find_turns
-from skerry.plan.uplinks import find_uplink
+from skerry.plan.uplinks import find_percent, find_uplink, hold_bulk, is_worth_writing, name_month, note_moved
 from skerry.plan.volumes import (
     allocate_uids,
     find_lost_volumes,
@@ -79,7 +79,7 @@ def plan_site(
             watches=history.watches,
             wake_us=draft.wake_us,
             confirming=network.confirming,
-            told=_tell_network(held, network),
+            told=_tell_network(held, network, history.kept.traffic),
         )
     wished = held
     deferred = defer_revisions(held, observed, history, now)
@@ -106,6 +106,8 @@ def plan_site(
     draft.wake(standing.wake_us)
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
+    traffic = _count_traffic(draft, observed, network)
+    why_held = hold_bulk(network.uplinks, held.way, traffic.used)
     have_images = plan_images(draft, held, wanted, observed, deferred.images)
     networks = plan_networks(draft, wanted, observed, held.units)
     lost = find_lost_volumes(observed, history)
@@ -172,6 +174,9 @@ def plan_site(
     verdicts = judge_apps(draft, wished, history, draft.facts, deferred.waiting)
     draft.facts.extend(_plan_refusals(held, refused))
     draft.facts.extend(volume_facts(held, wanted, observed))
+    if why_held and any(isinstance(each, FetchImage) for each in draft.actions):
+        draft.wait("bulk", f"images wait: {why_held}")
+        draft.actions = [each for each in draft.actions if not isinstance(each, FetchImage)]
     return SitePlan(
         actions=tuple(draft.actions),
         waits=tuple(draft.waits),
@@ -189,7 +194,9 @@ def plan_site(
         watches=verdicts.watches,
         contact=standing.contact,
         confirming=network.confirming,
-        told=_tell_network(held, network),
+        traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
+        holds_bulk=bool(why_held),
+        told=_tell_network(held, network, traffic),
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
         ahead=draft.ahead,
@@ -212,9 +219,24 @@ def _judge_network(draft: PlanDraft, held: HeldSite) -> confirm.Standing:
     return found
 
 
-def _tell_network(held: HeldSite, network: confirm.Standing) -> dict[str, str]:
+def _count_traffic(draft: PlanDraft, observed: Observation, network: confirm.Standing) -> Traffic:
+    kept, seen = draft.history.kept.traffic, observed.queues
+    if seen is None:
+        return kept
+    devices = [each.device for each in network.uplinks.values()]
+    return note_moved(kept, seen.moved, devices, draft.history.boot, name_month(draft.now.trust_us))
+
+
+def _tell_network(held: HeldSite, network: confirm.Standing, traffic: Traffic) -> dict[str, str]:
+    """Say over which uplink the link goes, and how much of each budget is spent: in percent, to be told seldom."""
     uplink = find_uplink(network.uplinks, held.way)
-    return {"uplink": uplink} if uplink else {}
+    told = {"uplink": uplink} if uplink else {}
+    spent = {
+        f"uplink-{name}-spent": f"{find_percent(each, traffic.used)}%"
+        for name, each in network.uplinks.items()
+        if each.budget_bytes
+    }
+    return told | spent
 
 
 def _closed(item: instances.Wanted, deferred: Deferred) -> str:

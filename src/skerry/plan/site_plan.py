@@ -15,7 +15,7 @@ from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History
+from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Traffic
 from skerry.plan.report import Wait
 
 #: Phases of an instance that is not yet where it is wanted.
@@ -97,6 +97,10 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     contact: Contact | None = None
     #: What is tried or taken back of the wishes about the node's own network: to be journaled.
     confirming: Confirming | None = None
+    #: What went over the node's devices, once it is worth writing down.
+    traffic: Traffic | None = None
+    #: No image is fetched now: what is left of an uplink's budget is for the link itself.
+    holds_bulk: bool = False
     #: What the node tells of itself beside what is seen of it.
     told: dict[str, str] = {}
     #: What a person at the box said and what is over: to be journaled.
@@ -120,7 +124,7 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fetched(self) -> frozenset[Digest]:
         """Images whose fetching may go on; those ahead of need give way while one that runs here is fetched."""
-        images = {fact.digest for fact in self.facts if isinstance(fact, ImageFact)}
+        images = {fact.digest for fact in self.facts if isinstance(fact, ImageFact) and not self.holds_bulk}
         is_urgent = any(isinstance(each, FetchImage) and each.image not in self.ahead for each in self.actions)
         return frozenset(images - self.ahead if is_urgent else images)
 

@@ -16,6 +16,8 @@ class FakeQueues:
 
     def __init__(self, links: frozenset[str] = frozenset(DEVICES)) -> None:
         self.links = links
+        #: Bytes over each link since the boot.
+        self.moved: dict[str, int] = dict.fromkeys(links, 0)
         self.foreign: set[str] = set()
         self.applied = _NONE
         #: Why there can be no queues, as on a kernel without them.
@@ -25,6 +27,7 @@ class FakeQueues:
         """Forget all; nobody else's queues come back either."""
         self.applied = _NONE
         self.foreign.clear()
+        self.moved = dict.fromkeys(self.links, 0)
 
     def find_rate(self, address: str, device: str, *, up: bool, line_bps: int) -> int:
         """Return how much an instance is sent, or sends by ``device``, where the line carries ``line_bps``."""
@@ -57,6 +60,7 @@ class FakeQueuesDriver:
             devices=list_devices(queues.applied),
             foreign=frozenset(queues.foreign),
             links=queues.links,
+            moved=dict(queues.moved),
             reason=queues.reason,
         )
         return Observation(driver=self.name, queues=seen)
