@@ -11,7 +11,9 @@ from skerry.clock import SECOND_US
 from skerry.model.app import (
     AppRevision,
     FileMount,
+    Further,
     HealthCheck,
+    Hook,
     ImageRef,
     Mount,
     Network,
@@ -58,6 +60,11 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     withdraw: Literal["core", "tenant"] = "core"
     #: The service that all others wait for and start again with.
     follow: str = ""
+    #: The service in whose network and among whose processes all others are.
+    shares: str = ""
+    #: What every service runs inside after a start, and before a stop; empty for nothing.
+    after_start: str = ""
+    before_stop: str = ""
     #: In which order the copies of each service change at a site.
     in_site: InSite | None = None
     #: Memory that each instance asks for.
@@ -111,12 +118,15 @@ def make_revision(
             image=images[image],
             command=words.command or None,
             restart=Restart(policy=words.restart),
-            depends_on={ServiceName(words.follow): "started"} if words.follow not in ("", name) else {},
+            depends_on={
+                ServiceName(other): "started" for other in (words.follow, words.shares) if other not in ("", name)
+            },
             restart_with=(ServiceName(words.follow),) if words.follow not in ("", name) else UNSET,
             in_site=words.in_site or UNSET,
-            networks={NetworkName(name): () for name in ("default", *words.stretched)},
+            networks=_list_networks(words, name),
+            further=_make_further(words, name),
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
-            ports=(Port(target=80, published=words.port),) if words.port else (),
+            ports=(Port(target=80, published=words.port),) if words.port and not _is_sharer(words, name) else (),
             healthcheck=_make_check(words),
             reservations=Resources(memory_bytes=words.memory_bytes),
             policy=words.policy if words.policy != Policy() else UNSET,
@@ -142,12 +152,36 @@ def make_revision(
     )
 
 
+def _is_sharer(words: AppWords, name: str) -> bool:
+    return words.shares not in ("", name)
+
+
+def _list_networks(words: AppWords, name: str) -> dict[NetworkName, tuple[str, ...]]:
+    if _is_sharer(words, name):
+        return {}
+    return {NetworkName(each): () for each in ("default", *words.stretched)}
+
+
+def _make_further(words: AppWords, name: str) -> Further | UnsetType:
+    def hooks(command: str) -> tuple[Hook, ...]:
+        return (Hook(command=("sh", "-c", command)),) if command else ()
+
+    target = ServiceName(words.shares)
+    found = Further(
+        post_start=hooks(words.after_start),
+        pre_stop=hooks(words.before_stop),
+        shares={"network": target, "pid": target} if _is_sharer(words, name) else {},
+    )
+    return found if found != Further() else UNSET
+
+
 def _use_secret(name: str, policy: SecretPolicy) -> SecretUse:
     return SecretUse(name=SecretName(name), policy=policy if policy != SecretPolicy() else UNSET)
 
 
 def _make_rules(words: AppWords, name: str) -> PlacementRules | UnsetType:
     company = tuple(each for each in words.together if each != name) if name in words.together else ()
+    company += (words.shares,) if _is_sharer(words, name) and words.shares not in company else ()
     rules = PlacementRules(
         geofence=(Region(countries=words.fence),) if words.fence else (),
         apart=(Apart(by="site", services=words.apart),) if name in words.apart else (),

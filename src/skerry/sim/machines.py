@@ -239,6 +239,7 @@ class FakeMachine:
                         self._tell_hooks(action.container, "pre-stop")
                     self.story.append(("stop", action.instance))
                     self._set(action.container, "exited", 143)
+                    self._end_sharers(self.containers[action.container].spec)
             case UnpauseContainer():
                 if action.container in self.containers:
                     self._set(action.container, "running", 0)

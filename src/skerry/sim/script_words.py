@@ -39,6 +39,13 @@ def seconds(text: str) -> int:
     return int(match[1]) * _UNITS_S[match[2]]
 
 
+#: What ``hooks`` says of the commands after a start and before a stop.
+_HOOKS = {
+    "no": ("", ""),
+    "yes": ("echo ready; exit 0", "echo leaving; exit 0"),
+    "fail": ("echo out of order; exit 3", "echo stuck; exit 1"),
+}
+
 #: Words of ``apply`` that are no service.
 _KNOWN = (
     "tenant",
@@ -55,6 +62,8 @@ _KNOWN = (
     "priority",
     "memory",
     "follow",
+    "shares",
+    "hooks",
     "order",
     "fence",
     "apart",
@@ -85,6 +94,9 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         priority=_read_priority(named["priority"]) if "priority" in named else None,
         memory_bytes=int(named.get("memory", "0")) << 20,
         follow=named.get("follow", ""),
+        shares=named.get("shares", ""),
+        after_start=_HOOKS[named.get("hooks", "no")][0],
+        before_stop=_HOOKS[named.get("hooks", "no")][1],
         in_site=InSite(order=named["order"]) if "order" in named else None,  # type: ignore[arg-type]
         rollout=_ROLLOUTS[named["rollout"]] if "rollout" in named else None,
         restart=named.get("restart", "always"),  # type: ignore[arg-type]
