@@ -426,6 +426,9 @@ class PodmanDriver:
     async def _is_usable(self, name: str, digest: Digest) -> bool:
         query: Query = {"filters": json.dumps({"name": [f"^{name}$"]}), "all": True}
         containers = await self._http.read(list[ContainerItem], "/containers/json", query=query)
+        if self._wiring is not None:
+            self._wiring.changed()
+            await self._wiring.look(containers)
         seen = [self._read_container(item) for item in containers]
         return any(item is not None and item.spec == digest for item in seen)
 
@@ -453,9 +456,7 @@ class PodmanDriver:
             return obstacle
         self._files.lay_out(action.spec, action.spec_digest, action.uid_start)
         if self._wiring is not None and action.spec.networks:
-            wired = await self._wiring.make_links(self._http, action)
-            if not wired.ok:
-                return wired
+            return await self._wiring.start(self._http, action)
         self._starting += 1
         self._starts += 1
         try:

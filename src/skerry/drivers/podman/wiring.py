@@ -33,6 +33,8 @@ from skerry.model.observed import ContainerSeen, NetworkSeen
 from skerry.plan.actions import DONE, CreateNetwork, Outcome, RemoveNetwork, StartContainer, failed
 
 _START_S = 120.0
+#: podman clears up once after each end: a second time would be another's.
+_STARTS_MAX = 3
 #: As the firewall's table: only a person changes bridges while no process comes or goes.
 _BELIEVED_S = 25.0
 #: Labels: whose links we make, further names by network, ports of the node.
@@ -93,6 +95,9 @@ class Wiring:
         if WIRED not in labels:
             return msgspec.structs.replace(seen, spec=type(seen.spec)("")) if item.networks else seen
         wired = self._seen.links.get(item.id) if seen.state in ("running", "paused") else None
+        if seen.state == "running" and wired is None:
+            # A start of podman's own, by a person's hand: nobody reaches it, so another takes its place.
+            return msgspec.structs.replace(seen, spec=type(seen.spec)(""))
         ports = msgspec.json.decode(labels.get(_PORTS, "[]"), type=tuple[Port, ...])
         addresses, macs = (wired.addresses, wired.macs) if wired else ({}, {})
         return msgspec.structs.replace(seen, addresses=addresses, macs=macs, ports=ports)
@@ -147,29 +152,49 @@ class Wiring:
             for name in ("hosts", "resolv.conf")
         ]
 
-    async def make_links(self, http: PodmanHttp, action: StartContainer) -> Outcome:
-        """Have a container's namespaces made, and put its links and names in. One that runs already is left alone."""
+    async def start(self, http: PodmanHttp, action: StartContainer) -> Outcome:
+        """Start a container with its links; one that runs already is left alone.
+
+        podman's clearing up after a former process may come late, and end namespaces that were made since. A start
+        would then make others, without links: so it is looked at before and after, and all is done again.
+        """
         path = f"/containers/{action.container}"
-        running = await self._list_running(http)
-        if any(item.id == action.container for item in running):
-            return DONE
-        clash = find_port_clash(action.spec, [read_ports(item) for item in running])
-        if clash:
-            return failed("E-PORT-IN-USE", clash)
-        await self.look(running)
-        self.write_names(running, action)
+        for _ in range(_STARTS_MAX):
+            running = await self._list_running(http)
+            if any(item.id == action.container for item in running):
+                return DONE
+            clash = find_port_clash(action.spec, [read_ports(item) for item in running])
+            if clash:
+                return failed("E-PORT-IN-USE", clash)
+            await self.look(running)
+            self.write_names(running, action)
+            process = await self._make_links(http, action)
+            self.changed()
+            if isinstance(process, Outcome):
+                return process
+            if not process:
+                continue
+            await http.call("POST", f"{path}/start", deadline_s=_START_S)
+            state = (await http.read(Inspected, f"{path}/json")).state
+            if not state.pid or state.pid == process:  # it may have ended by itself since
+                return DONE
+            await http.call("POST", f"{path}/stop", query={"timeout": 0}, deadline_s=_START_S)
+        return failed("E-RUNTIME", "podman cleared the container's namespaces away each time that they were made")
+
+    async def _make_links(self, http: PodmanHttp, action: StartContainer) -> Outcome | int:
+        """Make namespaces and links; return the process that holds them, 0 where they went at once, or what failed."""
+        path = f"/containers/{action.container}"
         try:
             await http.call("POST", f"{path}/init", deadline_s=_START_S)
         except PodmanRefusal as error:
             if error.status != 304:  # made before, by a try that did not come to its end
                 raise
-        before = await http.read(Inspected, f"{path}/json")
-        outcome = await wires.attach(action.container, before.state.pid, action.spec, action.links)
-        after = await http.read(Inspected, f"{path}/json")
-        self.changed()
-        if outcome.ok and (not before.state.pid or before.state.pid != after.state.pid):
-            return failed("E-RUNTIME", "the container ended while its links were made")
-        return outcome
+        process = (await http.read(Inspected, f"{path}/json")).state.pid
+        outcome = await wires.attach(action.container, process, action.spec, action.links) if process else DONE
+        # Its number may have been another's by then.
+        if (await http.read(Inspected, f"{path}/json")).state.pid != process:
+            return 0
+        return process if outcome.ok else outcome
 
     async def _list_running(self, http: PodmanHttp) -> list[ContainerItem]:
         query: Query = {"filters": f'{{"label":["{LABEL}instance"],"status":["running","paused"]}}'}
