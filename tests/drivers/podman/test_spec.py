@@ -14,7 +14,7 @@ from skerry.drivers.podman.spec import (
     network_body,
 )
 from skerry.model.app import Further, Mount, NetworkPlan, Subnet
-from skerry.model.ids import ServiceName, digest_of
+from skerry.model.ids import NetworkName, ServiceName, digest_of
 from skerry.model.instance import InstanceSpec
 from skerry.plan.actions import CreateNetwork
 
@@ -274,3 +274,21 @@ def test_a_log_is_as_large_as_asked_for_and_never_larger_than_the_sites_own():
     assert PLAIN["log_configuration"] == {"driver": "k8s-file", "size": 10 * 1024 * 1024}
     assert log(log_bytes=1 << 40) == PLAIN["log_configuration"]
     assert log(log="none") == {"driver": "none"}
+
+
+def test_where_the_node_answers_for_names_podman_starts_no_server_and_instances_ask_the_node():
+    action = CreateNetwork(tenant=SPEC.tenant, app=SPEC.app, name=NetworkName("mesh"), internal=False, names=True)
+    body = network_body(action, set())
+    assert body["dns_enabled"] is False
+    assert body["labels"]["dev.skerry.names"] == "node"
+    assert network_body(msgspec.structs.replace(action, names=False), set())["dns_enabled"] is True
+    asking = container_body(SPEC, DIGEST, UID, [], name_servers=("10.176.1.1", "10.176.2.1"))
+    assert asking["dns_server"] == ["10.176.1.1", "10.176.2.1", *SPEC.dns]
+    assert asking["dns_search"] == ["."]
+    assert "dns_search" not in PLAIN
+
+
+def test_at_most_three_name_servers_are_named_the_node_first():
+    spec = msgspec.structs.replace(SPEC, dns=("192.0.2.1", "192.0.2.2"))
+    servers = container_body(spec, DIGEST, UID, [], name_servers=("10.176.1.1", "10.176.2.1"))["dns_server"]
+    assert servers == ["10.176.1.1", "10.176.2.1", "192.0.2.1"]
