@@ -31,6 +31,7 @@ SECTIONS = (
             "how-to/span-sites-with-one-network",
             "how-to/chain-services",
             "how-to/keep-it-running",
+            "how-to/run-two-uplinks",
             "how-to/act-on-what-runs",
             "how-to/install-a-core",
             "how-to/join-a-box",
