@@ -11,6 +11,12 @@ from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_che
 
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
+    "Bandwidth": "part of a service: what it asks of the site's uplinks",
+    "DiskLimit": "Compose's word, part of a service",
+    "Hook": "Compose's word, part of a service",
+    "HooksSeen": "hooks as their driver saw them; the word of the glossary is `observed`",
+    "QueuesSeen": "queues as their driver saw them; the word of the glossary is `observed`",
+    "ServerSeen": "part of an entrance as its driver saw it",
     "Address": "part of a service: what it is called by in a network",
     "Apart": "part of the placement of an app",
     "Around": "part of a region: a circle",
@@ -38,6 +44,7 @@ PARTS = {
     "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
     "NamesSeen": "the name server as its driver saw it; the word of the glossary is `observed`",
     "OverlayFact": "how a node is reached through tunnels; the word of the glossary is `facts`",
+    "ServerSeen": "one copy of a service as the entrance asks it",
     "OverlaySeen": "tunnels as their driver saw them; the word of the glossary is `observed`",
     "OwnKey": "an overlay key of the node itself",
     "Point": "a place on the ground",
