@@ -121,7 +121,7 @@ def test_every_built_command_has_its_place_in_a_man_page():
         page = pages.get(f"man/skerry-{noun.name}.1", "")
         assert bool(page) == noun.built
         for verb in noun.verbs:
-            assert (f'.SS "skerry {noun.name} {escape(verb.name)} ' in page) == verb.built, verb
+            assert (f'.SS "skerry {escape(noun.name)} {escape(verb.name)} ' in page) == verb.built, verb
     for verb in EVERYDAY:
         assert (f'.SS "skerry {escape(verb.name)} ' in pages["man/skerry.1"]) == verb.built, verb
 
