@@ -74,6 +74,8 @@ class Fleet:
             "NO_COLOR": "1",
         }
         self._agents: dict[str, subprocess.Popen[bytes]] = {}
+        #: Settings of agents that start from now on, as environment has them.
+        self.agent_env: dict[str, str] = {}
 
     # The core's machine
 
@@ -138,7 +140,7 @@ class Fleet:
             *("--state", site.agent_folder, "--run", "/run/skerry"),
             *("--podman-socket", site.podman_socket),
         ]
-        process = site.popen(command, site.log_folder / "agent.log", site.env)
+        process = site.popen(command, site.log_folder / "agent.log", {**site.env, **self.agent_env})
         self._agents[name] = process
         return process.pid
 
