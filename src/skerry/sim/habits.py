@@ -18,6 +18,7 @@ THEME_WISHES = {
     "distance": ("move-site",),
     "leaning": ("move-site",),
     "hands": ("at-box", "at-box", "at-box"),
+    "room": ("apply", "apply"),
     "secrets": ("rotate",),
     "waves": ("promote", "promote", "halt", "abort", "move-site"),
 }

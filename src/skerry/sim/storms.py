@@ -30,6 +30,8 @@ from skerry.sim.world import World
 CALM_S = 1800
 #: Virtual seconds in which a site without WAN must have everything running again (P6).
 ALONE_S = 400
+#: And so many for what ended by itself meanwhile: back-off after several ends included.
+AGAIN_S = 120
 #: The share of worlds whose sites keep their files on simulated disks; those cost more.
 DISK_SHARE = 0.15
 
@@ -125,10 +127,18 @@ class Storm:
             await self.weather.stop_agent(name, power=True)
             await self.weather.start_agent(name)
         await self.course.pass_time(ALONE_S)
+        self._find_idle("alone and rebooted")
+        # What ends by itself now begins again, but for what its owner wants to rest after so long.
+        for name in sorted(self.world.sites):
+            self.weather.crash(name, self._looks.unit())
+        await self.course.pass_time(AGAIN_S)
+        self._find_idle("alone for long")
+
+    def _find_idle(self, how: str) -> None:
         for name, site in sorted(self.world.sites.items()):
             idle = self.weather.find_idle(site)
             if idle:
-                self.checker.complain("I18", f"{name}, alone and rebooted: {idle}")
+                self.checker.complain("I18", f"{name}, {how}: {idle}")
 
     async def _calm(self) -> None:
         failing_s = 300 if self.dice.chance(0.3) else 0

@@ -103,7 +103,9 @@ class Tastes:
             preempts=dice.pick(("lower", "lower", "never")),
             preemptible=dice.chance(0.8),
         )
-        return msgspec.structs.replace(words, priority=priority, memory_bytes=(1 + dice.below(4)) << 30)
+        # A node has room for two or three copies, and two of one service may be missing: so one often takes another's.
+        memory = (2 + dice.below(2)) << 30
+        return msgspec.structs.replace(words, priority=priority, memory_bytes=memory, max_down=dice.below(3))
 
     def say_endings(self, words: AppWords) -> AppWords:
         """Let nobody else end what runs, and few copies be down at once."""
