@@ -49,14 +49,16 @@ class Town:
         return nodes[0]["state"] if nodes else ""
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
+@pytest.fixture(scope="module", params=["podman", "skerry"])
+def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
+    """The town with links that podman makes, and with those that Skerry makes."""
     folder = tmp_path_factory.mktemp("app")
     (folder / "shop").mkdir()
     text = re.sub(r"image: \S+", "image: tiny:1\n    stop_grace_period: 1s", APP)
     (folder / "shop" / "compose.yaml").write_text(text)
     with Lab(["a"]) as lab, Fleet(lab) as fleet:
         fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
+        fleet.agent_env["SKERRY_LINKS"] = request.param
         fleet.start_site("a")
         fleet.must("apply", "-f", folder / "shop" / "compose.yaml", "--yes")
         town = Town(fleet)
@@ -74,7 +76,9 @@ def test_what_the_till_sends_passes_the_wall_both_ways(town: Town):
     assert grown == {"c1s1_out": 4, "c1s1_back": 4}
 
 
-def test_a_step_that_is_stopped_closes_the_chain_and_its_return_opens_it(town: Town):
+def test_a_step_that_is_stopped_closes_the_chain_and_its_return_opens_it(town: Town, request: pytest.FixtureRequest):
+    if request.node.callspec.params["town"] == "skerry":
+        pytest.skip("a known fault: weaknesses, step-anew-over-our-links")
     town.fleet.must("instance", "stop", "shop/wall", "--site", "a", "--yes")
     wait_until(lambda: town.state() == "closed", "word of the closed chain", 60)
     assert town.ping(1) == 0
