@@ -6,9 +6,10 @@ from tests.sim.test_checkers import SITE, virtually
 from skerry.clock import SECOND_US
 from skerry.model.ids import InstanceId
 from skerry.model.policy import Autonomy, Priority
+from skerry.model.rollout import InSite
 from skerry.plan.site import derive_wanted
 from skerry.sim.apps import AppWords
-from skerry.sim.rests import find_rest, has_to_yield, is_above, must_rest
+from skerry.sim.rests import find_rest, has_to_yield, is_above, is_held_up, must_rest
 from skerry.sim.script import Script
 from skerry.sim.script_words import read_app
 
@@ -104,3 +105,18 @@ async def test_a_copy_waits_for_a_window_that_nobody_opens_any_more(script: Scri
     assert await script.weather.converge(600) == ""
     sites = script.world.sites.values()
     assert [site.name for site in sites if "default/till/web/0" in site.machine.running()] == [SITE]
+
+
+@virtually
+async def test_a_copy_that_finds_no_room_beside_the_first_stays_as_it_was(script: Script):
+    site = script.world.sites[SITE]
+    order = InSite(order="start-first")
+    words = AppWords(services={"web": "nginx"}, volume=False, memory_bytes=3 << 30, in_site=order)
+    await script.world.apply("till", words)
+    assert await script.weather.converge() == ""
+    # Of 8 GiB there is room for another 3.
+    assert not is_held_up(site, TILL, wanted_at(script))
+    site.machine.memory_bytes = 5 << 30
+    assert is_held_up(site, TILL, wanted_at(script))
+    # Who does not wish for both at once has no such excuse.
+    assert not is_held_up(site, SHOP, wanted_at(script))

@@ -33,14 +33,19 @@ def find_rest(world: World, site: SimSite, name: InstanceId, wanted: Mapping[Ins
 
 
 def is_held_up(site: SimSite, name: InstanceId, wanted: Mapping[InstanceId, Wanted]) -> bool:
-    """Say whether a copy rightly stays as it was, because one of its sisters is changed and never becomes well."""
+    """Say whether a copy rightly stays as it was: a sister is changed and never becomes well, or both find no room."""
     containers = [each for each in site.machine.containers.values() if each.state == "running"]
     if not any(each.instance == name for each in containers):
         return False
-    unit, runs = wanted[name].assignment, site.agent.reconciler.history.runs
+    mine = wanted[name]
+    asked = sum(item.room.memory_bytes for item in wanted.values() if item.assignment.state == "run")
+    is_beside = bool(mine.in_site) and mine.in_site.order == "start-first"
+    if is_beside and asked + mine.room.memory_bytes > site.machine.memory_bytes:
+        return True  # its owner wants the new one to stand beside it first
+    unit, runs = mine.assignment, site.agent.reconciler.history.runs
     for other, item in wanted.items():
-        mine = item.assignment
-        if other == name or (mine.tenant, mine.app, mine.service) != (unit.tenant, unit.app, unit.service):
+        its = item.assignment
+        if other == name or (its.tenant, its.app, its.service) != (unit.tenant, unit.app, unit.service):
             continue
         is_changed = any(each.instance == other and each.spec == item.derived.digest for each in containers)
         if is_changed and other in runs and runs[other].health == "unhealthy":
