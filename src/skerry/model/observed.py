@@ -256,7 +256,7 @@ class QueuesSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: Devices with a queue of ours, and those whose queue somebody else has made.
     devices: frozenset[str] = frozenset()
     foreign: frozenset[str] = frozenset()
-    #: Every link of the node but those of instances.
+    #: Every link of the node but those of instances, and the bytes that went over each, both ways, since the boot.
     links: frozenset[str] = frozenset()
     moved: dict[str, int] = {}
     #: Why there can be none.

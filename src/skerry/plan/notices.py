@@ -31,7 +31,7 @@ def notify_revisions(view: SiteView, seated: Iterable[Assignment], snapshot: Fle
     """
     there = tuple(seated)
     named = {(each.tenant, each.app, each.revision) for each in there}
-    kept = {(each.tenant, each.app, each.service, each.ordinal) for each in there}
+    kept: set[tuple[str, str, str, int]] = {(each.tenant, each.app, each.service, each.ordinal) for each in there}
     dropped: dict[tuple[str, str], bool] = {}
     told: set[tuple[str, str]] = set()
     for unit in view.units.values():
