@@ -14,10 +14,11 @@ from skerry.model.answers import OperationView
 from skerry.model.asks import CreateJoinToken, InstanceQuery, PageQuery, RejectJoin
 from skerry.model.document import Assignment, TombstoneNotice
 from skerry.model.ids import NodeName, SiteName, VolumeId, VolumeName, digest_of
-from skerry.model.observed import InstanceFact, VolumeFact, encode_fact
+from skerry.model.observed import AppFact, InstanceFact, VolumeFact, encode_fact
 from skerry.model.signed import NodeRecord
-from skerry.store import apps, events, facts
+from skerry.store import apps, events, facts, objects
 from skerry.store.events import EventFilter
+from skerry.store.fleet import decode_revision
 from skerry.store.scope import Scope
 from skerry.sync.facts import digest_facts
 from skerry.sync.outbox import mark_event
@@ -126,6 +127,25 @@ async def test_blobs_are_given_only_to_sites_that_want_their_image(rig):
         assert await rig.desk.size_blob(rome.name, blob) is None
     secret = await rig.put_blob(b"not part of any image")
     assert await rig.desk.size_blob(oslo.name, secret) is None
+
+
+async def test_a_site_may_fetch_what_it_goes_back_to_and_nothing_by_another_apps_name(rig):
+    site = await _settled(rig)
+    old = next(unit.revision for unit in site.units.values() if isinstance(unit, Assignment))
+    held = await rig.core.db.read(lambda c: objects.read_objects(c, (old,)))
+    image = decode_revision(held[old]).services["web"].image
+    newer = rig.revision("shop", 2, image=await rig.push_image("web:2", layer=b"another layer"))
+    await rig.apply("shop", 2, envelope=sign("revision", newer, key("deploy default")))
+    await rig.plan()
+    await site.fetch()
+    assert await rig.desk.size_blob(site.name, image.digest) is None
+    gate = AppFact(
+        tenant="default", app="shop", node="n1", revision=digest_of(b"x"), number=2, verdict="failed", fallback=old
+    )
+    await site.report(msgspec.structs.replace(gate, app="blog"))
+    assert await rig.desk.size_blob(site.name, image.digest) is None
+    await site.report(gate)
+    assert await rig.desk.size_blob(site.name, image.digest) is not None
 
 
 async def test_a_refused_document_is_told_and_not_pushed_again(rig):

@@ -5,7 +5,7 @@ evidence, and is listened to instead of overruled (faults.md R9, U2).
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from skerry.clock import ClockTimeout, make_ulid
 from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
@@ -13,7 +13,7 @@ from skerry.core.drawing import Ask, Drawings
 from skerry.core.state import Core
 from skerry.model import limits
 from skerry.model.event import Event
-from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName
+from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName, UnitId
 from skerry.model.network import OVERLAY_KEYS_MAX
 from skerry.model.observed import Fact, InstanceFact, OverlayFact
 from skerry.model.samples import Sample
@@ -23,6 +23,7 @@ from skerry.store.joining import JoinRequestRow
 from skerry.store.scope import PLATFORM
 from skerry.sync.facts import FactsMismatch, apply_facts
 from skerry.sync.outbox import mark_event
+from skerry.trust.envelope import kind_of
 from skerry.trust.held import Held
 from skerry.trust.join import CoreToken, Session, admit_join
 from skerry.trust.verdict import Denied
@@ -171,7 +172,10 @@ class StoreDesk:
 
         def job(connection: Connection) -> bool:
             wanted = documents.read_unit_digests(connection, site)
-            return any(f"image/{image}" in wanted for image in things.list_images_with(connection, blob))
+            images = things.list_images_with(connection, blob)
+            return any(f"image/{image}" in wanted for image in images) or (
+                bool(images) and not images.isdisjoint(_list_proven_images(connection, site, wanted))
+            )
 
         return await self._core.blobs.size(blob) if await self._core.db.read(job) else None
 
@@ -310,6 +314,25 @@ def _ingest_facts(
     # The first that is known anew of a site that was away may decide between its copies and those that stood in.
     is_news = state.learning or (whole and not state.facts_current) or bool(patch.removed)
     return True, is_news or bool(kinds & {"node", "volume", "app", "overlay"})
+
+
+def _list_proven_images(connection: Connection, site: SiteName, wanted: Collection[UnitId]) -> set[Digest]:
+    """Return the images of what a site goes back to when it gives a revision up: its document does not name them.
+
+    Only of apps that are assigned there, and only of revisions of the app for which the site says so.
+    """
+    here = {tuple(name.split("/")[1:3]) for name in wanted if name.startswith("assignment/")}
+    told = [fact for fact in facts.list_fallbacks(connection, site) if (fact.tenant, fact.app) in here]
+    held = objects.read_objects(connection, (fact.fallback for fact in told))
+    found: set[Digest] = set()
+    for fact in told:
+        envelope = held.get(fact.fallback)
+        if envelope is None or kind_of(envelope) != "revision":
+            continue
+        revision = fleet.decode_revision(envelope)
+        if (revision.tenant, revision.app) == (fact.tenant, fact.app):
+            found |= {service.image.digest for service in revision.services.values()}
+    return found
 
 
 def _keep_keys(connection: Connection, held: Held, fact: OverlayFact, now_us: int) -> bool:

@@ -137,6 +137,13 @@ def list_unit_facts(connection: Connection, scope: Scope, *, app: str) -> list[t
     return found
 
 
+def list_fallbacks(connection: Connection, site: SiteName) -> list[AppFact]:
+    """Return what the health gates of a site say of apps that have a revision to go back to there."""
+    query = select(FACTS.c.body).where(FACTS.c.site == site, FACTS.c.kind == "app").order_by(FACTS.c.key)
+    told = (decode_fact(body) for (body,) in connection.execute(query))
+    return [fact for fact in told if isinstance(fact, AppFact) and fact.fallback]
+
+
 def list_gate_facts(connection: Connection, scope: Scope, *, app: str) -> list[tuple[SiteName, AppFact]]:
     """Return what the health gates of sites say of an app, in the order of site and node."""
     query = owned(select(FACTS.c.site, FACTS.c.body), FACTS.c.tenant, scope)
