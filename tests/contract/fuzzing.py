@@ -79,6 +79,7 @@ class Town:
                 "user": "ada",
                 "area": "nordics",
                 "network": "default",
+                "chain": "none",
                 "profile": "default",
                 "user_group": "customers",
                 "digest": client.images.show(next(iter(client.images.list())).digest).digest,
