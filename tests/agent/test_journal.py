@@ -7,7 +7,9 @@ from skerry.model.ids import UnitId, digest_of
 from skerry.model.signed import Envelope, Signature
 from skerry.plan.history import Deleting, Ended, Grace, Kept, Started
 from skerry.safe.sqlite import Options, open_memory
+from skerry.sync.outbox import OutboxCursor
 from skerry.trust.floors import Floor
+from skerry.wire import Events
 
 EARLY, LATE = Grace(0, "boot-1", 5), Grace(0, "boot-1", 9)
 
@@ -80,6 +82,36 @@ def test_a_disk_older_than_its_history_goes_on_above_it(connection):
     journal.raise_outbox(connection, 50, draft("set back", "security"))
     left = journal.read_outbox(connection, 0, 10)
     assert [(event.sequence, event.message) for event in left] == [(51, "two"), (52, "set back")]
+
+
+def test_a_disk_that_went_on_alone_beyond_its_history_misses_no_number(connection):
+    journal.append_events(connection, [draft(str(number)) for number in range(1, 7)])
+    journal.trim_outbox(connection, 1)
+    for _ in range(2):  # a session may end before it is done, and the next one asks again
+        journal.raise_outbox(connection, 3, draft("set back", "security"))
+        left = journal.read_outbox(connection, 0, 10)
+        told = [(4, "2"), (5, "3"), (6, "4"), (7, "5"), (8, "6"), (9, "set back")]
+        assert [(event.sequence, event.message) for event in left] == told
+        counters = journal.read_counters(connection)
+        assert (counters.event_acknowledged, counters.event_last, counters.dropped) == (3, 9, 0)
+    cursor = OutboxCursor()
+    cursor.begin(3)
+    cursor.take(3, left)
+    batch = cursor.next_batch()
+    assert batch is not None
+    assert batch == Events(left, dropped=0), "the parent is not told of losses that there were not"
+
+
+def test_a_disk_that_went_on_alone_still_tells_what_its_limit_has_cost(connection, monkeypatch):
+    monkeypatch.setattr(limits, "OUTBOX_EVENTS_MAX", 4)
+    journal.append_events(connection, [draft("theft", "security"), *(draft(str(number)) for number in range(2, 9))])
+    assert [event.sequence for event in journal.read_outbox(connection, 0, 10)] == [1, 6, 7, 8]
+    journal.raise_outbox(connection, 3, draft("set back", "security"))
+    left = journal.read_outbox(connection, 0, 10)
+    told = [(4, "theft"), (10, "7"), (11, "8"), (12, "set back")]
+    assert [(event.sequence, event.message) for event in left] == told
+    counters = journal.read_counters(connection)
+    assert counters.event_last - counters.event_acknowledged - len(left) == counters.dropped == 5
 
 
 def test_the_outbox_drops_by_class_counts_and_never_drops_security(connection, monkeypatch):

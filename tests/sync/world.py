@@ -79,13 +79,10 @@ class SiteDisk:
         self.last = max(self.last, through)
 
     def raise_numbers(self, floor: int) -> None:
-        self.last = max(self.last, floor) if not self.outbox else floor
-        renumbered: list[Event] = []
-        for event in self.outbox:
-            self.last += 1
-            renumbered.append(msgspec.structs.replace(event, sequence=self.last))
-        self.outbox = renumbered
-        self.acknowledged = floor
+        shift = max(floor - self.acknowledged, 0)
+        self.outbox = [msgspec.structs.replace(event, sequence=event.sequence + shift) for event in self.outbox]
+        self.last += shift
+        self.acknowledged += shift
 
     def begin_session(self, above: int) -> wire.HelloClaim:
         self.session_epoch = max(self.session_epoch, above) + 1

@@ -451,7 +451,7 @@ class Agent:
         await self._db.run(job)
 
     async def raise_outbox(self, floor: int) -> None:
-        """Number what is unsent above what the parent holds: this disk was set back."""
+        """Move what is unsent up, above what the parent holds: this disk was set back."""
         notice = self._set_back_notice(floor)
         await self._db.run(lambda connection: journal.raise_outbox(connection, floor, notice), soon=True)
 

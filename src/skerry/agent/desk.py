@@ -86,9 +86,9 @@ class AgentDesk(Protocol):
         ...
 
     async def raise_outbox(self, floor: int) -> None:
-        """The parent holds events up to ``floor``, more than this journal ever wrote: an old disk was set back.
+        """The parent holds events up to ``floor`` that this journal never wrote: an old disk was set back.
 
-        Events not yet sent get fresh numbers above ``floor``; no number is used twice, and an audit event says so.
+        What waits moves up above ``floor``: the parent never sees a number twice, and an audit event says so.
         """
         ...
 

@@ -392,11 +392,7 @@ def append_events(connection: Connection, drafts: Iterable[Draft]) -> int:
             message=draft.message,
             data=draft.data,
         )
-        content = msgspec.msgpack.encode(event)
-        connection.execute(
-            "INSERT INTO outbox (sequence, class, event, checksum) VALUES (?, ?, ?, ?)",
-            (last, event.klass, content, record_checksum(str(last).encode(), content)),
-        )
+        _insert_event(connection, event)
     excess = count_outbox(connection) - limits.OUTBOX_EVENTS_MAX
     if excess > 0:
         connection.execute(
@@ -418,27 +414,22 @@ def trim_outbox(connection: Connection, through: int) -> None:
 
 
 def raise_outbox(connection: Connection, floor: int, notice: Draft) -> None:
-    """The parent holds events up to ``floor``, more than were ever written here: this disk was set back (faults.md P8).
+    """The parent holds events up to ``floor`` that were not written here: this disk was set back (faults.md P8).
 
-    What was not yet acknowledged gets fresh numbers above ``floor``, so no number means two things; ``notice`` follows.
+    All that waits moves up by what the parent has more than was acknowledged here: it stays in order above ``floor``,
+    no number means two things to the parent, and none is missing but that of a dropped event, for which the parent
+    takes every gap. ``notice`` follows. What was done for this ``floor`` is not done a second time.
     """
+    counters = read_counters(connection)
+    shift = floor - counters.event_acknowledged
+    if shift <= 0:
+        return
     waiting = read_outbox(connection, 0, limits.OUTBOX_EVENTS_MAX * 2)
     connection.execute("DELETE FROM outbox")
-    change_counters(connection, event_last=floor, event_acknowledged=floor)
-    drafts = [
-        Draft(
-            time_us=event.time_us,
-            type=event.type,
-            klass=event.klass,
-            subject=event.subject,
-            tenant=event.tenant,
-            cause=event.cause,
-            message=event.message,
-            data=event.data,
-        )
-        for event in waiting
-    ]
-    append_events(connection, [*drafts, notice])
+    for event in waiting:
+        _insert_event(connection, msgspec.structs.replace(event, sequence=event.sequence + shift))
+    change_counters(connection, event_last=counters.event_last + shift, event_acknowledged=floor)
+    append_events(connection, [notice])
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -469,6 +460,14 @@ def _read_document(connection: Connection, slot: str) -> StoredDocument | None:
     in_force, refused = VERDICT.decode(row[3])
     return StoredDocument(
         row[0], row[1], ENVELOPE.decode(row[2]), {UnitId(name): body for name, body in bodies}, in_force, refused
+    )
+
+
+def _insert_event(connection: Connection, event: Event) -> None:
+    content = msgspec.msgpack.encode(event)
+    connection.execute(
+        "INSERT INTO outbox (sequence, class, event, checksum) VALUES (?, ?, ?, ?)",
+        (event.sequence, event.klass, content, record_checksum(str(event.sequence).encode(), content)),
     )
 
 

@@ -67,6 +67,8 @@ class _Seen(msgspec.Struct):
     forgiven: int = 0
     #: Its disk was set back: what it writes since may change its numbers, and is known by what it says.
     was_set_back: bool = False
+    #: Of such a disk: what it knew the core to have when its events were last read.
+    acknowledged: int = 0
     #: Up to here its events are at the core, and gone with its disk.
     gone_through: int = 0
     #: What it wrote since, to the number it had last.
@@ -159,7 +161,12 @@ class Checker:
         if not site.running:
             return
         seen = self.look_at(site.name)
-        for event in journal.read_outbox(site.file.raw, seen.event_last, _EVENTS_READ):
+        after = seen.event_last
+        acknowledged = journal.read_counters(site.file.raw).event_acknowledged if seen.was_set_back else 0
+        if acknowledged != seen.acknowledged:
+            # What waits may have moved up: it is read again.
+            seen.acknowledged, after = acknowledged, acknowledged
+        for event in journal.read_outbox(site.file.raw, after, _EVENTS_READ):
             # As it is sent: an event that is too long for the link loses its end, and says so.
             sent = fit_event(event)[0]
             said = (sent.time_us, sent.type, sent.subject, sent.message)
