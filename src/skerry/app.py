@@ -195,9 +195,15 @@ def run_agent(settings: AgentSettings) -> int:
 
 
 def _find_names(settings: AgentSettings) -> Path | None:
+    from skerry.drivers.names import can_reach
+
     if settings.name_server == "runtime":
         return None
-    return Path(settings.names) if settings.names else settings.run / "names"
+    if settings.names:
+        return Path(settings.names)
+    folder = settings.run / "names"
+    # Below a person's home the server's own user reads nothing: the runtime answers there.
+    return folder if can_reach(folder) else None
 
 
 def run_signer(settings: SignerSettings) -> int:

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +21,14 @@ REPLACED_LOST_MAX = 11
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("names")
-    for each in (folder, *list(folder.parents)[:2]):
-        each.chmod(0o711)  # the server has a user of its own
-    command = ["unshare", "--net", sys.executable, "-m", "tests.e2e.names_probe", str(folder)]
-    done = subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, timeout=PROBE_S_MAX, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+def results() -> dict[str, Any]:
+    # Not below pytest's own folders, which are shut to others: the server has a user of its own.
+    with tempfile.TemporaryDirectory(prefix="skerry-names-", dir="/run") as folder:
+        Path(folder).chmod(0o711)
+        command = ["unshare", "--net", sys.executable, "-m", "tests.e2e.names_probe", folder]
+        done = subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, timeout=PROBE_S_MAX, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", names.CHECKS)

@@ -5,5 +5,6 @@ sites; ``messages`` is as much of DNS as that needs.
 """
 
 from skerry.drivers.names.driver import NamesDriver
+from skerry.drivers.names.server import can_reach
 
-__all__ = ["NamesDriver"]
+__all__ = ["NamesDriver", "can_reach"]

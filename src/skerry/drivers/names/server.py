@@ -9,6 +9,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -73,6 +74,27 @@ def _read_words(pid: int) -> bytes:
 def find_program() -> str | None:
     """Return where unbound is; None where it is not installed."""
     return shutil.which("unbound", path=_PROGRAM_PATH)
+
+
+def can_reach(folder: Path) -> bool:
+    """Say whether the server's own user gets as far as to ``folder``, which need not be there yet.
+
+    Below a person's home or another shut folder it does not.
+    """
+    user = _find_user()
+    if user is None or os.geteuid() != 0:
+        return True
+    for above in folder.absolute().parents:
+        if not above.exists():
+            continue
+        told = above.stat()
+        if not (
+            told.st_mode & stat.S_IXOTH
+            or (told.st_uid == user.pw_uid and told.st_mode & stat.S_IXUSR)
+            or (told.st_gid == user.pw_gid and told.st_mode & stat.S_IXGRP)
+        ):
+            return False
+    return True
 
 
 class Server:
