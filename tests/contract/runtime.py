@@ -420,7 +420,7 @@ async def check_a_terminal_has_a_size_that_follows_and_ctrl_c_reaches_it(rig: Ri
     assert seen is not None
     await done(rig, start(spec, seen))
     seen = await wait_state(rig, spec, "running")
-    command = ("/bin/sh", "-c", "while :; do stty size; read line; done")
+    command = ("/bin/sh", "-c", "while :; do until stty size 2>/dev/null; do :; done; read line; done")
 
     async def type_slowly() -> AsyncIterator[Typed]:
         # Ctrl-C throws away what was typed before it and was not read yet.

@@ -94,7 +94,7 @@ def test_a_change_that_locks_the_agent_out_is_taken_back_by_itself(fleet: Fleet)
     wait_until(lambda: fleet.agent_status("oslo")["link"] != "up", "the site is locked out", 60)
     fleet.kill_agent("oslo")
     fleet.start_agent("oslo")
-    wait_until(lambda: uplink(fleet) == "fibre" and "not heard for 10 s" in condition(fleet), "the way back", 120)
+    wait_until(lambda: uplink(fleet) == "fibre" and "not heard for 10 s" in condition(fleet), "the way back", 240)
     events = fleet.ask("events", "--site", "oslo")
     assert any(each["type"].endswith("uplinks.reverted") for each in events["items"])
     # It is not tried again, though nothing is in its way any more, until something else is wished.
