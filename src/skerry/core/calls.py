@@ -1,7 +1,7 @@
 """Calls about what runs: output of instances, commands in them, connections to ports, and words about themselves.
 
-Reading output needs a role only; a command, a connection, a restart, stop or start needs a call signed by the tenant for
-one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
+Reading output needs a role only; a command, a connection, a restart, stop or start needs a call signed by the tenant
+for one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
 """
 
 import asyncio

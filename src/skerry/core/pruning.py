@@ -1,8 +1,8 @@
 """Removing images that nothing needs: registrations first, in one transaction, then bytes that nobody knows any more.
 
 An image is needed while a site's wish names it, while it is seeded, while one of an app's newest revisions runs it, and
-while it is young: a push comes before its apply. A blob's bytes are shared by all tenants and go when no tenant has a row for it. A row
-stands from before the first byte of an upload, so an upload under way keeps its blob.
+while it is young: a push comes before its apply. A blob's bytes are shared by all tenants and go when no tenant has a
+row for it. A row stands from before the first byte of an upload, so an upload under way keeps its blob.
 """
 
 from skerry.clock import SECOND_US

@@ -310,7 +310,7 @@ class Service(_Signed, frozen=True, kw_only=True):
     sysctls: dict[str, str] = {}
     placement: Placement = Placement()
     further: Further | UnsetType = UNSET
-    #: In which order its copies at a site are changed, and changed back; without it the word of the app's rollout holds.
+    #: In which order its copies at a site are changed, and changed back; else as the app's rollout says.
     in_site: InSite | UnsetType = UNSET
     in_site_back: InSite | UnsetType = UNSET
     #: Left out of the signed form where the manifest says nothing of it.

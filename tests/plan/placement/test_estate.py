@@ -1,4 +1,4 @@
-"""The working memory of a planning run: bandwidth is reserved on the uplinks of a site, which all of its nodes share."""
+"""The working memory of a planning run: bandwidth is reserved on the uplinks of a site, which its nodes share."""
 
 import msgspec
 from tests.plan import fleets
