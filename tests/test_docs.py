@@ -16,7 +16,6 @@ PARTS = {
     "Hook": "Compose's word, part of a service",
     "HooksSeen": "hooks as their driver saw them; the word of the glossary is `observed`",
     "QueuesSeen": "queues as their driver saw them; the word of the glossary is `observed`",
-    "ServerSeen": "part of an entrance as its driver saw it",
     "Address": "part of a service: what it is called by in a network",
     "Apart": "part of the placement of an app",
     "Around": "part of a region: a circle",
