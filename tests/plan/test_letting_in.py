@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.plan.fleets import Fleet, per_site, revision, service, site, total
 from tests.plan.test_notices import report
@@ -155,6 +155,7 @@ def test_waves_let_in_first_and_wait_for_those_whose_turn_has_not_come():
     allowed=st.integers(1, 4),
     steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["take", "well", "fail", "wish"])), max_size=40),
 )
+@example(copies=7, allowed=2, steps=[(0, "wish"), (2, "fail"), (0, "wish"), (0, "take"), (2, "take")])
 def test_never_more_are_down_by_choice(copies, allowed, steps):
     """Sites take revisions and become well in any order; each changes at once as many copies as it may by itself."""
     policy = Policy(max_down=allowed)

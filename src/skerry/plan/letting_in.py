@@ -108,17 +108,17 @@ def _look(
             here = found.setdefault(site, _Here())
             if fact is None or fact.phase not in _UP:
                 here.down += 1
+            elif fact.revision != unit.revision and not _has_judged(view, wish, unit.revision):
+                here.changing += 1  # to the newest, or to one before it that the site was let in for
             elif unit.revision != wish.revision:
                 here.due += _changes(unit, wish, view, revisions)
-            elif fact.revision != wish.revision and not _has_judged(view, wish):
-                here.changing += 1
     return found
 
 
-def _has_judged(view: SiteView, wish: AppWish) -> bool:
-    """Say whether the site gave the newest revision up and is back at the one before."""
+def _has_judged(view: SiteView, wish: AppWish, revision: Digest) -> bool:
+    """Say whether the site gave a revision up and is back at the one before."""
     mine = (fact for fact in view.gates if (fact.tenant, fact.app) == (wish.tenant, wish.app))
-    return any(fact.revision == wish.revision and fact.verdict == "failed" for fact in mine)
+    return any(fact.revision == revision and fact.verdict == "failed" for fact in mine)
 
 
 def _changes(unit: Assignment, wish: AppWish, view: SiteView, revisions: Mapping[Digest, AppRevision]) -> bool:
