@@ -132,7 +132,8 @@ async def make_bridge(action: CreateNetwork) -> Outcome:
         for each in action.ranges
     ]
     if not await _is_device(bridge):
-        lines = [f"link add name {bridge} type bridge", *lines]
+        # An address of its own: else it has that of a port, and another one when that goes (podman/bridges.py).
+        lines = [f"link add name {bridge} address {choose_mac(bridge, 'gateway')} type bridge", *lines]
     # The alias comes last: a bridge that has none is not seen, and is made complete by the next try.
     lines += [f"link set dev {bridge} up", f"link set dev {bridge} alias {network_alias(action)}"]
     if (refusal := await _run_ip(lines)) is not None:

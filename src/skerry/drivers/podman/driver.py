@@ -23,6 +23,7 @@ from skerry.drivers.podman.answers import (
     NetworkItem,
     StatsAnswer,
 )
+from skerry.drivers.podman.bridges import keep_addresses
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.hooks import Hooks
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, PodmanUnavailable, Query, split_frames
@@ -463,6 +464,7 @@ class PodmanDriver:
             await self._http.call("POST", f"/containers/{action.container}/start", deadline_s=_START_S)
         finally:
             self._starting -= 1
+        await keep_addresses(action.spec)
         return DONE
 
     async def _renew_secrets(self, action: RenewSecrets) -> Outcome:
