@@ -97,6 +97,12 @@ def apply(town: Town) -> ApplyChains:
     return action
 
 
+def tell(town: Town) -> ChainFact:
+    (fact,) = town.draft.facts
+    assert isinstance(fact, ChainFact)
+    return fact
+
+
 def test_what_leaves_passes_every_step_in_order_and_what_comes_back_the_other_way_round():
     action = apply(Town(make_chain()))
     assert walk(action, out()) == ["wall", "look", "store", "out"]
@@ -188,8 +194,9 @@ def test_a_dead_step_stops_the_traffic_or_is_gone_around(dead: str):
     town.down = {dead}
     assert walk(apply(town), out()) == [*steps[: steps.index(dead)], "closed"]
     assert walk(apply(Town(make_chain())), back())[-1] == "in"
-    (fact,) = town.draft.facts
-    assert isinstance(fact, ChainFact)
+    assert tell(town).state == "changing"
+    assert town.plan() is None
+    fact = tell(town)
     assert (fact.state, fact.steps[ServiceName(dead)], fact.reason) == ("closed", "", f"no copy of {dead} is well")
     town = Town(make_chain(fail="open"))
     town.down = {dead}
@@ -197,9 +204,8 @@ def test_a_dead_step_stops_the_traffic_or_is_gone_around(dead: str):
     left = [step for step in steps if step != dead]
     assert walk(action, out()) == [*left, "out"]
     assert walk(action, back()) == [*left[::-1], "in"]
-    (fact,) = town.draft.facts
-    assert isinstance(fact, ChainFact)
-    assert fact.state == "around"
+    assert town.plan() is None
+    assert tell(town).state == "around"
 
 
 def test_one_that_is_not_well_is_as_good_as_dead_and_what_it_still_hands_on_goes_its_way():

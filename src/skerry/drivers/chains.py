@@ -161,6 +161,10 @@ class ChainsDriver:
             # What a step passes on comes by its bridge from addresses that are elsewhere: a check of sources must be
             # the loose one there (RFC 3704 section 2.4).
             await self._run("tee", f"/proc/sys/net/ipv4/conf/{bridge}/rp_filter", given=b"2")
+        for hop in action.hops:
+            # A step that was started anew may have its address again and another hardware address, which it tells
+            # nobody before somebody asks; what the node remembers would hold for half a minute.
+            await self._run("ip", "neigh", "del", hop.address, "dev", hop.bridge)
         for family in _FAMILIES:
             await self._batch(family, list_additions(action, family, kernel.routes[family], kernel.rules[family]))
         await self._must("nft", "-f", "-", given=build_table(action).encode())

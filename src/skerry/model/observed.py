@@ -418,8 +418,9 @@ class ChainFact(msgspec.Struct, frozen=True, kw_only=True, tag="chain", tag_fiel
     app: AppName
     chain: str
     node: NodeName
-    #: ``whole``: through every step; ``around``: past those that cannot take it; ``closed``: nothing passes.
-    state: Literal["whole", "around", "closed"]
+    #: ``whole``: through every step; ``around``: past those that cannot take it; ``closed``: nothing passes;
+    #: ``changing``: what steers it is being made another, until when it goes as before.
+    state: Literal["whole", "around", "closed", "changing"]
     #: Each step and the instance that has its traffic; empty where none can take it.
     steps: dict[ServiceName, str]
     #: Why it is not whole, for people.

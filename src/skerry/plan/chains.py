@@ -82,20 +82,19 @@ def plan_chains(
                 draft.wait(f"chain/{tenant}/{app}/{chain.name}", reason)
         return not any(apps.values())
     hops = _Hops(seen.hops)
-    steers: list[Steer] = []
-    number = 0
-    for (tenant, app), chains in sorted(apps.items()):
-        for chain in chains:
-            path = _Path(chain, tenant, app, observed, history, wanted)
-            steers += path.compile(hops, f"c{number}")
-            draft.facts.append(path.tell(node))
-            number += 1
+    paths = [
+        _Path(chain, tenant, app, observed, history, wanted)
+        for (tenant, app), chains in sorted(apps.items())
+        for chain in chains
+    ]
+    steers = [steer for number, path in enumerate(paths) for steer in path.compile(hops, f"c{number}")]
     action = ApplyChains(hops=hops.list(), steers=tuple(steers), digest=chains_digest(hops.list(), tuple(steers)))
     idle = not (action.hops or action.steers)
-    if seen.digest == ("" if idle else action.digest) and seen.hops == action.hops:
-        return True
-    draft.add(action)
-    return False
+    is_so = seen.digest == ("" if idle else action.digest) and seen.hops == action.hops
+    draft.facts += [path.tell(node, is_so=is_so) for path in paths]
+    if not is_so:
+        draft.add(action)
+    return is_so
 
 
 def chains_digest(hops: tuple[ChainHop, ...], steers: tuple[Steer, ...]) -> Digest:
@@ -167,10 +166,11 @@ class _Path:
         well = [each for each in running if _is_well(each, history, wanted)]
         return _Step(service, well[0] if well else None, running)
 
-    def tell(self, node: NodeName) -> ChainFact:
-        """Say where the traffic of the chain goes at this node."""
+    def tell(self, node: NodeName, *, is_so: bool) -> ChainFact:
+        """Say where the traffic of the chain goes at this node, or is about to go where it is not so yet."""
         missing = [step.service for step in self._steps if step.chosen is None]
         state = "whole" if not missing else "around" if self._chain.fail == "open" else "closed"
+        state = state if is_so else "changing"
         steps = self._steps if self._outward else self._steps[::-1]
         return ChainFact(
             tenant=self._tenant,
