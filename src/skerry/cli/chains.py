@@ -3,7 +3,7 @@
 import click
 
 from skerry.cli.names import complete_apps, complete_chains
-from skerry.cli.options import pass_session
+from skerry.cli.options import pass_session, split_owned
 from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs, write_section
 from skerry.cli.session import Session
 from skerry.model.answers import ChainNodeView, ChainView
@@ -42,9 +42,7 @@ def list_chains(session: Session, app: str, output: str) -> None:
 @pass_session
 def show(session: Session, chain: str, output: str) -> None:
     """Show a chain, and who has its traffic at each node."""
-    app, slash, name = chain.partition("/")
-    if not slash or not name:
-        raise click.BadParameter(f"{chain!r} is no APP/CHAIN.")
+    app, name = split_owned(chain, "CHAIN")
     found = session.client.chains.show(app, name)
 
     def draw() -> None:

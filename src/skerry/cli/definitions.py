@@ -81,14 +81,11 @@ def show_area(session: Session, name: str, output: str) -> None:
 @pass_session
 def remove_area(session: Session, name: str, yes: bool, dry_run: bool) -> None:
     """Forget an area. Apps that were signed with it stay where they are."""
-    found = session.client.areas.show(name).summary
-    what = f"area {name}, version {found.number}"
-    if dry_run:
-        tell(f"would forget {what}")
-        return
-    confirm(session, f"Forget {what}? {_KEPT}", yes=yes)
-    session.client.areas.remove(name, expect=found.number)
-    tell(f"area {name} is forgotten")
+    areas = session.client.areas
+    number = areas.show(name).summary.number
+    if _may_forget(session, f"area {name}, version {number}", yes=yes, dry_run=dry_run):
+        areas.remove(name, expect=number)
+        tell(f"area {name} is forgotten")
 
 
 @click.command()
@@ -122,11 +119,16 @@ def show_user_group(session: Session, name: str, output: str) -> None:
 @pass_session
 def remove_user_group(session: Session, name: str, yes: bool, dry_run: bool) -> None:
     """Forget a group of users. Apps that were signed with it stay where they are."""
-    found = session.client.user_groups.show(name).summary
-    what = f"user group {name}, version {found.number}"
+    groups = session.client.user_groups
+    number = groups.show(name).summary.number
+    if _may_forget(session, f"user group {name}, version {number}", yes=yes, dry_run=dry_run):
+        groups.remove(name, expect=number)
+        tell(f"user group {name} is forgotten")
+
+
+def _may_forget(session: Session, what: str, *, yes: bool, dry_run: bool) -> bool:
     if dry_run:
         tell(f"would forget {what}")
-        return
+        return False
     confirm(session, f"Forget {what}? {_KEPT}", yes=yes)
-    session.client.user_groups.remove(name, expect=found.number)
-    tell(f"user group {name} is forgotten")
+    return True

@@ -3,7 +3,7 @@
 import click
 
 from skerry.cli.names import complete_apps, complete_networks
-from skerry.cli.options import pass_session
+from skerry.cli.options import pass_session, split_owned
 from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs, write_section
 from skerry.cli.session import Session
 from skerry.model.answers import NetworkPartView, NetworkView
@@ -42,9 +42,7 @@ def list_networks(session: Session, app: str, output: str) -> None:
 @pass_session
 def show(session: Session, network: str, output: str) -> None:
     """Show a network, and its part at each site where it is one over sites."""
-    app, slash, name = network.partition("/")
-    if not slash or not name:
-        raise click.BadParameter(f"{network!r} is no APP/NETWORK.")
+    app, name = split_owned(network, "NETWORK")
     found = session.client.networks.show(app, name)
 
     def draw() -> None:

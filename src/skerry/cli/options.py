@@ -77,6 +77,14 @@ def split_service(text: str) -> tuple[str, str]:
     return app, service
 
 
+def split_owned(text: str, noun: str) -> tuple[str, str]:
+    """Read ``APP/NAME`` of something that an app has; ``noun`` says what in the complaint."""
+    app, slash, name = text.partition("/")
+    if not slash or not name:
+        raise click.BadParameter(f"{text!r} is no APP/{noun}.")
+    return app, name
+
+
 def split_noun(text: str, *nouns: str) -> tuple[str, str]:
     """Read ``NOUN/NAME`` where the noun is one of ``nouns``; the first one may be left out."""
     noun, slash, name = text.partition("/")

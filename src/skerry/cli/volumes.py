@@ -4,7 +4,7 @@ import click
 
 from skerry.cli.asking import confirm
 from skerry.cli.names import complete_apps, complete_sites, complete_volumes
-from skerry.cli.options import DURATION, pass_session, with_dry_run, with_yes
+from skerry.cli.options import DURATION, pass_session, split_owned, with_dry_run, with_yes
 from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
 from skerry.cli.session import Session
 from skerry.cli.watching import tell_handed_in
@@ -71,9 +71,7 @@ def remove(session: Session, volume: str, sites: tuple[str, ...], grace: int, ye
 
 
 def _find(session: Session, volume: str) -> list[VolumeView]:
-    app, slash, name = volume.partition("/")
-    if not slash or not name:
-        raise click.BadParameter(f"{volume!r} is no APP/VOLUME.")
+    app, name = split_owned(volume, "VOLUME")
     found = [each for each in session.client.volumes.list(page_size=1_000, app=app) if each.volume == name]
     if not found:
         raise NotFound("E-VOLUME", f"No site reports a volume {volume}.", hint="skerry volume list")

@@ -1,7 +1,6 @@
 """Service chains of a tenant's apps: what their newest revisions say, and where nodes say that the traffic goes."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from skerry.core.auth import Caller
 from skerry.core.refusals import not_found
@@ -10,9 +9,9 @@ from skerry.model.answers import ChainDetail, ChainNodeView, ChainView, Page
 from skerry.model.app import AppRevision
 from skerry.model.asks import ChainQuery
 from skerry.model.chain import Chain
-from skerry.model.ids import AppName, Digest, ServiceName
-from skerry.store import Connection, apps, facts, objects
-from skerry.store.fleet import decode_revision
+from skerry.model.ids import AppName, ServiceName
+from skerry.store import Connection, facts
+from skerry.store.fleet import read_newest_revisions
 from skerry.store.rows import read_page_token, write_page_token
 
 #: Nodes that one answer lists, 300 bytes each; the counts are of all of them.
@@ -34,7 +33,7 @@ class ChainsPart(Part):
                 states.setdefault((fact.app, fact.chain), Counter())[fact.state] += 1
             found = [
                 _view(revision, chain, states)
-                for revision in _read_revisions(connection, caller, query.app)
+                for revision in read_newest_revisions(connection, caller.scope, app=query.app)
                 for chain in sorted(revision.chains or (), key=lambda each: each.name)
                 if position is None or (revision.app, chain.name) > tuple(position)
             ]
@@ -48,7 +47,7 @@ class ChainsPart(Part):
         """Show one chain of an app, and what each node says of it."""
 
         def job(connection: Connection) -> ChainDetail:
-            revision = next(_read_revisions(connection, caller, app), None) if caller.owner() else None
+            revision = next(read_newest_revisions(connection, caller.scope, app=app), None) if caller.owner() else None
             said = next((each for each in revision.chains or () if each.name == chain), None) if revision else None
             if revision is None or said is None:
                 raise not_found()
@@ -69,15 +68,6 @@ class ChainsPart(Part):
             )
 
         return await self._core.db.read(job)
-
-
-def _read_revisions(connection: Connection, caller: Caller, app: str) -> Iterator[AppRevision]:
-    """Return the newest revision of each app of the caller's by name, or of one."""
-    for row in apps.list_apps(connection, caller.scope):
-        if row.revision_number and (not app or row.app == app):
-            held = objects.read_objects(connection, (Digest(row.revision_digest),))
-            if held:
-                yield decode_revision(held[Digest(row.revision_digest)])
 
 
 def _order(chain: Chain, steps: dict[ServiceName, str]) -> dict[ServiceName, str]:

@@ -3,8 +3,6 @@
 Everything here is what is wished; how a tunnel is doing is the site's to say. Who sees an app sees its networks.
 """
 
-from collections.abc import Iterator
-
 from skerry.core.auth import Caller
 from skerry.core.refusals import not_found
 from skerry.core.state import Part
@@ -12,11 +10,12 @@ from skerry.model.answers import NetworkDetail, NetworkPartView, NetworkView, Pa
 from skerry.model.app import AppRevision, Network
 from skerry.model.asks import NetworkQuery
 from skerry.model.document import NetworkMember, NetworkPart
-from skerry.model.ids import AppName, Digest, NetworkName, SiteName
+from skerry.model.ids import AppName, NetworkName, SiteName
 from skerry.model.network import network_prefix, part_ranges
-from skerry.store import Connection, apps, documents, objects
-from skerry.store.fleet import decode_revision
+from skerry.store import Connection, documents
+from skerry.store.fleet import read_newest_revisions
 from skerry.store.rows import read_page_token, write_page_token
+from skerry.store.scope import Scope
 
 #: Parts that one answer lists, 200 bytes each; a larger network is looked at site by site.
 PARTS_SHOWN_MAX = 1_000
@@ -32,9 +31,8 @@ class NetworksPart(Part):
         def job(connection: Connection) -> Page[NetworkView]:
             sites = _count_sites(connection, caller)
             found: list[NetworkView] = []
-            for revision in _read_revisions(connection, caller, query.app or (position[0] if position else "")):
-                if query.app and revision.app != query.app:
-                    break
+            first = position[0] if position else ""
+            for revision in read_newest_revisions(connection, caller.scope, app=query.app, first=first):
                 for name, network in sorted(revision.networks.items()):
                     if position is None or (revision.app, name) > tuple(position):
                         found.append(_view(revision, name, network, sites))
@@ -50,13 +48,10 @@ class NetworksPart(Part):
         """Show one network of an app, and its part at each site."""
 
         def job(connection: Connection) -> NetworkDetail:
-            row = apps.find_app(connection, caller.owner(), app)
-            held = {} if row is None else objects.read_objects(connection, (Digest(row.revision_digest),))
-            if row is None or not row.revision_number or not held:
-                raise not_found()
-            revision = decode_revision(held[Digest(row.revision_digest)])
+            owner = caller.owner()
+            revision = next(read_newest_revisions(connection, Scope(tenant=owner), app=app), None)
             name = NetworkName(network)
-            if name not in revision.networks:
+            if revision is None or name not in revision.networks:
                 raise not_found()
             said = revision.networks[name]
             parts = _read_parts(connection, revision, name) if said.stretched else []
@@ -68,15 +63,6 @@ class NetworksPart(Part):
             )
 
         return await self._core.db.read(job)
-
-
-def _read_revisions(connection: Connection, caller: Caller, first: str) -> Iterator[AppRevision]:
-    """Return the newest revision of each app of the caller's, by name, from ``first`` on."""
-    rows = [row for row in apps.list_apps(connection, caller.scope) if row.revision_number and row.app >= first]
-    for row in rows:
-        held = objects.read_objects(connection, (Digest(row.revision_digest),))
-        if held:
-            yield decode_revision(held[Digest(row.revision_digest)])
 
 
 def _count_sites(connection: Connection, caller: Caller) -> dict[tuple[AppName, str], set[SiteName]]:

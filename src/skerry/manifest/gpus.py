@@ -39,13 +39,7 @@ def read_named(reading: Reading, service: Place) -> tuple[str, ...]:
     for item in reading.texts(reading.find(service, "devices")):
         if isinstance(item.node, Mapping) or "=" not in reading.text(item):
             continue
-        name = reading.text(item)
-        if flaw := find_vendor_flaw(name):
-            reading.findings.complain(item, "E-TYPE", flaw)
-            continue
-        if needs_grant(name):
-            reading.findings.ask_grant(item, Need("devices", name))
-        found.add(name)
+        found.update(_read_full_name(reading, item))
     return tuple(sorted(found))
 
 
@@ -98,13 +92,15 @@ def _read_request(reading: Reading, place: Place, *, needs_capability: bool) -> 
 
 
 def _read_full_names(reading: Reading, place: Place) -> list[str]:
-    found: list[str] = []
-    for item in reading.texts(place):
-        name = reading.text(item)
-        if flaw := find_vendor_flaw(name):
-            reading.findings.complain(item, "E-TYPE", flaw)
-            continue
-        if needs_grant(name):
-            reading.findings.ask_grant(item, Need("devices", name))
-        found.append(name)
-    return found
+    return [name for item in reading.texts(place) for name in _read_full_name(reading, item)]
+
+
+def _read_full_name(reading: Reading, item: Place) -> tuple[str, ...]:
+    """Return the name of one vendor's device, asking for its grant; nothing after a complaint."""
+    name = reading.text(item)
+    if flaw := find_vendor_flaw(name):
+        reading.findings.complain(item, "E-TYPE", flaw)
+        return ()
+    if needs_grant(name):
+        reading.findings.ask_grant(item, Need("devices", name))
+    return (name,)

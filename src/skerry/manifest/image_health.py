@@ -93,33 +93,32 @@ def find_untested(
 ) -> tuple[Problem, ...]:
     """Say which services have no check of health that they change, or that others wait for."""
     images = {use.service: use.name for use in uses}
-    problems = [
-        Problem(
-            code="E-REFERENCE",
-            detail=f"this changes the healthcheck of image {images.get(name, '')}, which has none",
-            pointer=said.pointer,
-            file=said.file,
-            line=said.line,
-            column=said.column,
-            hint="add test: to it",
-        )
-        for name, said in words.items()
-        if said.pointer and services[name].healthcheck is None
-    ]
-    problems += [
-        Problem(
-            code="E-REFERENCE",
-            detail=f'the health of "{wait.service}" is waited for, and neither it nor its image has a healthcheck',
-            pointer=wait.pointer,
-            file=wait.file,
-            line=wait.line,
-            column=wait.column,
-            hint=f"add a healthcheck or health to {wait.service}",
-        )
-        for wait in waits
-        if services[wait.service].healthcheck is None
-    ]
-    return tuple(problems)
+    changed = "this changes the healthcheck of image {}, which has none"
+    waited = 'the health of "{}" is waited for, and neither it nor its image has a healthcheck'
+    return (
+        *(
+            _complain(said, changed.format(images.get(name, "")), "add test: to it")
+            for name, said in words.items()
+            if said.pointer and services[name].healthcheck is None
+        ),
+        *(
+            _complain(wait, waited.format(wait.service), f"add a healthcheck or health to {wait.service}")
+            for wait in waits
+            if services[wait.service].healthcheck is None
+        ),
+    )
+
+
+def _complain(where: HealthWords | HealthWait, detail: str, hint: str) -> Problem:
+    return Problem(
+        code="E-REFERENCE",
+        detail=detail,
+        pointer=where.pointer,
+        file=where.file,
+        line=where.line,
+        column=where.column,
+        hint=hint,
+    )
 
 
 def list_configs(

@@ -3,7 +3,7 @@
 Every change of a wish raises the counter ``fleet``; a plan names the number it stands on (architecture.md §6).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from sqlalchemy import Connection
@@ -30,7 +30,7 @@ from skerry.plan.rollout import Progress
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SecretWish, SeedWish, SiteView
 from skerry.store import apps, cordons, documents, events, facts, objects, rollouts, seeds, sites, things
 from skerry.store.rows import count_up, read_counter
-from skerry.store.scope import PLATFORM
+from skerry.store.scope import PLATFORM, Scope
 from skerry.trust.keys import key_id
 
 _REVISION: msgspec.json.Decoder[AppRevision] = msgspec.json.Decoder(AppRevision)
@@ -206,6 +206,17 @@ def raise_evidence(connection: Connection, tenant: str, app: str, number: int, n
 def decode_revision(envelope: Envelope) -> AppRevision:
     """Read a stored revision, which was verified before it was stored."""
     return _REVISION.decode(envelope.payload)
+
+
+def read_newest_revisions(
+    connection: Connection, scope: Scope, *, app: str = "", first: str = ""
+) -> Iterator[AppRevision]:
+    """Return the newest revision of each app of a scope by name, of one, or of those from ``first`` on."""
+    for row in apps.list_apps(connection, scope):
+        if row.revision_number and row.app >= first and app in ("", row.app):
+            envelope = objects.read_object(connection, Digest(row.revision_digest))
+            if envelope is not None:
+                yield decode_revision(envelope)
 
 
 def decode_secret(envelope: Envelope) -> Secret:
