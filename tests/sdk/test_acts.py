@@ -14,7 +14,7 @@ from skerry.model.answers import ImageConfigView
 from skerry.model.errors import Invalid
 from skerry.sdk import AsyncClient, Client, Conflict, NotFound, Refused, Timeout, contexts
 from skerry.sdk.manifests import ManifestRefused
-from skerry.sdk.publishing import _read_configs
+from skerry.sdk.publishing import _read_configs, put_revision
 from skerry.sdk.steps import Person
 from skerry.store import apps
 
@@ -114,6 +114,14 @@ def test_a_draft_that_others_overtook_is_a_conflict(skerry, write):
     skerry.apps.apply(draft.manifest)
     with pytest.raises(Conflict, match="has changed since it was read"):
         skerry.apps.apply(msgspec.structs.replace(draft, revision=_reworded(draft.revision)))
+
+
+def test_a_number_that_another_got_meanwhile_is_a_conflict(skerry, write):
+    draft = skerry.apps.draft(write(SHOP, "close-race"))
+    skerry.apps.apply(draft.manifest)
+    # Between handing in what was lost and signing, somebody else was faster.
+    with pytest.raises(Conflict, match="has changed since it was read"):
+        skerry.perform(put_revision(_reworded(draft.revision)))
 
 
 def _reworded(revision):

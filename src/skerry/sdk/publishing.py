@@ -246,7 +246,7 @@ def bury(
         sites=Sites(names=sites),
         grace_us=grace_us,
     )
-    envelope = yield from sign(SignTombstone(payload=encode_payload(stone)))
+    envelope = yield from _sign(app, SignTombstone(payload=encode_payload(stone)))
     return _conclude((yield from _put("delete_app", app, number, envelope)), lost)
 
 
@@ -276,8 +276,20 @@ def hand_in_lost(tenant: TenantName, app: str, number: int) -> Steps[tuple[int, 
 
 def put_revision(revision: AppRevision, plan: str = "") -> Steps[Applied]:
     """Sign a revision and hand it in on top of the number before it; raises ``Conflict`` when that one moved."""
-    envelope = yield from sign(SignRevision(payload=encode_payload(revision)))
+    envelope = yield from _sign(revision.app, SignRevision(payload=encode_payload(revision)))
     return (yield from _put("apply_app", revision.app, revision.number - 1, envelope, plan))
+
+
+def _sign(app: str, ask: SignRevision | SignTombstone) -> Steps[Envelope]:
+    """Have the next number of an app signed; raises ``Conflict`` where another one got it since it was read."""
+    try:
+        return (yield from sign(ask))
+    except Refused as error:
+        if error.code != "E-FORK":
+            raise
+        # What the core had lost was handed in before this number was chosen, so somebody else was faster.
+        detail = f"App {app} has changed since it was read."
+        raise Conflict("E-STALE", detail, hint="Look at it again, then repeat.") from error
 
 
 def _put(operation: str, app: str, number: int, envelope: Envelope, plan: str = "") -> Steps[Applied]:
