@@ -50,7 +50,7 @@ chunk = bytes(2500 if rate else 1 << 18)
 began, count = time.monotonic(), 0
 while (now := time.monotonic() - began) < seconds:
     if rate and count * 8 > rate * now:
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # to the rate that was asked for
         continue
     end.sendall(chunk)
     count += len(chunk)
@@ -274,10 +274,10 @@ def test_a_change_while_packets_flow_loses_none(node: Node):
     log = node.folder / "ping"
     words: list[str | Path] = ["busybox", "ping", "-i", "0.02", "-c", "150", "-W", "1", BEYOND[0]]
     pinging = node.places["client"].popen(words, log)
-    time.sleep(0.2)
+    time.sleep(0.2)  # pings before the first change
     with node.flow(3, rate=20e6) as flow:
         for chains in ((make_chain(),), (make_chain("wall", "store"),), (make_chain("look"),), (), (make_chain(),)):
-            time.sleep(0.35)
+            time.sleep(0.35)  # packets between two changes
             node.steer(*chains)
     pinging.wait(30)
     found = re.search(r"(\d+) packets transmitted, (\d+) packets received", log.read_text())

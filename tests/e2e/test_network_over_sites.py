@@ -87,7 +87,7 @@ class Talk:
 
 
 def count(talk: Talk, seconds: float) -> tuple[int, int, list[str]]:
-    time.sleep(seconds)
+    time.sleep(seconds)  # packets flow meanwhile
     return talk.end()
 
 
@@ -182,10 +182,10 @@ def test_a_dead_core_and_a_killed_agent_lose_no_packet(town: Town):
     here, there = town.find("a"), town.find("b")
     talk = here.talk(there.v4)
     town.fleet.kill_core()
-    time.sleep(3)
+    time.sleep(3)  # a while without the core
     for site in ("a", "b"):
         town.fleet.kill_agent(site)
-    time.sleep(3)
+    time.sleep(3)  # and without agents
     for site in ("a", "b"):
         town.fleet.start_agent(site)
     sent, heard, _ = count(talk, 5)
@@ -218,7 +218,7 @@ def test_keys_change_without_a_packet_lost(town: Town):
         return "dev skw0" in site.run("ip", "route", "show", "proto", "217")
 
     wait_until(moved, "the use of the new key", 150)
-    time.sleep(5)
+    time.sleep(5)  # packets by the new key are counted too
     for each in (talk, back):
         sent, heard, _ = each.end()
         assert heard == sent

@@ -85,7 +85,7 @@ def test_places_lead_to_the_app_and_others_to_nobody(door: Door):
 def test_an_update_of_both_copies_under_load_fails_nothing(door: Door):
     before = {each["Id"] for each in door.copies().values()}
     people = door.come(80, HOST, 60)
-    time.sleep(1)
+    time.sleep(1)  # what is asked before the change counts too
     door.apply(2)
 
     def changed() -> bool:
@@ -100,7 +100,7 @@ def test_an_update_of_both_copies_under_load_fails_nothing(door: Door):
 
 def test_one_copy_that_dies_is_no_matter(door: Door):
     people = door.come(80, HOST, 8)
-    time.sleep(1.5)
+    time.sleep(1.5)  # so that the copy dies under load
     dead = next(iter(door.copies().values()))
     door.site.podman.do("POST", f"/containers/{dead['Id']}/kill")
     assert end(people)["failed"] == {}
@@ -111,7 +111,7 @@ def test_it_goes_on_without_core_and_agent_and_the_next_agent_takes_it_over(door
     door.fleet.kill_core()
     door.fleet.kill_agent("a")
     people = door.come(80, HOST, 8)
-    time.sleep(2)
+    time.sleep(2)  # a while without either
     pid = _proxies(door)
     door.fleet.start_agent("a")
     assert end(people)["failed"] == {}
