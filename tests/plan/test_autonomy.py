@@ -129,3 +129,16 @@ def test_the_time_away_is_written_down_now_and_then() -> None:
     later = note_contact(first, linked=False, boot=boot, now_us=SECOND + AWAY_MARK_US)
     assert later.away == Grace(AWAY_MARK_US, boot, SECOND + AWAY_MARK_US)
     assert note_contact(later, linked=True, boot=boot, now_us=3 * SECOND) == Contact(heard_boot=boot)
+
+
+def test_a_boot_without_a_word_counts_from_its_beginning() -> None:
+    # The machine was on for a while before its agent was started.
+    first = note_contact(Contact(heard_boot="b"), linked=False, boot="c", now_us=500 * SECOND)
+    assert first.away == Grace(500 * SECOND, "c", 500 * SECOND)
+    again = note_contact(first, linked=False, boot="d", now_us=100 * SECOND)
+    assert again.away == Grace(600 * SECOND, "d", 100 * SECOND)
+
+
+def test_who_kept_no_record_does_not_count_backwards() -> None:
+    # The first word of such wishes came just now, however long the machine is on.
+    assert note_contact(Contact(), linked=False, boot="b", now_us=500 * SECOND).away == Grace(0, "b", 500 * SECOND)

@@ -1,8 +1,8 @@
 """What an app wishes of a site that is cut off (manifest.md §6.3): stop after a time, wait after a reboot, or warn.
 
 Pure. By default nothing happens: what runs goes on for ever. Time is counted by the node's own boot-time clock, like a
-tombstone's grace, so nobody can move it; what passes while the machine is off does not count. Sites none of whose apps
-says a word of this keep no record of their contacts.
+tombstone's grace, so nobody can move it; what passes while the machine is off does not count, what passes of a boot before
+an agent looks does. Sites none of whose apps says a word of this keep no record of their contacts.
 """
 
 import msgspec
@@ -67,11 +67,16 @@ def note_contact(contact: Contact, *, linked: bool, boot: str, now_us: int) -> C
     """Return what is to be remembered of the parent: heard in this boot, or away for so long."""
     if linked:
         return Contact(heard_boot=boot)
-    if contact.away is None:
-        return msgspec.structs.replace(contact, away=Grace(0, boot, now_us))
-    if contact.away.boot == boot and now_us - contact.away.mark_us < AWAY_MARK_US:
+    away = contact.away
+    if away is None:
+        # A boot in which it was never heard counts from its beginning, when no agent looked yet.
+        unheard_us = now_us if contact.heard_boot not in ("", boot) else 0
+        return msgspec.structs.replace(contact, away=Grace(unheard_us, boot, now_us))
+    if away.boot != boot:
+        return msgspec.structs.replace(contact, away=Grace(away.passed_us + now_us, boot, now_us))
+    if now_us - away.mark_us < AWAY_MARK_US:
         return contact
-    return msgspec.structs.replace(contact, away=Grace(contact.away.until(boot, now_us), boot, now_us))
+    return msgspec.structs.replace(contact, away=Grace(away.until(boot, now_us), boot, now_us))
 
 
 def find_autonomy(item: Wanted) -> Autonomy | None:
