@@ -1,8 +1,8 @@
 """What an app wishes of a site that is cut off (manifest.md §6.3): stop after a time, wait after a reboot, or warn.
 
 Pure. By default nothing happens: what runs goes on for ever. Time is counted by the node's own boot-time clock, like a
-tombstone's grace, so nobody can move it; what passes while the machine is off does not count, what passes of a boot before
-an agent looks does. Sites none of whose apps says a word of this keep no record of their contacts.
+tombstone's grace, so nobody can move it; what passes while the machine is off does not count, what passes of a boot
+before an agent looks does. Sites none of whose apps says a word of this keep no record of their contacts.
 """
 
 import msgspec
