@@ -14,8 +14,9 @@ from skerry.model.answers import OperationView
 from skerry.model.asks import CreateJoinToken, InstanceQuery, PageQuery, RejectJoin
 from skerry.model.document import Assignment, TombstoneNotice
 from skerry.model.ids import NodeName, SiteName, VolumeId, VolumeName, digest_of
-from skerry.model.observed import AppFact, InstanceFact, VolumeFact, encode_fact
+from skerry.model.observed import AppFact, InstanceFact, SiteFact, VolumeFact, encode_fact
 from skerry.model.signed import NodeRecord
+from skerry.plan.windows import TIME_UNKNOWN
 from skerry.store import apps, events, facts, objects
 from skerry.store.events import EventFilter
 from skerry.store.fleet import decode_revision
@@ -304,6 +305,16 @@ async def test_facts_that_are_garbage_or_of_a_later_release_are_kept_and_shown_t
     detail = await rig.service.show_app(rig.admin, app="shop")
     assert len(detail.instances) == 1
     await rig.plan()
+
+
+async def test_a_site_that_needs_the_time_is_given_it_by_the_next_number_of_its_document(rig):
+    site = await _settled(rig)
+    lacking = SiteFact(epoch=1, generation=1, settled=True, conditions={TIME_UNKNOWN: "since the agent was started"})
+    assert await site.report(lacking)
+    patch = await site.fetch()
+    assert (site.generation, patch.bodies, patch.removed) == (2, {}, ())
+    assert await site.report(SiteFact(epoch=1, generation=2, settled=True))
+    assert await site.fetch() is None
 
 
 async def test_facts_of_a_tenant_that_is_not_admitted_are_invisible(rig):

@@ -7,7 +7,7 @@ from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, ima
 from skerry.model.app import Placement, Replicas
 from skerry.model.rollout import Gate, Rollout, TimeWindow
 from skerry.plan.site_plan import Now
-from skerry.plan.windows import judge_windows
+from skerry.plan.windows import TIME_UNKNOWN, judge_windows
 
 HOUR, DAY = 3_600, 86_400
 #: Tuesday, 1 January 2030, midnight.
@@ -154,6 +154,9 @@ def test_a_site_that_does_not_know_the_time_waits_and_says_so() -> None:
     node.wish_two()
     assert node.image() == image("1").config
     assert "does not know the time" in node.told().reason
+    assert TIME_UNKNOWN in {wait.subject for wait in node.look().waits}, "so that its core tells it"
+    node.tell_time(MIDNIGHT)
+    assert TIME_UNKNOWN not in {wait.subject for wait in node.look().waits}
 
 
 def test_where_nothing_is_proven_nothing_is_started() -> None:

@@ -15,9 +15,10 @@ from skerry.model import limits
 from skerry.model.event import Event
 from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName, UnitId
 from skerry.model.network import OVERLAY_KEYS_MAX
-from skerry.model.observed import Fact, InstanceFact, OverlayFact
+from skerry.model.observed import Fact, InstanceFact, OverlayFact, SiteFact
 from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, Root
+from skerry.plan.windows import TIME_UNKNOWN
 from skerry.store import Connection, access, documents, events, facts, fleet, joining, objects, sites, things
 from skerry.store.joining import JoinRequestRow
 from skerry.store.scope import PLATFORM
@@ -157,12 +158,14 @@ class StoreDesk:
         """See ``LinkDesk``."""
         now_us = self._core.clock.wall_us()
         root = self._core.root
-        stored, matters = await self._core.db.run(
+        stored, matters, is_timeless = await self._core.db.run(
             lambda connection: _ingest_facts(connection, site, patch, root, now_us)
         )
         self._core.changes.touch(site, *_list_apps(patch))
         if matters:
             self._core.wishes.ring()
+        if is_timeless and self._core.sites is not None:
+            self._core.sites.nudge(site)
         return stored
 
     # --- blobs -------------------------------------------------------------------------------------------------------
@@ -292,11 +295,11 @@ def _ingest_events(connection: Connection, site: SiteName, sent: tuple[Event, ..
 
 def _ingest_facts(
     connection: Connection, site: SiteName, patch: FactsPatch, root: Callable[[], Root], now_us: int
-) -> tuple[bool, bool]:
-    """Store a patch; say whether it fitted, and whether the planner should look."""
+) -> tuple[bool, bool, bool]:
+    """Store a patch; say whether it fitted, whether the planner should look, and whether the site lacks the time."""
     row = sites.find_site(connection, site, PLATFORM)
     if row is None or isinstance(apply_facts(facts.read_raw_facts(connection, site), patch), FactsMismatch):
-        return False, False
+        return False, False, False
     labelled = {key: facts.label_fact(key, body, row.record.tenants) for key, body in patch.changed.items()}
     for key, found in labelled.items():
         if isinstance(found.fact, OverlayFact) and not _keep_keys(
@@ -313,7 +316,13 @@ def _ingest_facts(
     kinds = {label.kind for label in labels.values()} | {key.partition("/")[0] for key in patch.removed}
     # The first that is known anew of a site that was away may decide between its copies and those that stood in.
     is_news = state.learning or (whole and not state.facts_current) or bool(patch.removed)
-    return True, is_news or bool(kinds & {"node", "volume", "app", "overlay"})
+    is_timeless = any(
+        isinstance(found.fact, SiteFact) and TIME_UNKNOWN in found.fact.conditions for found in labelled.values()
+    )
+    if is_timeless:
+        # The same wish under the next number: a document's signed time is the one that a site believes.
+        sites.change_state(connection, site, units_digest="")
+    return True, is_news or bool(kinds & {"node", "volume", "app", "overlay"}), is_timeless
 
 
 def _list_proven_images(connection: Connection, site: SiteName, wanted: Collection[UnitId]) -> set[Digest]:

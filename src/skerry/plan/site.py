@@ -55,7 +55,7 @@ from skerry.plan.volumes import (
     settle_deletions,
     volume_facts,
 )
-from skerry.plan.windows import Deferred, defer_revisions
+from skerry.plan.windows import TIME_UNKNOWN, Deferred, defer_revisions
 
 #: A runtime that does not answer is asked again this soon.
 UNAVAILABLE_US = 5_000_000
@@ -86,6 +86,8 @@ def plan_site(
     draft.wake(deferred.wake_us)
     for app, why in sorted(deferred.waiting.items()):
         draft.wait(f"window/{app}", why)
+    if deferred.waiting and not now.trust_us:
+        draft.wait(TIME_UNKNOWN, "no signed time has come since the agent was started; the next document brings one")
     held = return_to_proven(deferred.held, history.kept.judged)
     wanted, refused = derive_wanted(held)
     contact = history.kept.contact

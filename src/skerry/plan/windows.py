@@ -20,6 +20,9 @@ from skerry.plan.gates import find_wished, follow_instead
 from skerry.plan.history import AppId, History, app_id
 from skerry.plan.site_plan import HeldSite, Now
 
+#: Condition of a site that needs the time and has not been told it since its agent began. Its core gives its document
+#: a new number then, which bears a signed time.
+TIME_UNKNOWN = "time-unknown"
 _MINUTE_US = 60_000_000
 #: 1 January 1970 was a Thursday.
 _FIRST_DAY = 3
