@@ -25,6 +25,10 @@ from skerry.model.network import OVERLAY_PORTS
 from skerry.safe.errors import EXIT_STORE_FAILED, StoreFailed
 from skerry.wire import LinkClass
 
+#: Bytes in a second of a Mbit, and more of those than any relay carries.
+_MBIT_BYTES = 125_000
+_RELAY_MBIT_MAX = 1_000_000
+
 
 class _Supervised(msgspec.Struct, frozen=True, kw_only=True):
     """What a supervisor says to every program of ours."""
@@ -56,6 +60,11 @@ class CoreSettings(_Supervised, frozen=True, kw_only=True):
     #: ``ADDRESS:FIRST-LAST``: where sites find the relay (``python -m skerry relay``), and its UDP ports, two for each
     #: pair of sites that cannot reach each other. Empty for no relay.
     relay: str = ""
+    #: The file by which the relay is told of its pairs; ``relay.json`` in ``data`` where nothing is said.
+    relay_table: Path | None = None
+    #: Mbit a second that the relay carries for one pair and for all of them, both ways together; 0 for no limit.
+    relay_pair_mbit_s: int = 100
+    relay_mbit_s: int = 0
 
 
 class KeeperOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +125,8 @@ class FerrySettings(_Supervised, frozen=True, kw_only=True):
 class RelaySettings(_Supervised, frozen=True, kw_only=True):
     """A relay of datagrams for sites that cannot reach each other; it can read nothing of them."""
 
-    #: The table of pairs that the core keeps: ``relay.json`` in its data.
+    #: The table of pairs that the core keeps: ``relay_table`` of its settings. What went over the relay is told beside
+    #: it, in ``….seen.json``.
     table: Path
     #: The address to listen at: where ``relay`` of the core's settings leads.
     host: str = "0.0.0.0"
@@ -293,8 +303,18 @@ async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
     host = CoreHost(config, SystemClock(), SystemMint())
     await host.start()
     try:
+    for name in ("relay_pair_mbit_s", "relay_mbit_s"):
+        if not 0 <= getattr(settings, name) <= _RELAY_MBIT_MAX:
+            raise Invalid("E-SETTINGS", f"{name}: {getattr(settings, name)} is not within 0 and {_RELAY_MBIT_MAX}.")
+    if relay is not None:
+        rates = {
+            "pair_bytes_s": settings.relay_pair_mbit_s * _MBIT_BYTES,
+            "bytes_s": settings.relay_mbit_s * _MBIT_BYTES,
+        }
+        relay = msgspec.structs.replace(relay, **rates)
         await _serve_api(host, settings, ready)
     finally:
+        relay_table=settings.relay_table,
         await host.stop()
 
 

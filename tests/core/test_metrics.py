@@ -8,6 +8,7 @@ from skerry.core.use import HOUR_STEP_S, SCRAPED_US, STEP_S, WATCHED_US
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
 from skerry.model.errors import NotFound
 from skerry.model.ids import InstanceId, SiteName, VolumeId
+from skerry.model.relay import RelayOffer, RelayPairSeen, RelaySeen
 from skerry.model.samples import HostUse, InstanceUse, OutboxUse, Sample, VolumeUse
 
 SECOND = 1_000_000
@@ -183,3 +184,20 @@ async def test_what_a_machine_and_its_outbox_say_beyond_the_basics(rig):
         assert f'{name}{{site="oslo"}} {value}' in text, line
     assert not [line for line in lines(text, "skerry_host_temperature") if "rome" in line]
     assert not [line for line in lines(text, "skerry_outbox_events") if "rome" in line]
+
+
+async def test_operators_see_whether_the_relay_runs_and_what_it_carries(rig):
+    assert lines(await rig.service.read_metrics(rig.operator, query=MetricsQuery()), "skerry_relay") == []
+    rig.core.relay = RelayOffer("203.0.113.1", 52_000, 52_009)
+    text = await rig.service.read_metrics(rig.operator, query=MetricsQuery(only="core"))
+    assert lines(text, "skerry_relay") == ["skerry_relay_up 0"]
+    pair = RelayPairSeen((SiteName("oslo"), SiteName("rome")), passed_bytes=4_000, refused=3, crowded=2)
+    rig.core.see_relay = lambda: RelaySeen(pairs=(pair,))
+    text = await rig.service.read_metrics(rig.operator, query=MetricsQuery(only="core"))
+    assert lines(text, "skerry_relay") == [
+        "skerry_relay_up 1",
+        'skerry_relay_bytes_total{site="oslo",other="rome"} 4000',
+        'skerry_relay_dropped_total{site="oslo",other="rome",why="refused"} 3',
+        'skerry_relay_dropped_total{site="oslo",other="rome",why="crowded"} 2',
+    ]
+    assert lines(await rig.service.read_metrics(rig.admin, query=MetricsQuery()), "skerry_relay") == []

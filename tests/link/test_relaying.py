@@ -8,8 +8,8 @@ import msgspec
 from tests.link.test_relay import KEY_A, KEY_B, data, initiation, response
 
 from skerry.clock import SystemClock
-from skerry.link.relaying import Relay
-from skerry.model.ids import SiteName
+from skerry.link.relaying import TELL_US, Relay, read_seen, seen_path
+from skerry.model.ids import SiteName, digest_of
 from skerry.model.relay import RelayPair, RelaySide, RelayTable
 
 
@@ -45,31 +45,34 @@ def test_two_sides_talk_through_their_ports_until_the_table_leaves_them_out(tmp_
         )
         table = tmp_path / "pairs.json"
         relay = Relay(table, "127.0.0.1", SystemClock())
-        await relay.look()
+        relay.look()
         write(table, pair)
-        await relay.look()
+        relay.look()
         sides = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
         for side, port in zip(sides, (here, there), strict=True):
             side.setblocking(False)
             side.connect(("127.0.0.1", port))
         a, b = sides
-        b.send(initiation(b"BBBB"))
+        b.send(initiation(b"BBBB", KEY_A))
         await asyncio.sleep(0.1)
-        a.send(initiation(b"AAAA"))
-        assert await hear(b) == initiation(b"AAAA")
-        b.send(response(b"bbbb", b"AAAA"))
-        assert await hear(a) == response(b"bbbb", b"AAAA")
+        a.send(initiation(b"AAAA", KEY_B))
+        assert await hear(b) == initiation(b"AAAA", KEY_B)
+        b.send(response(b"bbbb", b"AAAA", KEY_A))
+        assert await hear(a) == response(b"bbbb", b"AAAA", KEY_A)
         write(table, pair)
-        await relay.look()
+        relay.look()
         a.send(data(b"bbbb"))
         assert await hear(b) == data(b"bbbb")
-        assert relay.counts[0] == 1
+        assert len(relay.see().pairs) == 1
+        (told,) = relay.see().pairs
+        assert (told.sites, told.refused, told.crowded) == (("a", "b"), 0, 0)
+        assert told.passed_bytes == sum(map(len, (initiation(b"AAAA"), response(b"bbbb", b"AAAA"), data(b"bbbb"))))
         table.write_text("not a table")
-        await relay.look()
-        assert relay.counts[0] == 1
+        relay.look()
+        assert len(relay.see().pairs) == 1
         write(table)
-        await relay.look()
-        assert relay.counts[0] == 0
+        relay.look()
+        assert len(relay.see().pairs) == 0
         for side in sides:
             side.close()
 
@@ -87,9 +90,42 @@ def test_a_port_that_is_taken_costs_its_pair_alone(tmp_path: Path):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             taken.bind(("127.0.0.1", ports[1]))
             relay = Relay(table, "127.0.0.1", SystemClock())
-            await relay.look()
-            assert relay.counts[0] == 1
+            relay.look()
+            assert len(relay.see().pairs) == 1
+            assert relay.see().taken == tuple(sorted(ports[:2]))
+        relay.look()
+        assert len(relay.see().pairs) == 2
+        assert relay.see().taken == ()
         write(table)
-        await relay.look()
+        relay.look()
+
+    asyncio.run(main())
+
+
+def test_what_a_relay_tells_is_believed_while_it_is_fresh(tmp_path: Path):
+    table = tmp_path / "pairs.json"
+    assert read_seen(table, 0) is None
+    relay = Relay(table, "127.0.0.1", SystemClock())
+    relay.tell()
+    now_us = SystemClock().wall_us()
+    assert read_seen(table, now_us) == relay.see()
+    assert read_seen(table, now_us + 4 * TELL_US) is None
+    seen_path(table).write_text("what?")
+    assert read_seen(table, now_us) is None
+
+
+def test_a_program_that_runs_tells_at_once_which_table_it_follows(tmp_path: Path):
+    async def main() -> None:
+        table = tmp_path / "pairs.json"
+        write(table)
+        ready = asyncio.Event()
+        task = asyncio.create_task(Relay(table, "127.0.0.1", SystemClock()).run(ready.set))
+        await ready.wait()
+        await asyncio.sleep(0)
+        seen = read_seen(table, SystemClock().wall_us())
+        task.cancel()
+        await asyncio.wait([task])
+        assert seen is not None
+        assert seen.digest == digest_of(table.read_bytes())
 
     asyncio.run(main())

@@ -178,7 +178,7 @@ def test_settings_are_kept_on_an_upgrade_because_dpkg_knows_them(built, tmp_path
     assert kept == {"skerry": [], **settings}
 
 
-SETTINGS = {"skerry-core": ["core", "signer"], "skerry-agent": ["agent"]}
+SETTINGS = {"skerry-core": ["core", "relay", "signer"], "skerry-agent": ["agent"]}
 
 
 def test_two_builds_of_one_commit_hold_the_same(built, tmp_path):
@@ -259,6 +259,9 @@ def test_an_upgrade_stops_nothing_before_and_restarts_what_is_on(tmp_path):
     assert calls[-1] == "deb-systemd-invoke restart skerry-agent.service"
     # Containers, and podman that may be asked right now, are left alone.
     assert not [call for call in calls if "containers" in call or "restart skerry-podman" in call]
+    calls, _ = run_script(tmp_path, "skerry-core.postinst", "configure", "0.1.0-1")
+    # The relay is started by its operator alone.
+    assert [call for call in calls if "relay" in call] == ["systemctl try-restart skerry-relay.service"]
 
 
 def test_a_unit_that_was_disabled_stays_so(tmp_path):

@@ -19,7 +19,19 @@ UNITS = sorted(path.name for path in FOLDER.iterdir())
 
 #: Exposure that `systemd-analyze security` may find, in tenths. The agent writes firewall rules, so it may more.
 # podman is not rated: it makes containers, so it may do everything.
-EXPOSURE_MAX = {"skerry-core.service": 15, "skerry-signer.service": 15, "skerry-agent.service": 35}
+EXPOSURE_MAX = {
+    "skerry-core.service": 15,
+    "skerry-signer.service": 15,
+    "skerry-relay.service": 15,
+    "skerry-agent.service": 35,
+}
+#: Programs with settings of their own.
+PROGRAMS = {
+    "core": app.CoreSettings,
+    "signer": app.SignerSettings,
+    "relay": app.RelaySettings,
+    "agent": app.AgentSettings,
+}
 RATED = {**EXPOSURE_MAX, "skerry-backup.service": 15}
 
 
@@ -103,10 +115,21 @@ def blank_paths(settings):
     }
 
 
-def test_the_core_and_the_signer_are_different_users_without_capabilities():
-    core, signer = read_settings("skerry-core.service"), read_settings("skerry-signer.service")
-    assert core["User"] != signer["User"]
-    assert core["CapabilityBoundingSet"] == signer["CapabilityBoundingSet"] == [""]
+def test_the_core_the_signer_and_the_relay_are_different_users_without_capabilities():
+    units = [read_settings(f"skerry-{name}.service") for name in ("core", "signer", "relay")]
+    assert len({unit["User"][0] for unit in units}) == 3
+    assert all(unit["CapabilityBoundingSet"] == [""] for unit in units)
+
+
+def test_the_core_may_write_the_table_where_the_relay_reads_it():
+    core, relay = read_settings("skerry-core.service"), read_settings("skerry-relay.service")
+    assert core["SupplementaryGroups"] == relay["User"]
+    assert core["ReadWritePaths"] == [f"-/var/lib/{relay['StateDirectory'][0]}"]
+    # Of the folder's group, and files in it too.
+    assert relay["StateDirectoryMode"] == ["2770"]
+    folder = ROOT / "packaging" / "settings"
+    given = settings.load(app.CoreSettings, folder / "core.toml", environment={})
+    assert given.relay_table == settings.load(app.RelaySettings, folder / "relay.toml", environment={}).table
 
 
 def test_every_user_and_group_of_a_unit_is_made():
@@ -117,22 +140,27 @@ def test_every_user_and_group_of_a_unit_is_made():
         assert {("g", group) for group in settings.get("Group", [])} <= set(made)
 
 
-@pytest.mark.parametrize("name", ["core", "signer", "agent"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_the_shipped_settings_are_read_and_lie_where_the_unit_may_write(name):
-    kind = {"core": app.CoreSettings, "signer": app.SignerSettings, "agent": app.AgentSettings}[name]
+    kind = PROGRAMS[name]
     file = ROOT / "packaging" / "settings" / f"{name}.toml"
     given = settings.load(kind, file, environment={})
     unit = read_settings(f"skerry-{name}.service")
     assert unit["ExecStart"][0].endswith(f" --settings /etc/skerry/{name}.toml")
-    folders = [f"/var/lib/{unit['StateDirectory'][0]}", *(f"/run/{each}" for each in unit.get("RuntimeDirectory", []))]
+    written = [each.removeprefix("-") for each in unit.get("ReadWritePaths", [])]
+    folders = [
+        *written,
+        f"/var/lib/{unit['StateDirectory'][0]}",
+        *(f"/run/{each}" for each in unit.get("RuntimeDirectory", [])),
+    ]
     places = [getattr(given, field) for field in kind.__struct_fields__ if isinstance(getattr(given, field), Path)]
     assert places
     assert all(any(place.is_relative_to(folder) for folder in folders) for place in places)
 
 
-@pytest.mark.parametrize("name", ["core", "signer", "agent"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_settings_that_are_commented_out_exist(name):
-    kind = {"core": app.CoreSettings, "signer": app.SignerSettings, "agent": app.AgentSettings}[name]
+    kind = PROGRAMS[name]
     text = (ROOT / "packaging" / "settings" / f"{name}.toml").read_text()
     shown = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE))
     assert shown <= set(kind.__struct_fields__)

@@ -23,7 +23,7 @@ from skerry.core.service import Service
 from skerry.core.sessions import Sessions
 from skerry.core.state import Core
 from skerry.keys.file import make_seed, read_seed
-from skerry.link.relaying import write_table
+from skerry.link.relaying import read_seen, write_table
 from skerry.link.server import LinkListener
 from skerry.model.relay import RelayOffer
 from skerry.safe.blobs import BlobDirectory
@@ -56,8 +56,10 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     replica: str
     #: Where the database is; empty for a SQLite file in ``data`` (store/databases.py).
     database: str = ""
-    #: The relay for sites that cannot reach each other; it is told of them in ``data/relay.json``.
+    #: The relay for sites that cannot reach each other, and the file by which it is told of them: where nothing is said
+    #: ``data/relay.json``.
     relay: RelayOffer | None = None
+    relay_table: Path | None = None
 
 
 class CoreHost:
@@ -86,6 +88,7 @@ class CoreHost:
         blobs.settle()
         keys = data.enter("keys", create=True)
         seed = read_seed(keys, "delivery.key", "ed25519") or make_seed(keys, "delivery.key", "ed25519", mint)
+        table = config.relay_table or config.data / RELAY_FILE
         self.core = Core(
             db=self._db,
             blobs=BlobStore(blobs),
@@ -96,7 +99,8 @@ class CoreHost:
             endpoints=config.endpoints,
             beside=Beside(),
             relay=config.relay,
-            tell_relay=lambda table: write_table(config.data / RELAY_FILE, table),
+            tell_relay=lambda pairs: write_table(table, pairs),
+            see_relay=lambda: read_seen(table, clock.wall_us()),
         )
         self.service = Service(self.core)
         self._listener: LinkListener | None = None

@@ -42,6 +42,16 @@ SAMPLES = Family("counter", "skerry_samples", "Samples of use taken since the st
 PLAN_VERSION = Family(
     "gauge", "skerry_plan_version", "Version of the wishes that the newest plan stands on.", "operator"
 )
+_PAIR = ("site", "other")
+RELAY_UP = Family("gauge", "skerry_relay_up", "1 while the core's relay runs.", "operator")
+RELAY_BYTES = Family("counter", "skerry_relay_bytes", "Bytes that the core's relay passed on.", "operator", _PAIR)
+RELAY_DROPPED = Family(
+    "counter",
+    "skerry_relay_dropped",
+    "Messages that the core's relay did not pass on: from nobody who may, or above what a pair may send.",
+    "operator",
+    (*_PAIR, "why"),
+)
 CPU = Family("counter", "process_cpu_seconds", "Processor time of the core.", "operator")
 MEMORY = Family("gauge", "process_resident_memory_bytes", "Memory of the core.", "operator")
 
@@ -121,6 +131,28 @@ VOLUME = Family(
     "Disk that a volume's data takes, measured each quarter of an hour, sooner when the disk loses room at once.",
     "tenant",
     ("site", "tenant", "app", "volume"),
+)
+
+# --- service chains --------------------------------------------------------------------------------------------------
+
+_CHAIN = ("site", "node", "tenant", "app", "chain")
+CHAIN_PASSES = Family(
+    "gauge", "skerry_chain_passes", "1 while its traffic passes: through all steps, or around one.", "tenant", _CHAIN
+)
+CHAIN_LATE = Family("gauge", "skerry_chain_late", "1 while it takes longer than its owner allows.", "tenant", _CHAIN)
+CHAIN_LATENCY = Family(
+    "gauge",
+    "skerry_chain_latency_seconds",
+    "Time of test packets through a step, or all without one; told in steps of 1, 2 and 5.",
+    "tenant",
+    (*_CHAIN, "step"),
+)
+CHAIN_PACKETS = Family(
+    "counter",
+    "skerry_chain_packets",
+    "Packets given to a step, test packets among them; begins anew when the node's chains change.",
+    "tenant",
+    ("site", "tenant", "app", "chain", "step", "way"),
 )
 
 #: All of them, in the order of this file.

@@ -20,7 +20,7 @@ from skerry.core.refusals import Clash, Stale, no_root
 from skerry.core.use import QUICK_US, Use
 from skerry.model.errors import NotFound, Refused, Unavailable
 from skerry.model.ids import CauseId, SiteName
-from skerry.model.relay import RelayOffer, RelayTable
+from skerry.model.relay import RelayOffer, RelaySeen, RelayTable
 from skerry.model.signed import Envelope, Root
 from skerry.plan.liveness import SiteLiveness, Watch, judge, listen_us, start_watch
 from skerry.safe.db import Db
@@ -96,10 +96,15 @@ class Core:
         beside: Beside | None = None,
         relay: RelayOffer | None = None,
         tell_relay: Callable[[RelayTable], None] = lambda _: None,
+        see_relay: Callable[[], RelaySeen | None] = lambda: None,
     ) -> None:
-        """``relay`` is for sites that cannot reach each other, ``tell_relay`` tells it of their pairs."""
+        """``relay`` is for sites that cannot reach each other, ``tell_relay`` tells it of their pairs.
+
+        ``see_relay`` returns what it tells of itself, None while it does not run.
+        """
         self.relay = relay
         self.tell_relay = tell_relay
+        self.see_relay = see_relay
         self.db = db
         #: Where what only computes is done; the loop itself where nothing is said.
         self.beside = beside or Beside(inline=True)

@@ -2,13 +2,15 @@
 
 import msgspec
 
-from skerry.model.ids import SiteName
+from skerry.model.ids import Digest, SiteName
 from skerry.model.network import is_endpoint
 
 #: Ports of one pair of sites: one for each side.
 PAIR_PORTS = 2
 #: Pairs of one relay: each has two sockets open, below the 4,096 that a service may have by default.
 PAIRS_MAX = 1_024
+#: What a pair may send in a second, both ways together: 100 Mbit, so that no pair has a busy core to itself.
+PAIR_BYTES_S = 12_500_000
 
 
 class RelayOffer(msgspec.Struct, frozen=True):
@@ -18,6 +20,9 @@ class RelayOffer(msgspec.Struct, frozen=True):
     host: str
     first: int
     last: int
+    #: Bytes a second of each pair, both ways together, and of all pairs; 0 for no limit.
+    pair_bytes_s: int = PAIR_BYTES_S
+    bytes_s: int = 0
 
     @property
     def pairs_max(self) -> int:
@@ -55,9 +60,32 @@ class RelayPair(msgspec.Struct, frozen=True):
 
 
 class RelayTable(msgspec.Struct, frozen=True):
-    """Everything that a relay does; written whole by the core."""
+    """Everything that a relay does; written whole by the core, or by the agent of a site that is a relay."""
 
     pairs: tuple[RelayPair, ...] = ()
+    #: Bytes a second of each pair, both ways together, and of all pairs; 0 for no limit.
+    pair_bytes_s: int = PAIR_BYTES_S
+    bytes_s: int = 0
+
+
+class RelayPairSeen(msgspec.Struct, frozen=True):
+    """What went through a relay between two sites since it began, or since they were last given other ports."""
+
+    sites: tuple[SiteName, SiteName]
+    passed_bytes: int
+    #: Messages that went nowhere: from nobody who may, or no message; and above what may go in a second.
+    refused: int
+    crowded: int
+
+
+class RelaySeen(msgspec.Struct, frozen=True):
+    """What a relay tells of itself, every 15 seconds."""
+
+    #: Of the table's file that it follows; empty before it has one.
+    digest: Digest = Digest("")
+    pairs: tuple[RelayPairSeen, ...] = ()
+    #: Ports that somebody else has.
+    taken: tuple[int, ...] = ()
 
 
 def read_offer(text: str) -> RelayOffer | None:

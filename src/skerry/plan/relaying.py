@@ -65,7 +65,7 @@ def make_table(offer: RelayOffer, views: Sequence[SiteView]) -> RelayTable:
             if slot is not None:
                 sides = [_make_side(each, offer, slot, number) for number, each in enumerate((view, known[unit.site]))]
                 pairs.append(RelayPair((sides[0], sides[1])))
-    return RelayTable(tuple(pairs))
+    return RelayTable(tuple(pairs), offer.pair_bytes_s, offer.bytes_s)
 
 
 def _make_side(view: SiteView, offer: RelayOffer, slot: int, number: int) -> RelaySide:
