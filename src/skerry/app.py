@@ -290,8 +290,18 @@ async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
         relay = read_offer(settings.relay)
     except ValueError as error:
         raise Invalid("E-SETTINGS", f"relay: {error}.") from error
+    for name in ("relay_pair_mbit_s", "relay_mbit_s"):
+        if not 0 <= getattr(settings, name) <= _RELAY_MBIT_MAX:
+            raise Invalid("E-SETTINGS", f"{name}: {getattr(settings, name)} is not within 0 and {_RELAY_MBIT_MAX}.")
+    if relay is not None:
+        rates = {
+            "pair_bytes_s": settings.relay_pair_mbit_s * _MBIT_BYTES,
+            "bytes_s": settings.relay_mbit_s * _MBIT_BYTES,
+        }
+        relay = msgspec.structs.replace(relay, **rates)
     config = CoreConfig(
         relay=relay,
+        relay_table=settings.relay_table,
         data=settings.data,
         link_host=settings.link_host,
         link_port=settings.link_port,
@@ -303,18 +313,8 @@ async def _core(settings: CoreSettings, ready: Callable[[], None]) -> None:
     host = CoreHost(config, SystemClock(), SystemMint())
     await host.start()
     try:
-    for name in ("relay_pair_mbit_s", "relay_mbit_s"):
-        if not 0 <= getattr(settings, name) <= _RELAY_MBIT_MAX:
-            raise Invalid("E-SETTINGS", f"{name}: {getattr(settings, name)} is not within 0 and {_RELAY_MBIT_MAX}.")
-    if relay is not None:
-        rates = {
-            "pair_bytes_s": settings.relay_pair_mbit_s * _MBIT_BYTES,
-            "bytes_s": settings.relay_mbit_s * _MBIT_BYTES,
-        }
-        relay = msgspec.structs.replace(relay, **rates)
         await _serve_api(host, settings, ready)
     finally:
-        relay_table=settings.relay_table,
         await host.stop()
 
 
