@@ -102,6 +102,11 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     names: str = ""
     #: Who makes networks and links of instances: podman, or Skerry itself. A change makes each instance anew, once.
     links: Literal["podman", "skerry"] = "podman"
+    #: Where the authority is that the site asks for certificates of host names (`tls: acme`), and who may be written to.
+    acme_directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    acme_contact: str = ""
+    #: `true` says that the operator has read and accepted the authority's terms; nothing is asked of it before.
+    acme_terms_accepted: bool = False
     #: Seconds for which uplinks that an operator has changed are tried before the former ones hold again.
     confirm_s: int = 300
 
@@ -181,11 +186,16 @@ def run_agent(settings: AgentSettings) -> int:
     refused = _read_ranges(settings.refused_ranges)
     if not 10 <= settings.confirm_s <= 86_400:
         raise Invalid("E-SETTINGS", f"confirm_s: {settings.confirm_s} is not within 10 and 86400 seconds.")
+    if not settings.acme_directory.startswith("https://"):
+        raise Invalid("E-SETTINGS", f"acme_directory: {settings.acme_directory[:80]!r} is no https:// address.")
+    if not 20 <= settings.overlay_look_s <= 86_400:
+        raise Invalid("E-SETTINGS", f"overlay_look_s: {settings.overlay_look_s} is not within 20 and 86400 seconds.")
     if not 0 < settings.overlay_port <= 65_536 - OVERLAY_PORTS:
         raise Invalid("E-SETTINGS", f"overlay_port: {settings.overlay_port} and the next three are not all ports.")
 
     async def main(ready: Callable[[], None]) -> None:
         from skerry.agent.host import AgentConfig, AgentHost
+        from skerry.drivers.certificates import Authority
 
         config = AgentConfig(
             state=settings.state,
@@ -198,6 +208,11 @@ def run_agent(settings: AgentSettings) -> int:
             patience_us=settings.confirm_s * 1_000_000,
             names=_find_names(settings),
             is_wired=settings.links == "skerry",
+            authority=Authority(
+                directory=settings.acme_directory,
+                contact=settings.acme_contact,
+                accepted=settings.acme_terms_accepted,
+            ),
         )
         await AgentHost(config, SystemClock(), SystemMint()).run(ready)
 

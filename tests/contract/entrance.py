@@ -8,7 +8,7 @@ import msgspec
 from skerry.drivers.base import Driver
 from skerry.model.ids import Digest
 from skerry.model.observed import EntranceSeen
-from skerry.plan.actions import ApplyEntrance, Backend, Certificate, Datagrams, Listener, Route, Server
+from skerry.plan.actions import ApplyEntrance, Backend, Certificate, Challenge, Datagrams, Listener, Route, Server
 from skerry.plan.entrance import entrance_digest
 
 HOST, OTHER = "shop.example", "zoo.example"
@@ -166,6 +166,22 @@ async def check_others_are_asked_only_where_none_of_the_first_answers(rig: Rig) 
     await becomes(rig, f"http/{HOST}/", {"c1"})
     await rig.kill(1)
     await becomes(rig, f"http/{HOST}/", {"c2"}, 2.0)
+
+
+async def check_an_authority_is_answered_for_its_hosts_alone(rig: Rig) -> None:
+    await rig.serve(1)
+    token, thumbprint = "t" * 43, "h" * 43
+    routes = tuple(
+        Route(host=host, path="/", backend="b1", secure=host == HOST, holder="t/shop/web") for host in (HOST, OTHER)
+    )
+    await apply(rig, entrance(server(1), routes=routes, challenge=Challenge((HOST,), thumbprint)))
+    await becomes(rig, f"http/{OTHER}/", {"c1"})
+    asked = f"/.well-known/acme-challenge/{token}"
+    assert await rig.ask(f"http/{HOST}{asked}") == f"{token}.{thumbprint}"
+    assert await rig.ask(f"http/{OTHER}{asked}") == "c1"
+    assert await rig.ask(f"http/{HOST}{asked}/more") == ""
+    await apply(rig, entrance(server(1), routes=routes))
+    assert await rig.ask(f"http/{HOST}{asked}") == ""
 
 
 async def check_it_goes_on_without_the_agent_and_the_next_one_takes_it_over(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""HAProxy and nftables in a namespace of their own keep the same contract as the fake entrance, also under load."""
+"""HAProxy, nftables and uacme in a namespace of their own keep the contracts of their fakes, also under load."""
 
 import json
 import subprocess
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Generator
 
 import pytest
-from tests.contract import entrance
-from tests.e2e import entrance_probe
+from tests.contract import certificates, entrance
+from tests.e2e import certificates_probe, entrance_probe
 from tests.e2e.lab import CHECKOUT
 
 from skerry.berths.namespaces import Place, hold_folder, release_folder
@@ -53,6 +53,22 @@ def results(ends: list[Place], tmp_path_factory: pytest.TempPathFactory) -> dict
     print(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def got(ends: list[Place], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What came of asking a real authority, after the entrance's own checks."""
+    folder = tmp_path_factory.mktemp("certificates")
+    command = ends[0].argv("env", "-C", CHECKOUT, sys.executable, "-m", "tests.e2e.certificates_probe", folder, OWN)
+    done = subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, timeout=PROBE_S_MAX, check=False)
+    print(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", [*certificates.CHECKS, *certificates_probe.REAL])
+def test_uacme_keeps_the_contract_with_a_real_authority(got: dict[str, str], name: str):
+    assert got[name] == ""
 
 
 @pytest.mark.parametrize("name", [*entrance.CHECKS, *entrance_probe.REAL])

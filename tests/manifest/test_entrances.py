@@ -24,6 +24,7 @@ def _write(*entries: str) -> str:
             "{host: shop.example, tls: {secret: cert}, port: 80}",
             Entrance(host="shop.example", tls="secret", secret="cert", port=80),
         ),
+        ("{host: shop.example, tls: acme, port: 80}", Entrance(host="shop.example", tls="acme", port=80)),
         ("{tcp: 25, port: 2525}", Entrance(tcp=25, port=2525)),
         ("{udp: 5353, port: 53}", Entrance(udp=5353, port=53)),
     ],
@@ -66,7 +67,6 @@ def test_a_certificate_is_a_secret_that_the_node_needs():
         ("{host: a.example, path: /a/../b, port: 80}", "E-TYPE 0/path"),
         ("{host: a.example, path: '/a?b=c', port: 80}", "E-TYPE 0/path"),
         ("{host: a.example, path: '/%2e', port: 80}", "E-TYPE 0/path"),
-        ("{host: a.example, tls: acme, port: 80}", "E-NOT-YET 0/tls"),
         ("{host: a.example, tls: yes, port: 80}", "E-TYPE 0/tls"),
         ("{host: a.example, tls: {}, port: 80}", "E-TYPE 0/tls"),
         ("{host: a.example, tls: {secret: gone}, port: 80}", "E-REFERENCE 0/tls/secret"),
@@ -91,6 +91,8 @@ def test_what_makes_no_sense_is_refused_where_it_stands(entry: str, found: str):
             "{host: a.example, tls: {secret: cert}, port: 80}",
             "{host: a.example, path: /b, tls: {secret: other}, port: 80}",
         ),
+        ("{host: a.example, tls: acme, port: 80}", "{host: a.example, path: /b, tls: {secret: other}, port: 80}"),
+        ("{host: a.example, tls: acme, port: 80}", "{tcp: 443, port: 81}"),
     ],
 )
 def test_two_services_of_an_app_do_not_ask_for_one_place(one: str, other: str):

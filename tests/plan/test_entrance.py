@@ -9,11 +9,15 @@ from skerry.model.document import Assignment, unit_id
 from skerry.model.entrance import Entrance
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, TenantName
 from skerry.model.observed import EntranceSeen, InstanceFact
+from skerry.model.policy import SecretPolicy
 from skerry.model.rollout import InSite
-from skerry.plan.actions import Action, ApplyEntrance, StopContainer
-from skerry.plan.entrance import server_name, settle_entrance
-from skerry.plan.history import Trouble
+from skerry.plan.actions import Action, ApplyEntrance, Certificate, MakeAccount, ObtainCertificate, StopContainer
+from skerry.plan.entrance import server_name
+from skerry.plan.history import Trouble, note_outcome
+from skerry.plan.places import settle_entrance
 from skerry.plan.site import derive_wanted
+from skerry.plan.site_plan import HeldSite, SitePlan
+from skerry.sim.certificates import FakeAuthority, FakeCertificates
 from skerry.sim.entrances import FakeEntrance
 
 HOST = Entrance(host="shop.example", port=80)
@@ -191,24 +195,42 @@ def test_an_entrance_ends_with_the_last_that_asks_for_one():
     assert world.door.holders == {}
 
 
+CERTIFIED = Entrance(host="shop.example", port=80, tls="secret", secret="cert")
+VERSION = Digest("sha256:" + "1" * 64)
+
+
+def certified(*entrance: Entrance, **policy: object) -> HeldSite:
+    """A site that is to show a certificate of the tenant's own."""
+    app = revision(1, web=service("1", entrance=entrance or (CERTIFIED,)))
+    use = SecretUse(name=SecretName("shop-cert"), policy=SecretPolicy(**policy) if policy else msgspec.UNSET)
+    app = msgspec.structs.replace(app, secrets={"cert": use})
+    return hold(app, assign(app, "web"), secrets={(TenantName("default"), SecretName("shop-cert")): VERSION})
+
+
 def test_a_certificate_is_that_of_the_newest_sealed_version():
-    one = Entrance(host="shop.example", port=80, tls="secret", secret="cert")
-    app, units = shop(entrance=(one,))
-    app = msgspec.structs.replace(app, secrets={"cert": SecretUse(name=SecretName("shop-cert"))})
-    units = [msgspec.structs.replace(unit, revision=digest_revision(app)) for unit in units]
-    world = Door(hold(app, *units))
+    world = Door(msgspec.structs.replace(certified(), secrets={}))
     for _ in range(8):
         plan = world.step()
     reason = next(each.reason for each in plan.facts if isinstance(each, InstanceFact))
     assert reason == "entrance: the certificate of shop.example (secret cert) is not sealed for this site"
-    version = Digest("sha256:" + "1" * 64)
-    world.held = msgspec.structs.replace(
-        world.held, secrets={(TenantName("default"), SecretName("shop-cert")): version}
-    )
+    world.held = certified()
     world.settle()
     assert world.door.applied is not None
-    assert [(each.host, each.version) for each in world.door.applied.certificates] == [("shop.example", version)]
+    assert [(each.host, each.version) for each in world.door.applied.certificates] == [("shop.example", VERSION)]
     assert world.door.applied.routes[0].secure
+
+
+def test_a_site_cut_off_for_long_goes_on_showing_a_certificate_and_does_not_begin_to():
+    held = certified(max_offline_us=60 * SECOND)
+    wanted = derive_wanted(held)[0]
+    shown = EntranceSeen(shown={"shop.example": VERSION})
+    for seen, away_us, is_given in ((None, 59, True), (None, 60, False), (shown, 60, True)):
+        settled = settle_entrance(wanted, seen, away_us=away_us * SECOND)
+        assert bool(settled.claims) == is_given
+    refused = settle_entrance(wanted, None, away_us=60 * SECOND).refused
+    assert list(refused.values()) == [
+        "the certificate of shop.example (secret cert) is not given out by a site cut off for so long"
+    ]
 
 
 def two_apps(first: tuple[Entrance, ...], second: tuple[Entrance, ...], tenant: str = "default", **ports: object):
@@ -280,3 +302,94 @@ def test_a_published_port_and_an_entrance_the_first_keeps_it(one: Entrance, prot
     assert settled.portless == {
         "default/zoo/web/0": f"port {port}/{protocol} of the node belongs to the site's entrance"
     }
+
+
+OWN = Entrance(host="shop.example", tls="acme", port=80)
+
+
+class Getting(Door):
+    """A site that gets its own certificates."""
+
+    def __init__(self, held):
+        super().__init__(held)
+        self.authority = FakeAuthority()
+        self.certificates = FakeCertificates(self.authority, "oslo")
+
+    @property
+    def wall_us(self) -> int:
+        return 1_700_000_000 * SECOND + self.now.boot_us
+
+    def look(self):
+        seen = self.certificates.observe(self.wall_us)
+        self.observed = msgspec.structs.replace(self.observed, certificates=seen)
+        return super().look()
+
+    def do(self, action: Action) -> None:
+        if isinstance(action, MakeAccount | ObtainCertificate):
+            self.performed.append(action)
+            outcome = self.certificates.perform(action, self.wall_us)
+            self.history = note_outcome(self.history, action, outcome, self.now.boot_us)
+            return
+        super().do(action)
+
+    def get(self) -> SitePlan:
+        """Go on until the authority was asked."""
+        while not any(isinstance(each, ObtainCertificate) for each in self.performed):
+            self.step()
+            self.advance(1)
+        return self.settle()
+
+
+def getting() -> Getting:
+    app, units = shop(1, entrance=(OWN,))
+    return Getting(hold(app, *units))
+
+
+def test_an_authority_is_asked_once_the_entrance_answers_it_and_the_certificate_is_shown():
+    world = getting()
+    plan = world.get()
+    kinds = [type(each).__name__ for each in world.performed if type(each).__name__ != "StartContainer"]
+    assert kinds.index("MakeAccount") < kinds.index("ObtainCertificate")
+    applied = world.door.applied
+    assert applied is not None
+    asked = kinds.index("ObtainCertificate")
+    assert kinds[:asked].count("ApplyEntrance") >= 1
+    assert applied.challenge.hosts == ("shop.example",)
+    held = world.certificates.observe(0).held["shop.example"]
+    assert applied.certificates == (Certificate(host="shop.example", version=held.version),)
+    (fact,) = [each for each in plan.facts if isinstance(each, InstanceFact)]
+    assert (fact.phase, fact.reason) == ("ready", "")
+
+
+def test_a_site_without_a_certificate_is_as_wished_and_says_what_is_missing():
+    world = getting()
+    world.authority.refused["shop.example"] = "it leads elsewhere"
+    plan = world.get()
+    (fact,) = [each for each in plan.facts if isinstance(each, InstanceFact)]
+    assert fact.reason == "entrance: shop.example has no certificate yet; the last try: it leads elsewhere"
+    assert plan.settled
+    assert world.door.applied is not None
+    assert world.door.applied.certificates == ()
+
+
+def test_an_own_certificate_goes_before_one_that_is_got():
+    world = Getting(certified(OWN, msgspec.structs.replace(CERTIFIED, path="/own")))
+    world.settle()
+    assert world.door.applied is not None
+    assert [each.version for each in world.door.applied.certificates] == [VERSION]
+
+
+def test_a_copy_of_the_revision_before_is_asked_where_it_listens():
+    world = door(2, in_site=InSite(parallel=1))
+    app, units = shop(2, 2, in_site=InSite(parallel=1), entrance=(msgspec.structs.replace(HOST, port=8080),))
+    world.held = hold(app, *units)
+    old = {server_name(each.container) for each in world.observed.containers}
+    asked: set[tuple[bool, int]] = set()
+    for _ in range(60):
+        world.step()
+        world.advance(0.25)
+        assert world.door.applied is not None
+        for backend in world.door.applied.backends:
+            asked |= {(each.name in old, each.port) for each in backend.servers}
+    assert asked == {(True, 80), (False, 8080)}
+    assert world.closed == 0

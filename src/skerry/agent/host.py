@@ -19,6 +19,7 @@ from skerry.agent.session import LinkSession
 from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
+from skerry.drivers.certificates import Authority, CertificatesDriver
 from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.host import HostDriver
@@ -72,6 +73,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
+    #: Whom the site asks for certificates.
+    authority: Authority = Authority()
 
 
 class _LateSource:
@@ -159,10 +162,13 @@ class AgentHost:
         )
         names = (NamesDriver(config.names, clock, mint.split("names"), config.link_class),) if config.names else ()
         chains = ChainsDriver()
+        certificates = CertificatesDriver(
+            config.run / "certificates", state.enter("certificates", create=True), config.authority, clock
+        )
         entrance = EntranceDriver(
             config.run / "entrance",
             state.enter("entrance", create=True),
-            lambda version: self.agent.open_secret(version),
+            lambda version: certificates.open_certificate(version) or self.agent.open_secret(version),
             clock,
         )
         host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
@@ -180,6 +186,7 @@ class AgentHost:
                 *names,
                 QueuesDriver(),
                 chains,
+                certificates,
                 entrance,
                 host,
             ),

@@ -24,6 +24,7 @@ from skerry.agent.telling import (
     size_to_tell,
     tell_deleted,
     tell_grown,
+    tell_obtained,
     tell_reverted,
     tell_verdict,
 )
@@ -50,6 +51,7 @@ from skerry.plan.actions import (
     CheckHealth,
     DeleteVolume,
     FetchImage,
+    ObtainCertificate,
     Outcome,
     StartContainer,
     StopContainer,
@@ -426,6 +428,8 @@ class Reconciler:
                     )
                 return
             draft = tell_deleted(action.volume, action, self._clock.wall_us())
+        elif isinstance(action, ObtainCertificate) and outcome.ok:
+            draft = tell_obtained(action, self._clock.wall_us())
         elif not outcome.ok and outcome.healthy is None:
             trouble = self.history.troubles.get(lane(action))
             if trouble is not None and trouble.count == 1:

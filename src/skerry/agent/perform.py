@@ -39,6 +39,7 @@ class Performer:
             translation=next((seen.translation for seen in seen_all if seen.translation is not None), None),
             overlay=next((seen.overlay for seen in seen_all if seen.overlay is not None), None),
             entrance=next((seen.entrance for seen in seen_all if seen.entrance is not None), None),
+            certificates=next((seen.certificates for seen in seen_all if seen.certificates is not None), None),
             queues=next((seen.queues for seen in seen_all if seen.queues is not None), None),
             names=next((seen.names for seen in seen_all if seen.names is not None), None),
             chains=next((seen.chains for seen in seen_all if seen.chains is not None), None),

@@ -10,7 +10,7 @@ import msgspec
 from skerry.agent import journal
 from skerry.model.ids import VolumeId
 from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, NodeSeen, VolumeFact
-from skerry.plan.actions import DeleteVolume
+from skerry.plan.actions import DeleteVolume, ObtainCertificate
 from skerry.plan.history import AppId, Deleting
 from skerry.plan.site_plan import SitePlan
 
@@ -56,6 +56,18 @@ def tell_deleted(volume: VolumeId, deleting: Deleting | DeleteVolume, wall_us: i
         cause=deleting.cause,
         message=f"volume {deleting.name} of {deleting.app} was deleted by its tombstone",
         data={"tombstone": deleting.tombstone},
+    )
+
+
+def tell_obtained(action: ObtainCertificate, wall_us: int) -> journal.Draft:
+    """Say that the site got a certificate."""
+    return journal.Draft(
+        time_us=wall_us,
+        type="certificate.obtained",
+        klass="event",
+        subject=f"certificate/{action.host}",
+        cause=action.cause,
+        message=f"the site got a certificate for {action.host}",
     )
 
 

@@ -92,7 +92,7 @@ _PROGRAM_S = 20.0
 _OUTPUT_BYTES_MAX = 8 * 1024 * 1024
 
 
-async def run_program(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
+async def run_program(*argv: str, given: bytes = b"", limit_s: float = _PROGRAM_S) -> tuple[int, bytes]:
     """Run a program with fixed words and return its exit code and output; 127 when it is not there, 124 too slow."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -104,7 +104,7 @@ async def run_program(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
     except OSError as error:
         return 127, f"{argv[0]}: {error}".encode()
     try:
-        async with asyncio.timeout(_PROGRAM_S):
+        async with asyncio.timeout(limit_s):
             output, _ = await process.communicate(given)
     except asyncio.CancelledError:
         process.kill()
@@ -112,7 +112,7 @@ async def run_program(*argv: str, given: bytes = b"") -> tuple[int, bytes]:
     except TimeoutError:
         process.kill()
         await process.wait()
-        return 124, f"{argv[0]} did not end within {_PROGRAM_S:.0f} s".encode()
+        return 124, f"{argv[0]} did not end within {limit_s:.0f} s".encode()
     return process.returncode or 0, output[:_OUTPUT_BYTES_MAX]
 
 

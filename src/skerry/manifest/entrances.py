@@ -56,8 +56,9 @@ def check_entrances(reading: Reading, services: Iterable[tuple[Place, Service, t
                 detail = f'{one.place.removeprefix("http/")} is an entrance of "{taken[one.place]}" already'
                 reading.findings.complain(entry.place, "E-CONFLICT", detail)
             taken.setdefault(one.place, place.name)
-            if one.host and one.secret and certificates.setdefault(one.host, one.secret) != one.secret:
-                detail = f"{one.host} has the certificate of secret {certificates[one.host]} already"
+            source = f"secret {one.secret}" if one.secret else one.tls
+            if one.tls != "none" and certificates.setdefault(one.host, source) != source:
+                detail = f"{one.host} has the certificate of {certificates[one.host]} already"
                 reading.findings.complain(entry.place, "E-CONFLICT", detail)
             for port in one.listens:
                 kind = "host names" if one.host else f"tcp: {port}"
@@ -130,10 +131,7 @@ def _add_certificate(reading: Reading, tls: Place | None, one: Entrance, parts: 
     if tls is None:
         return one
     if not isinstance(tls.node, Mapping):
-        if reading.text(tls) == "acme":
-            reading.findings.not_yet(tls, '"tls: acme"', hint="tls: {secret: NAME} with a certificate of your own")
-            return None
-        return one
+        return msgspec.structs.replace(one, tls="acme") if reading.text(tls) == "acme" else one
     place = reading.find(tls, "secret")
     if place is None:
         if tls.find("secret") is None and reading.findings.is_sound(tls):

@@ -17,7 +17,7 @@ _ENTRY = Group(
                     Group((Word("secret", TEXT, "secret of the file: certificate chain and key, PEM", built=True),)),
                 )
             ),
-            "secret: NAME for a certificate of one's own; acme is not built yet",
+            "acme for one that the site gets itself, secret: NAME for one of one's own",
             "none",
             built=True,
         ),

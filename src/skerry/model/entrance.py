@@ -33,7 +33,8 @@ class Entrance(
     port: int
     host: str = ""
     path: str = "/"
-    tls: Literal["none", "secret"] = "none"
+    #: ``secret``: a certificate of the tenant's own. ``acme``: one that the site itself gets (decision 0024).
+    tls: Literal["none", "secret", "acme"] = "none"
     #: Of the revision's secrets the one with certificate and key, in PEM.
     secret: str = ""
     #: Port of the node.

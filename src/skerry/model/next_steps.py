@@ -50,7 +50,7 @@ _STEPS: dict[str, str] = {
     # A box, by its own agent.
     "skerry profile list": "E-PROFILE",
     "skerry agent doctor": (
-        "E-BIND E-DEVICE E-DISK E-DISK-FULL E-ENTRANCE "
+        "E-BIND E-CERTIFICATE E-DEVICE E-DISK E-DISK-FULL E-ENTRANCE E-RELAY "
         "E-ADDRESS-IN-USE E-DRIVER E-NO-DRIVER E-NETWORK E-QUEUES E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
     ),
     "skerry agent status": (

@@ -234,6 +234,8 @@ class ServerSeen(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int = 0
     #: Boot time at which it came into this state.
     since_us: int = 0
+    #: Port at which it is asked.
+    port: int = 0
 
 
 class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,6 +248,43 @@ class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
     holders: dict[str, str] = {}
     #: Places that are given and not open, each with the reason.
     flaws: dict[str, str] = {}
+    #: Host names that are shown with a certificate, each with its version.
+    shown: dict[str, Digest] = {}
+
+
+class CertificateHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate that the site got for a host name; times in microseconds since 1970."""
+
+    #: Digest of chain and key.
+    version: Digest
+    from_us: int
+    until_us: int
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """Tries in a row that brought no certificate, and how the last one ended."""
+
+    count: int
+    at_us: int
+    reason: str
+    #: The authority was not reached at all: such a try costs nothing there.
+    unreached: bool = False
+
+
+class CertificatesSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Certificates that the site gets for itself."""
+
+    #: Why none can be got; empty where they can.
+    reason: str = ""
+    #: Name of the account key; empty while there is none.
+    thumbprint: str = ""
+    #: Both by host name; of tries only those without success since.
+    held: dict[str, CertificateHeld] = {}
+    tried: dict[str, Tried] = {}
+    #: When any host was tried last; 0 for never.
+    tried_us: int = 0
+    #: The node's own time of day, by which certificates end.
+    wall_us: int = 0
 
 
 class QueuesSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +325,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     chains: ChainsSeen | None = None
     #: None where no driver looks after an entrance.
     entrance: EntranceSeen | None = None
+    #: None where no driver gets certificates.
+    certificates: CertificatesSeen | None = None
     #: None where no driver looks after queues.
     queues: QueuesSeen | None = None
     #: None where no driver looks after names.

@@ -482,8 +482,10 @@ class Server(msgspec.Struct, frozen=True, order=True):
     port: int
     #: ``drain``: what is under way is ended, nothing new is begun.
     state: Literal["up", "drain"] = "up"
-    #: 0 is asked first; others only where none of a lower rank answers.
+    #: 0 is asked first; others, which are at other sites, only where none of a lower rank answers.
     rank: int = 0
+    #: The node's own address that it is asked from; empty for whatever routes say.
+    source: str = ""
 
 
 class Backend(msgspec.Struct, frozen=True, order=True):
@@ -528,6 +530,14 @@ class Certificate(msgspec.Struct, frozen=True, order=True):
     version: Digest
 
 
+class Challenge(msgspec.Struct, frozen=True):
+    """Hosts for which an authority is answered that the site has them (RFC 8555, section 8.3), and with whose name."""
+
+    hosts: tuple[str, ...] = ()
+    #: The name of the site's account key (RFC 7638); the answer is the token that is asked for and this.
+    thumbprint: str = ""
+
+
 class ApplyEntrance(_Action, frozen=True, kw_only=True, tag="apply-entrance"):
     """Make the site's entrance equal to this, whole, ending nothing that is under way; without anything, end it.
 
@@ -539,7 +549,21 @@ class ApplyEntrance(_Action, frozen=True, kw_only=True, tag="apply-entrance"):
     backends: tuple[Backend, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     datagrams: tuple[Datagrams, ...] = ()
+    challenge: Challenge = Challenge()
     digest: Digest
+
+
+class MakeAccount(_Action, frozen=True, kw_only=True, tag="make-account"):
+    """Make the key by which the site asks an authority for certificates. Proof: its thumbprint is observed."""
+
+
+class ObtainCertificate(_Action, frozen=True, kw_only=True, tag="obtain-certificate"):
+    """Get a certificate for a host name from the site's authority; the one that is held stays until then.
+
+    Proof: the observed certificate of the host ends later. What fails is remembered, and observed as well.
+    """
+
+    host: str
 
 
 Action = (
@@ -567,6 +591,8 @@ Action = (
     | MakeOverlayKey
     | DropOverlayKey
     | ApplyEntrance
+    | MakeAccount
+    | ObtainCertificate
     | ApplyNames
 )
 
@@ -604,6 +630,8 @@ def lane(action: Action) -> str:
             return "overlay"
         case ApplyEntrance():
             return "entrance"
+        case MakeAccount() | ObtainCertificate():
+            return "certificates"
         case ApplyNames():
             return "names"
 

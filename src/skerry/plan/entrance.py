@@ -1,9 +1,9 @@
-"""The site's entrance: who has which host name and port, which copies are asked, how one leaves in peace. Pure.
+"""The site's entrance: which copies are asked, and how one leaves in peace. Pure.
 
 Rules of this file:
 
-1. A host name belongs to one tenant of a site, a place (host and path, TCP port, UDP port) to one service. Who holds it
-   keeps it; of several who ask at once the first by name has it, and the others are told so, but not who that is.
+1. Who has which host name and port is settled in ``places.py``. Copies of other sites are a reserve (``reserve.py``):
+   they are asked only while none of this site answers.
 2. A copy is asked while it runs and is not found unwell. One with a health check comes in when it has passed once.
 3. A copy that is to stop is first asked nothing new (``drain``) and stops when nobody speaks with it any more, after
    half of its grace at the latest; the other half is left to its own stopping. Where a successor is on its way into the
@@ -12,31 +12,30 @@ Rules of this file:
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from skerry.model.app import AppRevision, Service, Sites
-from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, Entrance
-from skerry.model.ids import Digest, InstanceId, SecretName
+from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import ContainerSeen, EntranceSeen, InstanceFact, Observation, ServerSeen
-from skerry.model.policy import SecretPolicy
-from skerry.model.signed import SiteRecord
-from skerry.model.site_match import site_unmet
 from skerry.plan.actions import (
     Action,
     ApplyEntrance,
     Backend,
     Certificate,
+    Challenge,
     Datagrams,
     Listener,
     Route,
     Server,
     StopContainer,
 )
+from skerry.plan.certificates import plan_certificates
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
-from skerry.plan.site_plan import PlanDraft
+from skerry.plan.places import Claim, Owner, Settled, owner_of
+from skerry.plan.reserve import list_reserve
+from skerry.plan.site_plan import HeldSite, PlanDraft
 
 #: A successor that does not answer in the entrance for so long is not waited for: its app is judged elsewhere.
 YOUNG_US = 10_000_000
@@ -47,142 +46,15 @@ _GRACE_US = 10_000_000
 #: Least that is left of a grace after draining.
 _REST_US = 1_000_000
 
-#: Tenant, app and service.
-Owner = tuple[str, str, str]
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """What a service is given."""
-
-    owner: Owner
-    entrance: Entrance
-    #: Version of its certificate; empty for none.
-    certificate: Digest = Digest("")
-    #: Page that a healthy copy answers; empty where it is enough that it takes a connection.
-    page: str = ""
-
-
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is given what, and who is not and why."""
-
-    claims: tuple[Claim, ...] = ()
-    refused: dict[Owner, str] = {}
-    #: Instances that publish a port which the entrance has, each with the reason.
-    portless: dict[InstanceId, str] = {}
-
-
-def find_certificates(
-    revision: AppRevision, service: Service, record: SiteRecord, held: Mapping[SecretName, Digest]
-) -> dict[str, Digest]:
-    """Return the versions of a service's certificates that may be shown at this site, by the revision's names."""
-    found: dict[str, Digest] = {}
-    for source in {each.secret for each in service.entrance or () if each.secret} & revision.secrets.keys():
-        use = revision.secrets[source]
-        policy = use.policy or SecretPolicy()
-        if use.name in held and not site_unmet(Sites(match=policy.sites), record):
-            found[source] = held[use.name]
-    return found
-
-
-def settle_entrance(wanted: Mapping[InstanceId, Wanted], seen: EntranceSeen | None) -> Settled:
-    """Give places to services."""
-    seen = seen or EntranceSeen()
-    newest: dict[Owner, Wanted] = {}
-    for item in wanted.values():
-        owner = _owner(item)
-        if item.entrance and (owner not in newest or newest[owner].number < item.number):
-            newest[owner] = item
-    refused: dict[Owner, str] = {}
-    claims = [claim for owner in sorted(newest) for claim in _claim(owner, newest[owner], refused)]
-    claims = _give(claims, seen, refused)
-    published = _list_published(wanted)
-    portless: dict[InstanceId, str] = {}
-    kept: list[Claim] = []
-    for claim in claims:
-        taken = sorted(_list_needs(claim.entrance) & published.keys())
-        lost = [each for each in taken if not _is_held(each, seen)]
-        if lost:
-            refused[claim.owner] = f"port {lost[0][1]} of the node is published by an instance here"
-            continue
-        for protocol, port in taken:
-            reason = f"port {port}/{protocol} of the node belongs to the site's entrance"
-            portless |= dict.fromkeys(published[protocol, port], reason)
-        kept.append(claim)
-    return Settled(claims=tuple(kept), refused=refused, portless=portless)
-
-
-def _owner(item: Wanted) -> Owner:
-    return item.assignment.tenant, item.assignment.app, item.assignment.service
-
-
-def _claim(owner: Owner, item: Wanted, refused: dict[Owner, str]) -> list[Claim]:
-    check = item.derived.spec.healthcheck
-    probe = check.probe if check is not None else None
-    found: list[Claim] = []
-    for each in item.entrance:
-        certificate = item.certificates.get(each.secret, Digest(""))
-        if each.secret and not certificate:
-            refused[owner] = f"the certificate of {each.host} (secret {each.secret}) is not sealed for this site"
-            continue
-        page = probe.path if probe and probe.port == each.port else ""
-        found.append(Claim(owner, each, certificate, page))
-    return found
-
-
-def _give(claims: list[Claim], seen: EntranceSeen, refused: dict[Owner, str]) -> list[Claim]:
-    """Leave of the claims those that are granted, in an order that follows from them alone."""
-    tenants: dict[str, str] = {}
-    owners: dict[str, Owner] = {}
-    kinds: dict[int, str] = {}
-    for claim in sorted(claims, key=lambda claim: (not _holds(claim, seen), claim.owner, claim.entrance.place)):
-        one = claim.entrance
-        kind = "host names" if one.host else one.place
-        if one.host and tenants.setdefault(one.host, claim.owner[0]) != claim.owner[0]:
-            refused[claim.owner] = f"{one.host} is given to another tenant of this site"
-        elif owners.setdefault(one.place, claim.owner) != claim.owner:
-            refused[claim.owner] = f"{one.place.removeprefix('http/')} is given to another service at this site"
-        elif any(kinds.get(port, kind) != kind for port in one.listens):
-            refused[claim.owner] = "its port of the node is given to something else of the entrance here"
-        else:
-            kinds |= dict.fromkeys(one.listens, kind)
-            continue
-        if owners.get(one.place) == claim.owner:
-            del owners[one.place]
-    return [claim for claim in claims if owners.get(claim.entrance.place) == claim.owner]
-
-
-def _holds(claim: Claim, seen: EntranceSeen) -> bool:
-    return seen.holders.get(claim.entrance.place) == "/".join(claim.owner)
-
-
-def _list_published(wanted: Mapping[InstanceId, Wanted]) -> dict[tuple[str, int], list[InstanceId]]:
-    found: dict[tuple[str, int], list[InstanceId]] = {}
-    for name in sorted(wanted):
-        for port in wanted[name].derived.spec.ports:
-            if port.published:
-                found.setdefault((port.protocol, port.published), []).append(name)
-    return found
-
-
-def _list_needs(one: Entrance) -> set[tuple[str, int]]:
-    return {("udp", one.udp)} if one.udp else {("tcp", port) for port in one.listens}
-
-
-def _is_held(need: tuple[str, int], seen: EntranceSeen) -> bool:
-    """Say whether the entrance has that port already."""
-    protocol, port = need
-    if protocol == "tcp" and port in (HTTP_PORT, HTTPS_PORT):
-        return any(place.startswith("http/") for place in seen.holders)
-    return f"{protocol}/{port}" in seen.holders
-
 
 def plan_entrance(
     draft: PlanDraft,
     settled: Settled,
     wanted: Mapping[InstanceId, Wanted],
     observed: Observation,
+    held: HeldSite,
 ) -> None:
-    """Plan the entrance as a whole, and hold back stops of copies that people still speak with."""
+    """Plan the entrance as a whole and its certificates, and hold back stops of copies that people still speak with."""
     seen = observed.entrance or EntranceSeen()
     trouble = draft.history.troubles.get("entrance")
     stops = {action.container: action for action in draft.actions if isinstance(action, StopContainer)}
@@ -190,17 +62,26 @@ def plan_entrance(
     for each in sorted(observed.containers, key=lambda each: (each.instance, each.container)):
         if each.state == "running" and each.instance in wanted and _find_address(each):
             fitting.setdefault((each.tenant, each.app, each.service), []).append(each)
-    held: dict[str, str] = {}
+    verdicts: dict[str, str] = {}
     for container, action in stops.items():
         rest = next((each for group in fitting.values() for each in group if each.container == container), None)
         if rest is None or trouble is not None or not seen.digest:
             continue
-        held[container] = _judge_stop(rest, action, fitting, stops, seen, draft)
-    _hold_back(draft, {name for name, verdict in held.items() if verdict != "go"}, seen)
-    leaving = {name for name in stops if held.get(name, "go") != "stay"}
-    action = _build(settled, fitting, leaving, seen, draft.history)
+        verdicts[container] = _judge_stop(rest, action, fitting, stops, seen, draft)
+    _hold_back(draft, {name for name, verdict in verdicts.items() if verdict != "go"}, seen)
+    leaving = {name for name in stops if verdicts.get(name, "go") != "stay"}
+    servers = [
+        (*_list_servers(claim, fitting.get(claim.owner, ()), leaving, wanted, seen, draft.history), *reserve)
+        for claim in settled.claims
+        for reserve in (() if claim.entrance.udp else list_reserve(claim, held.units, observed.names),)
+    ]
+    certificates = observed.certificates
+    thumbprint = certificates.thumbprint if certificates is not None else ""
+    action = _build(settled.claims, servers, thumbprint)
     if action.digest != seen.digest:
         draft.add(action)
+    hosts = {each.entrance.host for each in settled.claims if each.entrance.tls == "acme"}
+    plan_certificates(draft, hosts, certificates, held.site, is_open=action.digest == seen.digest)
 
 
 def explain_entrance(
@@ -212,7 +93,9 @@ def explain_entrance(
     trouble = history.troubles.get("entrance")
     flaws = seen.flaws if seen is not None else {}
     flaw = next((flaws[one.place] for one in item.entrance if one.place in flaws), "")
-    reason = settled.refused.get(_owner(item), "") or flaw or (f"{trouble.reason} ({trouble.code})" if trouble else "")
+    owner = owner_of(item)
+    reason = settled.refused.get(owner, "") or flaw or (f"{trouble.reason} ({trouble.code})" if trouble else "")
+    reason = reason or next((each.flaw for each in settled.claims if each.owner == owner and each.flaw), "")
     return msgspec.structs.replace(fact, reason=f"entrance: {reason}") if reason else fact
 
 
@@ -293,54 +176,59 @@ def _is_unwell(each: ContainerSeen, history: History) -> bool:
     return run is not None and run.spec == each.spec and run.health == "unhealthy"
 
 
-def _build(
-    settled: Settled,
-    fitting: Mapping[Owner, list[ContainerSeen]],
-    leaving: set[str],
-    seen: EntranceSeen,
-    history: History,
-) -> ApplyEntrance:
-    known: dict[str, list[ServerSeen]] = {}
-    for each in seen.servers:
-        known.setdefault(each.name, []).append(each)
+def _build(claims: Sequence[Claim], servers: Sequence[tuple[Server, ...]], thumbprint: str) -> ApplyEntrance:
     routes: list[Route] = []
     listeners: list[Listener] = []
     backends: dict[str, Backend] = {}
-    certificates: dict[str, Certificate] = {}
     datagrams: list[Datagrams] = []
-    for claim in settled.claims:
+    for claim, asked in zip(claims, servers, strict=True):
         one, holder = claim.entrance, "/".join(claim.owner)
-        servers = tuple(_list_servers(claim, fitting.get(claim.owner, ()), leaving, known, history))
         if one.udp:
-            datagrams.append(Datagrams(port=one.udp, holder=holder, servers=servers))
+            datagrams.append(Datagrams(port=one.udp, holder=holder, servers=asked))
             continue
         # A port that is asked for in both ways has a backend for each.
         mode = "http" if one.host else "tcp"
         name = backend_name(claim.owner, one.port) + ("" if one.host else "t")
-        backends[name] = Backend(name=name, mode=mode, page=claim.page if one.host else "", servers=servers)
+        backends[name] = Backend(name=name, mode=mode, page=claim.page if one.host else "", servers=asked)
         if one.tcp:
             listeners.append(Listener(port=one.tcp, backend=name, holder=holder))
-            continue
-        is_secure = one.tls != "none"
-        routes.append(Route(host=one.host, path=one.path, backend=name, secure=is_secure, holder=holder))
-        if is_secure and one.host not in certificates:
-            certificates[one.host] = Certificate(host=one.host, version=claim.certificate)
+        else:
+            routes.append(Route(host=one.host, path=one.path, backend=name, secure=one.tls != "none", holder=holder))
+    challenged = tuple(sorted({each.entrance.host for each in claims if each.entrance.tls == "acme"}))
     action = ApplyEntrance(
         routes=tuple(sorted(routes)),
         listeners=tuple(sorted(listeners)),
         backends=tuple(backends[name] for name in sorted(backends)),
-        certificates=tuple(certificates[host] for host in sorted(certificates)),
+        certificates=_list_certificates(claims),
         datagrams=tuple(sorted(datagrams)),
+        challenge=Challenge(challenged, thumbprint) if challenged and thumbprint else Challenge(),
         digest=Digest(""),
     )
     return msgspec.structs.replace(action, digest=entrance_digest(action))
+
+
+def _list_certificates(claims: Sequence[Claim]) -> tuple[Certificate, ...]:
+    """Show each host with one certificate: the tenant's own where there are two kinds."""
+    found: dict[str, Certificate] = {}
+    for claim in sorted(claims, key=lambda each: each.entrance.tls != "secret"):
+        host = claim.entrance.host
+        if claim.certificate and host not in found:
+            found[host] = Certificate(host=host, version=claim.certificate)
+    return tuple(found[host] for host in sorted(found))
 
 
 def entrance_digest(action: ApplyEntrance) -> Digest:
     """Name an entrance by what it is made from; empty for none at all."""
     if not (action.routes or action.listeners or action.datagrams):
         return Digest("")
-    parts = (action.routes, action.listeners, action.backends, action.certificates, action.datagrams)
+    parts = (
+        action.routes,
+        action.listeners,
+        action.backends,
+        action.certificates,
+        action.datagrams,
+        action.challenge,
+    )
     return Digest("sha256:" + hashlib.sha256(msgspec.json.encode(parts)).hexdigest())
 
 
@@ -348,19 +236,31 @@ def _list_servers(
     claim: Claim,
     containers: Iterable[ContainerSeen],
     leaving: set[str],
-    known: Mapping[str, list[ServerSeen]],
+    wanted: Mapping[InstanceId, Wanted],
+    seen: EntranceSeen,
     history: History,
 ) -> Iterable[Server]:
+    known: dict[str, list[ServerSeen]] = {}
+    for each in seen.servers:
+        known.setdefault(each.name, []).append(each)
     for each in containers:
         is_leaving = each.container in leaving or _is_unwell(each, history)
         if not is_leaving and not _is_let_in(each, known, history):
             continue
+        name = server_name(each.container)
+        is_older = each.spec != wanted[each.instance].derived.digest
         yield Server(
-            name=server_name(each.container),
+            name=name,
             address=_find_address(each),
-            port=claim.entrance.port,
+            port=_find_port(claim.entrance.port, known.get(name, ()) if is_older else ()),
             state="drain" if is_leaving else "up",
         )
+
+
+def _find_port(wished: int, known: Iterable[ServerSeen]) -> int:
+    """Return where a copy is asked: one of an older revision where it was asked before, if that is one port."""
+    ports = {each.port for each in known if each.port}
+    return ports.pop() if len(ports) == 1 else wished
 
 
 def _find_address(seen: ContainerSeen) -> str:

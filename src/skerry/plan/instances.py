@@ -86,9 +86,9 @@ class Wanted(msgspec.Struct, frozen=True):
     chains: tuple[Chain, ...] = ()
     #: Only its tenant may end it (``withdraw: tenant``).
     is_kept: bool = False
-    #: What people outside reach of it, and the versions of its certificates that may be shown here.
+    #: What people outside reach of it, and its own certificates that may be shown here (``places.find_certificates``).
     entrance: tuple[Entrance, ...] = ()
-    certificates: dict[str, Digest] = {}
+    certificates: dict[str, tuple[Digest, int]] = {}
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ Pure, from what is held and what is seen. Rules of this file:
 4. An instance's own name (its hostname) says who it is, not who serves: it leads there while the instance runs, so that
    members of a cluster find each other before they are well.
 5. What this process has not judged yet stays as it was answered: an agent that is started anew takes no name away.
-6. Another site is asked only for services of networks over several sites that have nothing well here.
+6. Another site is asked only for services of networks over several sites that have nothing well here, and seldom for
+   those with an entrance here: it is asked in their place where none of this site answers (``reserve.py``).
 """
 
 import hashlib
@@ -231,7 +232,7 @@ def _choose_sets(view: _View, held: HeldSite, seen: NamesSeen) -> dict[ServiceNa
     for each in seen.heard:
         member = view.members.get(each.site)
         if (each.tenant, each.app, each.network) == key and member is not None:
-            heard.setdefault(each.service, {})[each.site] = _inside(member, each.addresses)
+            heard.setdefault(each.service, {})[each.site] = keep_inside(member, each.addresses)
     sets: dict[ServiceName, _Set] = {}
     for service in view.services:
         own = tuple(sorted(set(view.own.get(service, ())), key=_order))
@@ -259,7 +260,7 @@ def _explain_nothing(view: _View, heard: Mapping[SiteName, tuple[str, ...]]) -> 
     return "; ".join(parts)
 
 
-def _inside(member: NetworkMember, addresses: Iterable[str]) -> tuple[str, ...]:
+def keep_inside(member: NetworkMember, addresses: Iterable[str]) -> tuple[str, ...]:
     """Return those addresses that are in a member's part: no site speaks for another one's."""
     ranges = part_ranges(member)
     found: list[str] = []
@@ -413,7 +414,7 @@ def _list_questions(
         return
     source = str(part_ranges(view.part).v4[1])
     for service in sorted(view.services):
-        if view.own.get(service):
+        if view.own.get(service) and not any(each.entrance for each in view.services[service]):
             continue
         used = sets[service].site
         for site, member in sorted(view.members.items()):

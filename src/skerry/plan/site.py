@@ -29,7 +29,7 @@ from skerry.plan.chains import plan_chains
 from skerry.plan.companions import settle_companions
 from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_max
 from skerry.plan.downs import find_over_budget
-from skerry.plan.entrance import explain_entrance, find_certificates, plan_entrance, settle_entrance
+from skerry.plan.entrance import explain_entrance, plan_entrance
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, Traffic, app_id
 from skerry.plan.host_ports import settle_ports
@@ -39,6 +39,7 @@ from skerry.plan.names import plan_names
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.overlay import plan_overlay
 from skerry.plan.placement.request import read_room
+from skerry.plan.places import find_certificates, settle_entrance
 from skerry.plan.queues import plan_queues
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
@@ -120,8 +121,9 @@ def plan_site(
     links = plan_links(wanted, observed)
     plan_names(draft, held, wanted, observed, links.found)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
+    plan_passing(draft, held, observed.relay)
     plan_queues(draft, wanted, observed, network.uplinks)
-    entrance = settle_entrance(wanted, observed.entrance)
+    entrance = settle_entrance(wanted, observed.entrance, observed.certificates, held.site, away_us)
     turns = find_turns(
         wanted,
         observed.containers,
@@ -169,7 +171,7 @@ def plan_site(
         if step.forget_start:
             forget_starts.add(instance)
     _plan_withdrawn(draft, held, wanted, refused, observed)
-    plan_entrance(draft, entrance, wanted, observed)
+    plan_entrance(draft, entrance, wanted, observed, held)
     graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
     deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)

@@ -12,7 +12,7 @@ from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName,
 from skerry.model.network import PeerHeld
 from skerry.model.observed import Fact, ImageFact, InstanceFact
 from skerry.model.signed import SiteRecord, Tombstone
-from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, lane
+from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Traffic
@@ -115,7 +115,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     def settled(self) -> bool:
         """Nothing to do, nothing waited for, nothing on its way: the site is as its document wishes.
 
-        Health checks go on for ever and do not count, and neither do images that come ahead of need.
+        Health checks and test packets of chains go on for ever and do not count, and neither do images that come ahead
+        of need. A certificate is the business of an authority outside, which may say no for ever.
         """
         if self.waits or any(not self._is_aside(action) for action in self.actions):
             return False
@@ -131,7 +132,7 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     def _is_aside(self, action: Action) -> bool:
         if isinstance(action, FetchImage | LoadImage):
             return action.image in self.ahead
-        return isinstance(action, CheckHealth)
+        return isinstance(action, CheckHealth | ObtainCertificate)
 
 
 class PlanDraft:

@@ -3,11 +3,14 @@
 It goes on while no agent is there, forgets its servers when the machine goes off and keeps who holds which place.
 """
 
+import re
 from collections.abc import Collection, Iterable
 
 from skerry.model.observed import EntranceSeen, ServerSeen
-from skerry.plan.actions import ApplyEntrance, Server
+from skerry.plan.actions import ApplyEntrance, Challenge, Server
 from skerry.plan.entrance import list_holders
+
+_CHALLENGE = re.compile(r"http/([^/]+)/\.well-known/acme-challenge/([A-Za-z0-9_-]{16,256})", re.ASCII)
 
 
 class FakeEntrance:
@@ -53,16 +56,25 @@ class FakeEntrance:
                     well=server.name in alive,
                     sessions=left,
                     since_us=self._since[backend, server.name][1],
+                    port=server.port,
                 )
             )
-        return EntranceSeen(digest=self.applied.digest, servers=tuple(servers), holders=self.holders)
+        shown = {each.host: each.version for each in self.applied.certificates}
+        return EntranceSeen(digest=self.applied.digest, servers=tuple(servers), holders=self.holders, shown=shown)
 
     def answers(self, place: str, alive: Collection[str]) -> bool:
         """Say whether who asks for a place is led to a server that answers."""
         return bool(self._find(place, alive))
 
     def ask(self, place: str, alive: Collection[str]) -> str:
-        """Return the server that answers who asks at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``, in turn."""
+        """Return the server that answers who asks at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``, in turn.
+
+        An authority that asks for a token is answered by the entrance itself.
+        """
+        asked = _CHALLENGE.fullmatch(place)
+        challenge = self.applied.challenge if self.applied is not None else Challenge()
+        if asked is not None and asked[1] in challenge.hosts:
+            return f"{asked[2]}.{challenge.thumbprint}"
         found = self._find(place, alive)
         self._turn += 1
         return found[self._turn % len(found)] if found else ""
@@ -71,7 +83,11 @@ class FakeEntrance:
         if self.applied is None:
             return []
         backends = {backend.name: backend.servers for backend in self.applied.backends}
-        places = {f"http/{each.host}{each.path.rstrip('/')}/": backends[each.backend] for each in self.applied.routes}
+        # Who asks without TLS where TLS is wished is sent to ask again.
+        places = {
+            f"http/{each.host}{each.path.rstrip('/')}/": () if each.secure else backends[each.backend]
+            for each in self.applied.routes
+        }
         places |= {f"tcp/{each.port}/": backends[each.backend] for each in self.applied.listeners}
         places |= {f"udp/{each.port}/": each.servers for each in self.applied.datagrams}
         fitting = max((each for each in places if f"{place}/".startswith(each)), key=len, default="")

@@ -6,6 +6,7 @@ from tests.contract.entrance import HOST, certificates, entrance, server
 
 from skerry.drivers.entrance.haproxy import (
     CERTIFICATES,
+    CHALLENGED,
     CONFIG,
     PLACES,
     Around,
@@ -18,7 +19,7 @@ from skerry.drivers.entrance.haproxy import (
     write_files,
 )
 from skerry.model.ids import Digest
-from skerry.plan.actions import Backend, Listener, Route
+from skerry.plan.actions import Backend, Challenge, Listener, Route, Server
 
 AROUND = Around(folder="/run/skerry/entrance", user="haproxy")
 
@@ -120,3 +121,32 @@ def test_answers_are_read_as_the_process_gives_them():
     for bad in (b"", b"Unknown command\n", b"a: b\n\nx\n\ny\n"):
         with pytest.raises(ValueError):  # noqa: PT011
             read_answers(bad)
+
+
+def challenged(*hosts: str, thumbprint: str = "h" * 43):
+    return entrance(server(1), challenge=Challenge(hosts, thumbprint))
+
+
+def test_an_authority_is_answered_by_a_line_of_constants_for_hosts_in_a_file():
+    shown = files(challenged("b.example", "a.example"))
+    assert shown[CHALLENGED] == "b.example\na.example\n"
+    (line,) = [each for each in shown[CONFIG].splitlines() if "acme-challenge" in each]
+    assert f"%[path,field(4,/)].{'h' * 43}" in line
+    assert line.endswith(f"-f {AROUND.folder}/{CHALLENGED} }}")
+    assert "acme" not in files(entrance(server(1)))[CONFIG]
+    for bad in (challenged("a.example b"), challenged("a.example", thumbprint="h h")):
+        with pytest.raises(ValueError, match="authority"):
+            write_files(bad, AROUND)
+
+
+def test_a_copy_of_another_site_stands_by_unasked_and_is_spoken_to_from_the_networks_own_address():
+    there = Server(name="r1", address="10.64.9.2", port=8080, rank=1, source="10.64.1.1")
+    action = entrance(server(1), there)
+    lines = files(action)[CONFIG].splitlines()
+    assert "  server r1 10.64.9.2:8080 backup source 10.64.1.1" in lines
+    assert list_words(action.backends, (copy(1),)) == [
+        "add server b1/r1 10.64.9.2:8080 backup source 10.64.1.1",
+        "enable server b1/r1",
+    ]
+    with pytest.raises(ValueError, match="address"):
+        write_files(entrance(msgspec.structs.replace(there, source="10.64.1.1 check")), AROUND)

@@ -135,7 +135,11 @@ class EntranceDriver:
         if applied.flaws and now_us - applied.applied_us > _AGAIN_US:
             digest = ""
         return EntranceSeen(
-            digest=digest, servers=_list_seen(applied, answers), holders=holders, flaws=dict(applied.flaws)
+            digest=digest,
+            servers=_list_seen(applied, answers),
+            holders=holders,
+            flaws=dict(applied.flaws),
+            shown=dict(applied.shown),
         )
 
     async def _apply(self, action: ApplyEntrance) -> Outcome:
@@ -371,13 +375,21 @@ def _list_seen(applied: _Applied, answers: Answers | None) -> tuple[ServerSeen, 
                     well=each.well,
                     sessions=each.sessions,
                     since_us=since_us,
+                    port=each.port,
                 )
             )
     for each in applied.wish.datagrams:
         for server in each.servers:
             since_us = applied.since[f"u{each.port}/{server.name}"][1]
             found.append(
-                ServerSeen(backend=f"u{each.port}", name=server.name, state=server.state, well=True, since_us=since_us)
+                ServerSeen(
+                    backend=f"u{each.port}",
+                    name=server.name,
+                    state=server.state,
+                    well=True,
+                    since_us=since_us,
+                    port=server.port,
+                )
             )
     return tuple(found)
 

@@ -28,7 +28,13 @@ _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20
 _DRAINING = 0x08 | 0x10
 _WELL = ("L4OK", "L6OK", "L7OK", "L7OKC")
 
+#: Name of an account key: 256 bits in base64url (RFC 7638).
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+#: Where an authority asks; its tokens have at least 128 bits in base64url (RFC 8555, section 8.3).
+_CHALLENGE = r"^/\.well-known/acme-challenge/[A-Za-z0-9_-]{16,256}$"
+
 CONFIG, PLACES, CERTIFICATES, SOCKET = "haproxy.cfg", "places.map", "certificates.list", "haproxy.sock"
+CHALLENGED = "challenged.list"
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -78,6 +84,7 @@ def write_files(action: ApplyEntrance, around: Around) -> dict[str, bytes]:
         CONFIG: _write_config(action, around, shape).encode(),
         PLACES: _write_places(action).encode(),
         CERTIFICATES: _write_certificates(action, around).encode(),
+        CHALLENGED: _write_challenged(action).encode(),
     }
 
 
@@ -85,7 +92,12 @@ def read_shape(action: ApplyEntrance, around: Around) -> str:
     """Name what needs a reload when it changes."""
     bare = tuple(msgspec.structs.replace(each, servers=()) for each in action.backends)
     bare_action = msgspec.structs.replace(action, backends=bare)
-    parts = (_write_config(bare_action, around, ""), _write_places(action), _write_certificates(action, around))
+    parts = (
+        _write_config(bare_action, around, ""),
+        _write_places(action),
+        _write_certificates(action, around),
+        _write_challenged(action),
+    )
     return "skerry-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -98,6 +110,11 @@ def _check(action: ApplyEntrance) -> None:
         for server in backend.servers:
             if not (_NAME.fullmatch(server.name) and _ADDRESS.fullmatch(server.address)):
                 raise ValueError("a server has no such name or address")
+            if server.source and not _ADDRESS.fullmatch(server.source):
+                raise ValueError("nothing is asked from such an address")
+    challenge = action.challenge
+    if challenge.hosts and not (all(map(is_host, challenge.hosts)) and _THUMBPRINT.fullmatch(challenge.thumbprint)):
+        raise ValueError("an authority is not answered like this")
 
 
 def _write_config(action: ApplyEntrance, around: Around, shape: str) -> str:
@@ -128,7 +145,8 @@ def _write_config(action: ApplyEntrance, around: Around, shape: str) -> str:
         "  retry-on conn-failure empty-response",
     ]
     if action.routes:
-        lines += ["frontend plain", *_bind(HTTP_PORT, around), *_route(around, is_secure=False)]
+        lines += ["frontend plain", *_bind(HTTP_PORT, around)]
+        lines += [*_answer_authority(action, around), *_route(around, is_secure=False)]
     if any(each.host not in around.hosts for each in action.certificates):
         words = f" ssl crt-list {around.folder}/{CERTIFICATES} alpn h2,http/1.1 strict-sni"
         lines += ["frontend secure", *_bind(HTTPS_PORT, around, words), *_route(around, is_secure=True)]
@@ -144,6 +162,17 @@ def _bind(port: int, around: Around, words: str = "") -> list[str]:
     if port in around.ports:
         return []
     return [f"  bind 0.0.0.0:{port}{words}"] + ([f"  bind [::]:{port} v6only{words}"] if around.v6 else [])
+
+
+def _answer_authority(action: ApplyEntrance, around: Around) -> list[str]:
+    """Say by the token that is asked for that the site has the host; nobody has to be told of it before."""
+    if not action.challenge.hosts:
+        return []
+    return [
+        '  http-request return status 200 content-type text/plain lf-string "%[path,field(4,/)].'
+        f'{action.challenge.thumbprint}" if {{ path -m reg {_CHALLENGE} }} '
+        f"{{ req.hdr(host),host_only,lower -m str -f {around.folder}/{CHALLENGED} }}"
+    ]
 
 
 def _route(around: Around, *, is_secure: bool) -> list[str]:
@@ -169,7 +198,7 @@ def _route(around: Around, *, is_secure: bool) -> list[str]:
 
 
 def _write_backend(backend: Backend) -> list[str]:
-    lines = [f"backend {backend.name}", f"  mode {backend.mode}", "  balance leastconn"]
+    lines = [f"backend {backend.name}", f"  mode {backend.mode}", "  balance leastconn", "  option allbackups"]
     lines.append(f"  default-server {_write_checks(backend)}")
     if backend.mode == "tcp":
         lines += ["  timeout server 1h", "  option srvtcpka"]
@@ -184,7 +213,13 @@ def _write_checks(backend: Backend) -> str:
 
 def _write_server(server: Server) -> str:
     weight = " weight 0" if server.state == "drain" else ""
-    return f"{_write_address(server)} check{weight}{' backup' if server.rank else ''}"
+    return f"{_write_address(server)}{_write_rank(server)}{weight}"
+
+
+def _write_rank(server: Server) -> str:
+    """Copies here are asked whether they are there; of the reserve the names of other sites say so."""
+    source = f" source {server.source}" if server.source else ""
+    return f" backup{source}" if server.rank else f" check{source}"
 
 
 def _write_address(server: Server) -> str:
@@ -198,6 +233,10 @@ def _write_places(action: ApplyEntrance) -> str:
         for each in action.routes
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _write_challenged(action: ApplyEntrance) -> str:
+    return "".join(f"{host}\n" for host in action.challenge.hosts)
 
 
 def _write_certificates(action: ApplyEntrance, around: Around) -> str:
@@ -229,6 +268,7 @@ def read_answers(content: bytes) -> Answers:
 def _read_copy(server: dict[str, str], rows: Mapping[tuple[str, str], dict[str, str]]) -> Copy:
     row = rows.get((server["be_name"], server["srv_name"]), {})
     admin = int(server["srv_admin_state"])
+    is_unasked = row.get("status", "") == "no check"
     is_draining = admin & _DRAINING or int(server["srv_uweight"]) == 0
     return Copy(
         backend=server["be_name"],
@@ -236,7 +276,8 @@ def _read_copy(server: dict[str, str], rows: Mapping[tuple[str, str], dict[str, 
         address=server["srv_addr"],
         port=int(server["srv_port"]),
         state="maint" if admin & _MAINTENANCE else "drain" if is_draining else "up",
-        well=row.get("check_status", "").removeprefix("* ") in _WELL and row.get("status", "") != "DOWN",
+        well=is_unasked
+        or (row.get("check_status", "").removeprefix("* ") in _WELL and row.get("status", "") != "DOWN"),
         sessions=int(row.get("scur") or 0),
     )
 
@@ -265,12 +306,11 @@ def _bring(backend: Backend, server: Server, there: Copy | None) -> list[str]:
     name = f"{backend.name}/{server.name}"
     state = "ready" if server.state == "up" else "drain"
     if there is None:
-        rank = " backup" if server.rank else ""
-        words = [f"add server {name} {_write_address(server)} check {_write_checks(backend)}{rank}"]
+        checks = "" if server.rank else f" {_write_checks(backend)}"
+        words = [f"add server {name} {_write_address(server)}{_write_rank(server)}{checks}"]
         # A server that comes later begins in maintenance and unchecked.
-        return [*words, f"enable health {name}", f"enable server {name}"] + (
-            [f"set server {name} state drain"] if state == "drain" else []
-        )
+        words += [f"enable server {name}"] if server.rank else [f"enable health {name}", f"enable server {name}"]
+        return words + ([f"set server {name} state drain"] if state == "drain" else [])
     words: list[str] = []
     if (there.address, there.port) != (server.address, server.port):
         words.append(f"set server {name} addr {server.address} port {server.port}")
