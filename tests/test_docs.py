@@ -12,6 +12,8 @@ from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_che
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
     "Bandwidth": "part of a service: what it asks of the site's uplinks",
+    "DoorLook": "part of what a node says for a trace: one place of its entrance",
+    "NameLook": "part of what a node says for a trace: where a name leads",
     "DiskLimit": "Compose's word, part of a service",
     "Hook": "Compose's word, part of a service",
     "HooksSeen": "hooks as their driver saw them; the word of the glossary is `observed`",

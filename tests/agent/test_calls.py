@@ -16,6 +16,7 @@ from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, InstanceId
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Window
+from skerry.model.trace import NodeView, TraceAsk
 from skerry.trust.verdict import Denied
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply, StreamData
 
@@ -127,10 +128,16 @@ class Scene:
             find_container=lambda instance: container if instance == WEB else None,
             verify_call=lambda envelope: self.signed,
             obey=self.obey,
+            look=self.look,
         )
         self.obeyed: list[tuple[str, str]] = []
         self.full = False
         self.desk.node = people.NODE
+
+    async def look(self, ask: TraceAsk) -> NodeView:
+        if self.full:
+            raise Unavailable("E-JOIN", "nothing is held")
+        return NodeView(people.SITE, people.NODE, "in force", target_is="node" if ask.target else "")
 
     async def obey(self, call: Call) -> Refusal | None:
         if self.full:
@@ -331,3 +338,10 @@ def test_a_kind_of_a_later_release_is_refused_by_name():
     answer = Scene().ask("teleport", b"")
     assert (answer.ok, answer.code) == (False, "E-CALL")
     assert "teleport" in answer.reason
+
+
+def test_a_trace_needs_a_session_and_no_signature():
+    scene = Scene()
+    answer = scene.ask("trace", TraceAsk(people.ALPHA, people.SHOP, target="192.0.2.7"))
+    assert msgspec.msgpack.decode(answer.body, type=NodeView).target_is == "node"
+    assert scene.ask("trace", b"\xc1").code == "E-CALL"

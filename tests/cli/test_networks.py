@@ -69,3 +69,30 @@ def test_what_is_not_there_is_said_so(town):
     assert town.run("network", "show", "shop/gone").code == 5
     assert town.run("network", "show", "shop").code == 64
     assert town.run("network", "create", "x").code == 64
+
+
+def test_a_trace_says_what_is_known_of_sites_that_do_not_answer(town):
+    found = json.loads(
+        town.run("network", "trace", "shop/web@oslo", "shop/web@bergen", "--port", "80", "-o", "json").out
+    )
+    assert (found["start_site"], found["end_site"], found["port"]) == ("oslo", "bergen", "80/tcp")
+    assert found["verdict"] == "unknown"
+    assert {line["site"] for line in found["lines"] if "does not answer" in line["text"]} == {"oslo", "bergen"}
+    text = town.ok("network", "trace", "shop/web@oslo", "shop/web@bergen")
+    assert "verdict" in text
+    assert "the core's document for oslo" in text
+
+
+def test_a_trace_that_is_stopped_says_by_what(town):
+    text = town.ok("network", "trace", "internet", "shop/web")
+    assert "stopped: nothing leads to web from outside" in text
+    assert "STOPS" in text
+
+
+def test_what_is_no_end_or_no_port_is_said_before_anything_is_asked(town):
+    assert "APP/SERVICE" in town.run("network", "trace", "shop", "internet").err
+    for port in ("http", "0", "70000", "80/smtp", "/tcp"):
+        refused = town.run("network", "trace", "shop/web", "internet", "--port", port)
+        assert refused.code == 64
+        assert "is no port: write 80, 53/udp or icmp" in refused.err
+    assert "shop/web" in town.ok("network", "trace", "shop/web", "internet", "--port", "icmp")

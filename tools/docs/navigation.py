@@ -25,6 +25,7 @@ SECTIONS = (
             "how-to/say-where",
             "how-to/let-an-app-use-a-device",
             "how-to/find-services-by-name",
+            "how-to/find-out-why-a-cannot-reach-b",
             "how-to/let-people-reach-an-app",
             "how-to/run-commands-and-share",
             "how-to/keep-to-an-area",

@@ -14,6 +14,7 @@ from skerry.agent import journal, mending
 from skerry.agent.calls import CallDesk
 from skerry.agent.desk import CallAnswer, DocumentVerdict, Refusal
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
+from skerry.agent.looking import Looker
 from skerry.agent.loop import Reconciler
 from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
@@ -150,6 +151,7 @@ class Agent:
             find_container=self._find_container,
             verify_call=self._verify_call,
             obey=self.reconciler.obey,
+            look=Looker(clock, self.performer, self.reconciler, self._read_held, self.trust.read_sure_us).look,
         )
 
     # --- life --------------------------------------------------------------------------------------------------------

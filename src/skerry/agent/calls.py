@@ -1,4 +1,4 @@
-"""Answering the parent's calls: a nonce, logs, a command, a connection, a word about an instance, use of resources.
+"""Answering the parent's calls: a nonce, logs, a command, a connection, a word about an instance, use, a trace.
 
 Reading needs a session only. A command, a connection, a restart, stop or start is an act on what runs: it needs a call
 signed by the tenant's deploy key that names a nonce this node drew, good once and for a short time (trust.md §5).
@@ -16,6 +16,7 @@ from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, InstanceId, NodeName, instance_id
 from skerry.model.observed import ContainerSeen
 from skerry.model.signed import Call, Envelope
+from skerry.model.trace import NodeView, TraceAsk
 from skerry.trust.verdict import Denied
 from skerry.wire import CallRequest, LogsAsk, NonceAsk, NonceReply, StreamData
 
@@ -45,6 +46,7 @@ class CallDesk:
         find_container: Callable[[InstanceId], ContainerSeen | None],
         verify_call: Callable[[Envelope], Call | Denied],
         obey: Callable[[Call], Awaitable[Refusal | None]],
+        look: Callable[[TraceAsk], Awaitable[NodeView]],
     ) -> None:
         self._clock = clock
         self._mint = mint
@@ -52,6 +54,7 @@ class CallDesk:
         self._find_container = find_container
         self._verify_call = verify_call
         self._obey = obey
+        self._look = look
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
 
@@ -72,6 +75,9 @@ class CallDesk:
                 case "stats":
                     stats = StatsReply(await self._console.read_stats())
                     return CallAnswer(True, msgspec.msgpack.encode(stats))
+                case "trace":
+                    view = await self._look(msgspec.msgpack.decode(request.body, type=TraceAsk))
+                    return CallAnswer(True, msgspec.msgpack.encode(view))
                 case _:
                     return CallAnswer(False, code="E-CALL", reason=f"this agent knows no call {request.kind!r}")
         except msgspec.DecodeError as error:

@@ -1,12 +1,13 @@
-"""``skerry network``: the networks of apps, and which site has which part of those over several sites."""
+"""``skerry network``: the networks of apps, which site has which part of those over sites, and the way of packets."""
 
 import click
 
-from skerry.cli.names import complete_apps, complete_networks
+from skerry.cli.names import complete_apps, complete_networks, complete_services
 from skerry.cli.options import pass_session, split_owned
 from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs, write_section
 from skerry.cli.session import Session
-from skerry.model.answers import NetworkPartView, NetworkView
+from skerry.model.answers import NetworkPartView, NetworkView, TraceAnswer
+from skerry.model.trace import PROTOCOLS, TraceLine, TraceProtocol, TraceVerdict
 
 COLUMNS: tuple[Column[NetworkView], ...] = (
     Column("network", lambda each: f"{each.app}/{each.network}"),
@@ -24,6 +25,23 @@ _PARTS: tuple[Column[NetworkPartView], ...] = (
     Column("looked for at", lambda each: ", ".join(each.endpoints) or "nobody looks for it"),
     Column("relay", lambda each: each.relay, wide=True),
 )
+
+
+#: What a person sees at a glance; the word stands in ``-o json``.
+_SIGNS: dict[TraceVerdict, str] = {"passes": "passes", "stopped": "STOPS", "unknown": "unknown", "told": ""}
+
+
+def _read_port(text: str) -> tuple[int, TraceProtocol]:
+    """Read a port like ``80`` or ``53/udp``, or ``icmp``; empty is none in particular. Raises ``BadParameter``."""
+    if text in ("", "icmp"):
+        protocol: TraceProtocol = "icmp" if text else "tcp"
+        return 0, protocol
+    number, _, word = text.partition("/")
+    known: dict[str, TraceProtocol] = {each: each for each in PROTOCOLS}
+    found = known.get(word or "tcp")
+    if found is None or not (number.isascii() and number.isdigit() and 0 < int(number) <= 65_535):
+        raise click.BadParameter(f"{text!r} is no port: write 80, 53/udp or icmp.", param_hint="--port")
+    return int(number), found
 
 
 @click.command()
@@ -65,6 +83,43 @@ def show(session: Session, network: str, output: str) -> None:
             tell(f"Next: {lone} sites see no other yet; skerry site show SITE says what is missing there")
 
     show_value(found, output, f"network/{network}", draw)
+
+
+_LINES: tuple[Column[TraceLine], ...] = (
+    Column("", lambda each: _SIGNS[each.verdict]),
+    Column("hop", lambda each: each.hop),
+    Column("site", lambda each: each.site),
+    Column("what", lambda each: each.text),
+    Column("known from", lambda each: each.source),
+    Column("age", lambda each: "" if each.age_s is None else f"{each.age_s} s"),
+)
+
+
+@click.command()
+@click.argument("start", metavar="FROM", shell_complete=complete_services)
+@click.argument("end", metavar="TO", shell_complete=complete_services)
+@click.option("--port", default="", help="What is sent to, for example 80 or 53/udp.")
+@with_output
+@pass_session
+def trace(session: Session, start: str, end: str, port: str, output: str) -> None:
+    """Follow packets from one end to another, and say where they stop and why.
+
+    An end is APP/SERVICE[-ORDINAL][@SITE], a site, internet, an address, or a host name of an entrance.
+    """
+    number, protocol = _read_port(port)
+    found = session.client.networks.trace(start=start, end=end, port=number, protocol=protocol)
+
+    def draw() -> None:
+        to = f" port {found.port}" if found.port else ""
+        places = [f"{text} at {site}" if site and site != text else text for text, site in _name_ends(found)]
+        write_pairs([("from", places[0]), ("to", places[1] + to), ("verdict", f"{found.verdict}: {found.reason}")])
+        write_section("Way", found.lines, _LINES)
+
+    show_value(found, output, f"trace/{start}/{end}", draw)
+
+
+def _name_ends(found: TraceAnswer) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (found.start, found.start_site), (found.end, found.end_site)
 
 
 def _list_some(names: tuple[str, ...], most: int = 4) -> str:

@@ -231,7 +231,8 @@ NOUNS: tuple[Noun, ...] = (
     Noun("network", "Networks of apps, at each site and over several.", (
         Verb("list", "List the networks of apps.", "skerry.cli.networks:list_networks"),
         Verb("show", "Show a network, and its part at each site.", "skerry.cli.networks:show"),
-        *_later("create", "remove", "trace"),
+        Verb("trace", "Follow packets from one end to another, and say why they stop.", "skerry.cli.networks:trace"),
+        *_later("create", "remove"),
     )),
     Noun("chain", "Ordered paths through services.", (
         Verb("list", "List the service chains of apps.", "skerry.cli.chains:list_chains"),

@@ -25,6 +25,7 @@ from skerry.core.reading import ReadingPart
 from skerry.core.rollouts import RolloutsPart
 from skerry.core.seeds import SeedsPart
 from skerry.core.supplies import SuppliesPart
+from skerry.core.tracing import TracingPart
 from skerry.core.users import UsersPart
 from skerry.core.wishes import WishesPart
 from skerry.model.errors import Broken
@@ -46,6 +47,7 @@ class Service(
     ProfilesPart,
     NetworksPart,
     ChainsPart,
+    TracingPart,
     NodesPart,
     CordonsPart,
     NodeCordonsPart,

@@ -30,6 +30,7 @@ from skerry.model.ids import (
     VolumeName,
 )
 from skerry.model.signed import Envelope, PublicKey, RoleKeys
+from skerry.model.trace import TraceLine, TraceVerdict
 
 T = TypeVar("T")
 
@@ -741,6 +742,23 @@ class NetworkDetail(Answer, frozen=True, kw_only=True):
     parts: tuple[NetworkPartView, ...]
     #: Parts beyond those that are listed.
     more: int
+
+
+class TraceAnswer(Answer, frozen=True, kw_only=True):
+    """The way of packets between two ends: every hop and rule in order, up to the one that stops them."""
+
+    start: str
+    end: str
+    #: Sites at which the ends are; empty for what is at none.
+    start_site: str
+    end_site: str
+    #: What was asked for, like ``80/tcp``; empty for nothing in particular.
+    port: str
+    #: ``passes`` where no hop says otherwise; ``unknown`` where nobody that was asked can say.
+    verdict: TraceVerdict
+    #: Text of the line that decides.
+    reason: str
+    lines: tuple[TraceLine, ...]
 
 
 class ChainView(Answer, frozen=True, kw_only=True):

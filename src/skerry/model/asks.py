@@ -85,6 +85,20 @@ class NetworkQuery(PageQuery, frozen=True, kw_only=True):
     app: MaybeName = ""
 
 
+class TraceQuery(Ask, frozen=True, kw_only=True):
+    """From where to where, and what is sent.
+
+    An end is ``APP/SERVICE[-ORDINAL][@SITE]``, a site, ``internet``, an address, or a host name of an entrance; one
+    that is not named is the internet.
+    """
+
+    start: Annotated[str, Meta(max_length=256, pattern=r"^[!-~]+$")] = "internet"
+    end: Annotated[str, Meta(max_length=256, pattern=r"^[!-~]+$")] = "internet"
+    protocol: Literal["tcp", "udp", "sctp", "icmp"] = "tcp"
+    #: 0 for none in particular.
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+
+
 class SiteUseQuery(PageQuery, frozen=True, kw_only=True):
     """All sites, or one."""
 

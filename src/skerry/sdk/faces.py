@@ -315,6 +315,20 @@ class Networks(Noun):
         )
         return self._client.send(asked)
 
+    def trace(
+        self,
+        *,
+        start: str = "internet",
+        end: str = "internet",
+        protocol: Literal["tcp", "udp", "sctp", "icmp"] = "tcp",
+        port: int = 0,
+    ) -> answers.TraceAnswer:
+        """Follow packets from one end to another: every hop, rule and verdict, and why not."""
+        asked: Request[answers.TraceAnswer] = make_request(
+            "trace_network", query=asks.TraceQuery(start=start, end=end, protocol=protocol, port=port)
+        )
+        return self._client.send(asked)
+
 
 class Chains(Noun):
     """Operations on chains."""
@@ -986,6 +1000,20 @@ class AsyncNetworks(AsyncNoun):
         """Show a network, and its part at each site where it is one over sites."""
         asked: Request[answers.NetworkDetail] = make_request(
             "show_network", parameters={"app": app, "network": network}
+        )
+        return await self._client.send(asked)
+
+    async def trace(
+        self,
+        *,
+        start: str = "internet",
+        end: str = "internet",
+        protocol: Literal["tcp", "udp", "sctp", "icmp"] = "tcp",
+        port: int = 0,
+    ) -> answers.TraceAnswer:
+        """Follow packets from one end to another: every hop, rule and verdict, and why not."""
+        asked: Request[answers.TraceAnswer] = make_request(
+            "trace_network", query=asks.TraceQuery(start=start, end=end, protocol=protocol, port=port)
         )
         return await self._client.send(asked)
 

@@ -147,6 +147,26 @@ def list_network_units(
     return found
 
 
+def list_ways(
+    connection: Connection, tenant: TenantName, apps: Iterable[AppName]
+) -> dict[SiteName, tuple[NetworkPart | NetworkMember | Peer, ...]]:
+    """Return by site what documents say of the networks of some apps, and of all peers of sites that have a part."""
+    found: dict[SiteName, list[NetworkPart | NetworkMember | Peer]] = {}
+    for app in apps:
+        for site, unit in list_network_units(connection, tenant, app):
+            found.setdefault(site, []).append(unit)
+    names = sorted(found)
+    for start in range(0, len(names), _PAGE):
+        query = select(UNITS.c.site, UNITS.c.body).where(
+            UNITS.c.kind == "peer", UNITS.c.site.in_(names[start : start + _PAGE])
+        )
+        for site, body in connection.execute(query.order_by(UNITS.c.site, UNITS.c.unit)):
+            unit = decode_unit(body)
+            if isinstance(unit, Peer):
+                found[SiteName(site)].append(unit)
+    return {site: tuple(units) for site, units in found.items()}
+
+
 def find_peers(connection: Connection, sites: Iterable[SiteName]) -> dict[SiteName, Peer]:
     """Return how others are told to reach sites; nothing of one that nobody is told of."""
     names = sorted(f"peer/{site}" for site in sites)
