@@ -95,6 +95,8 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     refused_ranges: str = ""
     #: First of the four UDP ports of tunnels to other sites; open only while an app has a network over several sites.
     overlay_port: int = 51_820
+    #: How often a relayed pair looks for the direct way, in seconds; the same at both ends, or it is found by chance.
+    overlay_look_s: int = 300
     #: Who answers when instances ask for names: ``unbound`` where it is installed, or the ``runtime``. What is there
     #: stays as it is.
     name_server: Literal["unbound", "runtime"] = "unbound"
@@ -205,6 +207,7 @@ def run_agent(settings: AgentSettings) -> int:
             link_class=settings.link_class,
             refused_ranges=refused,
             overlay_port=settings.overlay_port,
+            look_every_us=settings.overlay_look_s * 1_000_000,
             patience_us=settings.confirm_s * 1_000_000,
             names=_find_names(settings),
             is_wired=settings.links == "skerry",

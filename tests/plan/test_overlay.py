@@ -6,15 +6,16 @@ import msgspec
 import pytest
 from tests.plan import scenery
 
-from skerry.model.document import NetworkMember, NetworkPart, Peer, Unit, unit_id
-from skerry.model.ids import AppName, Digest, NetworkName, NodeName, SiteName, TenantName, digest_of
+from skerry.model.document import NetworkMember, NetworkPart, Peer, Through, Unit, unit_id
+from skerry.model.ids import AppName, Digest, NetworkName, NodeName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.network import PeerHeld, part_ranges
 from skerry.model.observed import OverlayFact, OverlaySeen, OwnKey, TunnelSeen
 from skerry.model.signed import Envelope, OverlayKey, SiteRecord
 from skerry.plan.actions import Action, ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
 from skerry.plan.history import History
-from skerry.plan.overlay import FRESH_S, KEEPALIVE_S, TRY_US, plan_overlay
+from skerry.plan.overlay import KEEPALIVE_S, plan_overlay
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft
+from skerry.plan.ways import FRESH_S, LOOK_EVERY_US, LOOK_US, LOST_S, TRY_US
 
 ALPHA, SHOP, MESH, BERGEN = TenantName("alpha"), AppName("shop"), NetworkName("mesh"), SiteName("bergen")
 PART = NetworkPart(ALPHA, SHOP, MESH, 1)
@@ -173,3 +174,127 @@ def test_the_node_tells_its_keys_and_places_while_it_has_such_a_network():
     assert fact == OverlayFact(node=held.node, keys=(known.keys[0].statement,), port=51820, addresses=("192.0.2.1",))
     alone = scenery.hold(scenery.revision(1, web=scenery.service()))
     assert look(alone, known)[1].facts == []
+
+
+# --- relayed pairs, and their way back --------------------------------------------------------------------------------
+
+RELAY, THIRD = "203.0.113.1:4000", "192.0.2.9:53001"
+#: The second interface's place at the peer's first known address.
+BESIDE = "192.0.2.7:51823"
+DIRECT = "192.0.2.7:51822"
+
+
+def hold_relayed(*keys: bytes, every_us: int = LOOK_EVERY_US) -> HeldSite:
+    held = hold(*(keys or (K1,)), relay=RELAY)
+    unit = held.units[UnitId("peer/bergen")]
+    assert isinstance(unit, Peer)
+    unit = msgspec.structs.replace(unit, through=(Through(SiteName("voss"), THIRD),))
+    return msgspec.structs.replace(held, units={**held.units, unit_id(unit): unit}, look_every_us=every_us)
+
+
+def relayed(place: str = THIRD, **words: object) -> TunnelSeen:
+    return tunnel(told=place, place=place, **words)
+
+
+def ways(held: HeldSite, found: OverlaySeen, now_us: int) -> dict[bool, Tunnel]:
+    """The planned tunnels by whether they are the second interface's."""
+    return {each.aside: each for each in tunnels(held, found, now_us)}
+
+
+QUIET_US = LOOK_US
+LOOKING_US = LOOK_EVERY_US
+
+
+def test_relays_are_tried_after_the_direct_places_third_sites_first():
+    silent = tunnel(heard_s=None, trying=True, told=DIRECT)
+    found = [tunnels(hold_relayed(), seen(silent), slot * TRY_US)[0].endpoint for slot in range(4)]
+    assert found == [DIRECT, "198.51.100.7:51822", THIRD, RELAY]
+
+
+@pytest.mark.parametrize(("silent_s", "is_left"), [(LOST_S - 1, False), (LOST_S, True)])
+def test_a_relay_that_is_lost_gives_way_although_it_was_heard_lately(silent_s: int, is_left: bool):
+    lost = relayed(trying=True, silent_s=silent_s)
+    found = {tunnels(hold_relayed(), seen(lost), slot * TRY_US)[0].endpoint for slot in range(4)}
+    assert (RELAY in found) is is_left
+    assert (found == {THIRD}) is not is_left
+
+
+def test_a_place_to_which_the_tunnel_has_moved_by_itself_is_kept():
+    moved = tunnel(told=DIRECT, place=RELAY)
+    assert tunnels(hold_relayed(), seen(moved), QUIET_US)[0].endpoint == RELAY
+
+
+def test_a_relayed_pair_listens_at_its_second_interface_and_speaks_there_in_its_seconds():
+    quiet = ways(hold_relayed(), seen(relayed()), QUIET_US)
+    assert (quiet[True].endpoint, quiet[True].keepalive_s, quiet[True].used) == ("", 0, False)
+    assert (quiet[False].endpoint, quiet[False].used) == (THIRD, True)
+    loud = [ways(hold_relayed(), seen(relayed()), LOOKING_US + at * TRY_US)[True] for at in (0, 1)]
+    assert {each.endpoint for each in loud} == {BESIDE, "198.51.100.7:51823"}
+    assert {each.keepalive_s for each in loud} == {KEEPALIVE_S}
+    _, draft = look(hold_relayed(), seen(relayed()), QUIET_US)
+    assert draft.wake_us == LOOKING_US
+    _, draft = look(hold_relayed(), seen(relayed()), LOOKING_US)
+    assert draft.wake_us == LOOKING_US + LOOK_US
+
+
+def test_both_ends_speak_at_the_same_time_of_the_day_whenever_they_were_started():
+    draft = PlanDraft(History(boot="b"), Now(boot_us=17, trust_us=LOOKING_US + 5))
+    plan_overlay(draft, hold_relayed(), seen(relayed()))
+    (action,) = (each for each in draft.actions if isinstance(each, ApplyOverlay))
+    assert [each.endpoint != "" for each in action.tunnels if each.aside] == [True]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [hold(K1), hold_relayed(K1, K2)],
+    ids=["has no relay", "changes its key"],
+)
+def test_nobody_else_has_a_second_interface_for_it(held: HeldSite):
+    found = [each for each in tunnels(held, seen(relayed()), QUIET_US) if each.aside and each.key == K1]
+    assert found == []
+
+
+def test_what_answers_directly_is_used_at_once_and_the_relay_stays_warm():
+    found = seen(relayed(), tunnel(aside=True, told=BESIDE, place=BESIDE))
+    planned = ways(hold_relayed(), found, QUIET_US)
+    assert (planned[True].used, planned[True].endpoint, planned[True].keepalive_s) == (True, BESIDE, KEEPALIVE_S)
+    assert (planned[False].used, planned[False].endpoint, planned[False].keepalive_s) == (False, THIRD, KEEPALIVE_S)
+    # Whoever was found by the other end, at a place that nobody had named, is left alone too.
+    found = seen(relayed(), tunnel(aside=True, told="", place="198.51.100.99:7"))
+    planned = ways(hold_relayed(), found, QUIET_US)
+    assert (planned[True].used, planned[True].endpoint) == (True, "")
+
+
+def test_a_direct_way_that_was_lost_gives_way_to_the_relay_until_it_is_heard_again():
+    lost = tunnel(aside=True, told=BESIDE, place=BESIDE, trying=True, silent_s=LOST_S)
+    planned = ways(hold_relayed(), seen(relayed(), lost), QUIET_US)
+    assert [(aside, each.used) for aside, each in sorted(planned.items())] == [(False, True), (True, False)]
+    assert planned[True].endpoint == ""
+
+
+def test_a_direct_way_that_holds_takes_the_first_interface_back_and_frees_the_second():
+    held, beside = hold_relayed(), tunnel(aside=True, told=BESIDE, place=BESIDE)
+    planned = ways(held, seen(relayed(), beside), LOOKING_US)
+    assert (planned[False].endpoint, planned[True].used) == (DIRECT, True)
+    # Nothing is lost should it not be there: the second one carries what is sent.
+    trying = tunnel(told=DIRECT, place=DIRECT, trying=True, silent_s=LOST_S)
+    assert ways(held, seen(trying, beside), QUIET_US)[True].used
+    back = tunnels(held, seen(tunnel(told=DIRECT, place=DIRECT), beside), QUIET_US)
+    assert [(each.aside, each.used, each.endpoint) for each in back] == [(False, True, DIRECT)]
+
+
+@pytest.mark.parametrize(
+    ("found", "unheard"),
+    [
+        ((tunnel(told=DIRECT, place=DIRECT),), ()),
+        ((tunnel(heard_s=None),), ()),
+        ((tunnel(heard_s=None, trying=True, silent_s=LOST_S - 1),), ()),
+        ((tunnel(heard_s=None, trying=True, silent_s=LOST_S),), (BERGEN,)),
+        ((relayed(),), (BERGEN,)),
+        ((relayed(), tunnel(aside=True, told=BESIDE, place=BESIDE)), ()),
+    ],
+    ids=["direct", "unused", "just begun", "in vain", "relayed", "relayed and found"],
+)
+def test_the_node_tells_whom_it_does_not_hear_directly(found: Sequence[TunnelSeen], unheard: Sequence[SiteName]):
+    _, draft = look(hold_relayed(), seen(*found), QUIET_US)
+    assert [each.unheard for each in draft.facts if isinstance(each, OverlayFact)] == [tuple(unheard)]

@@ -6,10 +6,11 @@ from tests.trust import people
 from tests.trust.people import assign, by_digest, key, pack, role, sign
 
 from skerry.model.app import AppRevision, Network, NetworkWords, Placement, Service, Sites
-from skerry.model.document import NetworkMember, NetworkPart, Peer, Unit, unit_id
+from skerry.model.document import NetworkMember, NetworkPart, Peer, RelayDuty, RelayEnd, Through, Unit, unit_id
 from skerry.model.ids import Digest, NetworkName, NodeName, SiteName, UnitId
 from skerry.model.network import PeerHeld
 from skerry.model.signed import Envelope, NodeRecord, OverlayKey, SiteRecord
+from skerry.model.site_relay import SiteRelay
 from skerry.trust.held import AcceptedDocument, Missing
 from skerry.trust.keys import SigningKey
 from skerry.trust.seal import sealing_public
@@ -192,3 +193,91 @@ def test_a_peer_that_is_not_well_formed_is_refused(words: dict[str, object]):
 
 def _held(accepted: AcceptedDocument) -> PeerHeld:
     return accepted.peers[BERGEN]
+
+
+# --- sites that relay for others --------------------------------------------------------------------------------------
+
+VOSS = SiteName("voss")
+VOSS_DEVICE = key("voss's device")
+LENT = SiteRelay(first=52_000, last=52_003)
+
+
+def make_relay(relay: SiteRelay | None = LENT) -> Site:
+    site = Site()
+    mine = msgspec.structs.replace(site.held.site_record, relay=relay or msgspec.UNSET)
+    site.held = msgspec.structs.replace(site.held, site_record=mine)
+    return site
+
+
+def ends(**words: object) -> tuple[RelayDuty, list[Envelope]]:
+    """What a core says to relay for bergen and voss, and the objects it names."""
+    places = [record(), record(site=VOSS, nodes={NodeName("two"): _node(VOSS_DEVICE)})]
+    keys = [overlay_key(), overlay_key(site=VOSS, by=VOSS_DEVICE)]
+    low, high = (
+        RelayEnd(site, people.name(place), (people.name(own),), ("192.0.2.7",))
+        for site, place, own in zip((BERGEN, VOSS), places, keys, strict=True)
+    )
+    return msgspec.structs.replace(RelayDuty((low, high), 1), **words), [*places, *keys]
+
+
+def _node(device: SigningKey) -> NodeRecord:
+    return NodeRecord(device=device.public, sealing=sealing_public(people.seed("three")))
+
+
+def test_a_site_relays_for_two_others_where_its_own_record_lets_it():
+    duty, objects = ends()
+    accepted = make_relay().follow([duty], *objects)
+    assert accepted.refused == {}
+    (found,) = accepted.relayed.values()
+    assert [(held.record.site, [one.number for one in held.keys]) for held in found] == [(BERGEN, [1]), (VOSS, [1])]
+    # To relay for a site is not to have a tunnel to it.
+    assert accepted.peers == {}
+    assert accepted.floors["site/voss"].number == accepted.floors["overlay-key/voss/two"].number == 1
+
+
+@pytest.mark.parametrize(
+    ("relay", "slot", "code"),
+    [(None, 1, "E-RELAY"), (LENT, 2, "E-RELAY"), (LENT, -1, "E-RELAY")],
+    ids=["not signed", "beyond its ports", "before them"],
+)
+def test_no_site_relays_beyond_what_its_record_lends(relay: SiteRelay | None, slot: int, code: str):
+    duty, objects = ends(slot=slot)
+    assert make_relay(relay).codes([duty], *objects) == {unit_id(duty): code}
+
+
+def test_a_core_in_wrong_hands_has_nobody_relayed_that_the_registrar_does_not_know():
+    duty, objects = ends()
+    bergen, voss, own, theirs = objects
+    forged = [
+        [record(by=people.DELIVERY), voss, own, theirs],
+        [bergen, voss, overlay_key(by=people.DELIVERY), theirs],
+        [bergen, record(site=VOSS), own, theirs],
+    ]
+    for each in forged:
+        low, high = (
+            msgspec.structs.replace(end, record=people.name(place), keys=(people.name(one),))
+            for end, place, one in zip(duty.ends, each[:2], each[2:], strict=True)
+        )
+        wrong = msgspec.structs.replace(duty, ends=(low, high))
+        accepted = make_relay().follow([wrong], *each)
+        assert accepted.refused.keys() == {unit_id(wrong)}
+        assert accepted.relayed == {}
+
+
+def test_a_duty_with_itself_or_in_another_order_is_refused():
+    duty, objects = ends()
+    for pair in ((duty.ends[1], duty.ends[0]), (duty.ends[0], duty.ends[0])):
+        wrong = msgspec.structs.replace(duty, ends=pair)
+        assert make_relay().codes([wrong], *objects) == {unit_id(wrong): "E-UNIT"}
+    mine = msgspec.structs.replace(duty.ends[1], site=people.SITE)
+    wrong = msgspec.structs.replace(duty, ends=(duty.ends[0], mine))
+    assert make_relay().codes([wrong], *objects) == {unit_id(wrong): "E-SITE"}
+
+
+def test_what_a_peer_is_relayed_through_has_the_form_of_a_place():
+    revision, place, own = revise(), record(), overlay_key()
+    good = (Through(VOSS, "203.0.113.7:52000"),)
+    assert Site().codes([assign(revision), peer(place, own, through=good)], revision, place, own) == {}
+    for bad in ((Through(VOSS, "relay.example:1"),), (Through(SiteName("../x"), "203.0.113.7:1"),), good * 3):
+        codes = Site().codes([assign(revision), peer(place, own, through=bad)], revision, place, own)
+        assert codes == {UnitId("peer/bergen"): "E-UNIT"}

@@ -33,6 +33,7 @@ from skerry.plan.gates import list_needed
 from skerry.plan.history import Grace, History
 from skerry.plan.site_plan import HeldSite
 from skerry.plan.uplinks import Ways, list_ways
+from skerry.plan.ways import LOOK_EVERY_US
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection, Origin
 from skerry.sync.facts import digest_facts
@@ -108,8 +109,14 @@ class Agent:
         boot: str,
         link_class: LinkClass = "wired",
         patience_us: int = PATIENCE_US,
+        look_every_us: int = LOOK_EVERY_US,
+        list_carried: Callable[[], frozenset[Digest]] = frozenset,
     ) -> None:
-        """``patience_us`` is how long new wishes about the node's own network are tried without the parent."""
+        """``patience_us`` is how long new wishes about the node's own network are tried without the parent,
+        ``look_every_us`` how often relayed pairs look for the direct way.
+
+        ``list_carried`` names the images that a bundle at the box brings.
+        """
         self._clock = clock
         self._db = db
         self._tasks = tasks
@@ -117,6 +124,8 @@ class Agent:
         self._sealing_seed = sealing_seed
         self._link_class: LinkClass = link_class
         self._patience_us = patience_us
+        self._look_every_us = look_every_us
+        self._list_carried = list_carried
         #: The device by which the link was made.
         self._way = ""
         self._drivers = drivers
@@ -254,7 +263,13 @@ class Agent:
             return None
         since_us = self.link.since_us if self.link.is_up else 0
         return msgspec.structs.replace(
-            held, linked=self.link.is_up, linked_us=since_us, way=self._way, patience_us=self._patience_us
+            held,
+            linked=self.link.is_up,
+            linked_us=since_us,
+            way=self._way,
+            patience_us=self._patience_us,
+            look_every_us=self._look_every_us,
+            carried=self._list_carried(),
         )
 
     def _find_container(self, instance: InstanceId) -> ContainerSeen | None:

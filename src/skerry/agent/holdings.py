@@ -86,6 +86,7 @@ class Holdings:
             secrets=secrets,
             tombstones=document.tombstones,
             peers=document.peers,
+            relayed=document.relayed,
             refused={
                 name: (denied.code, denied.reason)
                 for name, denied in document.refused.items()

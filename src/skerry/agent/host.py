@@ -31,6 +31,7 @@ from skerry.drivers.podman import PodmanDriver
 from skerry.drivers.podman.files import FileStage
 from skerry.drivers.podman.wiring import Wiring
 from skerry.drivers.queues import QueuesDriver
+from skerry.drivers.relay import RelayDriver
 from skerry.drivers.translation import TranslationDriver
 from skerry.drivers.volumes import VolumesDriver
 from skerry.keys.file import open_node_keys
@@ -40,6 +41,7 @@ from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoin
 from skerry.model.ids import Digest, NodeName
 from skerry.model.signed import Envelope, Root
 from skerry.plan.confirm import PATIENCE_US
+from skerry.plan.ways import LOOK_EVERY_US
 from skerry.safe.db import AGENT_GROUP_S, Db, plain
 from skerry.safe.errors import StoreFailed
 from skerry.safe.files import Reserve, settle
@@ -67,6 +69,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     refused_ranges: tuple[str, ...] = ()
     #: First of the four UDP ports of tunnels to other sites.
     overlay_port: int = 51_820
+    look_every_us: int = LOOK_EVERY_US
     #: How long uplinks that an operator has changed are tried without the core.
     patience_us: int = PATIENCE_US
     #: Where the name server keeps its files; None where the runtime answers for names.
@@ -183,6 +186,7 @@ class AgentHost:
                 networks,
                 translation,
                 overlay,
+                RelayDriver(config.run / "relay"),
                 *names,
                 QueuesDriver(),
                 chains,
@@ -197,6 +201,8 @@ class AgentHost:
             boot=_BOOT_ID.read_text().strip(),
             link_class=config.link_class,
             patience_us=config.patience_us,
+            look_every_us=config.look_every_us,
+            list_carried=self._bundles.list_whole,
         )
 
     def _note_failure(self, failure: StoreFailed) -> None:

@@ -103,6 +103,7 @@ def _draw(detail: SiteDetail) -> None:
             ("settled", summary.settled),
             ("record", summary.number),
             ("link", detail.link_class),
+            ("relays", f"by UDP ports {detail.relay}" if detail.relay else ""),
             ("unknown", detail.unknown),
         )
     )

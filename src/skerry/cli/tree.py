@@ -82,6 +82,7 @@ NOUNS: tuple[Noun, ...] = (
         Verb("list", "List sites with their state.", "skerry.cli.sites:list_sites"),
         Verb("show", "Show a site: facts, conditions, events, link.", "skerry.cli.sites:show"),
         Verb("label", "Set or remove labels of a site: KEY=VALUE, KEY-.", "skerry.cli.sites:label"),
+        Verb("relay", "Let a site pass on datagrams between two others.", "skerry.cli.relays:relay"),
         Verb("remove", "Forget a site; what runs there goes on.", "skerry.cli.sites:remove"),
         Verb("cordon", "Place nothing new at a site; what runs there stays.", "skerry.cli.cordons:cordon"),
         Verb("uncordon", "Place instances at a site again.", "skerry.cli.cordons:uncordon"),

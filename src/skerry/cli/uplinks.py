@@ -22,7 +22,7 @@ _BUDGET_POWERS = {"M": 2, "G": 3, "T": 4}
 _PRICE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 
 
-class _Rate(click.ParamType[int]):
+class Rate(click.ParamType[int]):
     """A rate like ``256kbit/s``, in bits per second; ``0`` for not stated."""
 
     name = "rate"
@@ -96,8 +96,8 @@ def list_uplinks(session: Session, site: str, output: str) -> None:
 @click.argument("uplink")
 @click.option("--device", help="The network device that it is at, for example eth0.")
 @click.option("--class", "kind", type=click.Choice(CLASSES), help="What sort of line it is.")
-@click.option("--up", "up_bps", type=_Rate(), help="What it carries out of the site, for example 10Mbit/s.")
-@click.option("--down", "down_bps", type=_Rate(), help="What it carries into the site.")
+@click.option("--up", "up_bps", type=Rate(), help="What it carries out of the site, for example 10Mbit/s.")
+@click.option("--down", "down_bps", type=Rate(), help="What it carries into the site.")
 @click.option("--price", "price_micro", type=_Price(), help="What a gigabyte costs, in your own unit.")
 @click.option("--budget", "budget_bytes", type=_Budget(), help="Bytes a month, for example 20Gi.")
 @click.option("--preference", type=click.IntRange(0, PREFERENCE_MAX), help="The lowest that works is used.")

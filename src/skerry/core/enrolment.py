@@ -195,9 +195,15 @@ class EnrolmentPart(Part):
                 events=tuple(views.cloud_event(each) for each in logged),
                 staying=list_staying(connection, caller, row.site) if drained else (),
                 uplinks=_list_uplinks(row.record) if platform else (),
+                relay=_name_relay(row.record) if platform else "",
             )
 
         return await self._core.db.read(job)
+
+
+def _name_relay(record: SiteRecord) -> str:
+    relay = record.relay
+    return f"{relay.address}:{relay.first}-{relay.last}" if relay else ""
 
 
 def _list_uplinks(record: SiteRecord) -> tuple[UplinkView, ...]:

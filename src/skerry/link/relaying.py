@@ -18,7 +18,7 @@ import msgspec
 from skerry.clock import SECOND_US, Clock
 from skerry.link.relay import Address, Budget, PairRelay
 from skerry.model.ids import Digest, digest_of
-from skerry.model.relay import PAIRS_MAX, RelayPair, RelayPairSeen, RelaySeen, RelayTable
+from skerry.model.relay import PAIRS_MAX, RelayPair, RelayPairSeen, RelaySeen, RelayTable, encode_table
 
 #: How often it is looked whether there is a new table.
 LOOK_US = 2 * SECOND_US
@@ -89,7 +89,7 @@ def _send(door: socket.socket, content: bytes, target: Address) -> None:
 
 def write_table(path: Path, table: RelayTable) -> None:
     """Let the relay on this machine have a new table, whole."""
-    _write(path, msgspec.json.encode(table))
+    _write(path, encode_table(table))
 
 
 def _write(path: Path, content: bytes) -> None:

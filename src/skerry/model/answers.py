@@ -569,6 +569,9 @@ class SiteDetail(Answer, frozen=True, kw_only=True):
     staying: tuple[DrainedInstance, ...] = ()
     #: Its ways to the rest of the world, as its operator has signed them.
     uplinks: tuple[UplinkView, ...] = ()
+    #: ``ADDRESS:FIRST-LAST`` of the ports that it lends to pairs of other sites, as its operator has signed it; the
+    #: address is empty where it is the node's own. Empty for a site that may not.
+    relay: str = ""
 
 
 class NodeDetail(Answer, frozen=True, kw_only=True):

@@ -105,6 +105,14 @@ class NetworkMember(msgspec.Struct, frozen=True, tag="member", tag_field="kind",
     index: int
 
 
+class Through(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a pair finds the relay of a third site."""
+
+    site: SiteName
+    #: ``address:port``, of this side of the pair.
+    place: str
+
+
 class Peer(msgspec.Struct, frozen=True, tag="peer", tag_field="kind", forbid_unknown_fields=True):
     """A site to which this one has an encrypted tunnel: who it is by signed objects, and where it may be found."""
 
@@ -117,9 +125,46 @@ class Peer(msgspec.Struct, frozen=True, tag="peer", tag_field="kind", forbid_unk
     endpoints: tuple[str, ...] = ()
     #: ``address:port`` of a relay for this pair, for when none of the endpoints answers; empty for none.
     relay: str = ""
+    #: The same at other sites that may relay, best first; left out for none.
+    through: tuple[Through, ...] | UnsetType = UNSET
+
+    @property
+    def relays(self) -> tuple[str, ...]:
+        """Places of every relay of the pair, in the order in which to try them."""
+        return (*(each.place for each in self.through or ()), *((self.relay,) if self.relay else ()))
 
 
-Unit = Assignment | ImageHold | SecretHold | TombstoneNotice | RevisionNotice | NetworkPart | NetworkMember | Peer
+class RelayEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of two sites that this one passes datagrams on for: who it is by signed objects."""
+
+    site: SiteName
+    record: Digest
+    #: Of the payloads of its overlay keys: by these the relay tells its senders from strangers.
+    keys: tuple[Digest, ...]
+    #: Addresses that it is known to send from, as the core heard of them.
+    addresses: tuple[str, ...] = ()
+
+
+class RelayDuty(msgspec.Struct, frozen=True, tag="relay", tag_field="kind", forbid_unknown_fields=True):
+    """Datagrams of two other sites are passed on here. It counts only where this site's own record allows it."""
+
+    #: By name, the lesser first.
+    ends: tuple[RelayEnd, RelayEnd]
+    #: Which two of the ports that the record lends.
+    slot: int
+
+
+Unit = (
+    Assignment
+    | ImageHold
+    | SecretHold
+    | TombstoneNotice
+    | RevisionNotice
+    | NetworkPart
+    | NetworkMember
+    | Peer
+    | RelayDuty
+)
 
 _DECODER: msgspec.json.Decoder[Unit] = msgspec.json.Decoder(Unit)
 
@@ -156,6 +201,8 @@ def unit_id(unit: Unit) -> UnitId:
             return UnitId(f"member/{unit.tenant}/{unit.app}/{unit.network}/{unit.site}")
         case Peer():
             return UnitId(f"peer/{unit.site}")
+        case RelayDuty():
+            return UnitId(f"relay/{unit.ends[0].site}/{unit.ends[1].site}")
 
 
 def assignment_instance(unit: Assignment) -> InstanceId:
@@ -172,6 +219,8 @@ def named_objects(unit: Unit) -> tuple[Digest, ...]:
             return (unit.digest,)
         case Peer():
             return (unit.record, *unit.keys)
+        case RelayDuty():
+            return tuple(digest for end in unit.ends for digest in (end.record, *end.keys))
         case ImageHold() | NetworkPart() | NetworkMember():
             return ()
 

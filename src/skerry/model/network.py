@@ -31,6 +31,8 @@ TUNNEL_MTU = 1_420
 OVERLAY_PORTS = 4
 #: Places at which one peer is looked for: three uplinks with two families each, and what the core saw.
 ENDPOINTS_MAX = 8
+#: Sites that relay for one pair: one, and another for when that one has gone.
+RELAYS_MAX = 2
 #: Live overlay keys of one node: one, and the next one while it changes.
 OVERLAY_KEYS_MAX = 2
 

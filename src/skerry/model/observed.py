@@ -24,6 +24,7 @@ from skerry.model.ids import (
     VolumeId,
     VolumeName,
 )
+from skerry.model.relay import RelayPairSeen
 from skerry.model.signed import Envelope
 
 #: ``created``: made, never started. ``gone`` is not a state: a container that is not there is not observed.
@@ -174,8 +175,11 @@ class TunnelSeen(msgspec.Struct, frozen=True, kw_only=True):
     told: str = ""
     #: Seconds since the two ends last agreed on keys; None when they never did.
     heard_s: int | None = None
-    #: It sends and hears nothing.
+    #: Where it finds the peer now; empty where that is not known.
+    place: str = ""
+    #: It sends and hears nothing, and for how many seconds it has been seen to.
     trying: bool = False
+    silent_s: int = 0
     received_bytes: int = 0
     sent_bytes: int = 0
 
@@ -194,6 +198,17 @@ class OverlaySeen(msgspec.Struct, frozen=True, kw_only=True):
     #: Digest of what the tunnels were made from; empty for none.
     digest: str = ""
     tunnels: tuple[TunnelSeen, ...] = ()
+
+
+class RelayHere(msgspec.Struct, frozen=True, kw_only=True):
+    """The node's relay for other sites."""
+
+    #: What it was made from, while it runs; empty where it does not.
+    digest: str = ""
+    #: Ports that somebody else has.
+    taken: tuple[int, ...] = ()
+    #: What went through it, pair by pair.
+    pairs: tuple[RelayPairSeen, ...] = ()
 
 
 class Heard(msgspec.Struct, frozen=True, order=True):
@@ -321,6 +336,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     translation: str | None = None
     #: None where no driver looks after tunnels.
     overlay: OverlaySeen | None = None
+    #: None where no driver looks after a relay for other sites.
+    relay: RelayHere | None = None
     #: None where no driver looks after service chains.
     chains: ChainsSeen | None = None
     #: None where no driver looks after an entrance.
@@ -450,6 +467,8 @@ class OverlayFact(msgspec.Struct, frozen=True, kw_only=True, tag="overlay", tag_
     port: int
     #: The node's own addresses on its uplinks, best first; how far they are good for others is not known here.
     addresses: tuple[str, ...] = ()
+    #: Sites that do not answer it directly, although it tries: not at all, or only through a relay.
+    unheard: tuple[SiteName, ...] = ()
 
 
 class ChainFact(msgspec.Struct, frozen=True, kw_only=True, tag="chain", tag_field="kind"):

@@ -1,5 +1,7 @@
 """A relay of datagrams between two sites that cannot reach each other: who may use it, and at which ports."""
 
+import ipaddress
+
 import msgspec
 
 from skerry.model.ids import Digest, SiteName
@@ -32,7 +34,11 @@ class RelayOffer(msgspec.Struct, frozen=True):
     def place(self, slot: int, side: int) -> str:
         """Return where one side of the pair at a slot sends to."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.first + PAIR_PORTS * slot + side}"
+        return f"{host}:{self.port(slot, side)}"
+
+    def port(self, slot: int, side: int) -> int:
+        """Return the port of one side of the pair at a slot."""
+        return self.first + PAIR_PORTS * slot + side
 
     def slot_of(self, place: str) -> int | None:
         """Return the slot of a place; None for one that is not of this relay."""
@@ -68,6 +74,11 @@ class RelayTable(msgspec.Struct, frozen=True):
     bytes_s: int = 0
 
 
+def encode_table(table: RelayTable) -> bytes:
+    """Return a table as it stands in its file."""
+    return msgspec.json.encode(table)
+
+
 class RelayPairSeen(msgspec.Struct, frozen=True):
     """What went through a relay between two sites since it began, or since they were last given other ports."""
 
@@ -96,4 +107,4 @@ def read_offer(text: str) -> RelayOffer | None:
     host, _, first = place.rpartition(":")
     if not (is_endpoint(place) and last.isascii() and last.isdigit() and int(first) < int(last) <= 65_535):
         raise ValueError(f"{text!r} is no relay: ADDRESS:FIRST-LAST, with a literal address and a range of UDP ports")
-    return RelayOffer(host.strip("[]"), int(first), int(last))
+    return RelayOffer(str(ipaddress.ip_address(host.strip("[]"))), int(first), int(last))

@@ -23,6 +23,7 @@ from skerry.model.ids import (
     TenantName,
     VolumeName,
 )
+from skerry.model.site_relay import SiteRelay
 from skerry.model.uplinks import Uplink
 
 KeyType = Literal["ed25519", "p256-tpm", "x25519"]
@@ -90,6 +91,8 @@ class SiteRecord(_Signed, frozen=True, kw_only=True):
     profiles: dict[str, Profile] | UnsetType = UNSET
     #: Its ways to the rest of the world, by name; left out where its operator says nothing of them.
     uplinks: dict[str, Uplink] | UnsetType = UNSET
+    #: It may pass on datagrams for pairs of other sites; left out where it may not.
+    relay: SiteRelay | UnsetType = UNSET
 
 
 class Tombstone(_Signed, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from skerry.model.grants import Profile
 from skerry.model.ids import AppName, NodeName, SecretName, SiteName, TenantName, TokenId
 from skerry.model.limits import PAYLOAD_BYTES_MAX
 from skerry.model.signed import Envelope, PublicKey, RoleKeys
+from skerry.model.site_relay import SiteRelay
 from skerry.model.uplinks import Uplink
 
 #: One line of the signer's socket: a payload of the largest size in base64, and its frame.
@@ -98,6 +99,8 @@ class SignSite(_Ask, frozen=True, kw_only=True, tag="site"):
     tenants: dict[TenantName, RoleKeys] | None = None
     profiles: dict[str, Profile] | None = None
     uplinks: dict[str, Uplink] | None = None
+    #: Without ports it is no relay any more.
+    relay: SiteRelay | None = None
     remove_nodes: tuple[NodeName, ...] = ()
 
 

@@ -27,7 +27,8 @@ from skerry.model.ids import (
 )
 from skerry.model.instance import InstanceSpec
 from skerry.model.network import bridge_name
-from skerry.model.observed import ChainHop
+from skerry.model.observed import ChainHop, ProbePass
+from skerry.model.relay import RelayTable
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,6 +345,16 @@ class ApplyOverlay(_Action, frozen=True, kw_only=True, tag="apply-overlay"):
     digest: Digest
 
 
+class ApplyRelay(_Action, frozen=True, kw_only=True, tag="apply-relay"):
+    """Have this node's relay for other sites do just this; without pairs it ends. Proof: its digest is ``digest``."""
+
+    table: RelayTable
+    #: The address to listen at.
+    host: str
+    #: Empty where there is nothing to relay.
+    digest: Digest
+
+
 class MakeOverlayKey(_Action, frozen=True, kw_only=True, tag="make-overlay-key"):
     """Make the node's next overlay key and have its device key sign it. Proof: the key is seen."""
 
@@ -587,6 +598,7 @@ Action = (
     | ApplyTranslation
     | ApplyQueues
     | ApplyOverlay
+    | ApplyRelay
     | ApplyChains
     | MakeOverlayKey
     | DropOverlayKey
@@ -628,6 +640,8 @@ def lane(action: Action) -> str:
             return "queues"
         case ApplyOverlay() | MakeOverlayKey() | DropOverlayKey():
             return "overlay"
+        case ApplyRelay():
+            return "relay"
         case ApplyEntrance():
             return "entrance"
         case MakeAccount() | ObtainCertificate():

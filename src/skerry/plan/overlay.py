@@ -3,7 +3,8 @@
 Pure, from what is held and what is seen. Rules:
 
 1. A way that works is left as it is: a peer that was heard keeps the place that its tunnel has.
-2. A way that sends and hears nothing tries the known places in turn, the relay last.
+2. A way that sends and hears nothing tries the known places in turn, relays last; ``ways.py`` says how a relayed pair
+   finds back.
 3. Keys change without a packet lost: the next key stands beside the present one, with the same ranges, until the other
    end is heard by it; only then does what is sent go that way, and only what is quiet is taken away.
 4. What nobody sends through costs nothing: no word goes over a tunnel that is not used, unless NAT or a relay needs it.
@@ -20,13 +21,19 @@ from skerry.model.ids import Digest, SiteName
 from skerry.model.network import OVERLAY_KEYS_MAX, part_ranges
 from skerry.model.observed import OverlayFact, OverlaySeen, OwnKey, TunnelSeen
 from skerry.plan.actions import ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
-from skerry.plan.site_plan import HeldSite, PlanDraft
+from skerry.plan.site_plan import HeldSite, Now, PlanDraft
+from skerry.plan.ways import (
+    FRESH_S,
+    LOST_S,
+    TRY_US,
+    Looking,
+    choose_place,
+    choose_second_place,
+    is_direct,
+    is_heard,
+    is_relayed,
+)
 
-#: A tunnel's keys are agreed anew every two minutes while it is used, and are void after three (WireGuard, section 6.1
-#: of its paper): a peer that was heard within this is there.
-FRESH_S = 180
-#: How long one place is tried before the next: WireGuard begins again every five seconds.
-TRY_US = 6_000_000
 #: What holds a NAT's way open: most forget a quiet one after 30 s (RFC 4787 section 4.3 allows no less than 120).
 KEEPALIVE_S = 25
 
@@ -52,15 +59,18 @@ def plan_overlay(draft: PlanDraft, held: HeldSite, seen: OverlaySeen | None, *, 
                 keys=tuple(key.statement for key in seen.keys[-OVERLAY_KEYS_MAX:]),
                 port=seen.port,
                 addresses=seen.addresses,
+                unheard=_list_unheard(held, ranges, seen),
             )
         )
-    tunnels = _list_tunnels(held, ranges, seen, draft.now.boot_us)
+    tunnels = _list_tunnels(held, ranges, seen, draft.now)
     digest = overlay_digest(tunnels)
     known = {(each.own, each.aside, each.key) for each in seen.tunnels}
     if seen.digest != digest and (guarded or all((each.own, each.aside, each.key) in known for each in tunnels)):
         draft.add(ApplyOverlay(tunnels=tunnels, digest=digest))
-    if any(each.trying and not _is_fresh(each) for each in seen.tunnels):
+    if any(each.trying and not is_heard(each) for each in seen.tunnels):
         draft.wake(draft.now.boot_us + TRY_US)
+    if _is_any_relayed(held, seen):
+        draft.wake(draft.now.boot_us + _find_looking(held, draft.now).left_us)
     for key in _list_over(seen):
         draft.add(DropOverlayKey(number=key.number))
 
@@ -81,41 +91,75 @@ def overlay_digest(tunnels: tuple[Tunnel, ...]) -> Digest:
 
 
 def _list_tunnels(
-    held: HeldSite, ranges: Mapping[SiteName, tuple[str, ...]], seen: OverlaySeen, now_us: int
+    held: HeldSite, ranges: Mapping[SiteName, tuple[str, ...]], seen: OverlaySeen, now: Now
 ) -> tuple[Tunnel, ...]:
     found = {(each.own, each.aside, each.key): each for each in seen.tunnels}
+    looking = _find_looking(held, now)
     tunnels: list[Tunnel] = []
-    for name, unit in sorted(held.units.items()):
-        if not isinstance(unit, Peer) or unit.site not in held.peers or name in held.refused:
-            continue
+    for unit in _list_peers(held):
         if unit.site not in ranges:
             continue
         numbers = {key.key: key.number for key in held.peers[unit.site].keys}
-        ways = [way for own in seen.keys for way in _list_ways(own, list(numbers), found)]
-        chosen = _choose_way(ways, found)
+        ways = [way for own in seen.keys for way in _list_ways(own, list(numbers), found, unit)]
+        second = _find_second(unit, seen.keys, list(numbers), found)
+        ways += [second] if second is not None and second not in ways else []
+        chosen = _choose_way(ways, found, unit)
         for way in ways:
             own, at_second, key = way
             # A node's newer key is at a peer's second interface at first. A relay finds the interface by itself.
             beside = own > min(each.number for each in seen.keys)
-            places = [
-                shift_port(place, numbers[key], aside=aside)
-                for place in unit.endpoints
-                for aside in ((True, False) if beside else (False,))
-            ]
-            places += [unit.relay] if unit.relay else []
+            sides = (True,) if way == second else (True, False) if beside else (False,)
+            places = [shift_port(place, numbers[key], aside=side) for place in unit.endpoints for side in sides]
+            if way == second:
+                endpoint = choose_second_place(places, found.get(way), looking)
+                is_kept_open = is_heard(found.get(way)) or looking.is_on
+            else:
+                back = _find_way_back(unit, numbers[key], found, way) if looking.is_on and second is not None else ""
+                endpoint = back or choose_place([*places, *unit.relays], found.get(way), now.boot_us)
+                is_kept_open = bool(unit.relays) or way != chosen
             tunnels.append(
                 Tunnel(
                     own=own,
                     aside=at_second,
                     site=unit.site,
                     key=key,
-                    endpoint=_choose_place(places, found.get(way), now_us),
+                    endpoint=endpoint,
                     ranges=ranges[unit.site],
-                    keepalive_s=KEEPALIVE_S if unit.relay or way != chosen else 0,
+                    keepalive_s=KEEPALIVE_S if is_kept_open else 0,
                     used=way == chosen,
                 )
             )
     return tuple(sorted(tunnels))
+
+
+def _list_peers(held: HeldSite) -> list[Peer]:
+    return [
+        unit
+        for name, unit in sorted(held.units.items())
+        if isinstance(unit, Peer) and unit.site in held.peers and name not in held.refused
+    ]
+
+
+def _find_looking(held: HeldSite, now: Now) -> Looking:
+    return Looking(now.trust_us or now.boot_us, held.look_every_us)
+
+
+def _is_any_relayed(held: HeldSite, seen: OverlaySeen) -> bool:
+    return any(is_relayed(each, peer) for peer in _list_peers(held) if peer.relays for each in seen.tunnels)
+
+
+def _list_unheard(
+    held: HeldSite, ranges: Mapping[SiteName, tuple[str, ...]], seen: OverlaySeen
+) -> tuple[SiteName, ...]:
+    """Return the peers that do not answer directly: those that are relayed, and those into which one speaks in vain."""
+    unheard: list[SiteName] = []
+    for peer in _list_peers(held):
+        keys = {key.key for key in held.peers[peer.site].keys}
+        ways = [each for each in seen.tunnels if each.key in keys and peer.site in ranges]
+        in_vain = any(is_relayed(each, peer) and is_heard(each) or each.silent_s >= LOST_S for each in ways)
+        if in_vain and not any(is_direct(each, peer) for each in ways):
+            unheard.append(peer.site)
+    return tuple(unheard)
 
 
 def shift_port(place: str, number: int, *, aside: bool = False) -> str:
@@ -135,7 +179,7 @@ def own_port(first: int, number: int, *, aside: bool = False) -> int:
 _Way = tuple[int, bool, bytes]
 
 
-def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSeen]) -> list[_Way]:
+def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSeen], peer: Peer) -> list[_Way]:
     """Return the ways of one own key to a peer: its present key at the first interface, its next one at the second.
 
     A peer's only key that stands at the second interface stays there too until it was heard at the first.
@@ -143,31 +187,44 @@ def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSe
     ways: list[_Way] = [(own.number, place > 0, key) for place, key in enumerate(keys)]
     if len(keys) == 1:
         beside = found.get((own.number, True, keys[0]))
-        if beside is not None and _is_fresh(beside):
+        is_back = bool(peer.relays) and is_direct(found.get(ways[0]), peer)
+        if beside is not None and _is_fresh(beside) and not is_back:
             ways.append((own.number, True, keys[0]))
     return ways
 
 
-def _choose_way(ways: Sequence[_Way], found: Mapping[_Way, TunnelSeen]) -> _Way:
+def _find_second(
+    peer: Peer, own: Sequence[OwnKey], keys: Sequence[bytes], found: Mapping[_Way, TunnelSeen]
+) -> _Way | None:
+    """Return the way at which a relayed pair looks for the direct one; none while a key of either end changes."""
+    if not peer.relays or len(own) != 1 or len(keys) != 1:
+        return None
+    first, second = (own[0].number, False, keys[0]), (own[0].number, True, keys[0])
+    if is_direct(found.get(first), peer):
+        return None
+    return second if is_heard(found.get(first)) or is_heard(found.get(second)) else None
+
+
+def _find_way_back(peer: Peer, number: int, found: Mapping[_Way, TunnelSeen], way: _Way) -> str:
+    """Return the direct place for the first interface: that at which the second one hears its peer."""
+    own, _, key = way
+    second = found.get((own, True, key))
+    if second is None or not is_direct(second, peer):
+        return ""
+    heard = (each for each in peer.endpoints if shift_port(each, number, aside=True) == second.place)
+    return next((shift_port(each, number) for each in heard), "")
+
+
+def _choose_way(ways: Sequence[_Way], found: Mapping[_Way, TunnelSeen], peer: Peer) -> _Way:
     """Send by the newest own key and the peer's newest key that was heard; by the oldest while none was.
 
-    Of one key at both interfaces the first is better once it was heard.
+    Of one key at both interfaces the direct one is better, and the first one where both are.
     """
-    heard = [way for way in ways if (tunnel := found.get(way)) is not None and _is_fresh(tunnel)]
+    heard = [way for way in ways if is_heard(found.get(way))]
     if not heard:
         return ways[0]
     places = {key: place for place, (_, _, key) in enumerate(ways)}
-    return max(heard, key=lambda way: (way[0], places[way[2]], not way[1]))
-
-
-def _choose_place(places: Sequence[str], tunnel: TunnelSeen | None, now_us: int) -> str:
-    if not places:
-        return ""
-    if tunnel is None:
-        return places[0]
-    if tunnel.trying and not _is_fresh(tunnel):
-        return places[(now_us // TRY_US) % len(places)]
-    return tunnel.told if tunnel.told in places else places[0]
+    return max(heard, key=lambda way: (way[0], places[way[2]], not is_relayed(found.get(way), peer), not way[1]))
 
 
 def _list_over(seen: OverlaySeen) -> list[OwnKey]:

@@ -38,6 +38,7 @@ from skerry.plan.links import plan_links, plan_translation
 from skerry.plan.names import plan_names
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.overlay import plan_overlay
+from skerry.plan.passing import plan_passing
 from skerry.plan.placement.request import read_room
 from skerry.plan.places import find_certificates, settle_entrance
 from skerry.plan.queues import plan_queues

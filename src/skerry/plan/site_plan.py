@@ -17,6 +17,7 @@ from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Traffic
 from skerry.plan.report import Wait
+from skerry.plan.ways import LOOK_EVERY_US
 
 #: Phases of an instance that is not yet where it is wanted.
 ON_ITS_WAY = ("waiting", "starting", "restarting")
@@ -46,6 +47,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     linked: bool = True
     #: How long new wishes about its own network are tried without the parent.
     patience_us: int = PATIENCE_US
+    #: How often relayed pairs look for the direct way.
+    look_every_us: int = LOOK_EVERY_US
     #: Boot time since which it is heard without a break; 0 while it is not.
     linked_us: int = 0
     #: The device that the link is bound to; empty where the node's own routes say.
@@ -63,6 +66,10 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     tombstones: dict[Digest, Tombstone] = {}
     #: Sites to which tunnels may lead.
     peers: dict[SiteName, PeerHeld] = {}
+    #: Of units by which this site relays for others: both ends.
+    relayed: dict[UnitId, tuple[PeerHeld, ...]] = {}
+    #: Images that a bundle at the box brings: fetching them costs the link nothing.
+    carried: frozenset[Digest] = frozenset()
     #: Units refused when the document was verified: unit to (code, reason).
     refused: dict[UnitId, tuple[str, str]] = {}
     #: Units that the document would end and that stay, because only their tenant may end them; each with the reason.

@@ -21,7 +21,7 @@ from skerry.model.network import (
     index_of,
     is_endpoint,
 )
-from skerry.plan.relaying import choose_slots, is_behind
+from skerry.plan.relaying import Places, choose_relays
 from skerry.plan.snapshot import FleetSnapshot, SiteView
 
 #: Members of one network up to which each has a tunnel to each: 63 peers cost an idle site nothing, and a document
@@ -64,38 +64,23 @@ def stretch_networks(
                 if theirs is not None and _has_keys(other) and tenant in other.record.tenants:
                     mine.append(NetworkMember(tenant, app, name, other.site, theirs))
                     peers.setdefault(view.site, {})[other.site] = other
-    relays = _choose_relays(snapshot, peers)
+    relays = choose_relays(snapshot, peers)
     for site, seen in peers.items():
-        units[site] += [make_peer(other, relays.get((site, name), "")) for name, other in sorted(seen.items())]
+        units[site] += [make_peer(other, relays.places.get((site, name))) for name, other in sorted(seen.items())]
+    for site, duties in relays.duties.items():
+        units.setdefault(site, []).extend(duties)
     return units
 
 
-def _choose_relays(
-    snapshot: FleetSnapshot, peers: Mapping[SiteName, Mapping[SiteName, SiteView]]
-) -> dict[tuple[SiteName, SiteName], str]:
-    """Return where each site finds another one at the relay, for pairs that need one."""
-    offer = snapshot.relay
-    if offer is None:
-        return {}
-    hidden = {view.site for view in snapshot.sites if is_behind(view)}
-    pairs = {(min(site, other), max(site, other)) for site, seen in peers.items() for other in seen}
-    slots = choose_slots(
-        offer, (pair for pair in pairs if hidden.issuperset(pair)), {view.site: view.units for view in snapshot.sites}
-    )
-    found: dict[tuple[SiteName, SiteName], str] = {}
-    for (low, high), slot in slots.items():
-        found[low, high], found[high, low] = offer.place(slot, 0), offer.place(slot, 1)
-    return found
-
-
-def make_peer(view: SiteView, relay: str = "") -> Peer:
+def make_peer(view: SiteView, relays: Places | None = None) -> Peer:
     """Say where and by which keys a site is reached: by its first node, which is its lead."""
     overlay = view.overlays[min(view.overlays)]
     keys = tuple(digest_of(envelope.payload) for envelope in overlay.keys[-OVERLAY_KEYS_MAX:])
     addresses = dict.fromkeys((*overlay.addresses, view.seen_from))
     endpoints = (f"[{each}]:{overlay.port}" if ":" in each else f"{each}:{overlay.port}" for each in addresses if each)
     sound = tuple(each for each in endpoints if is_endpoint(each))
-    return Peer(view.site, view.record_digest, keys, sound[:ENDPOINTS_MAX], relay)
+    relay, through = relays or ("", ())
+    return Peer(view.site, view.record_digest, keys, sound[:ENDPOINTS_MAX], relay, through or msgspec.UNSET)
 
 
 def _has_keys(view: SiteView) -> bool:

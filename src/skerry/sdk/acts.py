@@ -24,6 +24,7 @@ from skerry.sdk.steps import AsyncNoun, AsyncSender, Noun, Person, Sender, Steps
 if TYPE_CHECKING:
     from skerry.manifest.values import Content, Manifest
     from skerry.model.grants import Profile
+    from skerry.model.site_relay import SiteRelay
     from skerry.model.uplinks import Uplink
     from skerry.sdk.publishing import Draft, Outcome
     from skerry.sdk.siting import Granting, Joining
@@ -308,6 +309,12 @@ class SiteActs(Noun):
 
         return self._client.perform(siting.set_uplink(site, name, uplink))
 
+    def set_relay(self, site: str, relay: "SiteRelay | None") -> bool:
+        """Let a site relay for others, or not at all for None; False when all is so already."""
+        from skerry.sdk import siting
+
+        return self._client.perform(siting.set_relay(site, relay))
+
     def remove_uplink(self, site: str, name: str) -> None:
         """Take an uplink out of a site's record; raises ``NotFound`` for one not there."""
         from skerry.sdk import siting
@@ -390,6 +397,12 @@ class AsyncSiteActs(AsyncNoun):
         from skerry.sdk import siting
 
         return await self._client.perform(siting.set_uplink(site, name, uplink))
+
+    async def set_relay(self, site: str, relay: "SiteRelay | None") -> bool:
+        """Let a site relay for others, or not at all for None; False when all is so already."""
+        from skerry.sdk import siting
+
+        return await self._client.perform(siting.set_relay(site, relay))
 
     async def remove_uplink(self, site: str, name: str) -> None:
         """Take an uplink out of a site's record; raises ``NotFound`` for one not there."""

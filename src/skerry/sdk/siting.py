@@ -13,6 +13,7 @@ from skerry.model.selector import matches, parse_selector
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.model.signing import Minted, MintToken, ReadStatus, SignerStatus, SignSite
 from skerry.model.site_match import site_labels
+from skerry.model.site_relay import SiteRelay, find_relay_flaw
 from skerry.model.uplinks import Uplink, find_uplinks_flaw
 from skerry.sdk.requests import Request, make_request
 from skerry.sdk.steps import Steps, ask_signer, collect, send, sign
@@ -107,6 +108,20 @@ def remove_uplink(site: str, name: str) -> Steps[None]:
         raise NotFound("E-NOT-FOUND", f"Site {site} has no uplink {name[:80]!r}.", hint=f"skerry uplink list {site}")
     wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, uplinks=uplinks)
     yield from _put_site(wanted, record.number)
+
+
+def set_relay(site: str, relay: SiteRelay | None) -> Steps[bool]:
+    """Let a site relay for others as it is given, or not at all for None; False when all is so already."""
+    flaw = find_relay_flaw(relay) if relay is not None else ""
+    if flaw:
+        raise Refused("E-RELAY", f"{flaw}.", hint="skerry site relay --help")
+    record, envelope = yield from read_site(site)
+    if (record.relay or None) == relay:
+        return False
+    asked = relay or SiteRelay(first=0, last=0)
+    wanted = SignSite(site=record.site, number=record.number + 1, base=envelope, relay=asked)
+    yield from _put_site(wanted, record.number)
+    return True
 
 
 def remove_node(site: str, node: str) -> Steps[None]:

@@ -284,6 +284,7 @@ class SignerDesk:
             tenants=base.tenants if ask.tenants is None else ask.tenants,
             profiles=base.profiles if ask.profiles is None else ask.profiles or msgspec.UNSET,
             uplinks=base.uplinks if ask.uplinks is None else ask.uplinks or msgspec.UNSET,
+            relay=base.relay if ask.relay is None else ask.relay if ask.relay.first else msgspec.UNSET,
         )
         payload = encode_payload(changed)
         read = parse_payload(payload, SiteRecord)

@@ -17,6 +17,7 @@ from skerry.model.document import (
     NetworkMember,
     NetworkPart,
     Peer,
+    RelayDuty,
     SecretHold,
     Unit,
     decode_unit,
@@ -262,7 +263,7 @@ def _read(row: Row[Any]) -> DocumentRow:
 
 
 def _row(site: SiteName, name: UnitId, unit: Unit, digest: Digest, body: bytes) -> dict[str, object]:
-    tenant = "" if isinstance(unit, ImageHold | Peer) else unit.tenant
-    app = "" if isinstance(unit, ImageHold | SecretHold | Peer) else unit.app
+    tenant = "" if isinstance(unit, ImageHold | Peer | RelayDuty) else unit.tenant
+    app = "" if isinstance(unit, ImageHold | SecretHold | Peer | RelayDuty) else unit.app
     kind = str(name).partition("/")[0]
     return {"site": site, "unit": name, "kind": kind, "tenant": tenant, "app": app, "digest": digest, "body": body}

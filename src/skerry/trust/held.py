@@ -57,6 +57,8 @@ class AcceptedDocument(msgspec.Struct, frozen=True, kw_only=True):
     tombstones: dict[Digest, Tombstone]
     #: Sites to which tunnels lead.
     peers: dict[SiteName, PeerHeld] = {}
+    #: Of units by which this site relays: both ends.
+    relayed: dict[UnitId, tuple[PeerHeld, ...]] = {}
     #: Lines that rise; the others stay.
     floors: dict[str, Floor]
     time_floor_s: int

@@ -19,6 +19,8 @@ from skerry.model.document import (
     NetworkMember,
     NetworkPart,
     Peer,
+    RelayDuty,
+    RelayEnd,
     RevisionNotice,
     SecretHold,
     TombstoneNotice,
@@ -31,7 +33,8 @@ from skerry.model.document import (
 )
 from skerry.model.ids import Digest, SiteName, UnitId, digest_of, is_digest, is_name
 from skerry.model.limits import DOCUMENT_UNITS_MAX, REPLICAS_MAX, UNIT_BYTES_MAX
-from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, PeerHeld, is_endpoint
+from skerry.model.network import ENDPOINTS_MAX, OVERLAY_KEYS_MAX, PARTS_MAX, RELAYS_MAX, PeerHeld, is_endpoint
+from skerry.model.relay import PAIR_PORTS
 from skerry.model.signed import (
     Area,
     Call,
@@ -168,13 +171,15 @@ class _Weighed(msgspec.Struct, frozen=True):
     unit: Unit
     payload: msgspec.Struct | None = None
     digest: Digest = Digest("")
-    #: Of a peer: its overlay keys, in the unit's order.
-    keys: tuple[OverlayKey, ...] = ()
+    #: Of a peer: itself; of a duty to relay: both ends.
+    sites: tuple[PeerHeld, ...] = ()
 
     def named(self) -> tuple[tuple[msgspec.Struct, Digest], ...]:
         """Every signed object that the unit names, with its digest."""
-        keys = zip(self.keys, self.unit.keys, strict=True) if isinstance(self.unit, Peer) else ()
-        return (() if self.payload is None else ((self.payload, self.digest),)) + tuple(keys)
+        if not self.sites:
+            return () if self.payload is None else ((self.payload, self.digest),)
+        opened = (each for held in self.sites for each in (held.record, *held.keys))
+        return tuple(zip(opened, named_objects(self.unit), strict=True))
 
 
 class _Weighing:
@@ -229,11 +234,8 @@ class _Weighing:
             revisions={it.digest: it.payload for it in good.values() if isinstance(it.payload, AppRevision)},
             secrets={it.digest: it.payload for it in good.values() if isinstance(it.payload, Secret)},
             tombstones={it.digest: it.payload for it in good.values() if isinstance(it.payload, Tombstone)},
-            peers={
-                it.payload.site: PeerHeld(it.payload, it.keys)
-                for it in good.values()
-                if isinstance(it.payload, SiteRecord)
-            },
+            peers={it.sites[0].record.site: it.sites[0] for it in good.values() if isinstance(it.unit, Peer)},
+            relayed={name: it.sites for name, it in good.items() if isinstance(it.unit, RelayDuty)},
             floors=floors,
             time_floor_s=max(self._held.time_floor_s, head.payload.time_s),
         )
@@ -241,12 +243,12 @@ class _Weighing:
     def _weigh(self, name: UnitId, unit: Unit) -> _Weighed | Denied:
         """Judge one unit by what it names and by what the site held before this document."""
         weighed = self._open_unit(unit)
-        if isinstance(weighed, Denied) or weighed.payload is None:
+        if isinstance(weighed, Denied) or not weighed.named():
             return weighed
         former = self._held.units.get(name)
         # What runs, and whom tunnels lead to, stays good although its line moved on; a tombstone does not.
         again: set[Digest] = set()
-        if former is not None and isinstance(unit, Assignment | Peer):
+        if former is not None and isinstance(unit, Assignment | Peer | RelayDuty):
             again.update(named_objects(former))
         for payload, digest in weighed.named():
             denied = None if digest in again else judge_floor(self._held.floors, payload, digest)
@@ -285,7 +287,10 @@ class _Weighing:
             case ImageHold() | NetworkPart() | NetworkMember():
                 return _Weighed(unit)
             case Peer():
-                return self._open_peer(unit)
+                peer = self._open_peer(unit)
+                return peer if isinstance(peer, Denied) else _Weighed(unit, sites=(peer,))
+            case RelayDuty():
+                return self._open_duty(unit)
             case Assignment():
                 digest, payload = unit.revision, self._open(unit.revision, "revision")
             case SecretHold():
@@ -298,7 +303,22 @@ class _Weighing:
             return payload
         return _judge_subject(unit, payload, self._record) or _Weighed(unit, payload, digest)
 
-    def _open_peer(self, unit: Peer) -> _Weighed | Denied:
+    def _open_duty(self, unit: RelayDuty) -> _Weighed | Denied:
+        """Open both ends that this site is to relay for, if its own record lets it."""
+        relay = self._record.relay
+        if not relay:
+            return Denied("E-RELAY", "this site's record does not let it relay for others", security=True)
+        if not 0 <= unit.slot < (relay.last - relay.first + 1) // PAIR_PORTS:
+            return Denied("E-RELAY", f"there are no ports {unit.slot} of those that this site's record lends")
+        found: list[PeerHeld] = []
+        for end in unit.ends:
+            held = self._open_peer(end)
+            if isinstance(held, Denied):
+                return held
+            found.append(held)
+        return _Weighed(unit, sites=tuple(found))
+
+    def _open_peer(self, unit: Peer | RelayEnd) -> PeerHeld | Denied:
         """Open the record of another site by the registrar's key, and its overlay keys by its nodes' own."""
         record = self._open(unit.record, "site")
         if isinstance(record, Denied):
@@ -316,7 +336,7 @@ class _Weighing:
                 return key
             if isinstance(key, OverlayKey):
                 keys.append(key)
-        return _Weighed(unit, record, unit.record, tuple(keys))
+        return PeerHeld(record, tuple(keys))
 
     def _open(self, digest: Digest, kind: Kind) -> msgspec.Struct | Denied:
         key = (kind, digest)
@@ -357,7 +377,20 @@ def _read_unit(name: UnitId, body: bytes) -> Unit | Denied:
         case Peer():
             sound = is_name(unit.site) and is_digest(unit.record) and all(map(is_digest, unit.keys))
             sound = sound and 0 < len(unit.keys) <= OVERLAY_KEYS_MAX and len(unit.endpoints) <= ENDPOINTS_MAX
-            sound = sound and all(map(is_endpoint, unit.endpoints)) and (not unit.relay or is_endpoint(unit.relay))
+            sound = sound and all(map(is_endpoint, (*unit.endpoints, *unit.relays)))
+            sound = sound and len(unit.through or ()) <= RELAYS_MAX
+            sound = sound and all(is_name(each.site) for each in unit.through or ())
+        case RelayDuty():
+            sound = unit.ends[0].site < unit.ends[1].site
+            sound = sound and all(
+                is_name(end.site)
+                and is_digest(end.record)
+                and all(map(is_digest, end.keys))
+                and 0 < len(end.keys) <= OVERLAY_KEYS_MAX
+                and len(end.addresses) <= ENDPOINTS_MAX
+                and all(is_endpoint(f"[{each}]:1" if ":" in each else f"{each}:1") for each in end.addresses)
+                for end in unit.ends
+            )
     if not sound or unit_id(unit) != name:
         return Denied("E-UNIT", "the unit is not what its name says", security=True)
     return unit
@@ -393,7 +426,7 @@ def _list_stretched(good: Mapping[UnitId, _Weighed]) -> Stretched:
     return Stretched(
         units={name: weighed.unit for name, weighed in good.items()},
         revisions=tuple(it.payload for it in good.values() if isinstance(it.payload, AppRevision)),
-        peers={it.payload.site: it.payload for it in good.values() if isinstance(it.payload, SiteRecord)},
+        peers={it.sites[0].record.site: it.sites[0].record for it in good.values() if isinstance(it.unit, Peer)},
     )
 
 

@@ -50,7 +50,8 @@ from skerry.model.signed import (
     Tombstone,
     UserGroup,
 )
-from skerry.model.uplinks import NO_BANDWIDTH, find_bandwidth_flaw, find_uplinks_flaw
+from skerry.model.site_relay import find_relay_flaw
+from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth, find_bandwidth_flaw, find_uplinks_flaw
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.trust.keys import KEY_BYTES
 from skerry.trust.placed import find_area_flaw, find_placement_flaw, find_users_flaw
@@ -319,6 +320,8 @@ def _check_record(record: SiteRecord) -> None:
     _check_names(*(record.uplinks or {}))
     flaw = find_uplinks_flaw(record.uplinks or {})
     _demand(not flaw, flaw)
+    flaw = find_relay_flaw(record.relay) if record.relay else ""
+    _demand(not flaw, f"relay: {flaw}")
 
 
 def _check_role(role: RoleKeys) -> None:

@@ -24,7 +24,7 @@ from skerry.plan.overlay import own_port
 K1, K2 = b"1" * 32, b"2" * 32
 OWN = b"o" * 32
 WAY = Tunnel(1, False, SiteName("bergen"), K1, "192.0.2.7:51822", ("10.64.2.64/26", "fd00::/64"))
-PEER = PeerSeen(frozenset(WAY.ranges), 0, 0, 0, 0)
+PEER = PeerSeen(frozenset(WAY.ranges), 0, "", 0, 0, 0)
 
 
 def text(key: bytes) -> str:
@@ -41,8 +41,8 @@ DUMP = (
 def test_a_dump_is_read_without_its_secrets():
     seen = read_dump(DUMP)
     assert (seen.public, seen.port) == (OWN, 51822)
-    assert seen.peers[K1] == PeerSeen(frozenset(WAY.ranges), 25, 1_700_000_000, 92, 404)
-    assert seen.peers[K2] == PeerSeen(frozenset(), 0, 0, 0, 0)
+    assert seen.peers[K1] == PeerSeen(frozenset(WAY.ranges), 25, "192.0.2.7:51822", 1_700_000_000, 92, 404)
+    assert seen.peers[K2] == PeerSeen(frozenset(), 0, "", 0, 0, 0)
     assert text(b"s" * 32) not in repr(seen)
     assert read_dump("(none)\t(none)\t0\toff\n") == InterfaceSeen(b"", 0, {})
 
@@ -92,6 +92,16 @@ def test_who_goes_goes_first_and_without_a_place_nothing_is_said_of_one():
     assert words[:3] == ["peer", write_key(K2), "remove"]
     assert "endpoint" not in words
     assert keys == [K2, K1]
+
+
+def test_a_peer_that_is_only_to_listen_again_is_made_anew_and_one_that_does_is_left_alone():
+    listening = msgspec.structs.replace(WAY, endpoint="")
+    seen = InterfaceSeen(OWN, 51822, {K1: PEER})
+    ((words, keys),) = list_calls({K1: listening}, seen, {K1: WAY.endpoint})
+    assert words[:5] == ["peer", write_key(K1), "remove", "peer", write_key(K1)]
+    assert "endpoint" not in words
+    assert set(keys) == {K1}
+    assert list_calls({K1: listening}, seen, {K1: ""}) == []
 
 
 def test_many_peers_take_several_calls():

@@ -46,7 +46,8 @@ from skerry.plan.actions import (
     Tunnel,
     failed,
 )
-from skerry.plan.overlay import FRESH_S, own_port
+from skerry.plan.overlay import own_port
+from skerry.plan.ways import is_heard
 from skerry.safe.files import read_durable, write_durable
 from skerry.safe.paths import Directory
 
@@ -139,7 +140,8 @@ class OverlayDriver:
         self._slow: tuple[float, tuple[str, ...], dict[str, str]] | None = None
         #: By interface and key: the last handshake and the boot time at which it was; bytes when something last came.
         self._heard: dict[tuple[str, bytes], tuple[int, int]] = {}
-        self._quiet: dict[tuple[str, bytes], tuple[int, int]] = {}
+        #: … and when something was first sent after that; 0 while nothing was.
+        self._quiet: dict[tuple[str, bytes], tuple[int, int, int]] = {}
         self._changed = asyncio.Event()
         self._missed: set[str] = set()
 
@@ -186,7 +188,7 @@ class OverlayDriver:
             silent = {
                 interface_name(each.own, aside=each.aside)
                 for each in seen
-                if each.heard_s is None or each.heard_s >= FRESH_S
+                if not is_heard(each)
             }
             # What stays gone is told once: whoever hears of it tries again by himself.
             gone, missed = by_interface(self._applied.tunnels).keys() - counts.keys(), self._missed
@@ -238,7 +240,7 @@ class OverlayDriver:
         wall_s, boot_us = self._clock.wall_us() // SECOND_US, self._clock.boot_us()
         found: list[TunnelSeen] = []
         heard: dict[tuple[str, bytes], tuple[int, int]] = {}
-        quiet: dict[tuple[str, bytes], tuple[int, int]] = {}
+        quiet: dict[tuple[str, bytes], tuple[int, int, int]] = {}
         for name, tunnels in sorted(by_interface(applied.tunnels).items()):
             interface = seen.get(name)
             for key, tunnel in sorted(tunnels.items()):
@@ -252,10 +254,12 @@ class OverlayDriver:
                     age_s = max(wall_s - peer.heard_at_s, 0) if place not in self._heard else 0
                     stamp, at_us = peer.heard_at_s, boot_us - age_s * SECOND_US
                 heard[place] = stamp, at_us
-                received, sent = self._quiet.get(place, (-1, 0))
+                received, sent, since_us = self._quiet.get(place, (-1, 0, 0))
                 if peer.received_bytes != received:
-                    received, sent = peer.received_bytes, peer.sent_bytes
-                quiet[place] = received, sent
+                    received, sent, since_us = peer.received_bytes, peer.sent_bytes, 0
+                elif peer.sent_bytes > sent and not since_us:
+                    since_us = boot_us
+                quiet[place] = received, sent, since_us
                 found.append(
                     TunnelSeen(
                         own=tunnel.own,
@@ -263,7 +267,9 @@ class OverlayDriver:
                         key=key,
                         told=applied.told.get(name, {}).get(write_key(key), ""),
                         heard_s=(boot_us - at_us) // SECOND_US if stamp else None,
+                        place=peer.place,
                         trying=peer.sent_bytes > sent,
+                        silent_s=(boot_us - since_us) // SECOND_US if since_us else 0,
                         received_bytes=peer.received_bytes,
                         sent_bytes=peer.sent_bytes,
                     )

@@ -22,6 +22,8 @@ class PeerSeen(msgspec.Struct, frozen=True):
 
     ranges: frozenset[str]
     keepalive_s: int
+    #: Where it is; empty before anybody knows.
+    place: str
     #: Wall time of the last handshake in seconds; 0 for never.
     heard_at_s: int
     received_bytes: int
@@ -50,6 +52,7 @@ def read_dump(text: str) -> InterfaceSeen:
         _read_key(words[0]): PeerSeen(
             ranges=frozenset(words[3].split(",")) - {"(none)"},
             keepalive_s=0 if words[7] == "off" else int(words[7]),
+            place="" if words[2] == "(none)" else words[2],
             heard_at_s=int(words[4]),
             received_bytes=int(words[5]),
             sent_bytes=int(words[6]),
@@ -88,6 +91,10 @@ def list_calls(
     for key, tunnel in sorted(wanted.items()):
         present = seen.peers.get(key)
         words: list[str] = []
+        if present is not None and told.get(key) and not tunnel.endpoint:
+            # It is only to listen: a place is forgotten with the peer alone, and with it all that is being tried.
+            peers.append((key, ["peer", write_key(key), "remove"]))
+            present = None
         if tunnel.endpoint and (present is None or told.get(key) != tunnel.endpoint):
             words += ["endpoint", tunnel.endpoint]
         if present is None or not _is_like(tunnel, present):
