@@ -9,6 +9,7 @@ from skerry.core.wishes import Expected
 from skerry.model.app import Placement, Replicas
 from skerry.model.asks import WhyQuery
 from skerry.model.document import Assignment
+from skerry.model.entrance import Entrance
 from skerry.model.errors import Invalid
 from skerry.model.geography import Region
 from skerry.model.ids import SiteName
@@ -104,3 +105,19 @@ async def test_a_revision_with_words_that_make_no_sense_is_refused(rig):
     envelope = await rig.sign_app("shop", placement=placed(sites_max=-1))
     with pytest.raises(Exception, match="not negative"):
         await rig.service.apply_app(rig.admin, app="shop", body=envelope, expect=Expected(0))
+
+
+async def test_a_host_name_that_somebody_has_is_a_problem_of_the_plan_and_no_word_about_who(rig):
+    await rig.add_site("oslo")
+    door = (Entrance(host="shop.example", port=80),)
+    await rig.apply("shop", entrance=door, placement=placed(total=1))
+    image = await rig.push_image()
+    made = rig.revision("zoo", 1, image=image, entrance=door, placement=placed(total=1))
+    plan = await rig.service.plan_app(rig.admin, app="zoo", body=encode_payload(made))
+    assert [(one.code, one.pointer, one.detail) for one in plan.problems] == [
+        ("E-CONFLICT", "/services/web/entrance", "web has no place: shop.example/ is given to shop/web on oslo/n1")
+    ]
+    await rig.add_site("rome")
+    plan = await rig.service.plan_app(rig.admin, app="zoo", body=encode_payload(made))
+    assert plan.problems == ()
+    assert [(each.kind, each.site) for each in plan.changes] == [("add", "rome")]

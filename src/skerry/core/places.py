@@ -39,6 +39,10 @@ def find_nowhere(
     return revision, with_wish(load_snapshot(core, connection), row, revision, body)
 
 
+#: Constraints that say that somebody else has something, and the word of the service that asks for it.
+_CLASHES = {"port": "ports", "entrance": "entrance"}
+
+
 def list_nowhere(report: AppReport | None, revision: AppRevision) -> tuple[Problem, ...]:
     """Return a problem for each service that says ``if-none: fail`` and has no place.
 
@@ -56,6 +60,23 @@ def list_nowhere(report: AppReport | None, revision: AppRevision) -> tuple[Probl
         detail = f"{each.service} has no place: {each.reason}"
         problem = Problem(code="E-PLACEMENT", detail=detail, pointer=f"/services/{each.service}/placement")
         found.setdefault(each.service, problem)
+    return tuple(found.values())
+
+
+def list_clashes(report: AppReport | None, revision: AppRevision) -> tuple[Problem, ...]:
+    """Return a problem for each service that has no place at all, and at some place only because somebody has its port.
+
+    Who has a host name or a port keeps it, so waiting does not help. Names of other tenants are not told.
+    """
+    placed = {each.service for each in report.placed} if report is not None else set[ServiceName]()
+    found: dict[ServiceName, Problem] = {}
+    for each in report.refused if report is not None else ():
+        clash = next((one for one in each.rejections if one.constraint in _CLASHES), None)
+        if clash is None or each.service in placed or each.service not in revision.services:
+            continue
+        pointer = f"/services/{each.service}/{_CLASHES[clash.constraint]}"
+        detail = f"{each.service} has no place: {clash.detail}"
+        found.setdefault(each.service, Problem(code="E-CONFLICT", detail=detail, pointer=pointer))
     return tuple(found.values())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller
-from skerry.core.places import list_nowhere, load_snapshot, with_wish
+from skerry.core.places import list_clashes, list_nowhere, load_snapshot, with_wish
 from skerry.core.profiles import find_profiles
 from skerry.core.references import find_problems
 from skerry.core.refusals import denied, unlike
@@ -121,7 +121,7 @@ class PlanningPart(Part):
             unplaced=list_unplaced(report),
             pulls=_list_pulls(snapshot, plan, revision),
             notes=plan.notes,
-            problems=(*problems, *list_nowhere(report, revision)),
+            problems=(*problems, *list_nowhere(report, revision), *list_clashes(report, revision)),
         )
 
 

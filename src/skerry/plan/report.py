@@ -22,7 +22,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     site: SiteName
     node: NodeName | None
     #: One of site, tenant, label, geofence, residency, node, cordon, sites, price, apart, same-site, same-node,
-    #: nearest, latency, cpu, memory, uplink, disk, port, secret, spread, variable.
+    #: nearest, latency, cpu, memory, uplink, disk, port, entrance, secret, spread, variable.
     constraint: str
     detail: str
 

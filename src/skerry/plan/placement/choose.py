@@ -16,7 +16,8 @@ from skerry.model.ids import SiteName
 from skerry.model.placing import PlacementRules
 from skerry.model.site_match import ground_unmet, site_unmet
 from skerry.plan.derive import Underivable, derive_instance
-from skerry.plan.placement.estate import Estate, Slot, domain_of, port_taken
+from skerry.plan.placement.doors import list_needs
+from skerry.plan.placement.estate import Estate, Slot, domain_of, is_published, port_taken
 from skerry.plan.placement.request import Request
 from skerry.plan.placement.rules import Judge
 from skerry.plan.report import Placed, Refused, Rejection
@@ -103,11 +104,21 @@ def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | N
     for port in request.ports:
         if port_taken(slot, port):
             return _rejection(slot, "port", f"{port.published}/{port.protocol} is taken on {slot.site}/{slot.node}")
+    clash = _find_clash(request, slot)
+    if clash:
+        return _rejection(slot, "entrance", f"{clash} on {slot.site}/{slot.node}")
     for name in request.secrets:
         wish = secrets.get((request.tenant, name))
         if wish is None or slot.sealing not in wish.sealed_for:
             return _rejection(slot, "secret", f"secret {name} is not sealed for {slot.site}/{slot.node}")
     return _reject_variable(request, slot) if request.varies else None
+
+
+def _find_clash(request: Request, slot: Slot) -> str:
+    clash = slot.doors.find_clash(request.group, request.entrances)
+    needs = (need for one in request.entrances for need in list_needs(one))
+    taken = next((port for protocol, port in needs if is_published(slot, protocol, port)), 0)
+    return clash or (f"port {taken} is published by an instance" if taken else "")
 
 
 def make_judge(estate: Estate, request: Request, secrets: Secrets) -> Judge | None:

@@ -13,6 +13,7 @@ from skerry.model.ids import AppName, Digest, KeyId, NodeName, ServiceName, Site
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_labels, site_price_micro
 from skerry.model.uplinks import Bandwidth, format_rate, sum_rates
+from skerry.plan.placement.doors import Doors
 from skerry.plan.placement.request import Request, make_request
 from skerry.plan.snapshot import SiteView
 
@@ -60,6 +61,7 @@ class Slot:
         "devices",
         "disk_claimed_bytes",
         "disk_free_bytes",
+        "doors",
         "images",
         "labels",
         "memory_bytes",
@@ -112,6 +114,7 @@ class Slot:
         self.disk_claimed_bytes = 0
         self.images: Counter[Digest] = Counter()
         self.ports: Counter[tuple[str, int, str]] = Counter()
+        self.doors = Doors()
 
     def __repr__(self) -> str:
         """Name the place."""
@@ -158,6 +161,7 @@ class Estate:
         slot.images[request.wish.image.digest] += 1
         for port in request.ports:
             slot.ports[port_key(port)] += 1
+        slot.doors.add(request.group, request.entrances, 1)
         self._counts.setdefault(request.group, Counter())[slot.order] += 1
         self._note(request, slot, 1)
 
@@ -169,6 +173,7 @@ class Estate:
         slot.images[request.wish.image.digest] -= 1
         for port in request.ports:
             slot.ports[port_key(port)] -= 1
+        slot.doors.add(request.group, request.entrances, -1)
         self._counts[request.group][slot.order] -= 1
         self._note(request, slot, -1)
 
@@ -233,11 +238,18 @@ def port_key(port: Port) -> tuple[str, int, str]:
     return (port.protocol, port.published, "" if port.host_ip in ("0.0.0.0", "::") else port.host_ip)
 
 
+def is_published(slot: Slot, protocol: str, port: int) -> bool:
+    """Say whether an instance at the node publishes a port, at whichever address."""
+    return any(count > 0 and key[:2] == (protocol, port) for key, count in slot.ports.items())
+
+
 def port_taken(slot: Slot, port: Port) -> bool:
-    """Say whether the port is taken at the node: by the same address, or by all of them."""
+    """Say whether the port is taken at the node: by the same address, by all of them, or by the entrance."""
+    if slot.doors.has_port(port):
+        return True
     protocol, published, address = port_key(port)
     if not address:
-        return any(count > 0 and key[:2] == (protocol, published) for key, count in slot.ports.items())
+        return is_published(slot, protocol, published)
     return slot.ports[protocol, published, address] > 0 or slot.ports[protocol, published, ""] > 0
 
 

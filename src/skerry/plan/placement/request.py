@@ -7,6 +7,7 @@ service at one revision ask for the same, so a request is made per service and s
 import msgspec
 
 from skerry.model.app import AppRevision, Port, Resources, Service
+from skerry.model.entrance import Entrance
 from skerry.model.granted import node_use
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
 from skerry.model.selector import Selector, parse_selector
@@ -40,6 +41,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     preferred: tuple[tuple[Selector, int], ...] = ()
     #: Device nodes that it is shown.
     devices: tuple[str, ...] = ()
+    #: What people outside are to reach of it.
+    entrances: tuple[Entrance, ...] = ()
     #: What it uses of the uplinks of its site.
     bandwidth: Bandwidth = NO_BANDWIDTH
 
@@ -68,18 +71,19 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         zone=_name_zone(service),
         preferred=_read_preferred(service),
         devices=tuple(sorted({device.source for device in node_use(service).devices})),
+        entrances=service.entrance or (),
         bandwidth=service.bandwidth or NO_BANDWIDTH,
     )
 
 
 def same_room(one: Request, other: Request) -> bool:
     """Say whether two requests take the same room on a node: then what runs there may simply stay."""
-    return (one.cpu_m, one.memory_bytes, one.ports, one.bandwidth) == (
-        other.cpu_m,
-        other.memory_bytes,
-        other.ports,
-        other.bandwidth,
-    ) and not other.varies
+    return not other.varies and _room_of(one) == _room_of(other)
+
+
+def _room_of(request: Request) -> tuple[object, ...]:
+    places = [each.place for each in request.entrances]
+    return request.cpu_m, request.memory_bytes, request.ports, request.bandwidth, places
 
 
 def read_room(service: Service) -> Resources:
