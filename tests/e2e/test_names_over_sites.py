@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
-from tests.e2e.lab import Lab
+from tests.e2e.lab import CHECKOUT, Lab
 from tests.e2e.tiny_image import tiny_image
 
 pytestmark = pytest.mark.e2e
@@ -32,6 +33,7 @@ services:
     restart: always
     stop_grace_period: 1s
     healthcheck: {test: [CMD, /bin/sh, -c, "! stat /down"], interval: 1s, retries: 1}
+    x-skerry: {entrance: [{host: shop.example, port: 8080}, {tcp: 2525, port: 8080}]}
 networks:
   front: {}
   mesh: {x-skerry: {kind: overlay, scope: app}}
@@ -130,6 +132,9 @@ def test_what_is_not_well_gives_way_to_the_other_site_and_comes_back(fleet: Flee
     wait_until(lambda: web.find("db") == other, "the other site's", 30)
     assert web.run("/bin/wget", "-q", "-O", "-", "http://db:8080/").stdout == "hello\n"
     fleet.kill_core()
+    # Nothing here is well: who comes to this site's entrance is led to the other one.
+    for port in (80, 2525):
+        assert end(come(fleet, port, 0))["body"] == "hello\n"
     fleet.lab.cut("b")
     wait_until(lambda: web.find("db") == [], "the end of what is silent", 30)
     assert web.ask("db:A") == [("NOERROR", [])]
@@ -138,6 +143,36 @@ def test_what_is_not_well_gives_way_to_the_other_site_and_comes_back(fleet: Flee
     subprocess.run(["nsenter", "--target", db.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
     wait_until(lambda: web.find("db") == own, "this site's own", 30)
     fleet.start_core()
+
+
+def come(fleet: Fleet, *words: object) -> subprocess.Popen[bytes]:
+    """Let people ask at the first site's address: a port, and for how many seconds."""
+    site = fleet.lab.sites["a"]
+    port, *rest = words
+    command = [sys.executable, "-m", "tests.e2e.entrance_load", site.address, port, "shop.example", *rest]
+    enter = ["nsenter", f"--net={site.net}", "--", *map(str, command)]
+    return subprocess.Popen(enter, cwd=CHECKOUT, stdout=subprocess.PIPE)
+
+
+def end(people: subprocess.Popen[bytes]) -> dict[str, Any]:
+    output, _ = people.communicate(timeout=60)
+    found = json.loads(output)
+    print(found)
+    return found
+
+
+def test_the_last_copy_of_a_site_dies_under_load_and_the_other_site_answers(fleet: Fleet):
+    db = Instance(fleet, "a", "db")
+    people = come(fleet, 80, 8)
+    time.sleep(1.5)  # so that the copy dies under load
+    assert db.run("/bin/touch", "/down").returncode == 0  # what is started in its place is not well
+    subprocess.run(["kill", "-KILL", db.pid], check=True)
+    found = end(people)
+    assert found["answers"] > 100
+    assert found["failed"] == {}
+    fresh = Instance(fleet, "a", "db")
+    subprocess.run(["nsenter", "--target", fresh.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
+    wait_until(lambda: Instance(fleet, "a", "web").find("db") == fresh.addresses(), "this site's own", 30)
 
 
 def test_a_dead_instance_is_out_of_names(fleet: Fleet):
