@@ -97,6 +97,48 @@ class ChainsSeen(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ProbePass(msgspec.Struct, frozen=True, order=True):
+    """A test packet of a chain where it was seen: at a bridge, handed to the node or given out by it."""
+
+    #: The kernel's wall clock in nanoseconds; only differences within one probing mean anything.
+    at_ns: int
+    #: Of the packet, from 0.
+    number: int
+    bridge: str
+    #: Hardware address of who handed it to the node, or whom it is given to.
+    mac: str
+    inward: bool
+
+
+class ChainStepProbed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of test packets at one step of a chain."""
+
+    service: ServiceName
+    instance: InstanceId
+    #: Packets that the node gave to it, and those that it handed back.
+    given: int
+    passed: int
+    #: From giving to handing back, in microseconds: median and longest; 0 where none came back.
+    median_us: int = 0
+    most_us: int = 0
+
+
+class ChainProbed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of test packets that were sent into a chain where its traffic begins, on their way out."""
+
+    sent: int
+    #: Those that passed every step, each after the one before it.
+    arrived: int
+    steps: tuple[ChainStepProbed, ...] = ()
+    #: From the chain's beginning to behind its last step, in microseconds.
+    median_us: int = 0
+    most_us: int = 0
+    #: Why not all of them arrived, or why none could be sent; for people.
+    reason: str = ""
+    #: What was sent, for people.
+    what: str = ""
+
+
 class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A volume on disk, known by its identity file; one without a readable identity file is ``strange``."""
 
