@@ -27,7 +27,8 @@ from skerry.model.app import (
 from skerry.model.grants import Device, NodeUse
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of, volume_id
 from skerry.model.instance import InstanceSpec, SecretFile, spec_digest
-from skerry.model.observed import ContainerSeen, Observation
+from skerry.model.lan import Lan
+from skerry.model.observed import ContainerSeen, NetworkSeen, Observation
 from skerry.model.signed import Window
 from skerry.plan.actions import (
     Action,
@@ -104,6 +105,8 @@ async def complete(rig: Rig, action: Action) -> Action:
             key = (action.tenant, action.app, action.name)
             taken = [each.subnet for network in observed.networks for each in network.ranges]
             present = next((each for each in observed.networks if (each.tenant, each.app, each.name) == key), None)
+            if action.plan.lan:
+                return action
             ranges = present.ranges if present else choose_ranges(*key, action.plan, taken)
             return msgspec.structs.replace(action, ranges=ranges)
         case StartContainer():
@@ -111,12 +114,20 @@ async def complete(rig: Rig, action: Action) -> Action:
             networks = {
                 each.name: each for each in observed.networks if (each.tenant, each.app) == (spec.tenant, spec.app)
             }
+            lans = {NetworkName(name): plan.lan for name, plan in PLANS.items() if plan.lan}
+            networks |= {
+                name: NetworkSeen(tenant=spec.tenant, app=spec.app, name=name) for name in spec.networks if name in lans
+            }
             taken = {address for seen in observed.containers for each in seen.addresses.values() for address in each}
+            plans = {name: PLANS.get(name, NetworkPlan()) for name in networks}
             leases = {
-                name: Lease(each.ranges, PLANS.get(name, NetworkPlan()), taken) for name, each in networks.items()
+                name: Lease(plans[name].subnets if name in lans else each.ranges, plans[name], taken)
+                for name, each in networks.items()
             }
             mtus = {NetworkName(name): plan.mtu for name, plan in PLANS.items()}
-            return msgspec.structs.replace(action, links=make_links(spec, networks, leases, mtus))
+            links = make_links(spec, networks, leases, mtus)
+            links = tuple(msgspec.structs.replace(each, lan=lans.get(each.network)) for each in links)
+            return msgspec.structs.replace(action, links=links)
         case _:
             return action
 
@@ -531,6 +542,15 @@ async def tidy(rig: Rig) -> None:
     await done(rig, DeleteVolume(**volume(), tombstone=rig.image.digest))
     await done(rig, RemoveImage(image=rig.image.digest, config=rig.image.config))
     await asyncio.sleep(0)
+
+
+async def check_no_network_is_at_a_device_that_is_not_there(rig: Rig) -> None:
+    """It is refused, whoever makes links, and nothing is left of it."""
+    plan = NetworkPlan(lan=Lan(kind="bridge", parent="nolan0"))
+    outcome = await do(rig, CreateNetwork(**NETWORK, internal=True, plan=plan))
+    assert outcome.code == "E-NETWORK", outcome
+    assert "nolan0" in outcome.reason
+    assert (await see(rig)).networks == ()
 
 
 CHECKS = {name: item for name, item in sorted(globals().items()) if name.startswith("check_")}

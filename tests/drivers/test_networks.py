@@ -131,6 +131,19 @@ def test_a_network_over_sites_without_other_members_leaks_nothing():
     assert "own_addresses" not in text
 
 
+def test_a_bridge_at_a_device_of_the_node_passes_frames_and_reaches_nothing_of_the_node():
+    text = table(SHOP, AppRules("alpha", "shop", "lan", True, lan=True))
+    bridge = bridge_name("alpha", "shop", "lan")
+    forward, _, after = text[text.index("chain forward") :].partition("chain input")
+    lines = [line.strip() for line in forward.splitlines() if bridge in line]
+    assert lines == [
+        f'iifname "{bridge}" oifname "{bridge}" accept',
+        f'iifname {{ "{bridge}" }} drop',
+        f'oifname {{ "{bridge}" }} drop',
+    ]
+    assert [line.strip() for line in after.splitlines() if bridge in line] == [f'iifname {{ "{bridge}" }} drop']
+
+
 def test_what_a_table_is_made_from_is_in_its_name():
     assert rules_digest((SHOP,)) != rules_digest((AppRules("alpha", "shop", "default", True),))
     assert len(SHOP_BRIDGE) < 16

@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 
+import msgspec
 import pytest
 
 from skerry.drivers.wires import build_guards, end_name, network_alias, read_wires
 from skerry.model.app import NetworkPlan, Subnet
 from skerry.model.ids import AppName, NetworkName, TenantName
+from skerry.model.lan import Lan
 from skerry.plan.actions import CreateNetwork, Link
 
 CONTAINER = "c" * 64
@@ -63,6 +65,32 @@ def test_links_tell_of_their_container_and_count_for_it():
     assert wired.addresses == {"default": ("10.176.1.2", "fd00:1::2"), "lan": ("10.176.2.2",)}
     assert wired.macs == {"default": "02:00:00:00:00:09", "lan": "02:00:00:00:00:0a"}
     assert (wired.received_bytes, wired.sent_bytes) == (14, 9)
+
+
+def test_a_bridge_at_a_device_of_the_node_is_torn_without_its_port():
+    plan = NetworkPlan(lan=Lan(kind="bridge", parent="lan0"))
+    bridge = device("sk1", network_alias(msgspec.structs.replace(NETWORK, plan=plan, ranges=())))
+    link = {**device("skv1", f"skerry,{CONTAINER},default,02:00:00:00:00:09"), "master": "sk1"}
+    (torn,) = read_wires(json.dumps([bridge, link]).encode()).networks
+    assert (torn.lan, torn.internal, torn.torn, torn.ranges) == (True, True, True, ())
+    port = {**device("lan0"), "master": "sk1", "mtu": 1500, "flags": ["UP"]}
+    seen = read_wires(json.dumps([bridge, link, port]).encode())
+    assert [each.torn for each in seen.networks] == [False]
+    assert (seen.devices["lan0"].master, seen.devices["lan0"].up) == ("sk1", True)
+
+
+def test_a_link_without_an_address_of_ours_is_bound_to_its_hardware_address_alone():
+    text = build_guards(CONTAINER, (msgspec.structs.replace(LINK, addresses=(), gateways=(), up_bps=8_000_000),))
+    assert [line.partition(f"{end_name(CONTAINER, 'default')} ")[2] for line in text.splitlines()[4:]] == [
+        "ether saddr != 02:00:00:00:00:09 drop",
+        "limit rate over 1000000 bytes/second burst 65536 bytes drop",
+        "accept",
+    ]
+
+
+def test_a_device_in_an_instances_own_network_has_no_guard():
+    direct = msgspec.structs.replace(LINK, lan=Lan(kind="macvlan", parent="lan0"))
+    assert build_guards(CONTAINER, (direct,)) == "add table netdev skerry_guards\n"
 
 
 @pytest.mark.parametrize("alias", ["", "uplink", "skerry,short,default", "skerry,a/b,,,", "other,a/b/c,,open,"])

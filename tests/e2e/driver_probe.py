@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.contract import alongside, runtime
 from tests.e2e.archive_source import ArchiveSource
 from tests.e2e.compose_checks import COMPOSE_CHECKS
+from tests.e2e.lan_checks import LAN_CHECKS
 from tests.e2e.node_checks import NODE_CHECKS
 from tests.e2e.tiny_image import tiny_image
 from tests.e2e.wired_checks import WIRED_CHECKS
@@ -143,7 +144,7 @@ PARTS = {
     "alongside": {name: (check, ()) for name, check in alongside.CHECKS.items()},
     "image": REAL_CHECKS,
     "compose": {check.__name__: (check, ()) for check in COMPOSE_CHECKS},
-    "wired": {name: (check, ()) for name, check in WIRED_CHECKS.items()},
+    "wired": {name: (check, ()) for name, check in (WIRED_CHECKS | LAN_CHECKS).items()},
     "node": {check.__name__: (check, ()) for check in NODE_CHECKS},
 }
 

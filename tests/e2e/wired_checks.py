@@ -38,7 +38,9 @@ async def lan(rig: runtime.Rig) -> AsyncIterator[None]:
 async def guard(rig: runtime.Rig) -> None:
     """Put firewall and translation in force, as the planner would."""
     observed = await runtime.see(rig)
-    rules = tuple(sorted(AppRules(each.tenant, each.app, each.name, each.internal) for each in observed.networks))
+    rules = tuple(
+        sorted(AppRules(each.tenant, each.app, each.name, each.internal, lan=each.lan) for each in observed.networks)
+    )
     await runtime.done(rig, ApplyRules(networks=rules, digest=rules_digest(rules)))
     draft = PlanDraft(History(boot="b"), Now(0, 0))
     plan_translation(draft, observed)

@@ -153,7 +153,7 @@ def _make_up(text):
 
 def _value(name, index):
     if name.endswith("_IP"):
-        return f"172.22.0.{sum(map(ord, name)) % 200 + 10}"
+        return f"172.22.0.{index % 200 + 10}"
     if "SUBNET" in name or name.endswith("_NETWORK"):
         return "172.22.0.0/24"
     return str(8100 + index) if "PORT" in name else OTHERS

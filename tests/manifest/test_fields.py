@@ -114,7 +114,7 @@ def test_a_refused_field_is_refused_at_its_key(path):
         ("networks: {a: {external: true}}", "E-NOT-YET /networks/a/external"),
         ("networks: {a: {enable_ipv4: false}}", "E-NOT-YET /networks/a/enable_ipv4"),
         ("networks: {a: {driver_opts: {a: b}}}", "E-FIELD-REFUSED /networks/a/driver_opts/a"),
-        ("networks: {a: {driver: ipvlan}}", "E-NOT-YET /networks/a/driver"),
+        ("networks: {a: {driver: ipvlan}}", "E-TYPE /networks/a/driver"),
         ("networks: {a: {driver: host}}", "E-FIELD-REFUSED /networks/a/driver"),
         ("networks: {a: {driver: weave}}", "E-FIELD-REFUSED /networks/a/driver"),
         ("networks: {a: {ipam: {driver: dhcp}}}", "E-FIELD-REFUSED /networks/a/ipam/driver"),

@@ -170,8 +170,8 @@ def test_accepted_under_a_fitting_profile_and_at_a_site_that_has_it(stem):
     with_it = SiteRecord(site=SiteName("oslo"), number=1, profiles={"fitting": profile})
     without = SiteRecord(site=SiteName("oslo"), number=1)
     for service in revision.services.values():
-        assert grants_unmet(revision.profile, TENANT, service, with_it) == ""
-        assert grants_unmet(revision.profile, TENANT, service, without)
+        assert grants_unmet(revision, service, with_it) == ""
+        assert grants_unmet(revision, service, without)
 
 
 def test_those_that_a_profile_makes_acceptable_are_all_that_ask_for_nothing_else():

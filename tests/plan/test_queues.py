@@ -3,11 +3,13 @@
 import msgspec
 from tests.plan.scenery import World, assign, digest_revision, hold, revision, service
 
+from skerry.drivers.queues import write_table
 from skerry.model.ids import NetworkName
 from skerry.model.observed import QueuesSeen
+from skerry.model.policy import Policy, Priority
 from skerry.model.uplinks import Bandwidth, Uplink
 from skerry.plan.actions import ApplyQueues
-from skerry.plan.queues import LINK_CLASS, OTHER_CLASS, list_devices
+from skerry.plan.queues import HIGH_CLASS, LINK_CLASS, LOW_CLASS, OTHER_CLASS, list_devices
 from skerry.plan.site import plan_site
 
 MBIT = 10**6
@@ -51,10 +53,37 @@ def test_a_capped_instance_has_a_class_on_the_uplink_and_on_its_bridge():
     shares = {each.number: (each.rate_bps, each.ceil_bps, each.order) for each in uplink.classes}
     assert shares == {
         LINK_CLASS: (MBIT, 10 * MBIT, 0),
-        OTHER_CLASS: (7 * MBIT, 10 * MBIT, 1),
-        cap.number: (2 * MBIT, 2 * MBIT, 1),
+        OTHER_CLASS: (7 * MBIT, 10 * MBIT, 2),
+        cap.number: (2 * MBIT, 2 * MBIT, 2),
     }
     assert list_devices(found) == {"eth0", *cap.devices}
+
+
+def test_on_an_uplink_that_is_shared_out_priority_says_who_has_first_what_nobody_reserved():
+    found = world(web=None, db=None, log=None)
+    values = {"web": 900, "db": 500, "log": 100}
+    app = next(iter(found.held.revisions.values()))
+    services = {
+        name: msgspec.structs.replace(each, policy=Policy(priority=Priority(value=values[name])))
+        for name, each in app.services.items()
+    }
+    app = msgspec.structs.replace(app, services=services)
+    held = hold(app, *(assign(app, name) for name in services), record=found.held.record)
+    found.held = held
+    action = queues(found)
+    assert action is not None
+    assert [(each.number, len(each.addresses)) for each in action.ranks] == [(HIGH_CLASS, 1), (LOW_CLASS, 1)]
+    (uplink,) = action.uplinks
+    assert [(each.number, each.order, each.rate_bps) for each in uplink.classes] == [
+        (LINK_CLASS, 0, MBIT),
+        (OTHER_CLASS, 2, MBIT // 2),
+        (HIGH_CLASS, 1, MBIT // 2),
+        (LOW_CLASS, 3, MBIT // 2),
+    ]
+    assert {each.ceil_bps for each in uplink.classes} == {10 * MBIT}
+    lines = write_table(action)
+    assert f"meta priority set 5e2f:{HIGH_CLASS:x}" in lines
+    assert f"meta priority set 5e2f:{LOW_CLASS:x}" in lines
 
 
 def test_what_is_as_it_should_be_is_left_alone_and_what_is_not_is_done_again():

@@ -30,6 +30,7 @@ SECTIONS = (
             "how-to/run-commands-and-share",
             "how-to/keep-to-an-area",
             "how-to/span-sites-with-one-network",
+            "how-to/attach-to-a-network-of-the-site",
             "how-to/chain-services",
             "how-to/keep-it-running",
             "how-to/run-two-uplinks",

@@ -5,7 +5,7 @@ like any other: without an identity there is nothing to reconcile and nobody to 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -23,6 +23,7 @@ from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watcher
 from skerry.model.event import Event
 from skerry.model.ids import Digest, InstanceId, NodeName, SiteName
+from skerry.model.lan import granted_device
 from skerry.model.network import OVERLAY_KEYS_MAX
 from skerry.model.observed import ContainerSeen
 from skerry.model.samples import OutboxUse, Sample
@@ -341,10 +342,11 @@ class Agent:
         return number
 
     def list_device_patterns(self) -> tuple[str, ...]:
-        """Return the devices that this site's profiles name, as patterns; the core places by those that are there."""
+        """Return the devices and links that this site's profiles name, as patterns; the core places by what is there."""
         record = None if self.holdings is None else self.holdings.record
         profiles = (record.profiles or {}) if record is not None else {}
-        return tuple(sorted({pattern for profile in profiles.values() for pattern in profile.devices}))
+        links = {granted_device(grant) for profile in profiles.values() for grant in profile.interfaces}
+        return tuple(sorted({pattern for profile in profiles.values() for pattern in profile.devices} | links))
 
     async def prove(self, nonce: bytes, server_digest: bytes, claim: bytes) -> bytes:
         """Sign the claim with the device key."""

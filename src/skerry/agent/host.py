@@ -24,6 +24,7 @@ from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
+from skerry.drivers.kernel import probe_kernel
 from skerry.drivers.names import NamesDriver
 from skerry.drivers.networks import NetworksDriver
 from skerry.drivers.overlay import OverlayDriver
@@ -174,7 +175,9 @@ class AgentHost:
             lambda version: certificates.open_certificate(version) or self.agent.open_secret(version),
             clock,
         )
-        host = HostDriver(config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns())
+        host = HostDriver(
+            config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns(), probe_kernel
+        )
         self.agent = Agent(
             clock=clock,
             mint=mint,
@@ -202,7 +205,6 @@ class AgentHost:
             link_class=config.link_class,
             patience_us=config.patience_us,
             look_every_us=config.look_every_us,
-            list_carried=self._bundles.list_whole,
         )
 
     def _note_failure(self, failure: StoreFailed) -> None:

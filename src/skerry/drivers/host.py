@@ -1,15 +1,19 @@
 """The machine itself as a driver: what it has and what is left of it. It performs nothing."""
 
+import fnmatch
 import os
 import platform
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
 
 from skerry.model.ids import NodeName
+from skerry.model.limits import DEVICES_TOLD_MAX
 from skerry.model.observed import NodeSeen, Observation
 from skerry.model.samples import HostUse
+from skerry.model.uplinks import find_link_flaw
 from skerry.plan.actions import Action, Outcome, failed
 from skerry.safe.node_paths import find_devices
 
@@ -24,12 +28,20 @@ class HostDriver:
     performs: tuple[type, ...] = ()
 
     def __init__(
-        self, node: NodeName, disk: Path, facts: dict[str, str], list_patterns: Callable[[], tuple[str, ...]] = tuple
+        self,
+        node: NodeName,
+        disk: Path,
+        facts: dict[str, str],
+        list_patterns: Callable[[], tuple[str, ...]] = tuple,
+        probe: Callable[[], Awaitable[dict[str, str]]] | None = None,
     ) -> None:
-        """``facts`` are further ones, as they are at each look.
+        """``facts`` are further ones, as they are at each look, and ``probe`` finds those that last, once.
 
-        ``list_patterns`` gives the devices to look for, as ``/dev/ttyUSB*``: those that the site's profiles name.
+        ``list_patterns`` gives the devices to look for, as ``/dev/ttyUSB*`` or ``lan*``: those that the site's profiles
+        name.
         """
+        self._probe = probe
+        self._lasting: dict[str, str] = {}
         self._node = node
         self._list_patterns = list_patterns
         self._disk = disk
@@ -38,6 +50,9 @@ class HostDriver:
 
     async def observe(self) -> Observation:
         """Read the present amounts."""
+        if self._probe is not None:
+            self._lasting, self._probe = await self._probe(), None
+        patterns = self._list_patterns()
         memory = psutil.virtual_memory()
         disk = psutil.disk_usage(str(self._disk))
         return Observation(
@@ -51,8 +66,8 @@ class HostDriver:
                 disk_free_bytes=disk.free,
                 arch=self._arch,
                 kernel=platform.release(),
-                facts={"arch": self._arch, "os": "linux", **self._facts},
-                devices=find_devices(self._list_patterns()),
+                facts={"arch": self._arch, "os": "linux", **self._lasting, **self._facts},
+                devices=(*find_devices(each for each in patterns if each.startswith("/")), *find_links(patterns)),
             ),
         )
 
@@ -76,6 +91,16 @@ class HostDriver:
     async def perform(self, action: Action) -> Outcome:
         """Refuse: the host driver only looks."""
         return failed("E-DRIVER", f"the host driver does not do {type(action).__name__}")
+
+
+def find_links(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the network devices of the node that patterns such as ``lan*`` mean, sorted and bounded."""
+    wanted = [each for each in patterns if not each.startswith("/")]
+    names = sorted(name for _, name in socket.if_nameindex()) if wanted else []
+    found = [
+        name for name in names if not find_link_flaw(name) and any(fnmatch.fnmatchcase(name, one) for one in wanted)
+    ]
+    return tuple(found[:DEVICES_TOLD_MAX])
 
 
 def _read_hottest_m() -> int:

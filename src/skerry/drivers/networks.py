@@ -11,7 +11,7 @@ was made from, so observing is one read.
 import asyncio
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from skerry.drivers.base import bridge_name, is_ours, run_program
 from skerry.model.network import STRETCHED_V4, network_prefix
@@ -94,8 +94,9 @@ class NetworksDriver:
 
 def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
     """Return the whole table as nft's own text; every word in it is a constant, a digest or a bridge's digest name."""
-    bridges = sorted({_bridge(rules) for rules in action.networks})
-    internal = sorted({_bridge(rules) for rules in action.networks if rules.internal})
+    bridges = sorted({_bridge(rules) for rules in action.networks if not rules.lan})
+    apart = sorted({_bridge(rules) for rules in action.networks if rules.lan})
+    internal = sorted({_bridge(rules) for rules in action.networks if rules.internal and not rules.lan})
     stretched = [rules for rules in action.networks if rules.near and rules.far]
     ours = "{ " + ", ".join(f'"{name}"' for name in bridges) + " }"
     lines = [
@@ -117,6 +118,7 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
         "  }",
         "  chain forward {",
         "    type filter hook forward priority filter - 10; policy accept;",
+        *_keep_apart(apart),
         f"    iifname {_TUNNELS} jump from_tunnels",
         f"    oifname {_TUNNELS} jump into_tunnels",
         # Where a tunnel is missing, nothing that was meant for it leaves by another way.
@@ -144,6 +146,7 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
         "  }",
         "  chain input {",
         "    type filter hook input priority filter - 10; policy accept;",
+        *([f"    iifname {_set(map(_quote, apart))} drop"] if apart else []),
         f"    iifname {_TUNNELS} jump tunnels_to_node",
     ]
     if bridges:
@@ -167,6 +170,18 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
             "  }",
         ]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _keep_apart(bridges: list[str]) -> list[str]:
+    """Let nothing through the node that goes to or comes from a bridge at one of its devices.
+
+    Where the kernel shows bridged frames to this chain, they come and go by the same bridge.
+    """
+    if not bridges:
+        return []
+    lines = [f'    iifname "{name}" oifname "{name}" accept' for name in bridges]
+    words = _set(map(_quote, bridges))
+    return [*lines, f"    iifname {words} drop", f"    oifname {words} drop"]
 
 
 def _keep_in(action: ApplyRules, ours: str) -> list[str]:
@@ -223,7 +238,7 @@ def _reach(rules: AppRules) -> list[tuple[str, str, str]]:
     return found
 
 
-def _set(ranges: list[str]) -> str:
+def _set(ranges: Iterable[str]) -> str:
     return "{ " + ", ".join(ranges) + " }"
 
 

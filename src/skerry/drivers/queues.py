@@ -23,6 +23,7 @@ import msgspec
 from skerry.drivers.base import run_program
 from skerry.model.observed import Observation, QueuesSeen
 from skerry.plan.actions import DONE, Action, ApplyQueues, Cap, Outcome, QueueClass, failed
+from skerry.plan.queues import OTHER_CLASS
 
 TABLE = "skerry_queues"
 #: Major number of our queue disciplines.
@@ -161,7 +162,7 @@ def _write_device(
     root, top = f"{HANDLE}:", f"{HANDLE}:"
     if is_new:
         # The class of what has none: on an uplink ``OTHER_CLASS``; 0 lets it through unqueued.
-        rest = next((each.number for each in classes if own and each.order == 1), 0)
+        rest = OTHER_CLASS if own else 0
         lines.append(f"qdisc add dev {device} root handle {root} htb default {rest:x}")
     numbers = {each.number for each in classes}
     if own:
@@ -190,7 +191,7 @@ def write_table(action: ApplyQueues) -> str:
     lines = [f"table inet {TABLE} {{}}", f"delete table inet {TABLE}"]
     if not action.digest:
         return "\n".join(lines) + "\n"
-    bridges = sorted({device for cap in action.caps for device in cap.devices})
+    bridges = sorted({device for each in (*action.caps, *action.ranks) for device in each.devices})
     queued = _set(f'"{each.device}"' for each in action.uplinks)
     ours = _set(f'"{name}"' for name in bridges)
     sending = [cap for cap in action.caps if cap.up_bps]
@@ -209,6 +210,10 @@ def write_table(action: ApplyQueues) -> str:
             lines.append(f"    oifname {ours} meta priority set {family} daddr map {down}")
         if up and action.uplinks:
             lines.append(f"    iifname {ours} oifname {queued} meta priority set {family} saddr map {up}")
+        for rank in action.ranks if action.uplinks else ():
+            if addresses := [each for each in rank.addresses if mark in each]:
+                words = f"{family} saddr {_set(addresses)} meta priority set {HANDLE}:{rank.number:x}"
+                lines.append(f"    iifname {ours} oifname {queued} {words}")
         if limits:
             others = _set(f'"{name}"' for name in (*(each.device for each in action.uplinks), *bridges))
             lines.append(f"    iifname {ours} oifname != {others} limit name {family} saddr map {limits} drop")

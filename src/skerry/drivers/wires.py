@@ -14,9 +14,18 @@ from pathlib import Path
 import msgspec
 
 from skerry.drivers.base import bridge_name, run_program
+from skerry.drivers.lans import (
+    END_PREFIX,
+    NodeDevice,
+    find_obstacle,
+    vlan_name,
+    write_direct,
+    write_port,
+)
 from skerry.model.app import Subnet
 from skerry.model.ids import AppName, NetworkName, TenantName
 from skerry.model.instance import InstanceSpec
+from skerry.model.lan import Lan
 from skerry.model.observed import NetworkSeen
 from skerry.plan.actions import DONE, CreateNetwork, Link, Outcome, failed
 from skerry.plan.addresses import choose_mac
@@ -25,6 +34,8 @@ from skerry.plan.addresses import choose_mac
 GUARDS = "skerry_guards"
 _ALIAS = "skerry"
 _CONF = Path("/proc/sys/net")
+#: What waits for its turn at a limited link, at most.
+_WAIT_MS = 200
 _LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
 
 
@@ -46,6 +57,9 @@ class _Counts(msgspec.Struct):
 class _Device(msgspec.Struct):
     ifname: str = ""
     ifalias: str = ""
+    master: str = ""
+    mtu: int = 0
+    flags: list[str] = []
     addr_info: list[_Held] = []
     stats64: _Counts = msgspec.field(default_factory=_Counts)
 
@@ -66,6 +80,7 @@ class WiresSeen(msgspec.Struct, frozen=True):
     links: dict[str, Wired] = {}
     #: Devices of the node and the ranges at them, ours included.
     ranges: tuple[tuple[str, str], ...] = ()
+    devices: dict[str, NodeDevice] = {}
     reason: str = ""
 
 
@@ -86,6 +101,8 @@ def read_wires(output: bytes) -> WiresSeen:
     networks: list[NetworkSeen] = []
     links: dict[str, Wired] = {}
     ranges: list[tuple[str, str]] = []
+    # Bridges with a port that is no instance's.
+    based = {device.master for device in devices if not device.ifname.startswith(END_PREFIX)}
     for device in devices:
         held = [each for each in device.addr_info if each.local and each.scope != "link"]
         ranges += [(device.ifname, _range_of(each)) for each in held]
@@ -98,10 +115,12 @@ def read_wires(output: bytes) -> WiresSeen:
                         tenant=TenantName(tenant),
                         app=AppName(app),
                         name=NetworkName(name),
-                        internal=way == "internal",
+                        internal=way != "open",
                         plan=plan,
                         names=names == "names",
                         ranges=tuple(own),
+                        lan=way == "lan",
+                        torn=way == "lan" and device.ifname not in based,
                     )
                 )
             case [kind, container, name, mac, *addresses] if kind == _ALIAS and len(container) == 64:
@@ -113,7 +132,30 @@ def read_wires(output: bytes) -> WiresSeen:
                 wired.sent_bytes += device.stats64.rx.bytes
             case _:
                 pass
-    return WiresSeen(tuple(networks), links, tuple(ranges))
+    known = {each.ifname: _describe(each) for each in devices}
+    return WiresSeen(tuple(networks), links, tuple(ranges), known)
+
+
+def _describe(device: _Device) -> NodeDevice:
+    held = tuple(each.local for each in device.addr_info if each.local and each.scope != "link")
+    return NodeDevice(mtu=device.mtu, master=device.master, up="UP" in device.flags, addresses=held)
+
+
+async def look_inside(seen: WiresSeen, container: str, process: int, networks: frozenset[str]) -> None:
+    """Add the links of a container that stand on a device of the node: they are seen in its own namespace only.
+
+    What the container says of itself there counts for itself alone, and for networks that it is in.
+    """
+    code, output = await run_program(
+        "nsenter", f"--net=/proc/{process}/ns/net", "--", "ip", "-json", "-details", "-statistics", "address", "show"
+    )
+    inside = read_wires(output).links.get(container) if code == 0 else None
+    if inside is None:
+        return
+    wired = seen.links.setdefault(container, Wired({}, {}))
+    for name in sorted(networks & inside.macs.keys() - wired.macs.keys()):
+        wired.macs[NetworkName(name)] = inside.macs[NetworkName(name)]
+        wired.addresses[NetworkName(name)] = inside.addresses[NetworkName(name)]
 
 
 async def make_bridge(action: CreateNetwork) -> Outcome:
@@ -122,6 +164,9 @@ async def make_bridge(action: CreateNetwork) -> Outcome:
     seen = await observe_wires()
     if seen.reason:
         return failed("E-NETWORK", seen.reason)
+    lan = action.plan.lan or None
+    if lan is not None:
+        return await _make_part(action, seen, bridge, lan)
     for device, other in seen.ranges:
         if device != bridge and any(_overlap(other, each.subnet) for each in action.ranges):
             return failed("E-NETWORK", f"range {other} is in use at device {device} of the node")
@@ -141,9 +186,20 @@ async def make_bridge(action: CreateNetwork) -> Outcome:
     return _let_forward(bridge, v6=any(":" in each.subnet for each in action.ranges))
 
 
+async def _make_part(action: CreateNetwork, seen: WiresSeen, bridge: str, lan: Lan) -> Outcome:
+    """Make a bridge that has no address of the node, and then its port: without that it is seen as torn."""
+    obstacle = find_obstacle(seen.devices, bridge, lan, action.plan.mtu)
+    if obstacle:
+        return failed("E-NETWORK", obstacle)
+    lines = [] if bridge in seen.devices else [f"link add name {bridge} type bridge"]
+    lines += [f"link set dev {bridge} {word}" for word in _bridge_words(action, bridge)]
+    lines += [f"link set dev {bridge} alias {network_alias(action)}", f"link set dev {bridge} up"]
+    return await _run_ip(lines + write_port(seen.devices, bridge, lan)) or DONE
+
+
 def network_alias(action: CreateNetwork) -> str:
     """Say whose bridge it is: at most 63 bytes for each name and 16 for the plan, of 255 that the kernel keeps."""
-    way = "internal" if action.internal else "open"
+    way = "lan" if action.plan.lan else "internal" if action.internal else "open"
     whose = f"{action.tenant}/{action.app}/{action.name}"
     return ",".join((_ALIAS, whose, action.plan_name, way, "names" if action.names else ""))
 
@@ -151,9 +207,9 @@ def network_alias(action: CreateNetwork) -> str:
 async def remove_bridge(tenant: str, app: str, name: str) -> Outcome:
     """Remove a network's bridge; one that is not there is removed already."""
     bridge = bridge_name(tenant, app, name)
-    if not await _is_device(bridge):
-        return DONE
-    return await _run_ip([f"link delete dev {bridge}"]) or DONE
+    # The bridge goes last: while it is there, what is left of the rest is found again.
+    present = [each for each in (vlan_name(bridge), bridge) if await _is_device(each)]
+    return await _run_ip([f"link delete dev {each}" for each in present]) or DONE
 
 
 async def attach(container: str, process: int, spec: InstanceSpec, links: tuple[Link, ...]) -> Outcome:
@@ -173,8 +229,10 @@ async def attach(container: str, process: int, spec: InstanceSpec, links: tuple[
                 return failed("E-ADDRESS-IN-USE", f"{clash[0]} in network {name} is another instance's by now")
     try:
         descriptor = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return failed("E-RUNTIME", "the container's namespaces have gone")
     except OSError as error:
-        return failed("E-RUNTIME", f"the container's namespaces have gone: {error.strerror}")
+        return failed("E-NETWORK", f"this agent may not enter the network of an instance: {error.strerror}")
     try:
         if os.fstat(descriptor).st_ino == os.stat("/proc/self/ns/net").st_ino:  # noqa: PTH116 - no disk is asked
             return failed("E-RUNTIME", "the container has no network namespace of its own")
@@ -187,34 +245,76 @@ async def _attach(container: str, namespace: str, spec: InstanceSpec, links: tup
     outside: list[str] = []
     inside = ["link set dev lo up"]
     ends: list[str] = []
+    enter = ("nsenter", f"--net={namespace}", "--")
     for metric, link in enumerate(links, 100):
         end = end_name(container, link.network)
+        mtu = f"mtu {link.mtu} " if link.mtu else ""
+        alias = ",".join((_ALIAS, container, link.network, link.mac, *link.addresses))
+        inside += _write_inside(link, metric)
+        if link.lan is not None and link.lan.is_direct:
+            if await _is_device(link.device, enter):
+                await _run_ip([f"link delete dev {link.device}"], enter)
+            outside.append(write_direct(link.lan, link, namespace))
+            inside.append(f"link set dev {link.device} alias {alias}")
+            continue
         ends.append(end)
         if await _is_device(end):
             outside.append(f"link delete dev {end}")
-        mtu = f"mtu {link.mtu} " if link.mtu else ""
-        alias = ",".join((_ALIAS, container, link.network, link.mac, *link.addresses))
         outside += [
             f"link add name {end} {mtu}type veth peer name {link.device} {mtu}address {link.mac} netns {namespace}",
             f"link set dev {end} addrgenmode none",
             f"link set dev {end} master {bridge_name(spec.tenant, spec.app, link.network)}",
             f"link set dev {end} alias {alias}",
         ]
-        if not any(":" in each for each in link.addresses):
-            inside.append(f"link set dev {link.device} addrgenmode none")
-        inside.append(f"link set dev {link.device} up")
-        inside += [
-            f"address add {each} dev {link.device}" + (" nodad" if ":" in each else "") for each in link.addresses
-        ]
-        # The first network's way out is the one that is taken while it is there.
-        inside += [f"route add default via {each} dev {link.device} metric {metric}" for each in link.gateways]
     if (refusal := await _run_ip(outside)) is not None:
         return refusal
     code, output = await run_program("nft", "-f", "-", given=build_guards(container, links).encode())
     if code != 0:
         return failed("E-NETWORK", f"nft refused the guards of its links: {_say(output)}")
-    enter = ("nsenter", f"--net={namespace}", "--")
+    if (refusal := await _limit(container, links, enter)) is not None:
+        return refusal
     return await _run_ip(inside, enter) or await _run_ip([f"link set dev {end} up" for end in ends]) or DONE
+
+
+def _write_inside(link: Link, metric: int) -> list[str]:
+    """Return what an instance's device is given; of several ways out the one of the lowest metric is taken."""
+    # Without an address of ours an instance asks for one by itself.
+    lines = [] if _is_v6(link) or not link.addresses else [f"link set dev {link.device} addrgenmode none"]
+    lines.append(f"link set dev {link.device} up")
+    lines += [f"address add {each} dev {link.device}" + (" nodad" if ":" in each else "") for each in link.addresses]
+    return lines + [f"route add default via {each} dev {link.device} metric {metric}" for each in link.gateways]
+
+
+def _is_v6(link: Link) -> bool:
+    return any(":" in each for each in link.addresses)
+
+
+async def _limit(container: str, links: tuple[Link, ...], enter: tuple[str, ...]) -> Outcome | None:
+    """Limit what instances are sent at the outer end and what they send at the inner one; both go with the link.
+
+    The inner one an instance with rights over its own network can take away; what it sends too much is then dropped by
+    the guard, whose measure is a whole second.
+    """
+    for rate, where in (("down_bps", ()), ("up_bps", enter)):
+        lines: list[str] = []
+        for link in links:
+            device = link.device if where else end_name(container, link.network)
+            bps: int = getattr(link, rate)
+            if bps:
+                lines.append(
+                    f"qdisc replace dev {device} root tbf rate {bps}bit burst {_burst(bps)} latency {_WAIT_MS}ms"
+                )
+        code, output = (0, b"")
+        if lines:
+            code, output = await run_program(*where, "tc", "-batch", "-", given="\n".join([*lines, ""]).encode())
+        if code != 0:
+            return failed("E-QUEUES", f"tc refused the rates of its links: {_say(output)}")
+    return None
+
+
+def _burst(rate_bps: int) -> int:
+    """Return the bytes that may come at once: a fiftieth of a second, and no less than offloaded packets of 64 KiB."""
+    return max(rate_bps // 8 // 50, 65_536)
 
 
 async def forget_links(container: str, networks: tuple[str, ...]) -> None:
@@ -228,13 +328,15 @@ async def forget_links(container: str, networks: tuple[str, ...]) -> None:
 
 def end_name(container: str, network: str) -> str:
     """Name the outer end of a link: the kernel allows 15 characters, so it is a digest."""
-    return "skv" + hashlib.sha256(f"{container}/{network}".encode()).hexdigest()[:12]
+    return END_PREFIX + hashlib.sha256(f"{container}/{network}".encode()).hexdigest()[:12]
 
 
 def build_guards(container: str, links: tuple[Link, ...]) -> str:
     """Return nft's text that binds each link to its hardware address and its addresses."""
     lines = [f"add table netdev {GUARDS}"]
     for link in links:
+        if link.lan is not None and link.lan.is_direct:
+            continue
         end = end_name(container, link.network)
         v4 = [each.partition("/")[0] for each in link.addresses if ":" not in each]
         v6 = [each.partition("/")[0] for each in link.addresses if ":" in each]
@@ -244,6 +346,11 @@ def build_guards(container: str, links: tuple[Link, ...]) -> str:
         hook = f'type filter hook ingress device "{end}" priority 0; policy drop;'
         lines.append(f"add chain {chain} {{ {hook} }}")
         rules = [f"ether saddr != {link.mac} drop"]
+        if link.up_bps:
+            rate = f"{link.up_bps // 8} bytes/second burst {_burst(link.up_bps)} bytes"
+            rules.append(f"limit rate over {rate} drop")
+        if not link.addresses:
+            rules.append("accept")
         if v4:
             addresses = "{ " + ", ".join(v4) + " }"
             rules += [
@@ -297,8 +404,8 @@ def _let_forward(bridge: str, *, v6: bool) -> Outcome:
     return DONE
 
 
-async def _is_device(name: str) -> bool:
-    code, _ = await run_program("ip", "link", "show", "dev", name)
+async def _is_device(name: str, enter: tuple[str, ...] = ()) -> bool:
+    code, _ = await run_program(*enter, "ip", "link", "show", "dev", name)
     return code == 0
 
 

@@ -17,10 +17,19 @@ from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
 from skerry.model.app import Address, NetworkPlan, Subnet
 from skerry.model.ids import NetworkName
-from skerry.model.limits import INTEGER_MAX
+from skerry.model.limits import INTEGER_MAX, MTU_MAX, MTU_MIN
 from skerry.model.profile import Range, grants_range, holds_range
 
 _One = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """The networks that a service is in, with its further names there, what it is called by, and where that stands."""
+
+    networks: dict[NetworkName, tuple[str, ...]]
+    addresses: dict[NetworkName, Address]
+    places: dict[NetworkName, Place]
+
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", re.ASCII)
@@ -28,6 +37,10 @@ _DEVICE_OPTION = "com.docker.network.endpoint.ifname"
 _BITS_MIN, _BITS_MAX = 8, 30
 _BITS_MAX_6 = 126
 _MTU_OPTIONS = ("com.docker.network.driver.mtu", "mtu")
+#: What Docker's macvlan and ipvlan have beside: ``networks.py`` reads them.
+LAN_OPTIONS = ("parent", "macvlan_mode", "ipvlan_mode")
+#: From and to, in bytes.
+MTU = (MTU_MIN, MTU_MAX)
 #: Options of Docker's bridge that are so at every site whatever they say, or that name what the node names itself.
 _IDLE_OPTIONS = {
     "com.docker.network.bridge.name": "the node names its bridges",
@@ -62,7 +75,9 @@ def _read_options(reading: Reading, network: Place) -> int:
     options = reading.find(network, "driver_opts")
     for name, item in options.entries() if options is not None else ():
         if name in _MTU_OPTIONS:
-            mtu = reading.whole(item, 576, 65_535, 0)
+            mtu = reading.whole(item, *MTU, 0)
+        elif name in LAN_OPTIONS and reading.text(reading.find(network, "driver")) in ("macvlan", "ipvlan"):
+            pass
         elif name in _IDLE_OPTIONS:
             reading.findings.note(item, "translated", f"nothing: {_IDLE_OPTIONS[name]}")
         else:
@@ -175,7 +190,7 @@ def read_addresses(
         reading.findings.complain(mac, "E-CONFLICT", detail, at_key=True)
     else:
         known = found.get(first[0], Address())
-        found[first[0]] = msgspec.structs.replace(known, mac=_read_mac(reading, mac))
+        found[first[0]] = msgspec.structs.replace(known, mac=parse_mac(reading, mac))
     return found
 
 
@@ -206,15 +221,21 @@ def _find_device(reading: Reading, place: Place) -> Place | None:
 
 def _read_one(reading: Reading, place: Place) -> Address:
     device = _find_device(reading, place)
-    if device is not None and _DEVICE.fullmatch(reading.text(device)) is None:
-        detail = f'"{reading.text(device)[:40]}" cannot be the name of a network device: at most 15 letters and digits'
-        reading.findings.complain(device, "E-TYPE", detail)
+    if device is not None:
+        check_device(reading, device, reading.text(device))
     return Address(
         ipv4=_read_version(reading, reading.find(place, "ipv4_address"), 4),
         ipv6=_read_version(reading, reading.find(place, "ipv6_address"), 6),
-        mac=_read_mac(reading, reading.find(place, "mac_address")),
+        mac=parse_mac(reading, reading.find(place, "mac_address")),
         device=reading.text(device),
     )
+
+
+def check_device(reading: Reading, place: Place, name: str) -> None:
+    """Complain of what cannot be the name of a network device inside an instance."""
+    if _DEVICE.fullmatch(name) is None or name == "lo":
+        detail = f'"{name[:40]}" cannot be the name of a network device: at most 15 letters and digits'
+        reading.findings.complain(place, "E-TYPE", detail)
 
 
 def _read_version(reading: Reading, place: Place | None, version: int) -> str:
@@ -225,7 +246,8 @@ def _read_version(reading: Reading, place: Place | None, version: int) -> str:
     return str(found) if found is not None else ""
 
 
-def _read_mac(reading: Reading, place: Place | None) -> str:
+def parse_mac(reading: Reading, place: Place | None) -> str:
+    """Return the hardware address of one device; empty where none is given, and after a complaint."""
     text = reading.text(place).lower().replace("-", ":")
     if place is not None and (_MAC.fullmatch(text) is None or int(text[1], 16) & 1):
         detail = f'"{reading.text(place)[:40]}" is not the address of one network device: write 02:42:ac:11:00:03'
@@ -233,22 +255,52 @@ def _read_mac(reading: Reading, place: Place | None) -> str:
     return text
 
 
+class Places(msgspec.Struct, frozen=True):
+    """Where a service says what it is called by in each network."""
+
+    service: Place
+    found: Names[NetworkName, Place]
+    findings: Findings
+
+    def complain(self, network: NetworkName, detail: str, *, hint: str = "") -> None:
+        """Tell a conflict in what is said of one network."""
+        networks = self.service.find("networks") or self.service
+        place = self.found.get(network) or networks.find(network) or self.service
+        self.findings.complain(place, "E-CONFLICT", detail, hint=hint, at_key=True)
+
+
 def check_addresses(
-    found: Names[NetworkName, Address],
-    plans: Names[NetworkName, NetworkPlan],
-    copies: int,
-    place: Place,
-    findings: Findings,
+    found: Names[NetworkName, Address], plans: Names[NetworkName, NetworkPlan], copies: int, places: Places
 ) -> None:
     """Tell addresses that no range of their network has, and those of which there would be several holders."""
     for name, address in found.items():
-        where = (place.find("networks") or place).find(name) or place
+        plan = plans.get(name, NetworkPlan())
         if copies > 1 and (address.ipv4 or address.ipv6 or address.mac):
             detail = f"there would be {copies} copies at one site, and an address is for one"
-            findings.complain(where, "E-CONFLICT", detail, at_key=True)
-        ranges = [ipaddress.ip_network(one.subnet) for one in plans.get(name, NetworkPlan()).subnets]
+            places.complain(name, detail)
+        ranges = [ipaddress.ip_network(one.subnet) for one in plan.subnets]
         for text in filter(None, (address.ipv4, address.ipv6)):
             one = ipaddress.ip_address(text)
             if not any(one in each for each in ranges if each.version == one.version):
-                detail = f"network {name} has no range with {text}: give it one under ipam"
-                findings.complain(where, "E-CONFLICT", detail, at_key=True)
+                places.complain(name, f"network {name} has no range with {text}: give it one under ipam")
+            if any(text == each.gateway for each in plan.subnets):
+                places.complain(name, f"{text} is the gateway of network {name}")
+        largest = plan.mtu or MTU_MAX
+        if address.mtu > largest:
+            places.complain(name, f"packets of {address.mtu} bytes do not fit network {name}, which takes {largest}")
+        if plan.lan and plan.lan.kind == "ipvlan" and address.mac:
+            places.complain(name, "an interface of kind ipvlan has the hardware address of the node's device")
+        if plan.lan and plan.lan.is_direct and (address.up_bps or address.down_bps):
+            hint = "use kind: bridge"
+            places.complain(name, f"nothing on the node limits an interface of kind {plan.lan.kind}", hint=hint)
+
+
+def check_clashes(services: Names[str, tuple[Names[NetworkName, Address], Places]]) -> None:
+    """Tell addresses of one network that two services want, at the second of them."""
+    taken: dict[tuple[NetworkName, str], str] = {}
+    for service, (found, places) in services.items():
+        for name, address in found.items():
+            for text in filter(None, (address.ipv4, address.ipv6, address.mac)):
+                other = taken.setdefault((name, text), service)
+                if other != service:
+                    places.complain(name, f"{text} in network {name} is service {other}'s already")

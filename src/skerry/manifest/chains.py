@@ -58,6 +58,12 @@ def check_chains(
     networks: dict[NetworkName, Network],
 ) -> tuple[Chain, ...]:
     """Return the chains, held against the services and networks of the app."""
+    lans = {name for name, network in networks.items() if network.plan and network.plan.lan}
+    for one in chains:
+        for word, end in (("from", one.chain.start), ("to", one.chain.end)):
+            if end.kind == "network" and end.name in lans:
+                what = "a chain from or to a network at a device of the node, whose packets do not cross the node,"
+                reading.findings.not_yet(one.place.find(word) or one.place, what)
     joined = {name: service.networks.keys() for name, service in services.items()}
     shut = {name: network.internal for name, network in networks.items()}
     for flaw in list_chain_flaws(tuple(one.chain for one in chains), joined, shut):

@@ -5,12 +5,10 @@ Neighbour: ``service.py`` puts the service together.
 """
 
 import re
-from collections.abc import Mapping as Names
 from typing import Literal
 
 import msgspec
 
-from skerry.manifest.addresses import read_addresses
 from skerry.manifest.binds import Tree
 from skerry.manifest.gpus import list_conditions, read_gpus, read_named
 from skerry.manifest.hooks import read_hooks
@@ -18,7 +16,7 @@ from skerry.manifest.node_use import read_node_use
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
-from skerry.model.app import DiskLimit, Further, Resources, Service, SharedNamespace
+from skerry.model.app import Address, DiskLimit, Further, Resources, Service, SharedNamespace
 from skerry.model.grants import NodeUse, find_device_flaw
 from skerry.model.ids import NetworkName, ServiceName
 from skerry.model.limits import INTEGER_MAX
@@ -44,8 +42,7 @@ def read_further(
     service: Place,
     tree: Tree,
     limits: Resources,
-    names: Names[str, NetworkName],
-    used: Names[NetworkName, tuple[str, ...]],
+    addresses: dict[NetworkName, Address],
     shares: dict[SharedNamespace, ServiceName],
 ) -> Further | msgspec.UnsetType:
     """Return what a service says of all this; unset for one that says nothing."""
@@ -61,7 +58,7 @@ def read_further(
         dns_search=_read_search(reading, find("dns_search")),
         folders=tuple(tree.folders),
         node_files=tuple(tree.node_files),
-        addresses=read_addresses(reading, service, names, used),
+        addresses={name: each for name, each in addresses.items() if each != Address()},
         memory_swap_bytes=_read_swap(reading, find("memswap_limit"), limits),
         cpu_shares=reading.whole(find("cpu_shares"), 0, 262_144, 0),
         cpu_period_us=_read_us(reading, find("cpu_period"), 1_000, limits),

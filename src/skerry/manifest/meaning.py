@@ -3,18 +3,18 @@
 Neighbours: ``service.py`` reads one service, ``parts.py`` the shared parts; ``load.py`` comes before and after.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
-from skerry.manifest.addresses import check_addresses
+from skerry.manifest.addresses import Places, check_addresses, check_clashes
 from skerry.manifest.chains import check_chains, join_steps, read_chains
 from skerry.manifest.company import settle_company
 from skerry.manifest.entrances import check_entrances
 from skerry.manifest.findings import Findings
 from skerry.manifest.lifecycle import read_health_words
 from skerry.manifest.names import to_name, translate_names
-from skerry.manifest.networking import DEFAULT, judge_gateways
+from skerry.manifest.networking import DEFAULT, UPLINK, judge_gateways
 from skerry.manifest.networks import read_network
 from skerry.manifest.nodes import Place
 from skerry.manifest.parts import Parts
@@ -28,7 +28,7 @@ from skerry.manifest.updates import settle_updates
 from skerry.manifest.values import HealthWait, ImageUse, Manifest, Options
 from skerry.manifest.wishes import Given, Wishes
 from skerry.model import limits
-from skerry.model.app import Further, Network, Service
+from skerry.model.app import Address, Further, Network, Service
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, ServiceName, is_name
 from skerry.model.profile import PROFILES, STRICT
@@ -149,7 +149,7 @@ def _read_profile(reading: Reading, place: Place | None) -> str:
 
 
 def _read_networks(
-    reading: Reading, top: Place, around: Around, services: Iterable[Service], words: Mapping[str, Given]
+    reading: Reading, top: Place, around: Around, services: Collection[Service], words: Mapping[str, Given]
 ) -> dict[NetworkName, Network]:
     found: dict[NetworkName, Network] = {}
     section = top.find("networks")
@@ -157,8 +157,9 @@ def _read_networks(
         if written not in around.networks:
             continue
         found[around.networks[written]] = read_network(reading, place, words.get(written, {}))
-    if any(DEFAULT in service.networks for service in services):
-        found.setdefault(NetworkName(DEFAULT), Network())
+    for name in (DEFAULT, UPLINK):
+        if any(name in service.networks for service in services):
+            found.setdefault(NetworkName(name), Network())
     return found
 
 
@@ -169,11 +170,15 @@ def _check_addresses(
     if section is not None and not findings.is_sound(section):
         return  # What a network has is not known then.
     plans = {name: network.plan for name, network in networks.items() if network.plan}
+    fixed: dict[str, tuple[dict[NetworkName, Address], Places]] = {}
     for one in read:
         replicas = one.service.placement.replicas
+        places = Places(one.place, one.interfaces, findings)
         if one.service.further:
             copies = max(replicas.per_site, replicas.total)
-            check_addresses(one.service.further.addresses, plans, copies, one.place, findings)
+            check_addresses(one.service.further.addresses, plans, copies, places)
+            fixed[one.name] = one.service.further.addresses, places
+    check_clashes(fixed)
 
 
 def _check_container_names(reading: Reading, read: list[ReadService]) -> None:

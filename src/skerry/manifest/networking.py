@@ -19,6 +19,8 @@ Protocol = Literal["tcp", "udp", "sctp"]
 
 #: Network of services that name none.
 DEFAULT = "default"
+#: What ``interfaces`` call the way out of the site, and with it the network of the app that leads there.
+UPLINK = "uplink"
 
 _ALIAS = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
@@ -39,11 +41,11 @@ def read_networks(
         return {NetworkName(DEFAULT): ()}
     found: dict[NetworkName, tuple[str, ...]] = {}
     for item in place.elements():
-        name = _find_network(reading, item, reading.text(item), names)
+        name = find_network(reading, item, reading.text(item), names)
         if name is not None:
             found[name] = ()
     for written, item in place.entries():
-        name = _find_network(reading, item, written, names)
+        name = find_network(reading, item, written, names)
         if name is not None:
             found[name] = tuple(
                 sorted({check_alias(reading, one) for one in reading.texts(reading.find(item, "aliases"))})
@@ -70,7 +72,8 @@ def _read_mode(reading: Reading, place: Place) -> dict[NetworkName, tuple[str, .
     return {NetworkName(DEFAULT): ()}
 
 
-def _find_network(reading: Reading, place: Place, written: str, names: Names[str, NetworkName]) -> NetworkName | None:
+def find_network(reading: Reading, place: Place, written: str, names: Names[str, NetworkName]) -> NetworkName | None:
+    """Return the network of the app that is called so; None after a complaint."""
     if written == DEFAULT:
         return NetworkName(DEFAULT)
     if written not in names:

@@ -32,6 +32,7 @@ from skerry.model.grants import (
     find_rule_flaw,
 )
 from skerry.model.ids import TenantName
+from skerry.model.lan import find_grant_flaw
 from skerry.model.limits import GRANTS_MAX
 from skerry.model.profile import CAPABILITIES, PROFILES
 
@@ -53,6 +54,7 @@ SPEC = (
     Word("binds", Many(Either((TEXT, _BIND))), "paths of the node, what is below with them", built=True),
     Word("privileged", SWITCH, "all capabilities in its own namespaces, and all device nodes", "false", built=True),
     Word("cpuset", SWITCH, "may choose its processors", "false", built=True),
+    Word("interfaces", Many(TEXT), "network devices that networks may be at, as lan0, and lan0/100-199", built=True),
     Word("security", Many(TEXT), "protection that may be given up, as seccomp=unconfined", built=True),
 )
 _WORDS = (*HEAD_OF_KIND, Word("spec", Group(SPEC), "what it grants", built=True))
@@ -124,6 +126,7 @@ def _read(reading: Reading, place: Place) -> GivenProfile:
         privileged=reading.switch(reading.find(spec, "privileged")),
         cpuset=reading.switch(reading.find(spec, "cpuset")),
         security=items("security", _read_security),
+        interfaces=items("interfaces", lambda reading, item: _read_text(reading, item, find_grant_flaw)),
     )
     sites = items("sites", lambda reading, item: reading.text(item))
     return GivenProfile(name=reading.text(name), profile=profile, sites=sites)

@@ -51,13 +51,11 @@ def read_limits(reading: Reading, service: Place) -> Resources:
     )
 
 
-def read_bandwidth(reading: Reading, words: Place | None, service: Place) -> Bandwidth | UnsetType:
-    """Return what an instance has of its site's uplinks; ``words`` is ``bandwidth`` of ``x-skerry``."""
-    if words is None:
-        return UNSET
+def read_rates(reading: Reading, words: Place | None) -> Bandwidth:
+    """Return what is said of ``up`` and ``down``, or of both at once by one rate."""
     rates: dict[str, int] = {}
     for name in ("up", "down"):
-        place = reading.find(words, name)
+        place = reading.find(words, name) if words is not None and isinstance(words.node, Mapping) else words
         rates[name] = reading.rate(place)
         if place is not None and rates[name] and not RATE_BPS_MIN <= rates[name] <= RATE_BPS_MAX:
             detail = (
@@ -67,7 +65,14 @@ def read_bandwidth(reading: Reading, words: Place | None, service: Place) -> Ban
         elif place is not None and not rates[name]:
             hint = "leave it out: then nothing is kept free for it and nothing limits it"
             reading.findings.complain(place, "E-RANGE", "a rate of 0 lets nothing through", hint=hint)
-    found = Bandwidth(up_bps=rates["up"], down_bps=rates["down"])
+    return Bandwidth(up_bps=rates["up"], down_bps=rates["down"])
+
+
+def read_bandwidth(reading: Reading, words: Place | None, service: Place) -> Bandwidth | UnsetType:
+    """Return what an instance has of its site's uplinks; ``words`` is ``bandwidth`` of ``x-skerry``."""
+    if words is None:
+        return UNSET
+    found = read_rates(reading, words)
     if found != NO_BANDWIDTH and is_in_node_network(reading, service):
         detail = "in the network of the node its packets cannot be told from the node's own"
         reading.findings.complain(words, "E-CONFLICT", detail, at_key=True, hint="leave out network_mode, or bandwidth")

@@ -9,8 +9,10 @@ from collections.abc import Mapping as Names
 
 import msgspec
 
+from skerry.manifest.addresses import Attached, read_addresses
 from skerry.manifest.entrances import Entry, read_entrances, sign_entrances
 from skerry.manifest.further import ask_of_node, read_further
+from skerry.manifest.interfaces import read_interfaces
 from skerry.manifest.isolation import judge_isolation, read_capabilities
 from skerry.manifest.lifecycle import (
     Dependency,
@@ -86,6 +88,8 @@ class ReadService(msgspec.Struct, frozen=True):
     health: Place | None = None
     #: What it asks of the entrance, and where.
     entrances: tuple[Entry, ...] = ()
+    #: Where its ``interfaces`` say what it is in a network.
+    interfaces: Names[NetworkName, Place] = {}
 
 
 def read_service(reading: Reading, place: Place, name: ServiceName, around: Around) -> ReadService:
@@ -104,7 +108,8 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         command = ()
     tree = read_tree(reading, place, name, around.parts)
     limits = read_limits(reading, place)
-    networks = read_networks(reading, place, around.networks)
+    attached = read_interfaces(reading, place, reading.find(own.get("interfaces")), around.networks)
+    attached = attached or _read_attached(reading, place, around)
     company = Company(name, around.app, around.services, around.off)
     shares = read_shares(reading, place, around.services, around.off)
     placement = read_placement(reading, place, around.wishes.top, own, around.options.sites, company)
@@ -136,7 +141,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         configs=tuple(tree.configs),
         secrets=tuple(tree.secrets),
         ports=_read_own_ports(reading, place),
-        networks=networks,
+        networks=attached.networks,
         extra_hosts=read_hosts(reading, find("extra_hosts")),
         dns=read_servers(reading, find("dns")),
         healthcheck=read_probe(reading, reading.find(own.get("health")), find("healthcheck"))
@@ -148,7 +153,7 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
         ulimits=read_ulimits(reading, find("ulimits")),
         sysctls=read_sysctls(reading, find("sysctls")),
         placement=placement,
-        further=read_further(reading, place, tree, limits, around.networks, networks, shares),
+        further=read_further(reading, place, tree, limits, attached.addresses, shares),
         policy=_read_policy(
             reading,
             around.wishes.top,
@@ -170,7 +175,12 @@ def read_service(reading: Reading, place: Place, name: ServiceName, around: Arou
     dependencies += tuple(Dependency(each, "started", place) for each in set(shares.values()) - named)
     service = ask_of_node(keep_together(service, shares))
     service = msgspec.structs.replace(service, networks=networks)
-    return ReadService(name, place, service, image, dependencies, links, own.get("health"), entrances)
+    return ReadService(name, place, service, image, dependencies, links, own.get("health"), entrances, attached.places)
+
+
+def _read_attached(reading: Reading, place: Place, around: Around) -> Attached:
+    networks = read_networks(reading, place, around.networks)
+    return Attached(networks, read_addresses(reading, place, around.networks, networks), {})
 
 
 def _read_policy(

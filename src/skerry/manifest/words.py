@@ -36,6 +36,7 @@ from skerry.manifest.words_entrance import ENTRANCE
 from skerry.manifest.words_networks import NETWORK
 from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, REGION_WORDS, SELECTORS, WEIGHT
 from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
+from skerry.model.limits import MTU_MAX, MTU_MIN
 
 _PORT = whole(1, 65535)
 _ROUNDED = "a percentage is rounded down, and one always may be"
@@ -141,8 +142,21 @@ _HEALTH = Group(
         *unbuilt_words(2, guest_agent=SWITCH),
     )
 )
+_RATES = Group(
+    (
+        Word("up", RATE, "what one instance may send", built=True),
+        Word("down", RATE, "what one instance may be sent", built=True),
+    )
+)
 _INTERFACE = Group(
-    unbuilt_words(2, network=NAME, address=TEXT, mac=TEXT, model=Choice(("virtio", "sriov")), bandwidth=RATE)
+    (
+        Word("network", TEXT, "a network of the app, or uplink for the way out of the site", built=True),
+        Word("address", Many(TEXT), "its address there, one of each version", "the site chooses", built=True),
+        Word("mac", TEXT, "its hardware address", "the site chooses", built=True),
+        Word("mtu", whole(MTU_MIN, MTU_MAX), "bytes of the largest packet", "the network's", built=True),
+        Word("bandwidth", Either((RATE, _RATES)), "all that it sends and is sent there, no more", built=True),
+        *unbuilt_words(2, model=Choice(("virtio", "sriov"))),
+    )
 )
 
 #: Words of a service.
@@ -157,20 +171,20 @@ SERVICE = (
     Word("max-down", SHARE, f"copies of it that may be down at once by choice; {_ROUNDED}", "the app's", built=True),
     Word(
         "bandwidth",
-        Group(
-            (
-                Word("up", RATE, "what one instance may send", built=True),
-                Word("down", RATE, "what one instance may be sent", built=True),
-            )
-        ),
+        _RATES,
         "what an instance has of the uplinks of its site: kept free for it, and no more than that",
+        built=True,
+    ),
+    Word(
+        "interfaces",
+        Named(Either((TEXT, _INTERFACE))),
+        "its network devices by name, in the order of the ways out, instead of networks",
         built=True,
     ),
     *unbuilt_words(
         2,
         vm=_VM,
         cloud_init=Either((TEXT, Group(unbuilt_words(2, user_data=TEXT, network_config=TEXT)))),
-        interfaces=Named(Either((TEXT, _INTERFACE))),
     ),
     *unbuilt_words(
         3,

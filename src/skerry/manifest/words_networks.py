@@ -13,6 +13,8 @@ from skerry.manifest.word_types import (
     unbuilt_words,
     whole,
 )
+from skerry.model.lan import VLAN_ID_MAX
+from skerry.model.limits import MTU_MAX, MTU_MIN
 
 _TRAFFIC = Either(
     (
@@ -26,16 +28,17 @@ NETWORK = (
     Word(
         "kind",
         Choice(("bridge", "overlay", "vlan", "macvlan", "ipvlan", "sriov")),
-        "bridge: one of each site; overlay: one over sites, encrypted between them; the others are not built yet",
+        "bridge: one of each site; overlay: one over sites, encrypted between them; vlan, macvlan, ipvlan, and bridge"
+        " with a parent: at a device of the node, which a profile has to grant; sriov is not built yet",
         "bridge",
         built=True,
     ),
     Word("scope", Choice(("site", "app")), "one at each site, or one over all sites of the app", "site", built=True),
+    Word("id", whole(1, VLAN_ID_MAX), "number of the VLAN", built=True),
+    Word("parent", TEXT, "device of the node that it is at, as lan0", built=True),
+    Word("mtu", whole(MTU_MIN, MTU_MAX), "bytes of the largest packet", "what its devices take", built=True),
     *unbuilt_words(
         2,
-        id=whole(0, 2**24 - 1),
-        parent=TEXT,
-        mtu=whole(68, 65535),
         egress=_TRAFFIC,
         ingress=_TRAFFIC,
         bandwidth=RATE,

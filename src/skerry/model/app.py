@@ -14,6 +14,7 @@ from skerry.model.chain import Chain
 from skerry.model.entrance import Entrance
 from skerry.model.grants import NodeUse
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, TenantName, VolumeName
+from skerry.model.lan import Lan
 from skerry.model.placing import PlacementRules
 from skerry.model.policy import Policy, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
@@ -140,6 +141,13 @@ class Address(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     mac: str = ""
     #: Name of the network's device inside the instance.
     device: str = ""
+    #: Of what the instance can leave by, the highest is taken while it is there.
+    way: int = 0
+    #: Bytes of the largest packet; 0 for the network's.
+    mtu: int = 0
+    #: All that it may send into the network and be sent from it, in bits per second; 0 without limit.
+    up_bps: int = 0
+    down_bps: int = 0
 
 
 class Hook(_Signed, frozen=True, kw_only=True, omit_defaults=True):
@@ -349,6 +357,8 @@ class NetworkPlan(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     ipv6: bool = False
     #: Bytes of the largest packet; 0 not stated.
     mtu: int = 0
+    #: What it is a part of; unset for one that the node makes and leads out of.
+    lan: Lan | UnsetType = UNSET
 
 
 class NetworkWords(_Signed, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,10 +1,13 @@
 """Whether a site's own record grants what a service asks for: one answer for placement and for derivation."""
 
+from collections.abc import Iterator
+
 from msgspec import UNSET
 
-from skerry.model.app import Further, Service
+from skerry.model.app import AppRevision, Further, Service
 from skerry.model.grants import Need, NodeUse, Profile, find_planted, is_granted, list_needs, needs_grant
 from skerry.model.ids import TenantName
+from skerry.model.lan import Lan
 from skerry.model.profile import CAPABILITIES, PROFILES
 from skerry.model.signed import SiteRecord
 
@@ -29,19 +32,29 @@ def list_further_needs(service: Service) -> tuple[Need, ...]:
     return (*devices, *((Need("privileged hook"),) if any(hook.privileged for hook in hooks) else ()))
 
 
+def list_lans(revision: AppRevision, service: Service) -> Iterator[Lan]:
+    """Yield the networks of sites that a service is in by networks of its app."""
+    for name in sorted(service.networks):
+        network = revision.networks.get(name)
+        if network is not None and network.plan and network.plan.lan:
+            yield network.plan.lan
+
+
 def node_use(service: Service) -> NodeUse:
     """Return what a service asks of the node."""
     return (service.further.node if service.further else UNSET) or NodeUse()
 
 
-def grants_unmet(profile: str, tenant: TenantName, service: Service, record: SiteRecord) -> str:
+def grants_unmet(revision: AppRevision, service: Service, record: SiteRecord) -> str:
     """Say what a service asks for that the site's record does not grant its tenant; empty when all is granted."""
+    profile, tenant = revision.profile, revision.tenant
     if profile in PROFILES:
         return ""  # Built in: such a revision asks for nothing that a record has to grant, or it is not well formed.
     found = find_profile(record, tenant, profile)
     if found is None:
         return f"{record.site} has no profile {profile} for tenant {tenant}"
-    missing = next((need for need in list_service_needs(service) if not is_granted(found, need)), None)
+    needs = (*list_service_needs(service), *(Need("interface", lan.place) for lan in list_lans(revision, service)))
+    missing = next((need for need in needs if not is_granted(found, need)), None)
     if missing is not None:
         return f'profile "{profile}" does not grant "{missing}" at {record.site}'
     for bind in node_use(service).binds:

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.ids import TenantName
+from skerry.model.lan import find_grant_flaw, grants_place
 from skerry.model.limits import GRANTS_MAX
 
 Namespace = Literal["network", "pid", "ipc", "uts"]
@@ -152,6 +153,8 @@ class Profile(_Signed, frozen=True, kw_only=True):
     cpuset: bool = False
     #: Of ``SECURITY``.
     security: tuple[str, ...] = ()
+    #: Network devices that an app's network may be at, with ``*`` and ``?``, and VLANs on them: ``lan0/100-199``.
+    interfaces: tuple[str, ...] = ()
 
 
 class Device(_Signed, frozen=True, kw_only=True):
@@ -202,6 +205,7 @@ class Need(msgspec.Struct, frozen=True):
         "cpuset",
         "security_opt",
         "privileged hook",
+        "interface",
     ]
     value: str = ""
     #: Of a bind.
@@ -233,6 +237,7 @@ WORDS: dict[str, str] = {
     "cpuset": "cpuset",
     "security_opt": "security",
     "privileged hook": "privileged",
+    "interface": "interfaces",
 }
 
 
@@ -268,6 +273,8 @@ def is_granted(profile: Profile, need: Need) -> bool:
             return profile.cpuset
         case "security_opt":
             return need.value in profile.security
+        case "interface":
+            return any(grants_place(grant, need.value) for grant in profile.interfaces)
 
 
 def matches_device(pattern: str, path: str) -> bool:
@@ -299,7 +306,8 @@ def find_planted(profiles: Iterable[Profile], path: str) -> str:
 
 def find_profile_flaw(profile: Profile) -> str:
     """Return what is wrong with a profile, empty when nothing is. Names of tenants are the caller's to check."""
-    lists = (profile.tenants, profile.capabilities, profile.devices, profile.device_rules, profile.binds)
+    devices = (profile.devices, profile.device_rules, profile.interfaces)
+    lists = (profile.tenants, profile.capabilities, *devices, profile.binds)
     if any(len(each) > GRANTS_MAX for each in lists):
         return f"a list of more than {GRANTS_MAX}"
     if not profile.tenants:
@@ -312,6 +320,7 @@ def _list_flaws(profile: Profile) -> Iterator[str]:
     yield from filter(None, map(find_pattern_flaw, profile.devices))
     yield from filter(None, map(find_rule_flaw, profile.device_rules))
     yield from filter(None, (find_bind_flaw(grant.path) for grant in profile.binds))
+    yield from filter(None, map(find_grant_flaw, profile.interfaces))
     yield from (f"{word[:80]!r} is none of {', '.join(SECURITY)}" for word in profile.security if word not in SECURITY)
 
 

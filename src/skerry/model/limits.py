@@ -10,6 +10,11 @@ PAYLOAD_KEYS_MAX = 10_000
 SIGNATURES_MAX = 8
 #: Integers that JSON readers of every language read alike.
 INTEGER_MAX = 2**53 - 1
+#: Bytes of the largest packet of a network: what every host takes (RFC 791), and what fits into its length's 16 bits.
+MTU_MIN = 576
+MTU_MAX = 65_535
+#: The least that IPv6 takes (RFC 8200 section 5): below it a kernel gives a device none.
+MTU_MIN_V6 = 1_280
 #: How far above its floor a number may be, so that a stolen key cannot burn the whole number line (trust.md T5).
 NUMBER_WINDOW = 2**20
 

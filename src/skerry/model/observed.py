@@ -166,6 +166,10 @@ class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):
     names: bool = False
     #: Its ranges with the node's own address in each.
     ranges: tuple[Subnet, ...] = ()
+    #: A part of a network of the site: nothing of it goes through the node.
+    lan: bool = False
+    #: Such a one whose bridge is not at the node's device (any more).
+    torn: bool = False
 
 
 class ImageSeen(msgspec.Struct, frozen=True):
@@ -193,7 +197,7 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str = ""
     #: Reported labels and facts that node selectors see, for example ``arch``, ``os``, ``kvm``.
     facts: dict[str, str] = {}
-    #: Device nodes that are there, of those that the site's profiles name.
+    #: Device nodes that are there, and network devices, of those that the site's profiles name.
     devices: tuple[str, ...] = ()
 
 

@@ -27,7 +27,7 @@ _BUDGET_BYTES_MAX = 2**60
 #: What the kernel takes as a name (``IFNAMSIZ`` 16 with its zero byte), and programs as one word.
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 #: Links that Skerry makes itself are no way out of a site: bridges, tunnels, and the halves of instances' links.
-_OWN_DEVICE = re.compile(r"sk[0-9a-f]{12}|skw.*|veth.*|podman[0-9]+|lo", re.ASCII)
+_OWN_DEVICE = re.compile(r"sk[lv]?[0-9a-f]{12}|skw.*|veth.*|podman[0-9]+|lo", re.ASCII)
 
 
 class _Signed(
@@ -84,10 +84,9 @@ def find_uplinks_flaw(uplinks: Mapping[str, Uplink]) -> str:
 
 def find_uplink_flaw(uplink: Uplink) -> str:
     """Return what is wrong with one uplink, empty when nothing is."""
-    if _DEVICE.fullmatch(uplink.device) is None:
-        return f"device: {uplink.device[:40]!r} is no name of a network device"
-    if _OWN_DEVICE.fullmatch(uplink.device) is not None:
-        return f"device: {uplink.device} leads to instances, not out of the site"
+    flaw = find_link_flaw(uplink.device)
+    if flaw:
+        return f"device: {flaw}"
     amounts = (
         ("price", uplink.price_micro, 0, _PRICE_MICRO_MAX),
         ("budget", uplink.budget_bytes, 0, _BUDGET_BYTES_MAX),
@@ -97,6 +96,13 @@ def find_uplink_flaw(uplink: Uplink) -> str:
         if not low <= amount <= high:
             return f"{word}: {amount} is not within {low} and {high}"
     return _find_rate_flaw(uplink.up_bps, uplink.down_bps)
+
+
+def find_link_flaw(device: str) -> str:
+    """Return why a text names no device of a node that leads out of the site, empty when it may be one."""
+    if _DEVICE.fullmatch(device) is None:
+        return f"{device[:40]!r} is no name of a network device"
+    return f"{device} leads to instances, not out of the site" if _OWN_DEVICE.fullmatch(device) else ""
 
 
 def find_bandwidth_flaw(bandwidth: Bandwidth) -> str:

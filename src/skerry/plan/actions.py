@@ -26,6 +26,7 @@ from skerry.model.ids import (
     VolumeName,
 )
 from skerry.model.instance import InstanceSpec
+from skerry.model.lan import Lan
 from skerry.model.network import bridge_name
 from skerry.model.observed import ChainHop, ProbePass
 from skerry.model.relay import RelayTable
@@ -170,6 +171,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int = 0
     #: It is a step of a service chain, so it passes on what came from other addresses.
     passes: bool = False
+    #: All that it may send and be sent, in bits per second; 0 without limit.
+    up_bps: int = 0
+    down_bps: int = 0
+    #: What it stands on where that is no bridge of its network.
+    lan: Lan | None = None
 
 
 class StartContainer(_Action, frozen=True, kw_only=True, tag="start-container"):
@@ -270,6 +276,8 @@ class AppRules(msgspec.Struct, frozen=True, order=True):
     #: Ranges of its part here and of its parts at other sites; both empty for a network of this site alone.
     near: tuple[str, ...] = ()
     far: tuple[str, ...] = ()
+    #: It is a part of a network of the site, with which the node itself has nothing to do.
+    lan: bool = False
 
 
 class Tunnel(msgspec.Struct, frozen=True, order=True):
@@ -319,11 +327,22 @@ class Cap(msgspec.Struct, frozen=True, order=True):
     addresses: tuple[str, ...]
     up_bps: int
     down_bps: int
+    #: Of its class on an uplink: who has what others leave first.
+    order: int = 2
 
     @property
     def devices(self) -> tuple[str, ...]:
         """The node's bridges of its networks."""
         return tuple(bridge_name(self.tenant, self.app, name) for name in self.networks)
+
+
+class Rank(msgspec.Struct, frozen=True, order=True):
+    """Instances without a cap whose packets have another class on uplinks than the rest."""
+
+    number: int
+    #: The node's bridges that they are at.
+    devices: tuple[str, ...]
+    addresses: tuple[str, ...]
 
 
 class ApplyQueues(_Action, frozen=True, kw_only=True, tag="apply-queues"):
@@ -333,6 +352,7 @@ class ApplyQueues(_Action, frozen=True, kw_only=True, tag="apply-queues"):
     caps: tuple[Cap, ...]
     #: Empty where nothing is queued.
     digest: Digest
+    ranks: tuple[Rank, ...] = ()
 
 
 class ApplyOverlay(_Action, frozen=True, kw_only=True, tag="apply-overlay"):

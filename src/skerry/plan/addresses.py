@@ -55,14 +55,16 @@ class Lease:
     """The free addresses of one network; what was given is not given again."""
 
     def __init__(self, ranges: tuple[Subnet, ...], plan: NetworkPlan, taken: set[str]) -> None:
-        """``taken`` are addresses that are in use or meant for somebody."""
+        """``taken`` are addresses that are in use or meant for somebody; those that are given are added to them."""
+        self._taken = taken
         wished = {each.subnet: each for each in plan.subnets}
         self._ranges = [(ipaddress.ip_network(each.subnet), each.gateway) for each in ranges]
         self._free = [
             _walk(network, gateway, wished.get(str(network), Subnet(subnet="")), taken)
             for network, gateway in self._ranges
         ]
-        self.gateways = tuple(gateway for _, gateway in self._ranges)
+        #: None in a network at a device of the node whose manifest names no router.
+        self.gateways = tuple(gateway for _, gateway in self._ranges if gateway)
 
     def take(self, wanted: Address) -> tuple[str, ...]:
         """Return an address with its prefix length for each range; raise NoAddress where there is none."""
@@ -79,6 +81,7 @@ class Lease:
         for fixed in (wanted.ipv4, wanted.ipv6):
             if fixed and str(ipaddress.ip_address(fixed)) not in given:
                 raise NoAddress(f"{fixed} lies in none of its ranges")
+        self._taken |= given
         return tuple(found)
 
 

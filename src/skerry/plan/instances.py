@@ -326,7 +326,7 @@ def _lacking(wanted: Wanted, scene: Scene, *, existing: bool = False) -> str:
         return unmet
     for name in sorted(spec.networks):
         if (spec.tenant, spec.app, name) not in scene.networks:
-            return f"its network {name} is being made"
+            return scene.unlinked or f"its network {name} is being made"
     for mount in spec.mounts:
         name = volume_id(spec.tenant, spec.app, mount.source)
         if mount.kind == "volume" and name in scene.lost:

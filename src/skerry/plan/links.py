@@ -16,6 +16,7 @@ from skerry.model.observed import ContainerSeen, NetworkSeen, Observation
 from skerry.plan.actions import ApplyTranslation, Link, OpenPort, WayOut
 from skerry.plan.addresses import Lease, NoAddress, choose_mac
 from skerry.plan.instances import Wanted
+from skerry.plan.lans import NEEDS_OURS, Lans, judge_lans
 from skerry.plan.site_plan import PlanDraft
 
 _Key = tuple[TenantName, AppName, NetworkName]
@@ -29,11 +30,13 @@ class Links(msgspec.Struct, frozen=True):
 
 
 def plan_links(wanted: dict[InstanceId, Wanted], observed: Observation) -> Links:
-    """Return the links of all instances that do not run; nothing where the runtime makes them."""
+    """Return the links of all instances that do not run; where the runtime makes them, why it cannot make some."""
     if observed.translation is None:
-        return Links({}, {})
-    networks = {(each.tenant, each.app, each.name): each for each in observed.networks}
-    taken = _find_taken(wanted, observed.containers)
+        return Links({}, {name: why for name, item in wanted.items() if (why := _find_beyond(item))})
+    networks = {(each.tenant, each.app, each.name): each for each in observed.networks if not each.torn}
+    lans = judge_lans(wanted, observed)
+    networks |= {key: NetworkSeen(tenant=key[0], app=key[1], name=key[2], internal=True) for key in lans.direct}
+    taken = _find_taken(wanted, observed.containers, lans)
     running = {(seen.instance, seen.spec) for seen in observed.containers if seen.state == "running"}
     leases: dict[_Key, Lease] = {}
     links = Links({}, {})
@@ -43,7 +46,7 @@ def plan_links(wanted: dict[InstanceId, Wanted], observed: Observation) -> Links
         if not spec.networks or (instance, item.derived.digest) in running:
             continue
         try:
-            links.found[instance] = _plan_instance(spec, item, networks, taken, leases)
+            links.found[instance] = _plan_instance(spec, item, networks, taken, leases, lans)
         except NoAddress as error:
             links.lacking[instance] = str(error)
     return links
@@ -59,7 +62,8 @@ def make_links(
     fixed = spec.further.addresses if spec.further else {}
     devices = _name_devices(spec)
     found: list[Link] = []
-    for name in sorted(spec.networks):
+    # The first way out is the one that is taken while it is there.
+    for name in sorted(spec.networks, key=lambda name: (-fixed.get(name, Address()).way, name)):
         network, wish = networks[name], fixed.get(name, Address())
         try:
             addresses = leases[name].take(wish)
@@ -70,10 +74,12 @@ def make_links(
             Link(
                 network=name,
                 device=devices[name],
-                mac=wish.mac or choose_mac(place, addresses[0]),
+                mac=wish.mac or choose_mac(place, addresses[0] if addresses else f"{spec.service}/{spec.ordinal}"),
                 addresses=addresses,
                 gateways=() if network.internal else leases[name].gateways,
-                mtu=mtus.get(name, 0),
+                mtu=wish.mtu or mtus.get(name, 0),
+                up_bps=wish.up_bps,
+                down_bps=wish.down_bps,
             )
         )
     return tuple(found)
@@ -87,10 +93,11 @@ def plan_translation(draft: PlanDraft, observed: Observation) -> None:
         sorted(
             WayOut(each.tenant, each.app, each.name, tuple(one.subnet for one in each.ranges), each.internal)
             for each in observed.networks
+            if not each.lan
         )
     )
-    shut = {(each.tenant, each.app, each.name) for each in observed.networks if each.internal}
-    ports = tuple(sorted({port for seen in observed.containers for port in _open_ports(seen, shut)}))
+    ways = {(each.tenant, each.app, each.name) for each in observed.networks if not each.internal}
+    ports = tuple(sorted({port for seen in observed.containers for port in _open_ports(seen, ways)}))
     digest = translation_digest(networks, ports)
     if observed.translation != digest:
         draft.add(ApplyTranslation(networks=networks, ports=ports, digest=digest))
@@ -105,16 +112,23 @@ def _plan_instance(
     spec: InstanceSpec,
     item: Wanted,
     networks: dict[_Key, NetworkSeen],
-    taken: dict[_Key, set[str]],
+    taken: dict[_Key | str, set[str]],
     leases: dict[_Key, Lease],
+    lans: Lans,
 ) -> tuple[Link, ...]:
     keys = {name: (spec.tenant, spec.app, name) for name in spec.networks}
     for name, key in sorted(keys.items()):
+        if key in lans.lacking:
+            raise NoAddress(f"its network {name}: {lans.lacking[key]}")
         if key not in networks:
             raise NoAddress(f"its network {name} is being made")
+        plan = item.plans.get(name) or NetworkPlan()
         if key not in leases:
-            plan = item.plans.get(name) or NetworkPlan()
-            leases[key] = Lease(networks[key].ranges, plan, taken.setdefault(key, set()))
+            ranges = plan.subnets if plan.lan else networks[key].ranges
+            leases[key] = Lease(ranges, plan, taken.setdefault(_pool(key, lans), set()))
+        if plan.lan:
+            # It leads out by the site's own router, whatever the node has to do with it.
+            networks[key] = msgspec.structs.replace(networks[key], internal=name in item.internal)
     mtus = {name: plan.mtu for name, plan in item.plans.items() if plan is not None}
     links = make_links(
         spec,
@@ -123,20 +137,40 @@ def _plan_instance(
         mtus,
     )
     is_step = any(spec.service in chain.through for chain in item.chains)
-    return tuple(msgspec.structs.replace(link, passes=is_step) for link in links)
+    return tuple(
+        msgspec.structs.replace(link, passes=is_step, lan=lans.found.get(keys[link.network])) for link in links
+    )
 
 
-def _find_taken(wanted: dict[InstanceId, Wanted], containers: tuple[ContainerSeen, ...]) -> dict[_Key, set[str]]:
+def _find_beyond(item: Wanted) -> str:
+    """Say what of its attachment the runtime cannot make; empty where it can make all."""
+    spec = item.derived.spec
+    for name, wish in sorted((spec.further.addresses if spec.further else {}).items()):
+        for word, value in (("bandwidth", wish.up_bps or wish.down_bps), ("mtu", wish.mtu)):
+            if value:
+                return f"its network {name}: podman makes no link with {word}: {NEEDS_OURS}"
+    return ""
+
+
+def _pool(key: _Key, lans: Lans) -> _Key | str:
+    """Say with whom a network shares addresses: with all that are at the same device, else with nobody."""
+    lan = lans.found.get(key)
+    return lan.place if lan is not None else key
+
+
+def _find_taken(
+    wanted: dict[InstanceId, Wanted], containers: tuple[ContainerSeen, ...], lans: Lans
+) -> dict[_Key | str, set[str]]:
     """Return the addresses that are in use, and those that a manifest gives to somebody."""
-    taken: dict[_Key, set[str]] = {}
+    taken: dict[_Key | str, set[str]] = {}
     for seen in containers:
         for name, addresses in seen.addresses.items():
-            taken.setdefault((seen.tenant, seen.app, name), set()).update(addresses)
+            taken.setdefault(_pool((seen.tenant, seen.app, name), lans), set()).update(addresses)
     for item in wanted.values():
         spec = item.derived.spec
         for name, wish in (spec.further.addresses if spec.further else {}).items():
             fixed = {str(ipaddress.ip_address(each)) for each in (wish.ipv4, wish.ipv6) if each}
-            taken.setdefault((spec.tenant, spec.app, name), set()).update(fixed)
+            taken.setdefault(_pool((spec.tenant, spec.app, name), lans), set()).update(fixed)
     return taken
 
 
@@ -149,9 +183,9 @@ def _name_devices(spec: InstanceSpec) -> dict[NetworkName, str]:
     return {name: named.get(name) or next(unused) for name in sorted(spec.networks)}
 
 
-def _open_ports(seen: ContainerSeen, shut: set[_Key]) -> list[OpenPort]:
+def _open_ports(seen: ContainerSeen, open_networks: set[_Key]) -> list[OpenPort]:
     """Return where its ports lead: into its first network that has a way out, in each family that is meant."""
-    ways = [name for name in sorted(seen.addresses) if (seen.tenant, seen.app, name) not in shut]
+    ways = [name for name in sorted(seen.addresses) if (seen.tenant, seen.app, name) in open_networks]
     if seen.state not in ("running", "paused") or not ways:
         return []
     return [

@@ -134,9 +134,14 @@ def names_digest(zones: tuple[Zone, ...], askers: tuple[Asker, ...], questions: 
 def is_named_here(key: NetworkKey, observed: Observation) -> bool:
     """Say whether a network that is to be made asks the node's own server.
 
-    All networks of one app do alike: an instance of two that did not would get two kinds of answer.
+    All networks of one app do alike: an instance of two that did not would get two kinds of answer. In one that is at
+    a device of the node there is no server to ask.
     """
-    others = [each for each in observed.networks if (each.tenant, each.app) == key[:2] and each.name != key[2]]
+    others = [
+        each
+        for each in observed.networks
+        if (each.tenant, each.app) == key[:2] and each.name != key[2] and not each.lan
+    ]
     return observed.names is not None and not observed.names.reason and all(each.names for each in others)
 
 

@@ -13,6 +13,7 @@ from skerry.model.observed import NetworkSeen, Observation
 from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
 from skerry.plan.addresses import NoAddress, choose_ranges
 from skerry.plan.instances import Wanted
+from skerry.plan.lans import judge_lans
 from skerry.plan.names import is_named_here
 from skerry.plan.site_plan import PlanDraft
 
@@ -49,6 +50,9 @@ def plan_networks(
     then up to the firewall alone (``plan_rules``).
     """
     near, _ = _list_reach(units.values())
+    lans = judge_lans(wanted, observed)
+    for key, reason in sorted(lans.lacking.items()):
+        draft.wait(f"network/{'/'.join(key)}", reason)
     needed: dict[tuple[str, str, str], CreateNetwork] = {}
     for item in wanted.values():
         spec = item.derived.spec
@@ -57,21 +61,25 @@ def plan_networks(
             if plan is None:
                 draft.wait(f"network/{spec.tenant}/{spec.app}/{name}", "its addresses have not come from the core yet")
                 continue
+            if plan.lan and (plan.lan.is_direct or (spec.tenant, spec.app, name) in lans.lacking):
+                continue
             needed[(spec.tenant, spec.app, name)] = CreateNetwork(
                 tenant=spec.tenant,
                 app=spec.app,
                 name=name,
-                internal=name in item.internal and (spec.tenant, spec.app, name) not in near,
+                # Of one at a device of the node nothing passes the node.
+                internal=bool(plan.lan) or (name in item.internal and (spec.tenant, spec.app, name) not in near),
                 plan=plan,
-                names=is_named_here((spec.tenant, spec.app, name), observed),
+                names=not plan.lan and is_named_here((spec.tenant, spec.app, name), observed),
             )
     seen: dict[tuple[str, str, str], NetworkSeen] = {
         (network.tenant, network.app, network.name): network for network in observed.networks
     }
     taken = [each.subnet for network in observed.networks for each in network.ranges]
-    for key in sorted(needed.keys() - seen.keys()):
+    torn = {key for key, each in seen.items() if each.torn}
+    for key in sorted(needed.keys() - (seen.keys() - torn)):
         action = needed[key]
-        if observed.translation is not None:
+        if observed.translation is not None and not action.plan.lan:
             try:
                 ranges = choose_ranges(action.tenant, action.app, action.name, action.plan, taken)
             except NoAddress as error:
@@ -94,7 +102,7 @@ def plan_networks(
         if key[:2] not in busy:
             network = seen[key]
             draft.add(RemoveNetwork(tenant=network.tenant, app=network.app, name=network.name))
-    return frozenset(seen)
+    return frozenset(seen.keys() - torn) | lans.direct
 
 
 def plan_rules(
@@ -112,7 +120,7 @@ def plan_rules(
     for network in observed.networks:
         key = (network.tenant, network.app, network.name)
         internal = network.internal or key in shut
-        networks.append(AppRules(*key, internal, near.get(key, ()), tuple(sorted(far.get(key, ())))))
+        networks.append(AppRules(*key, internal, near.get(key, ()), tuple(sorted(far.get(key, ()))), network.lan))
     networks.sort()
     digest = rules_digest(tuple(networks))
     if observed.rules == digest:

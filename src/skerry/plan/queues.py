@@ -4,7 +4,8 @@ Pure. Rules of this file: (1) an instance's cap is what its tenant signed as ``b
 the node; what stays inside a network is not limited. (2) An uplink that says what it carries has a class for the
 agent's own link, before all others, one for each capped instance, and one for everything else. (3) An uplink without a
 stated rate, and everything that is no uplink, is not queued: there a cap is kept by dropping. (4) Only devices that are
-here are queued, and one that somebody else has given queues to is left alone.
+here are queued, and one that somebody else has given queues to is left alone. (5) On such an uplink the priority of an
+instance says who has first what nobody has reserved: of the rest above ``HIGH`` before it, below ``LOW`` after it.
 """
 
 import hashlib
@@ -14,15 +15,23 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from skerry.model.ids import Digest, InstanceId, NetworkName
+from skerry.model.network import bridge_name
 from skerry.model.observed import ContainerSeen, Observation, QueuesSeen
 from skerry.model.uplinks import NO_BANDWIDTH, Uplink
-from skerry.plan.actions import ApplyQueues, Cap, QueueClass, UplinkQueue
+from skerry.plan.actions import ApplyQueues, Cap, QueueClass, Rank, UplinkQueue
 from skerry.plan.instances import Wanted
+from skerry.plan.room import find_priority
 from skerry.plan.site_plan import PlanDraft
 
-#: Class of the agent's link to the core, which its socket names itself (``link/dialling.py``), and of the rest.
+#: Class of the agent's link to the core, which its socket names itself (``link/dialling.py``), and of the rest: of what
+#: comes before it, of that itself, and of what comes after.
 LINK_CLASS = 0x10
+HIGH_CLASS = 0x18
 OTHER_CLASS = 0x20
+LOW_CLASS = 0x28
+#: Priorities of a service (0 to 1000, 500 where nothing is said) from which and below which it has another class.
+HIGH = 700
+LOW = 300
 #: Classes of instances are numbered from here to the end.
 _FIRST_CLASS = 0x100
 _CLASSES = 0x10000 - _FIRST_CLASS
@@ -61,13 +70,14 @@ def make_queues(
     """Return what the queues have to be."""
     caps = _list_caps(wanted, containers)
     here = {each.device: each for each in uplinks.values() if each.up_bps and each.device in seen.links}
+    ranks = _list_ranks(wanted, containers) if here.keys() - seen.foreign else ()
     queues = tuple(
-        UplinkQueue(device=device, classes=_share(here[device].up_bps, caps))
+        UplinkQueue(device=device, classes=_share(here[device].up_bps, caps, ranks))
         for device in sorted(here.keys() - seen.foreign)
     )
-    content = msgspec.json.encode((queues, caps)) if queues or caps else b""
+    content = msgspec.json.encode((queues, caps, ranks)) if queues or caps else b""
     digest = Digest("sha256:" + hashlib.sha256(content).hexdigest()) if content else Digest("")
-    return ApplyQueues(uplinks=queues, caps=caps, digest=digest)
+    return ApplyQueues(uplinks=queues, caps=caps, ranks=ranks, digest=digest)
 
 
 def list_devices(action: ApplyQueues) -> frozenset[str]:
@@ -77,6 +87,31 @@ def list_devices(action: ApplyQueues) -> frozenset[str]:
             *(each.device for each in action.uplinks),
             *(device for cap in action.caps if cap.down_bps for device in cap.devices),
         )
+    )
+
+
+def _rank(priority: int) -> tuple[int, int]:
+    """Return the class of what nobody has capped, and the order of either, by the priority of its service."""
+    return (HIGH_CLASS, 1) if priority > HIGH else (LOW_CLASS, 3) if priority < LOW else (OTHER_CLASS, 2)
+
+
+def _list_ranks(wanted: Mapping[InstanceId, Wanted], containers: Iterable[ContainerSeen]) -> tuple[Rank, ...]:
+    """Return who has another class than the rest, of those without a cap of what they send."""
+    found: dict[int, set[str]] = {}
+    bridges: dict[int, set[str]] = {}
+    for seen in containers:
+        item = wanted.get(seen.instance)
+        if item is None or item.bandwidth.up_bps:
+            continue
+        number, _ = _rank(find_priority(item).value)
+        if number != OTHER_CLASS:
+            for name, addresses in seen.addresses.items():
+                found.setdefault(number, set()).update(addresses)
+                bridges.setdefault(number, set()).add(bridge_name(seen.tenant, seen.app, name))
+    return tuple(
+        Rank(number=number, devices=tuple(sorted(bridges[number])), addresses=tuple(sorted(addresses)))
+        for number, addresses in sorted(found.items())
+        if addresses
     )
 
 
@@ -100,6 +135,7 @@ def _list_caps(wanted: Mapping[InstanceId, Wanted], containers: Iterable[Contain
             addresses=tuple(sorted(address for found in networks.values() for address in found)),
             up_bps=wanted[name].bandwidth.up_bps,
             down_bps=wanted[name].bandwidth.down_bps,
+            order=_rank(find_priority(wanted[name]).value)[1],
         )
         for name, networks in asking.items()
     )
@@ -118,21 +154,24 @@ def _number(names: Iterable[InstanceId]) -> dict[InstanceId, int]:
     return numbers
 
 
-def _share(up_bps: int, caps: Sequence[Cap]) -> tuple[QueueClass, ...]:
+def _share(up_bps: int, caps: Sequence[Cap], ranks: Sequence[Rank]) -> tuple[QueueClass, ...]:
     """Share an uplink out: everyone may have all that the others leave, an instance never more than its cap."""
+    orders = {HIGH_CLASS: 1, LOW_CLASS: 3}
     sending = [cap for cap in caps if cap.up_bps]
     link = max(up_bps // _LINK_SHARE, _RATE_BPS_MIN)
     least = max(up_bps // _OTHER_SHARE, _RATE_BPS_MIN)
-    other = max(up_bps - link - sum(cap.up_bps for cap in sending), least)
+    # Classes get what is left by their order; where there are several, each has of its own just what keeps it going.
+    other = least if ranks else max(up_bps - link - sum(cap.up_bps for cap in sending), least)
     return (
         QueueClass(number=LINK_CLASS, rate_bps=link, ceil_bps=up_bps, order=0),
-        QueueClass(number=OTHER_CLASS, rate_bps=other, ceil_bps=up_bps, order=1),
+        QueueClass(number=OTHER_CLASS, rate_bps=other, ceil_bps=up_bps, order=2),
+        *(QueueClass(number=rank.number, rate_bps=least, ceil_bps=up_bps, order=orders[rank.number]) for rank in ranks),
         *(
             QueueClass(
                 number=cap.number,
                 rate_bps=min(cap.up_bps, up_bps),
                 ceil_bps=min(cap.up_bps, up_bps),
-                order=1,
+                order=cap.order,
             )
             for cap in sending
         ),

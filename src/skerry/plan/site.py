@@ -34,6 +34,7 @@ from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, Traffic, app_id
 from skerry.plan.host_ports import settle_ports
 from skerry.plan.images import plan_eviction, plan_images
+from skerry.plan.lans import leave_out
 from skerry.plan.links import plan_links, plan_translation
 from skerry.plan.names import plan_names
 from skerry.plan.networks import list_plans, plan_networks, plan_rules
@@ -117,13 +118,14 @@ def plan_site(
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
     guarded = plan_rules(draft, wanted, observed, held.units)
-    guarded = plan_chains(draft, wanted, observed, history, held.node) and guarded
-    plan_translation(draft, observed)
+    crossing = leave_out(wanted, observed)
+    guarded = plan_chains(draft, wanted, crossing, history, held.node) and guarded
+    plan_translation(draft, crossing)
     links = plan_links(wanted, observed)
-    plan_names(draft, held, wanted, observed, links.found)
+    plan_names(draft, held, wanted, crossing, links.found)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
     plan_passing(draft, held, observed.relay)
-    plan_queues(draft, wanted, observed, network.uplinks)
+    plan_queues(draft, wanted, crossing, network.uplinks)
     entrance = settle_entrance(wanted, observed.entrance, observed.certificates, held.site, away_us)
     turns = find_turns(
         wanted,
@@ -172,7 +174,7 @@ def plan_site(
         if step.forget_start:
             forget_starts.add(instance)
     _plan_withdrawn(draft, held, wanted, refused, observed)
-    plan_entrance(draft, entrance, wanted, observed, held)
+    plan_entrance(draft, entrance, wanted, crossing, held)
     graces, forget_volumes = plan_tombstones(draft, held, wanted, observed)
     deleted, spared = settle_deletions(held, observed, history, busy)
     plan_eviction(draft, held, wanted, observed)

@@ -120,6 +120,9 @@ class FakeMachine:
         self.poison: set[Digest] = set()
         #: Device nodes that are there.
         self.devices: set[str] = {"/dev/fuse", "/dev/net/tun"}
+        #: Network devices that are there, and facts of its kernel.
+        self.links: set[str] = set()
+        self.kernel: dict[str, str] = {}
         #: Devices that vendors describe.
         self.vendor_devices: set[str] = set()
         #: Bytes of disk that the agent's own blobs take.
@@ -194,13 +197,14 @@ class FakeMachine:
     def _set(self, container: str, state: ContainerState, exit_code: int) -> None:
         seen = self.containers[container]
         began_us = 0 if state != "running" else seen.began_us or self.boot_us()
-        addresses = seen.addresses if state in ("running", "paused") else {}
+        addresses, macs = (seen.addresses, seen.macs) if state in ("running", "paused") else ({}, {})
         self.containers[container] = msgspec.structs.replace(
             seen,
             state=state,
             exit_code=exit_code,
             began_us=began_us,
             addresses=addresses,
+            macs=macs,
             hooks=seen.hooks if state in ("running", "paused") else None,
         )
 
@@ -218,7 +222,7 @@ class FakeMachine:
             case RemoveImage():
                 self.images.pop(action.config, None)
             case CreateNetwork():
-                self._create_network(action)
+                return self._create_network(action)
             case RemoveNetwork():
                 self.networks.pop((action.tenant, action.app, action.name), None)
                 self.network_plans.pop((action.tenant, action.app, action.name), None)
@@ -275,8 +279,13 @@ class FakeMachine:
                 return failed("E-NO-DRIVER", f"a fake machine does not do {type(action).__name__}")
         return DONE
 
-    def _create_network(self, action: CreateNetwork) -> None:
+    def _create_network(self, action: CreateNetwork) -> Outcome:
         key = (action.tenant, action.app, action.name)
+        lan = action.plan.lan or None
+        if lan is not None and self.translation is None:
+            return failed("E-NETWORK", f"the runtime puts no network at {lan.parent}")
+        if lan is not None and lan.parent not in self.links:
+            return failed("E-NETWORK", f"this node has no network device {lan.parent}")
         taken = [each.subnet for seen in self.networks.values() for each in seen.ranges]
         self.network_plans[key] = action.plan
         self.networks[key] = NetworkSeen(
@@ -286,8 +295,11 @@ class FakeMachine:
             internal=action.internal,
             plan=action.plan_name,
             names=action.names,
-            ranges=action.ranges or choose_ranges(action.tenant, action.app, action.name, action.plan, taken),
+            ranges=action.ranges
+            or (() if lan else choose_ranges(action.tenant, action.app, action.name, action.plan, taken)),
+            lan=lan is not None,
         )
+        return DONE
 
     def _link(self, action: StartContainer) -> dict[NetworkName, tuple[str, ...]] | Outcome:
         """Give addresses as the links say, where there are links."""
@@ -299,6 +311,9 @@ class FakeMachine:
                 return failed("E-RUNTIME", str(error))
         if {link.network for link in action.links} != set(spec.networks):
             return failed("E-NETWORK", "not every network of the instance has a link")
+        gone = [link.lan.parent for link in action.links if link.lan is not None and link.lan.parent not in self.links]
+        if gone:
+            return failed("E-NETWORK", f"this node has no network device {gone[0]}")
         given = {link.network: tuple(each.partition("/")[0] for each in link.addresses) for link in action.links}
         for seen in self.containers.values():
             for name, addresses in seen.addresses.items():
@@ -453,7 +468,8 @@ class FakeMachine:
         addresses = self._link(action)
         if isinstance(addresses, Outcome):
             return addresses
-        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), addresses=addresses)
+        macs = {link.network: link.mac for link in action.links}
+        told = msgspec.structs.replace(seen, secrets=list_followed(action.spec), addresses=addresses, macs=macs)
         self.containers[action.container] = told
         self._set(action.container, "running", 0)
         self.story.append(("start", action.instance))
@@ -528,10 +544,10 @@ class FakeDriver:
                 disk_bytes=machine.disk_bytes,
                 disk_free_bytes=machine.free_bytes(),
                 arch="amd64",
-                facts={"arch": "amd64", "os": "linux"},
+                facts={"arch": "amd64", "os": "linux", **machine.kernel},
                 devices=tuple(
                     device
-                    for device in sorted(machine.devices)
+                    for device in sorted(machine.devices | machine.links)
                     if any(matches_device(pattern, device) for pattern in self._list_patterns())
                 ),
             ),

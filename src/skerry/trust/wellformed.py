@@ -8,18 +8,22 @@ import ipaddress
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import UNSET
 
-from skerry.model.app import AppRevision, Service, Sites, Subnet
+from skerry.model.app import Address, AppRevision, Further, Network, Service, Sites, Subnet
 from skerry.model.chain import list_chain_flaws
 from skerry.model.entrance import find_entrance_flaw
 from skerry.model.extras import find_extras_flaw, find_sharing_flaw
 from skerry.model.granted import list_further_needs
 from skerry.model.grants import GRANTABLE, NodeUse, Profile, find_profile_flaw, find_use_flaw
-from skerry.model.ids import is_digest, is_inner_path, is_name, is_page
+from skerry.model.ids import NetworkName, is_digest, is_inner_path, is_name, is_page
+from skerry.model.lan import find_lan_flaw
 from skerry.model.limits import (
     CALL_BY_CHARACTERS_MAX,
     CALL_REASON_CHARACTERS_MAX,
     INTEGER_MAX,
+    MTU_MAX,
+    MTU_MIN,
     PROFILES_MAX,
     REPLICAS_MAX,
     SERVICES_MAX,
@@ -141,17 +145,41 @@ def _check_revision(revision: AppRevision) -> None:
             if order:
                 _check_in_site(order)
         _check_walls(revision.profile, service)
+        for name, address in (service.further or Further()).addresses.items():
+            _check_attachment(revision.networks, name, address)
     flaw = find_sharing_flaw(revision) or find_placement_flaw(revision)
     _demand(not flaw, flaw)
     _check_chains(revision)
     for network in revision.networks.values():
         for subnet in network.plan.subnets if network.plan else ():
             _check_subnet(subnet)
+        _check_lan(revision.profile, network)
         if network.words:
             stretched = network.words.kind == "overlay"
             _demand(stretched == network.stretched, "a network over all sites is of kind overlay, and no other is")
             plain = not (network.plan and network.plan.subnets)
             _demand(plain or not stretched, "the addresses of a network over all sites are the fleet's, not the app's")
+
+
+def _check_lan(profile: str, network: Network) -> None:
+    if not (network.plan and network.plan.lan):
+        return
+    flaw = find_lan_flaw(network.plan.lan)
+    _demand(not flaw, flaw)
+    _demand(profile not in PROFILES, f"profile {profile} grants no interface of the node")
+    _demand(not network.words, "a network of a site is not one over all sites")
+
+
+def _check_attachment(networks: dict[NetworkName, Network], name: NetworkName, address: Address) -> None:
+    """Hold what a service says of one interface against what its network is."""
+    network = networks.get(name, Network())
+    lan = network.plan.lan if network.plan else UNSET
+    flaw = find_bandwidth_flaw(Bandwidth(up_bps=address.up_bps, down_bps=address.down_bps))
+    _demand(not flaw, f"bandwidth: {flaw}")
+    _demand(not (lan and lan.is_direct and (address.up_bps or address.down_bps)), "a direct interface has no rate")
+    _demand(0 <= address.way <= INTEGER_MAX, "the order of ways out has numbers from 0")
+    largest = (network.plan.mtu if network.plan else 0) or MTU_MAX
+    _demand(not address.mtu or MTU_MIN <= address.mtu <= largest, "packets of a size that its network does not take")
 
 
 def _check_chains(revision: AppRevision) -> None:

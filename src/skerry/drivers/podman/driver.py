@@ -69,6 +69,7 @@ from skerry.plan.actions import (
     UnpauseContainer,
     failed,
 )
+from skerry.plan.lans import NEEDS_OURS
 from skerry.safe.node_paths import find_bind_obstacle, find_devices
 
 _START_S = 120.0
@@ -347,6 +348,8 @@ class PodmanDriver:
         return DONE
 
     async def _create_network(self, action: CreateNetwork) -> Outcome:
+        if action.plan.lan:
+            return failed("E-NETWORK", f"podman puts no network at {action.plan.lan.parent}: {NEEDS_OURS}")
         present = await self._list_networks()
         if any(item.name == network_name(action.tenant, action.app, action.name) for item in present):
             return DONE

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from skerry.drivers import wires
+from skerry.drivers.base import bridge_name
 from skerry.drivers.podman.alongside import name_pair
 from skerry.drivers.podman.answers import ContainerItem, Inspected, NetworkItem
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, Query
@@ -81,9 +82,21 @@ class Wiring:
         now = asyncio.get_running_loop().time()
         if as_of != self._as_of or now - self._read_at > _BELIEVED_S:
             self._seen, self._read_at = await wires.observe_wires(), now
+            await self._look_inside(containers)
             self._as_of = None if self._seen.reason else as_of
             self._is_told = False
         return self._seen
+
+    async def _look_inside(self, containers: list[ContainerItem]) -> None:
+        """Find links that are not the node's to see: of containers that have fewer than networks."""
+        for item in containers:
+            labels = item.labels or {}
+            if item.state != "running" or WIRED not in labels or not item.pid or self._seen.reason:
+                continue
+            networks = frozenset(msgspec.json.decode(labels.get(_NAMES, "{}"), type=dict[str, tuple[str, ...]]))
+            wired = self._seen.links.get(item.id)
+            if wired is None or networks - wired.macs.keys():
+                await wires.look_inside(self._seen, item.id, item.pid, networks)
 
     def changed(self) -> None:
         """Something was done that the next look must show."""
@@ -104,8 +117,15 @@ class Wiring:
 
     async def find_addresses(self, container: str) -> list[str]:
         """Return the addresses of a container as they are now, those of its first network first."""
-        wired = (await wires.observe_wires()).links.get(container)
-        return [each for _, found in sorted(wired.addresses.items()) for each in found] if wired else []
+        seen = await wires.observe_wires()
+        wired = seen.links.get(container)
+        # The node reaches nobody in a network at one of its devices.
+        apart = {bridge_name(each.tenant, each.app, each.name) for each in seen.networks if each.lan}
+        ends = {wires.end_name(container, name): name for name in wired.addresses} if wired else {}
+        near = {name for end, name in ends.items() if seen.devices[end].master not in apart}
+        return (
+            [each for name, found in sorted(wired.addresses.items()) if name in near for each in found] if wired else []
+        )
 
     async def count_bytes(self) -> dict[str, tuple[int, int]]:
         """Return the bytes that each container has received and sent since it started."""
@@ -191,8 +211,10 @@ class Wiring:
                 raise
         process = (await http.read(Inspected, f"{path}/json")).state.pid
         outcome = await wires.attach(action.container, process, action.spec, action.links) if process else DONE
-        # Its number may have been another's by then.
-        if (await http.read(Inspected, f"{path}/json")).state.pid != process:
+        # Its number may have been another's by then, and podman learns late of one that has ended.
+        if (not outcome.ok and not _is_process(process)) or (
+            await http.read(Inspected, f"{path}/json")
+        ).state.pid != process:
             return 0
         return process if outcome.ok else outcome
 
@@ -351,6 +373,10 @@ def list_node_servers(files: tuple[Path, ...] = _RESOLV) -> list[str]:
         if found:
             return found
     return []
+
+
+def _is_process(number: int) -> bool:
+    return Path(f"/proc/{number}").exists()
 
 
 def _is_reachable(server: str) -> bool:

@@ -13,6 +13,7 @@ from skerry.model import selector
 from skerry.model.document import Assignment
 from skerry.model.granted import grants_unmet
 from skerry.model.ids import SiteName
+from skerry.model.lan import find_lan_lack
 from skerry.model.placing import PlacementRules
 from skerry.model.site_match import ground_unmet, site_unmet
 from skerry.plan.derive import Underivable, derive_instance
@@ -78,13 +79,16 @@ def reject_new(slot: Slot) -> Rejection | None:
 
 def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | None:
     """Return the first room constraint that the slot does not fulfil; spread is judged over all candidates."""
-    unmet = grants_unmet(request.revision.profile, request.tenant, request.wish, slot.record)
+    unmet = grants_unmet(request.revision, request.wish, slot.record)
     if unmet:
         return _rejection(slot, "profile", unmet)
     there = slot.devices
     for device in request.devices:
         if there is not None and device not in there:
             return _rejection(slot, "device", f"needs {device}, which {slot.site}/{slot.node} does not have")
+    lacks = (find_lan_lack(lan, slot.labels) for lan in request.lans) if there is not None else ()
+    if lack := next(filter(None, lacks), ""):
+        return _rejection(slot, "kernel", f"needs {lack}, which {slot.site}/{slot.node} does not have")
     if slot.cpu_m is not None and slot.cpu_used_m + request.cpu_m > slot.cpu_m and request.cpu_m:
         free = max(0, slot.cpu_m - slot.cpu_used_m)
         return _rejection(slot, "cpu", f"needs {request.cpu_m}m, has {free}m of {slot.cpu_m}m free")

@@ -8,8 +8,9 @@ import msgspec
 
 from skerry.model.app import AppRevision, Port, Resources, Service
 from skerry.model.entrance import Entrance
-from skerry.model.granted import node_use
+from skerry.model.granted import list_lans, node_use
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
+from skerry.model.lan import Lan
 from skerry.model.selector import Selector, parse_selector
 from skerry.model.site_match import kept_at_site
 from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth
@@ -39,8 +40,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     #: Labels that are better, and by how much.
     preferred: tuple[tuple[Selector, int], ...] = ()
-    #: Device nodes that it is shown.
+    #: Device nodes that it is shown, and network devices that it is at.
     devices: tuple[str, ...] = ()
+    #: Networks of the site that it is in; the devices of the node that they are at are among ``devices``.
+    lans: tuple[Lan, ...] = ()
     #: What people outside are to reach of it.
     entrances: tuple[Entrance, ...] = ()
     #: What it uses of the uplinks of its site.
@@ -55,6 +58,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Request:
     """Read off what instances of service ``name`` ask for; raises ``KeyError`` when there is no such service."""
     service = revision.services[name]
+    lans = tuple(list_lans(revision, service))
+    shown = {device.source for device in node_use(service).devices}
     return Request(
         tenant=revision.tenant,
         app=revision.app,
@@ -70,7 +75,8 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         varies=_varies(revision, service),
         zone=_name_zone(service),
         preferred=_read_preferred(service),
-        devices=tuple(sorted({device.source for device in node_use(service).devices})),
+        devices=tuple(sorted(shown | {lan.parent for lan in lans})),
+        lans=lans,
         entrances=service.entrance or (),
         bandwidth=service.bandwidth or NO_BANDWIDTH,
     )
