@@ -28,7 +28,7 @@ FORMAT = 1
 
 Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join", "samples"]
 LinkClass = Literal["wired", "mobile", "satellite"]
-CallKind = Literal["nonce", "logs", "exec", "forward", "restart", "stop", "start", "stats", "trace"]
+CallKind = Literal["nonce", "logs", "exec", "forward", "restart", "stop", "start", "test-chain", "stats", "trace"]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):

@@ -14,7 +14,7 @@ from skerry.clock import SeededMint
 from skerry.drivers.base import Chunk, ContainerStats, Exit, PortRefused, Typed
 from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, Digest, InstanceId
-from skerry.model.observed import ContainerSeen
+from skerry.model.observed import ChainProbed, ContainerSeen
 from skerry.model.signed import Call, Window
 from skerry.model.trace import NodeView, TraceAsk
 from skerry.trust.verdict import Denied
@@ -128,6 +128,7 @@ class Scene:
             find_container=lambda instance: container if instance == WEB else None,
             verify_call=lambda envelope: self.signed,
             obey=self.obey,
+            test_chain=self.test_chain,
             look=self.look,
         )
         self.obeyed: list[tuple[str, str]] = []
@@ -144,6 +145,12 @@ class Scene:
             raise Unavailable("E-DISK-FULL", "there is no room")
         self.obeyed.append((call.verb, call.reason))
         return Refusal("E-NOT-FOUND", "it is not to run here") if call.ordinal else None
+
+    async def test_chain(self, call: Call) -> ChainProbed | Refusal:
+        self.obeyed.append((call.verb, call.chain))
+        if call.chain != "out":
+            return Refusal("E-CALL", "no such chain")
+        return ChainProbed(sent=10, arrived=9, reason="1 was lost")
 
     def ask(self, kind: str, body: msgspec.Struct | bytes) -> CallAnswer:
         content = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
@@ -202,6 +209,19 @@ def test_a_command_needs_a_signature_a_nonce_and_something_that_runs():
     ]
     assert scene.exec().code == "E-CALL", "a nonce is good once"
     assert scene.shell.asked == [("c1", ("ls",))]
+
+
+def test_a_test_of_a_chain_needs_a_signature_and_its_outcome_is_the_answer():
+    scene = Scene()
+    assert scene.ask("test-chain", people.revise(1)).code == "E-SIGNATURE"
+    scene.sign(b"not drawn here", verb="test-chain", chain="out")
+    assert scene.ask("test-chain", people.revise(1)).code == "E-CALL"
+    assert scene.obeyed == []
+    scene.sign(scene.draw(), verb="test-chain", chain="out")
+    answer = scene.ask("test-chain", people.revise(1))
+    assert msgspec.json.decode(answer.body, type=ChainProbed) == ChainProbed(sent=10, arrived=9, reason="1 was lost")
+    scene.sign(scene.draw(), verb="test-chain", chain="in")
+    assert (scene.ask("test-chain", people.revise(1)).code, scene.obeyed[-1]) == ("E-CALL", ("test-chain", "in"))
 
 
 def test_a_word_about_an_instance_needs_a_signature_and_a_nonce_and_nothing_that_runs():

@@ -1,10 +1,11 @@
 """What a node tells of itself: small changes are no news."""
 
+import msgspec
 import pytest
 
-from skerry.agent.telling import FREE_STEP_BYTES, node_fact, size_to_tell
-from skerry.model.ids import NodeName
-from skerry.model.observed import NodeSeen
+from skerry.agent.telling import FREE_STEP_BYTES, describe_change, node_fact, size_to_tell
+from skerry.model.ids import AppName, NodeName, TenantName
+from skerry.model.observed import ChainFact, NodeSeen, encode_fact
 
 
 def test_free_space_that_swings_around_a_step_is_told_once():
@@ -34,3 +35,39 @@ def test_free_space_that_swings_around_a_step_is_told_once():
 )
 def test_a_volumes_size_is_told_when_it_is_off_by_an_eighth_or_by_much(size: int, told: int, tell: int):
     assert size_to_tell(size, told) == tell
+
+
+def chain(state: str, **words: object) -> ChainFact:
+    return ChainFact(
+        tenant=TenantName("t"),
+        app=AppName("shop"),
+        chain="out",
+        node=NodeName("n1"),
+        state=state,  # type: ignore[arg-type]
+        steps={},
+        **words,  # type: ignore[arg-type]
+    )
+
+
+def test_a_chain_is_told_of_when_its_traffic_goes_elsewhere_or_takes_too_long():
+    closed = chain("closed", reason="no copy of wall is well")
+    late = chain("whole", late=True, flaw="it takes 20 ms")
+    told = [
+        [(draft.type, draft.message) for draft in describe_change(fact, before and encode_fact(before), 1)]
+        for before, fact in (
+            (None, closed),
+            (chain("whole"), chain("changing")),
+            (chain("changing"), closed),
+            (closed, msgspec.structs.replace(closed, reason="no copy of look is well")),
+            (chain("whole"), late),
+            (late, chain("whole", path_us=50)),
+        )
+    ]
+    assert told == [
+        [],
+        [],
+        [("chain.closed", "chain out of shop is closed at n1: no copy of wall is well")],
+        [],
+        [("chain.late", "chain out of shop is late at n1: it takes 20 ms")],
+        [("chain.in-time", "chain out of shop is in time at n1")],
+    ]

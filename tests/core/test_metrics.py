@@ -7,9 +7,10 @@ from skerry.core import metrics
 from skerry.core.use import HOUR_STEP_S, SCRAPED_US, STEP_S, WATCHED_US
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
 from skerry.model.errors import NotFound
-from skerry.model.ids import InstanceId, SiteName, VolumeId
+from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName, TenantName, VolumeId
+from skerry.model.observed import ChainFact
 from skerry.model.relay import RelayOffer, RelayPairSeen, RelaySeen
-from skerry.model.samples import HostUse, InstanceUse, OutboxUse, Sample, VolumeUse
+from skerry.model.samples import ChainUse, HostUse, InstanceUse, OutboxUse, Sample, StepUse, VolumeUse
 
 SECOND = 1_000_000
 MINE, THEIRS = InstanceId("default/shop/web/0"), InstanceId("other/shop/web/0")
@@ -184,6 +185,38 @@ async def test_what_a_machine_and_its_outbox_say_beyond_the_basics(rig):
         assert f'{name}{{site="oslo"}} {value}' in text, line
     assert not [line for line in lines(text, "skerry_host_temperature") if "rome" in line]
     assert not [line for line in lines(text, "skerry_outbox_events") if "rome" in line]
+
+
+async def test_a_tenant_sees_how_its_chains_are_and_nobody_else_does(rig):
+    bern = await rig.add_site("bern", tenants=("default", "other"))
+    await bern.connect()
+    await bern.report(
+        ChainFact(
+            tenant=TenantName("default"),
+            app=AppName("shop"),
+            chain="out",
+            node=NodeName("n1"),
+            state="around",
+            steps={ServiceName("wall"): "default/shop/wall/0"},
+            latency_us={ServiceName("wall"): 200},
+            path_us=500,
+            late=True,
+        )
+    )
+    use = ChainUse(TenantName("default"), AppName("shop"), "out", (StepUse(ServiceName("wall"), 7, 5),))
+    strange = ChainUse(TenantName("other"), AppName("shop"), "out", (StepUse(ServiceName("wall"), 9, 9),))
+    rig.desk.take_sample(SiteName("bern"), Sample(HostUse(1, 250, 4_000, 9_000), chains=(use, strange)), 0)
+    found = lines(await rig.service.read_metrics(rig.admin, query=MetricsQuery()), "skerry_chain")
+    at = 'site="bern",node="n1",tenant="default",app="shop",chain="out"'
+    assert found == [
+        f"skerry_chain_passes{{{at}}} 1",
+        f"skerry_chain_late{{{at}}} 1",
+        f"skerry_chain_latency_seconds{{{at}}} 0.0005",
+        f'skerry_chain_latency_seconds{{{at},step="wall"}} 0.0002',
+        'skerry_chain_packets_total{site="bern",tenant="default",app="shop",chain="out",step="wall",way="out"} 7',
+        'skerry_chain_packets_total{site="bern",tenant="default",app="shop",chain="out",step="wall",way="back"} 5',
+    ]
+    assert not lines(await rig.service.read_metrics(rig.operator, query=MetricsQuery()), "skerry_chain")
 
 
 async def test_operators_see_whether_the_relay_runs_and_what_it_carries(rig):

@@ -87,7 +87,7 @@ def test_without_a_chain_nothing_is_signed_of_it():
         ({"to": "'network:inside'"}, "E-CONFLICT /x-skerry/chain/0/to"),
         ({"to": "client"}, "E-CONFLICT /x-skerry/chain/0/to"),
         ({"from": "uplink"}, "E-CONFLICT /x-skerry/chain/0/to"),
-        ({"max_latency": "5ms"}, "E-NOT-YET /x-skerry/chain/0/max-latency"),
+        ({"max_latency": "5m"}, "E-RANGE /x-skerry/chain/0/max-latency"),
         ({"bandwidth": "5Mbit/s"}, "E-NOT-YET /x-skerry/chain/0/bandwidth"),
         ({"fail": "ajar"}, "E-TYPE /x-skerry/chain/0/fail"),
         ({"match": "{ports: 80}"}, "E-CONFLICT /x-skerry/chain/0/match"),

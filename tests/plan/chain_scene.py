@@ -10,6 +10,7 @@ from skerry.model.ids import InstanceId, NetworkName, ServiceName
 from skerry.model.network import bridge_name, network_prefix
 from skerry.model.observed import ChainsSeen, ContainerSeen, NetworkSeen, Observation
 from skerry.plan.actions import ApplyChains
+from skerry.plan.chain_probes import ProbeNote
 from skerry.plan.chains import plan_chains
 from skerry.plan.history import History, Run
 from skerry.plan.site import derive_wanted
@@ -62,6 +63,9 @@ class Town:
         self.seen: ChainsSeen | None = ChainsSeen()
         self.draft = PlanDraft(History(boot="b"), Now(boot_us=1))
         self.guarded = False
+        #: What is known of test packets, and the time of the next plan.
+        self.probes: dict[str, ProbeNote] = {}
+        self.now_us = 1
 
     def observe(self) -> Observation:
         networks = tuple(
@@ -114,8 +118,8 @@ class Town:
             )
             for each in self.observe().containers
         }
-        history = History(boot="b", runs=runs)
-        self.draft = PlanDraft(history, Now(boot_us=1))
+        history = History(boot="b", runs=runs, probes=self.probes)
+        self.draft = PlanDraft(history, Now(boot_us=self.now_us))
         self.guarded = plan_chains(self.draft, wanted, self.observe(), history, scenery.hold(app).node)
         found = next((action for action in self.draft.actions if isinstance(action, ApplyChains)), None)
         if found is not None:

@@ -143,6 +143,7 @@ def test_sound_payloads_have_no_flaw():
         HEAD,
         CALL,
         change(CALL, verb="stop", argv=(), by="ada", reason="it smokes"),
+        change(CALL, verb="test-chain", argv=(), chain="out"),
     ):
         assert find_flaw(payload) == ""
 
@@ -182,6 +183,9 @@ FLAWS = {
     "stop with a reason that moves the cursor": change(CALL, verb="stop", argv=(), reason="\x1b[2J"),
     "stop by a name of two lines": change(CALL, verb="stop", argv=(), by="ada\nroot"),
     "command with a reason": change(CALL, reason="because"),
+    "test of no chain": change(CALL, verb="test-chain", argv=()),
+    "test of a chain with a command": change(CALL, verb="test-chain", chain="out"),
+    "command about a chain": change(CALL, chain="out"),
     "connection to a port that is none": change(CALL, verb="forward", argv=(), port=65_536),
     "connection with a command": change(CALL, verb="forward", port=80),
     "connection with a terminal": change(CALL, verb="forward", argv=(), port=80, terminal=Window(columns=80, rows=24)),

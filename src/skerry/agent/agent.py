@@ -161,6 +161,7 @@ class Agent:
             find_container=self._find_container,
             verify_call=self._verify_call,
             obey=self.reconciler.obey,
+            test_chain=self.reconciler.test_chain,
             look=Looker(clock, self.performer, self.reconciler, self._read_held, self.trust.read_sure_us).look,
         )
 
@@ -448,7 +449,9 @@ class Agent:
     async def read_sample(self) -> Sample | None:
         """What this node and the instances on it use now."""
         outbox = OutboxUse(*await self._db.read(journal.measure_outbox))
-        return await self._sampler.read(self.reconciler.observed.containers, self.meter.sizes, outbox)
+        return await self._sampler.read(
+            self.reconciler.observed.containers, self.meter.sizes, outbox, self.reconciler.plan.chains
+        )
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:
         """The next events, and how many between were lost."""

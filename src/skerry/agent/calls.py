@@ -1,7 +1,8 @@
 """Answering the parent's calls: a nonce, logs, a command, a connection, a word about an instance, use, a trace.
 
-Reading needs a session only. A command, a connection, a restart, stop or start is an act on what runs: it needs a call
-signed by the tenant's deploy key that names a nonce this node drew, good once and for a short time (trust.md §5).
+Reading needs a session only. A command, a connection, a restart, stop or start, a test of a chain is an act on what
+runs: it needs a call signed by the tenant's deploy key that names a nonce this node drew, good once and for a short
+time (trust.md §5).
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Chunk, Console, ContainerStats, Exit, Pipe, PortRefused, Typed
 from skerry.model.errors import Unavailable
 from skerry.model.ids import CallId, InstanceId, NodeName, instance_id
-from skerry.model.observed import ContainerSeen
+from skerry.model.observed import ChainProbed, ContainerSeen
 from skerry.model.signed import Call, Envelope
 from skerry.model.trace import NodeView, TraceAsk
 from skerry.trust.verdict import Denied
@@ -46,6 +47,7 @@ class CallDesk:
         find_container: Callable[[InstanceId], ContainerSeen | None],
         verify_call: Callable[[Envelope], Call | Denied],
         obey: Callable[[Call], Awaitable[Refusal | None]],
+        test_chain: Callable[[Call], Awaitable[ChainProbed | Refusal]],
         look: Callable[[TraceAsk], Awaitable[NodeView]],
     ) -> None:
         self._clock = clock
@@ -54,6 +56,7 @@ class CallDesk:
         self._find_container = find_container
         self._verify_call = verify_call
         self._obey = obey
+        self._test_chain_of = test_chain
         self._look = look
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
@@ -72,6 +75,8 @@ class CallDesk:
                     return await self._open_port(request, stdin)
                 case "restart" | "stop" | "start":
                     return await self._control(request)
+                case "test-chain":
+                    return await self._test_chain(request)
                 case "stats":
                     stats = StatsReply(await self._console.read_stats())
                     return CallAnswer(True, msgspec.msgpack.encode(stats))
@@ -133,6 +138,16 @@ class CallDesk:
             # What could not be written down does not hold, so it is not done either.
             return CallAnswer(False, code=error.code, reason=error.detail)
         return CallAnswer(True) if refused is None else CallAnswer(False, code=refused.code, reason=refused.reason)
+
+    async def _test_chain(self, request: CallRequest) -> CallAnswer:
+        """Send test packets as a signed call says; what came of them is the answer, in JSON for who asked."""
+        call = self._judge(request)
+        if isinstance(call, CallAnswer):
+            return call
+        found = await self._test_chain_of(call)
+        if isinstance(found, Refusal):
+            return CallAnswer(False, code=found.code, reason=found.reason)
+        return CallAnswer(True, msgspec.json.encode(found))
 
     def _admit(self, request: CallRequest) -> tuple[Call, str] | CallAnswer:
         """Judge a signed call about what runs: return it and the container that it is about, or a refusal."""

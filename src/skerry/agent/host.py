@@ -20,6 +20,7 @@ from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.certificates import Authority, CertificatesDriver
+from skerry.drivers.chain_probes import ChainProbesDriver
 from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.host import HostDriver
@@ -193,6 +194,7 @@ class AgentHost:
                 *names,
                 QueuesDriver(),
                 chains,
+                ChainProbesDriver(clock, mint.split("chain-probes")),
                 certificates,
                 entrance,
                 host,

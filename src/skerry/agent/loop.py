@@ -32,6 +32,8 @@ from skerry.clock import Clock, Tasks, read_offset_us
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.ids import InstanceId, VolumeId, instance_id
 from skerry.model.observed import (
+    ChainFact,
+    ChainProbed,
     Fact,
     InstanceFact,
     NodeFact,
@@ -47,6 +49,7 @@ from skerry.model.signed import Call
 from skerry.model.site_match import TIMEZONE_LABEL
 from skerry.plan.actions import (
     FETCH_LANE,
+    PROBE_LANE,
     Action,
     CheckHealth,
     DeleteVolume,
@@ -60,6 +63,8 @@ from skerry.plan.actions import (
     lane,
 )
 from skerry.plan.by_hand import find_meant, refuse, say
+from skerry.plan.chain_probes import PROBES_ASKED, probe_key
+from skerry.plan.chains import find_probe
 from skerry.plan.companions import find_companions
 from skerry.plan.gates import return_to_proven
 from skerry.plan.history import (
@@ -72,6 +77,7 @@ from skerry.plan.history import (
     forget_runs,
     note_observed,
     note_outcome,
+    read_probe,
 )
 from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
@@ -88,6 +94,8 @@ SETTLE_US = 50_000
 #: Actions of one kind under way at once. What waits for something else (the link, an instance that takes its grace to
 #: stop, a health command that hangs) never takes the place of what works without.
 ACTIONS_MAX = {"fetch": 2, "stop": 8, "health": 4, "work": 4}
+#: A probing of a chain that was begun is over after so many seconds (``drivers/chain_probes.py``).
+PROBE_WAIT_S = 5.0
 #: Events that wait in memory while the disk is full; the oldest ordinary ones go first.
 UNTOLD_MAX = 500
 #: Where an instance ends up when all is well: one that a new process finds there is no news.
@@ -331,6 +339,26 @@ class Reconciler:
         await self._take_word(call.verb, meant, wanted, call)
         return None
 
+    async def test_chain(self, call: Call) -> ChainProbed | Refusal:
+        """Send test packets through a chain now, as its owner's verified call asks, and say what came of them."""
+        key = probe_key(call.tenant, call.app, call.chain)
+        action = find_probe(self._derive_wanted(), self.observed, self.history, key, PROBES_ASKED)
+        if isinstance(action, str):
+            return Refusal("E-CALL", f"{call.chain} cannot be tested here: {action}")
+        if PROBE_LANE in self._busy:
+            await asyncio.wait((self._busy[PROBE_LANE][1],), timeout=PROBE_WAIT_S)
+        if PROBE_LANE in self._busy:
+            return Refusal("E-BUSY", "test packets are under way here: ask again in a moment")
+        probing = self._tasks.start(f"action {PROBE_LANE}", self._performer.perform(action))
+        self._busy[PROBE_LANE] = ("work", probing)
+        try:
+            outcome: Outcome = await probing
+        finally:
+            self._busy.pop(PROBE_LANE, None)
+        if not outcome.ok:
+            return Refusal(outcome.code, outcome.reason)
+        return read_probe(action, outcome)
+
     def _derive_wanted(self) -> dict[InstanceId, Wanted]:
         held = self._read_held()
         return {} if held is None else derive_wanted(return_to_proven(held, self.history.kept.judged))[0]
@@ -515,6 +543,8 @@ class Reconciler:
         key = fact_key(fact)
         if key in self._followed:
             return True
+        if isinstance(fact, ChainFact):
+            return True  # only its changes are told of, and none while it is made another
         if not isinstance(fact, InstanceFact) or observed.unavailable:
             return False  # nothing was seen of it yet
         if fact.phase == "starting":

@@ -66,4 +66,4 @@ class Performer:
                 return outcome
         if outcome is None:
             return failed("E-NO-DRIVER", f"no driver of this node does {type(action).__name__}")
-        return outcome if outcome.healthy is not None else DONE
+        return outcome if outcome.healthy is not None or outcome.passes is not None else DONE

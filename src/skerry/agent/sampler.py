@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from skerry.clock import Clock
 from skerry.drivers.base import Console, ContainerStats, Gauge
 from skerry.model.ids import InstanceId, VolumeId
-from skerry.model.limits import INTEGER_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
+from skerry.model.limits import INTEGER_MAX, SAMPLE_CHAINS_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
 from skerry.model.observed import ContainerSeen
-from skerry.model.samples import InstanceUse, OutboxUse, Sample, VolumeUse
+from skerry.model.samples import ChainUse, InstanceUse, OutboxUse, Sample, VolumeUse
 
 
 class Sampler:
@@ -22,7 +22,11 @@ class Sampler:
         self._gauge = gauge
 
     async def read(
-        self, containers: Iterable[ContainerSeen], volumes: Mapping[VolumeId, int], outbox: OutboxUse
+        self,
+        containers: Iterable[ContainerSeen],
+        volumes: Mapping[VolumeId, int],
+        outbox: OutboxUse,
+        chains: tuple[ChainUse, ...] = (),
     ) -> Sample | None:
         """Look; ``containers`` says whose each is, the others go along. None when nothing can be seen at all."""
         try:
@@ -46,6 +50,7 @@ class Sampler:
             tuple(VolumeUse(name, volumes[name]) for name in sorted(volumes)[:SAMPLE_VOLUMES_MAX]),
             outbox,
             self._clock.wall_us() // 1_000,
+            chains[:SAMPLE_CHAINS_MAX],
         )
 
 

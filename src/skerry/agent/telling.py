@@ -9,7 +9,7 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.model.ids import VolumeId
-from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, NodeSeen, VolumeFact
+from skerry.model.observed import AppFact, ChainFact, Fact, InstanceFact, NodeFact, NodeSeen, VolumeFact
 from skerry.plan.actions import DeleteVolume, ObtainCertificate
 from skerry.plan.history import AppId, Deleting
 from skerry.plan.site_plan import SitePlan
@@ -88,6 +88,8 @@ def describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[jour
                 data={"revision": str(fact.number), "restarts": str(fact.restarts)},
             )
         ]
+    if isinstance(fact, ChainFact) and before is not None:
+        return _describe_chain(fact, msgspec.msgpack.decode(before, type=ChainFact), wall_us)
     if isinstance(fact, VolumeFact) and before is None:
         tenant, app, name = fact.volume.split("/")
         return [
@@ -100,6 +102,30 @@ def describe_change(fact: Fact, before: bytes | None, wall_us: int) -> list[jour
             )
         ]
     return []
+
+
+def _describe_chain(fact: ChainFact, before: ChainFact, wall_us: int) -> list[journal.Draft]:
+    """Say where a chain's traffic goes now, and whether that takes too long; a change under way is no news."""
+    told: list[tuple[str, str]] = []
+    if fact.state not in (before.state, "changing"):
+        why = f": {fact.reason}" if fact.reason else ""
+        told.append((f"chain.{fact.state}", f"chain {fact.chain} of {fact.app} is {fact.state} at {fact.node}{why}"))
+    if fact.late != before.late:
+        word = "late" if fact.late else "in time"
+        why = f": {fact.flaw}" if fact.late else ""
+        told.append(
+            (f"chain.{word.replace(' ', '-')}", f"chain {fact.chain} of {fact.app} is {word} at {fact.node}{why}")
+        )
+    return [
+        journal.Draft(
+            time_us=wall_us,
+            type=kind,
+            subject=f"chain/{fact.tenant}/{fact.app}/{fact.chain}",
+            tenant=fact.tenant,
+            message=message,
+        )
+        for kind, message in told
+    ]
 
 
 def tell_grown(fact: VolumeFact, old_bytes: int, wall_us: int) -> journal.Draft:

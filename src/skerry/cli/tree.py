@@ -238,7 +238,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("chain", "Ordered paths through services.", (
         Verb("list", "List the service chains of apps.", "skerry.cli.chains:list_chains"),
         Verb("show", "Show a chain, and who has its traffic at each node.", "skerry.cli.chains:show"),
-        *_later("test"),
+        Verb("test", "Send test packets through a chain at a site.", "skerry.cli.chains:run_test"),
     )),
     Noun("volume", "Durable storage of services.", (
         Verb("list", "List volumes, as their sites report them.", "skerry.cli.volumes:list_volumes"),

@@ -1,7 +1,8 @@
 """Calls about what runs: output of instances, commands in them, connections to ports, and words about themselves.
 
-Reading output needs a role only; a command, a connection, a restart, stop or start needs a call signed by the tenant
-for one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the site's own outbound link.
+Reading output needs a role only; a command, a connection, a restart, stop or start, a test of a chain needs a call
+signed by the tenant for one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the
+site's own outbound link.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import denied, not_found
 from skerry.core.state import Part, SiteCall, Sites
 from skerry.model.answers import LogLine
-from skerry.model.asks import ControlQuery, ExecQuery, ForwardQuery, LogQuery
+from skerry.model.asks import ChainTestQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
 from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
@@ -164,6 +165,13 @@ class CallsPart(Part):
         await call.close()
         await socket.send_exit(0)
 
+    async def test_chain(self, caller: Caller, *, app: str, query: ChainTestQuery, socket: CallSocket) -> None:
+        """Have test packets sent through a chain by one signed call; the site's answer is its output, as JSON."""
+        call = await self._begin_call(caller, app, query, socket, verb="test-chain", operation="test_chain")
+        await call.close()
+        await socket.send_output(1, call.reply.body)
+        await socket.send_exit(0)
+
     async def _begin_call(
         self,
         caller: Caller,
@@ -171,7 +179,7 @@ class CallsPart(Part):
         query: ExecQuery,
         socket: CallSocket,
         *,
-        verb: Literal["exec", "forward", "restart", "stop", "start"],
+        verb: Literal["exec", "forward", "restart", "stop", "start", "test-chain"],
         operation: str,
     ) -> SiteCall:
         """Have the node's nonce signed, write the act down, and call the site; return the call once it said yes."""
@@ -185,7 +193,9 @@ class CallsPart(Part):
         nonce = msgspec.msgpack.decode(asked.reply.body, type=NonceReply).nonce
         await socket.send_nonce(site, node, nonce)
         envelope = await socket.receive_call()
-        wanted = (verb, app, query.service, query.ordinal, nonce, query.port if isinstance(query, ForwardQuery) else 0)
+        port = query.port if isinstance(query, ForwardQuery) else 0
+        chain = query.chain if isinstance(query, ChainTestQuery) else ""
+        wanted = (verb, app, query.service, query.ordinal, nonce, port, chain)
 
         def job(connection: Connection, stamp: object) -> None:
             owner = access.find_tenant(connection, tenant)
@@ -194,7 +204,7 @@ class CallsPart(Part):
             if isinstance(verified, Denied):
                 raise denied(verified)
             said = verified.payload
-            if (said.verb, said.app, said.service, said.ordinal, said.nonce, said.port) != wanted:
+            if (said.verb, said.app, said.service, said.ordinal, said.nonce, said.port, said.chain) != wanted:
                 raise Invalid("E-SUBJECT", "The signed call is about something else than the request.")
 
         act = f"{verb} " if isinstance(query, ControlQuery) else ""

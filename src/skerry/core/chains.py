@@ -2,20 +2,25 @@
 
 from collections import Counter
 
+from skerry.clock import SECOND_US
 from skerry.core.auth import Caller
 from skerry.core.refusals import not_found
 from skerry.core.state import Part
+from skerry.core.use import WATCHED_US
 from skerry.model.answers import ChainDetail, ChainNodeView, ChainView, Page
 from skerry.model.app import AppRevision
 from skerry.model.asks import ChainQuery
 from skerry.model.chain import Chain
-from skerry.model.ids import AppName, ServiceName
+from skerry.model.ids import AppName, ServiceName, SiteName
+from skerry.model.observed import ChainFact
 from skerry.store import Connection, facts
 from skerry.store.fleet import read_newest_revisions
 from skerry.store.rows import read_page_token, write_page_token
 
 #: Nodes that one answer lists, 300 bytes each; the counts are of all of them.
 NODES_SHOWN_MAX = 1_000
+#: Sites that are asked for quicker samples by one look.
+WATCHED_MAX = 20
 
 _States = dict[tuple[AppName, str], Counter[str]]
 
@@ -46,7 +51,7 @@ class ChainsPart(Part):
     async def show_chain(self, caller: Caller, *, app: str, chain: str) -> ChainDetail:
         """Show one chain of an app, and what each node says of it."""
 
-        def job(connection: Connection) -> ChainDetail:
+        def job(connection: Connection) -> tuple[ChainView, list[ChainNodeView]]:
             revision = next(read_newest_revisions(connection, caller.scope, app=app), None) if caller.owner() else None
             said = next((each for each in revision.chains or () if each.name == chain), None) if revision else None
             if revision is None or said is None:
@@ -56,18 +61,37 @@ class ChainsPart(Part):
             ]
             states: _States = {(revision.app, chain): Counter(fact.state for _, fact in told)}
             nodes = [
-                ChainNodeView(
-                    site=site, node=fact.node, state=fact.state, steps=_order(said, fact.steps), reason=fact.reason
-                )
+                self._view_node(site, fact, said)
                 for site, fact in sorted(told, key=lambda each: (each[0], each[1].node))
             ]
-            return ChainDetail(
-                chain=_view(revision, said, states),
-                nodes=tuple(nodes[:NODES_SHOWN_MAX]),
-                more=max(len(nodes) - NODES_SHOWN_MAX, 0),
-            )
+            return _view(revision, said, states), nodes
 
-        return await self._core.db.read(job)
+        view, nodes = await self._core.db.read(job)
+        shown = tuple(nodes[:NODES_SHOWN_MAX])
+        self._core.watch_use(sorted({each.site for each in shown[:WATCHED_MAX]}), WATCHED_US)
+        return ChainDetail(chain=view, nodes=shown, more=max(len(nodes) - NODES_SHOWN_MAX, 0))
+
+    def _view_node(self, site: SiteName, fact: ChainFact, said: Chain) -> ChainNodeView:
+        newest = self._core.use.newest(site)
+        whole = (fact.tenant, fact.app, fact.chain)
+        counted = (
+            [] if newest is None else [use for use in newest.sample.chains if (use.tenant, use.app, use.chain) == whole]
+        )
+        age_s = (self._core.clock.boot_us() - newest.boot_us) // SECOND_US if newest is not None and counted else None
+        packets = {step.service: (step.out, step.back) for use in counted for step in use.steps}
+        return ChainNodeView(
+            site=site,
+            node=fact.node,
+            state=fact.state,
+            steps=_order(said, fact.steps),
+            reason=fact.reason,
+            latency_us=fact.latency_us,
+            path_us=fact.path_us,
+            late=fact.late,
+            flaw=fact.flaw,
+            packets=packets,
+            counted_s_ago=age_s,
+        )
 
 
 def _order(chain: Chain, steps: dict[ServiceName, str]) -> dict[ServiceName, str]:
@@ -86,6 +110,7 @@ def _view(revision: AppRevision, chain: Chain, states: _States) -> ChainView:
         end=str(chain.end),
         symmetric=chain.symmetric,
         fail=chain.fail,
+        max_latency_us=chain.max_latency_us,
         whole=counts["whole"],
         around=counts["around"],
         closed=counts["closed"],

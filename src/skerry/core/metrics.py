@@ -46,6 +46,7 @@ class _Seen(msgspec.Struct, frozen=True):
     instances: list[views.Instance]
     #: Site to bytes by purpose: (purpose, sent, received); for operators.
     link: dict[SiteName, list[tuple[str, int, int]]]
+    chains: list[tuple[SiteName, ChainFact]]
     #: Visible sites that are too many for one answer.
     left_out: int
 
@@ -77,6 +78,8 @@ class MetricsPart(Part):
             _write_instance(text, caller.tenant, each, newest.get(each.view.site))
         async for row in unhurried(seen.rows, _WRITTEN_MAX):
             _write_volumes(text, row.site, caller.tenant, newest[row.site])
+        async for site, fact in unhurried(seen.chains, _WRITTEN_MAX):
+            _write_chain(text, site, fact, newest.get(site))
         return await self._core.beside.work(text.write)
 
     async def list_scrape_targets(self, caller: Caller, *, query: TargetQuery) -> tuple[ScrapeGroup, ...]:
@@ -166,10 +169,10 @@ class MetricsPart(Part):
             rows = sites.list_sites(connection, caller.scope, after, limit)
         if detailed and len(rows) > METRICS_SITES_MAX:
             count = len(sites.list_sites(connection, caller.scope))
-            return _Seen([], {}, {}, [], {}, count)
+            return _Seen([], {}, {}, [], {}, [], count)
         names = [row.site for row in rows]
         if not names:
-            return _Seen([], {}, {}, [], {}, 0)
+            return _Seen([], {}, {}, [], {}, [], 0)
         link = sites.read_all_link_bytes(connection, names) if detailed and caller.scope.platform else {}
         return _Seen(
             rows,
@@ -177,6 +180,7 @@ class MetricsPart(Part):
             facts.read_site_facts(connection, names),
             views.read_instances(self._core, connection, caller.scope, sites=names),
             link,
+            facts.list_chain_facts(connection, caller.scope, sites=names) if detailed and caller.tenant else [],
             0,
         )
 
@@ -317,6 +321,21 @@ def _write_sample(text: Exposition, site: SiteName, newest: use.Newest) -> None:
         text.add(series.HOST_FILES_USED, host.files_used, site)
     if host.temperature_m:
         text.add(series.HOST_TEMPERATURE, host.temperature_m / 1000, site)
+
+
+def _write_chain(text: Exposition, site: SiteName, fact: ChainFact, newest: use.Newest | None) -> None:
+    labels = (site, fact.node, fact.tenant, fact.app, fact.chain)
+    text.add(series.CHAIN_PASSES, int(fact.state != "closed"), *labels)
+    text.add(series.CHAIN_LATE, int(fact.late), *labels)
+    if fact.path_us:
+        text.add(series.CHAIN_LATENCY, fact.path_us / _MICRO, *labels, "")
+    for step, latency_us in fact.latency_us.items():
+        text.add(series.CHAIN_LATENCY, latency_us / _MICRO, *labels, step)
+    for each in newest.sample.chains if newest is not None else ():
+        if (each.tenant, each.app, each.chain) == (fact.tenant, fact.app, fact.chain):
+            for step in each.steps:
+                text.add(series.CHAIN_PACKETS, step.out, site, *labels[2:], step.service, "out")
+                text.add(series.CHAIN_PACKETS, step.back, site, *labels[2:], step.service, "back")
 
 
 def _write_instance(

@@ -133,5 +133,27 @@ VOLUME = Family(
     ("site", "tenant", "app", "volume"),
 )
 
+# --- service chains --------------------------------------------------------------------------------------------------
+
+_CHAIN = ("site", "node", "tenant", "app", "chain")
+CHAIN_PASSES = Family(
+    "gauge", "skerry_chain_passes", "1 while its traffic passes: through all steps, or around one.", "tenant", _CHAIN
+)
+CHAIN_LATE = Family("gauge", "skerry_chain_late", "1 while it takes longer than its owner allows.", "tenant", _CHAIN)
+CHAIN_LATENCY = Family(
+    "gauge",
+    "skerry_chain_latency_seconds",
+    "Time of test packets through a step, or all without one; told in steps of 1, 2 and 5.",
+    "tenant",
+    (*_CHAIN, "step"),
+)
+CHAIN_PACKETS = Family(
+    "counter",
+    "skerry_chain_packets",
+    "Packets given to a step, test packets among them; begins anew when the node's chains change.",
+    "tenant",
+    ("site", "tenant", "app", "chain", "step", "way"),
+)
+
 #: All of them, in the order of this file.
 FAMILIES: tuple[Family, ...] = tuple(each for each in list(vars().values()) if isinstance(each, Family))

@@ -90,6 +90,7 @@ def _read_chain(reading: Reading, place: Place, around: Around) -> Chain | None:
         match=_read_match(reading, reading.find(place, "match")),
         symmetric=symmetric is None or reading.switch(symmetric),
         fail="open" if reading.text(reading.find(place, "fail")) == "open" else "closed",
+        max_latency_us=reading.duration(reading.find(place, "max-latency"), 0),
     )
 
 

@@ -42,6 +42,7 @@ CHAIN = Group(
             "closed",
             built=True,
         ),
-        *unbuilt_words(2, max_latency=DURATION, bandwidth=RATE),
+        Word("max-latency", DURATION, "how long passing all steps may take; longer is told", "no limit", built=True),
+        *unbuilt_words(2, bandwidth=RATE),
     )
 )

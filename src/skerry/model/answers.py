@@ -780,6 +780,8 @@ class ChainView(Answer, frozen=True, kw_only=True):
     whole: int
     around: int
     closed: int
+    #: Longest time that passing all steps may take, in microseconds; 0 for no limit.
+    max_latency_us: int = 0
 
 
 class ChainNodeView(Answer, frozen=True, kw_only=True):
@@ -792,6 +794,18 @@ class ChainNodeView(Answer, frozen=True, kw_only=True):
     steps: dict[ServiceName, str]
     #: Why it is not whole.
     reason: str
+    #: Time that test packets take through each step and through all, in microseconds rounded up to 1, 2 or 5 times a
+    #: power of ten; without those of which nothing is known.
+    latency_us: dict[ServiceName, int] = {}
+    path_us: int = 0
+    #: It takes longer than its owner allows.
+    late: bool = False
+    #: What test packets met; empty where all is well.
+    flaw: str = ""
+    #: Packets given to each step on their way out and back, test packets among them; counted since the node's chains
+    #: last changed, and so many seconds old. None before the node's first sample.
+    packets: dict[ServiceName, tuple[int, int]] = {}
+    counted_s_ago: int | None = None
 
 
 class ChainDetail(Answer, frozen=True, kw_only=True):

@@ -184,6 +184,12 @@ class ControlQuery(ExecQuery, frozen=True, kw_only=True):
     verb: Literal["restart", "stop", "start"]
 
 
+class ChainTestQuery(ExecQuery, frozen=True, kw_only=True):
+    """Which chain of the app to test; the service is a step of it, at the site."""
+
+    chain: Name
+
+
 class BlobQuery(Ask, frozen=True, kw_only=True):
     """Where the sent bytes begin, and how long the whole blob is."""
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from skerry.model.ids import NetworkName, ServiceName, is_name
-from skerry.model.limits import CHAIN_RANGES_MAX, CHAIN_STEPS_MAX, CHAINS_MAX
+from skerry.model.limits import CHAIN_LATENCY_US_MAX, CHAIN_RANGES_MAX, CHAIN_STEPS_MAX, CHAINS_MAX
 
 #: Protocols by which a chain may choose; those with ports are the first three.
 PROTOCOLS = ("tcp", "udp", "sctp", "icmp")
@@ -56,6 +56,8 @@ class Chain(_Word, frozen=True, kw_only=True, omit_defaults=True):
     symmetric: bool = True
     #: ``open`` goes around a step that cannot take traffic, ``closed`` lets nothing pass then.
     fail: Literal["closed", "open"] = "closed"
+    #: Longest time that passing all steps may take before it is told; 0 for no limit. In microseconds.
+    max_latency_us: int = 0
 
 
 class ChainFlaw(msgspec.Struct, frozen=True):
@@ -90,6 +92,9 @@ def list_chain_flaws(
         yield from _list_end_flaws(number, chain, services, networks)
         yield from _list_step_flaws(number, chain, services, networks)
         yield from _list_match_flaws(number, chain.match)
+        if not 0 <= chain.max_latency_us <= CHAIN_LATENCY_US_MAX:
+            detail = f"passing a chain may take at most {CHAIN_LATENCY_US_MAX // 1_000_000} s"
+            yield ChainFlaw(number, "max-latency", 0, "E-RANGE", detail)
 
 
 def _list_end_flaws(

@@ -31,6 +31,8 @@ BULK_WINDOW_CHUNKS = 24
 SAMPLE_INSTANCES_MAX = 200
 #: Volumes in one sample, for the same machines.
 SAMPLE_VOLUMES_MAX = 200
+#: Chains in one sample, 100 bytes each: those of three apps that have as many as they may.
+SAMPLE_CHAINS_MAX = 100
 #: Files and folders that one turn of measuring volumes looks at: a second or two of a slow card, then it pauses.
 MEASURED_ENTRIES_MAX = 20_000
 #: Sites whose series one answer of /metrics may hold; a larger fleet is scraped site by site (interfaces.md §5).
@@ -103,6 +105,8 @@ SERVICES_MAX = 100
 CHAINS_MAX = 32
 CHAIN_STEPS_MAX = 16
 CHAIN_RANGES_MAX = 32
+#: Longest bound on the latency of a chain: a packet that takes a minute has been given up by all who speak TCP.
+CHAIN_LATENCY_US_MAX = 60_000_000
 #: One environment value, command word or inlined config.
 SCALAR_BYTES_MAX = 256 * 1024
 #: Relative file binds and env files read at apply, in all (manifest.md §4).

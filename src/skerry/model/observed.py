@@ -531,6 +531,14 @@ class ChainFact(msgspec.Struct, frozen=True, kw_only=True, tag="chain", tag_fiel
     steps: dict[ServiceName, str]
     #: Why it is not whole, for people.
     reason: str = ""
+    #: Time that test packets took through each step and through all, in microseconds rounded up to 1, 2 or 5 times a
+    #: power of ten; without those that no packet has passed.
+    latency_us: dict[ServiceName, int] = {}
+    path_us: int = 0
+    #: It takes longer than its owner allows.
+    late: bool = False
+    #: What test packets met, for people; empty where they pass in time, or none were sent.
+    flaw: str = ""
 
 
 Fact = ChainFact | InstanceFact | VolumeFact | ImageFact | NodeFact | SiteFact | AppFact | UnitFact | OverlayFact

@@ -10,8 +10,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from skerry.model.ids import InstanceId, VolumeId
-from skerry.model.limits import INTEGER_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
+from skerry.model.ids import AppName, InstanceId, ServiceName, TenantName, VolumeId
+from skerry.model.limits import (
+    CHAIN_STEPS_MAX,
+    INTEGER_MAX,
+    SAMPLE_CHAINS_MAX,
+    SAMPLE_INSTANCES_MAX,
+    SAMPLE_VOLUMES_MAX,
+)
 
 #: Bytes, microseconds or thousandths; a site that says anything else is not understood.
 Amount = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
@@ -57,6 +63,24 @@ class VolumeUse(msgspec.Struct, frozen=True, array_like=True):
     disk_bytes: Amount
 
 
+class StepUse(msgspec.Struct, frozen=True, array_like=True):
+    """Packets given to one step of a chain on their way out and back, test packets among them."""
+
+    service: Annotated[ServiceName, Meta(max_length=64)]
+    out: Amount
+    back: Amount
+
+
+class ChainUse(msgspec.Struct, frozen=True, array_like=True):
+    """What the steps of one service chain were given, counted since the node's chains were last changed."""
+
+    tenant: Annotated[TenantName, Meta(max_length=64)]
+    app: Annotated[AppName, Meta(max_length=64)]
+    chain: Annotated[str, Meta(max_length=64)]
+    #: From the near end on.
+    steps: Annotated[tuple[StepUse, ...], Meta(max_length=CHAIN_STEPS_MAX)]
+
+
 class OutboxUse(msgspec.Struct, frozen=True, array_like=True):
     """What waits at the site for the core's acknowledgement."""
 
@@ -74,3 +98,4 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     outbox: OutboxUse | None = None
     #: The node's wall clock in milliseconds since 1970 when this was read; 0 when it was not told.
     clock_ms: Amount = 0
+    chains: Annotated[tuple[ChainUse, ...], Meta(max_length=SAMPLE_CHAINS_MAX)] = ()

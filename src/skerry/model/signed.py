@@ -160,14 +160,15 @@ class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     """Payload of kind ``call``: one act on what runs, good for one nonce of one node.
 
     ``exec`` runs ``argv``; ``forward`` makes one connection to ``port`` of the instance's own address. ``restart``,
-    ``stop`` and ``start`` say of the instance itself whether it runs; a stop holds until a start.
+    ``stop`` and ``start`` say of the instance itself whether it runs; a stop holds until a start. ``test-chain`` sends
+    test packets through ``chain``, of which the service is a step.
     """
 
     tenant: TenantName
     site: SiteName
     node: NodeName
     nonce: bytes
-    verb: Literal["exec", "forward", "restart", "stop", "start"]
+    verb: Literal["exec", "forward", "restart", "stop", "start", "test-chain"]
     app: AppName
     service: ServiceName
     ordinal: int = 0
@@ -175,6 +176,7 @@ class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     #: The command gets a terminal of this size, which may change later; None for plain streams.
     terminal: Window | None = None
     port: int = 0
+    chain: str = ""
     #: Of a restart, stop or start: who has it done, as they call themselves, and why; shown at the site.
     by: str = ""
     reason: str = ""

@@ -422,6 +422,40 @@ class ApplyChains(_Action, frozen=True, kw_only=True, tag="apply-chains"):
     digest: Digest
 
 
+class ProbeHop(msgspec.Struct, frozen=True):
+    """One step that test packets are to pass."""
+
+    service: ServiceName
+    instance: InstanceId
+    #: All its bridges and hardware addresses there.
+    links: tuple[tuple[str, str], ...]
+
+
+class ProbeChain(_Action, frozen=True, kw_only=True, tag="probe-chain"):
+    """Send test packets into a chain at its near end. They die at the node behind the last step, and leave it never.
+
+    Proof: the outcome has what was seen of them. ``plan/chain_probes.py`` says what that means.
+    """
+
+    tenant: TenantName
+    app: AppName
+    chain: str
+    family: Literal["ip", "ip6"]
+    protocol: Literal["tcp", "udp", "icmp"]
+    port: int
+    #: At which end of them the port is.
+    ports_of: Literal["to", "from"] = "to"
+    #: How long passing all steps may take, in microseconds; 0 for no limit.
+    max_us: int = 0
+    #: The bridge that they come by, as if from an instance there.
+    bridge: str
+    source: str
+    target: str
+    hops: tuple[ProbeHop, ...]
+    #: Those that count; one more is sent ahead of them and is for neighbours to get to know each other.
+    count: int
+
+
 class ApplyRules(_Action, frozen=True, kw_only=True, tag="apply-rules"):
     """Make the node's own firewall table equal to this, whole. Proof: the observed rules digest is ``digest``."""
 
@@ -620,6 +654,7 @@ Action = (
     | ApplyOverlay
     | ApplyRelay
     | ApplyChains
+    | ProbeChain
     | MakeOverlayKey
     | DropOverlayKey
     | ApplyEntrance
@@ -631,6 +666,8 @@ Action = (
 
 #: Begins the lane of every fetch.
 FETCH_LANE = "fetch/"
+#: One chain is probed at a time: another's packets would be in the way of what is measured.
+PROBE_LANE = "chain-probe"
 
 
 def lane(action: Action) -> str:
@@ -656,6 +693,8 @@ def lane(action: Action) -> str:
             return "translation"
         case ApplyChains():
             return "chains"
+        case ProbeChain():
+            return PROBE_LANE
         case ApplyQueues():
             return "queues"
         case ApplyOverlay() | MakeOverlayKey() | DropOverlayKey():
@@ -690,6 +729,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: Result of ``CheckHealth``; None for all others.
     healthy: bool | None = None
+    #: Result of ``ProbeChain``: where its packets were seen; None for all others.
+    passes: tuple[ProbePass, ...] | None = None
 
 
 DONE = Outcome(ok=True)

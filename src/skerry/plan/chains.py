@@ -20,10 +20,13 @@ import msgspec
 
 from skerry.model.chain import Chain, ChainEnd
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, NodeName, ServiceName, TenantName
+from skerry.model.limits import INTEGER_MAX
 from skerry.model.network import STRETCHED_V4, bridge_name, network_prefix
 from skerry.model.observed import ChainFact, ChainHop, ContainerSeen, Observation
-from skerry.plan.actions import ApplyChains, Steer
+from skerry.model.samples import ChainUse, StepUse
+from skerry.plan.actions import ApplyChains, ProbeChain, ProbeHop, Steer
 from skerry.plan.addresses import choose_mac
+from skerry.plan.chain_probes import PROBES, PathOutline, choose_probe, describe_flaw, find_due, probe_key
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
 from skerry.plan.site_plan import PlanDraft
@@ -91,10 +94,33 @@ def plan_chains(
     action = ApplyChains(hops=hops.list(), steers=tuple(steers), digest=chains_digest(hops.list(), tuple(steers)))
     idle = not (action.hops or action.steers)
     is_so = seen.digest == ("" if idle else action.digest) and seen.hops == action.hops
-    draft.facts += [path.tell(node, is_so=is_so) for path in paths]
+    draft.facts += [path.tell(node, history, is_so=is_so) for path in paths]
     if not is_so:
         draft.add(action)
-    return is_so
+        return False
+    draft.chains = tuple(path.count(seen.counts, f"c{number}") for number, path in enumerate(paths))
+    probes = (path.choose_probe(PROBES) for path in paths)
+    due, next_us = find_due(
+        history.probes, [each for each in probes if isinstance(each, ProbeChain)], draft.now.boot_us
+    )
+    draft.wake(next_us)
+    if due is not None:
+        draft.add(due)
+    return True
+
+
+def find_probe(
+    wanted: dict[InstanceId, Wanted], observed: Observation, history: History, key: str, count: int
+) -> ProbeChain | str:
+    """Return how to test one chain of this node now, or why that cannot be."""
+    for (tenant, app), chains in _newest_chains(wanted).items():
+        for chain in chains:
+            if probe_key(tenant, app, chain.name) == key:
+                seen = observed.chains
+                if seen is None or seen.reason:
+                    return "nothing here steers packets" if seen is None else seen.reason
+                return _Path(chain, tenant, app, observed, history, wanted).choose_probe(count)
+    return f"no chain {key} is to be here"
 
 
 def chains_digest(hops: tuple[ChainHop, ...], steers: tuple[Steer, ...]) -> Digest:
@@ -166,11 +192,85 @@ class _Path:
         well = [each for each in running if _is_well(each, history, wanted)]
         return _Step(service, well[0] if well else None, running)
 
-    def tell(self, node: NodeName, *, is_so: bool) -> ChainFact:
+    def choose_probe(self, count: int) -> ProbeChain | str:
+        """Return the test packets of this chain, of the first family that it has here, or why there are none."""
+        if not (self._outward or self._chain.symmetric):
+            return "test packets are sent outwards, and this chain leads inwards alone"
+        if self._chain.fail == "closed" and any(step.chosen is None for step in self._steps):
+            return "nothing passes, for a step is missing"
+        for family in _FAMILIES:
+            outline = self._outline(family)
+            if outline is not None:
+                return choose_probe(outline, count)
+        return "its ends have nothing in common here"
+
+    def _outline(self, family: Family) -> PathOutline | None:
+        near, beyond, far = self._find_ends(family)
+        if not near or not (beyond or far):
+            return None
+        places = [(step, self._place(step, number, family)) for number, step in enumerate(self._steps)]
+        if self._chain.fail == "closed" and any(place.way_out is None for _, place in places):
+            return None
+        steps = {step.service for step in self._steps}
+        people = tuple(
+            address
+            for each in self._running
+            if each.service not in steps
+            for given in each.addresses.values()
+            for address in given
+            if _is(address, family)
+        )
+        return PathOutline(
+            tenant=self._tenant,
+            app=self._app,
+            chain=self._chain.name,
+            family=family,
+            match=self._chain.match,
+            ports_of="to" if self._outward else "from",
+            max_us=self._chain.max_latency_us,
+            bridge=self._bridges(self._near)[0],
+            sources=near,
+            people=people,
+            targets=far,
+            near=tuple(each for each in self._all_near if _is(each, family)),
+            far_people=people,
+            hops=tuple(
+                ProbeHop(step.service, step.chosen.instance, place.senders)
+                for step, place in places
+                if step.chosen is not None and place.way_out is not None
+            ),
+        )
+
+    def _find_ends(self, family: Family) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+        """Return the ranges of the near end, whether the far one is all that is beyond, and the ranges of that one."""
+        match = self._chain.match
+        near_cidr, far_cidr = (match.from_cidr, match.to_cidr) if self._outward else (match.to_cidr, match.from_cidr)
+        near = _narrow(self._list_end(self._near, family), near_cidr, family)
+        if self._far.kind == "uplink":
+            far = tuple(each for each in far_cidr if _is(each, family))
+            return near, not far_cidr or bool(far), far
+        return near, False, _narrow(self._list_end(self._far, family), far_cidr, family)
+
+    def count(self, counts: Mapping[str, int], mark: str) -> ChainUse:
+        """Say what each step was given, of those that the rules count by this mark."""
+        steps = (
+            StepUse(
+                step.service,
+                min(counts.get(f"{mark}s{place}_out", 0), INTEGER_MAX),
+                min(counts.get(f"{mark}s{place}_back", 0), INTEGER_MAX),
+            )
+            for place, step in enumerate(self._steps, 1)
+        )
+        return ChainUse(self._tenant, self._app, self._chain.name, tuple(steps))
+
+    def tell(self, node: NodeName, history: History, *, is_so: bool) -> ChainFact:
         """Say where the traffic of the chain goes at this node, or is about to go where it is not so yet."""
         missing = [step.service for step in self._steps if step.chosen is None]
         state = "whole" if not missing else "around" if self._chain.fail == "open" else "closed"
         state = state if is_so else "changing"
+        note = history.probes.get(probe_key(self._tenant, self._app, self._chain.name))
+        if note is None or note.through != tuple(step.chosen.instance for step in self._steps if step.chosen):
+            note = None
         steps = self._steps if self._outward else self._steps[::-1]
         return ChainFact(
             tenant=self._tenant,
@@ -180,6 +280,10 @@ class _Path:
             state=state,
             steps={step.service: step.chosen.instance if step.chosen else "" for step in steps},
             reason=f"no copy of {', '.join(sorted(missing))} is well" if missing else "",
+            latency_us=note.latency_us if note else {},
+            path_us=note.path_us if note else 0,
+            late=note is not None and note.verdict == "late",
+            flaw=describe_flaw(note, self._chain.max_latency_us) if note else "",
         )
 
     def compile(self, hops: _Hops, mark: str) -> Iterator[Steer]:
@@ -189,12 +293,10 @@ class _Path:
 
     def _compile_family(self, family: Family, hops: _Hops, mark: str) -> Iterator[Steer]:
         match = self._chain.match
-        near_cidr, far_cidr = (match.from_cidr, match.to_cidr) if self._outward else (match.to_cidr, match.from_cidr)
-        near = _narrow(self._list_end(self._near, family), near_cidr, family)
-        far = _narrow(self._list_end(self._far, family), far_cidr, family) if self._far.kind != "uplink" else ()
         beyond = self._far.kind == "uplink"
-        wanted_far = tuple(each for each in far_cidr if _is(each, family)) if beyond else far
-        if not near or (far_cidr and not wanted_far) or not (beyond or far):
+        near, is_beyond, wanted_far = self._find_ends(family)
+        far = () if beyond else wanted_far
+        if not near or not (is_beyond or far):
             return
         places = [self._place(step, number, family) for number, step in enumerate(self._steps)]
         way_out = self._outward or self._chain.symmetric

@@ -12,9 +12,10 @@ import msgspec
 from skerry.model import limits
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
-from skerry.model.observed import ContainerSeen, Health, Observation
+from skerry.model.observed import ChainProbed, ContainerSeen, Health, Observation
 from skerry.model.uplinks import Uplink
-from skerry.plan.actions import Action, CheckHealth, Outcome, StartContainer, instance_lane, lane
+from skerry.plan.actions import Action, CheckHealth, Outcome, ProbeChain, StartContainer, instance_lane, lane
+from skerry.plan.chain_probes import ProbeNote, forget_probes, judge_probe, note_probe, probe_key
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.pace import start_delay_us
 
@@ -187,6 +188,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     #: What this process has seen of the revisions that are not judged yet.
     watches: dict[AppId, Watch] = {}
     troubles: dict[str, Trouble] = {}
+    #: What came of test packets, by chain.
+    probes: dict[str, ProbeNote] = {}
 
 
 def note_observed(history: History, observed: Observation, now_us: int, busy: frozenset[str] = frozenset()) -> History:
@@ -271,8 +274,19 @@ def note_outcome(history: History, action: Action, outcome: Outcome, now_us: int
             return _note_health(history, action, outcome, now_us)
         case StartContainer() if outcome.ok:
             return _note_start(history, action, now_us)
+        case ProbeChain() if outcome.ok:
+            key = probe_key(action.tenant, action.app, action.chain)
+            note = note_probe(history.probes.get(key), action, read_probe(action, outcome), now_us)
+            return msgspec.structs.replace(history, probes={**forget_probes(history.probes, now_us), key: note})
         case _:
             return history
+
+
+def read_probe(action: ProbeChain, outcome: Outcome) -> ChainProbed:
+    """Say what came of test packets; the reason of an outcome is why none were sent."""
+    if outcome.reason:
+        return ChainProbed(sent=0, arrived=0, reason=outcome.reason)
+    return judge_probe(action, outcome.passes or ())
 
 
 def _note_start(history: History, action: StartContainer, now_us: int) -> History:

@@ -204,6 +204,7 @@ def plan_site(
         traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
         holds_bulk=bool(why_held),
         told=_tell_network(held, network, traffic),
+        chains=draft.chains,
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
         ahead=draft.ahead,

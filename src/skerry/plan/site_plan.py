@@ -11,8 +11,9 @@ from skerry.model.document import Unit
 from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.network import PeerHeld
 from skerry.model.observed import Fact, ImageFact, InstanceFact
+from skerry.model.samples import ChainUse
 from skerry.model.signed import SiteRecord, Tombstone
-from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, lane
+from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
 from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Traffic
@@ -110,6 +111,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     holds_bulk: bool = False
     #: What the node tells of itself beside what is seen of it.
     told: dict[str, str] = {}
+    #: What the steps of its service chains were given.
+    chains: tuple[ChainUse, ...] = ()
     #: What a person at the box said and what is over: to be journaled.
     forget_said: frozenset[InstanceId] = frozenset()
     spared: frozenset[VolumeId] = frozenset()
@@ -139,7 +142,7 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     def _is_aside(self, action: Action) -> bool:
         if isinstance(action, FetchImage | LoadImage):
             return action.image in self.ahead
-        return isinstance(action, CheckHealth | ObtainCertificate)
+        return isinstance(action, CheckHealth | ObtainCertificate | ProbeChain)
 
 
 class PlanDraft:
@@ -154,6 +157,7 @@ class PlanDraft:
         #: Config digests of images for which there is no room, with their bytes.
         self.too_large: dict[Digest, int] = {}
         self.ahead: frozenset[Digest] = frozenset()
+        self.chains: tuple[ChainUse, ...] = ()
         self.wake_us = 0
 
     def add(self, action: Action) -> bool:

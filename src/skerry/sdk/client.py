@@ -15,10 +15,20 @@ import msgspec
 
 from skerry.clock import Mint, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelta
-from skerry.model.asks import BlobQuery, ControlQuery, EventQuery, ExecQuery, ForwardQuery, LogQuery, WatchQuery
+from skerry.model.asks import (
+    BlobQuery,
+    ChainTestQuery,
+    ControlQuery,
+    EventQuery,
+    ExecQuery,
+    ForwardQuery,
+    LogQuery,
+    WatchQuery,
+)
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.model.next_steps import next_step
+from skerry.model.observed import ChainProbed
 from skerry.model.signing import Answer, Ask
 from skerry.sdk import policy, requests
 from skerry.sdk.errors import read_problem
@@ -238,6 +248,18 @@ class Client(Faces):
         with open_command(self._http(), self.url, requests.write_path(request), sign) as done:
             for _ in done.output():
                 pass
+
+    def test_chain(self, app: str, query: ChainTestQuery, sign: "Callable[[Nonce], Envelope]") -> ChainProbed:
+        """Have test packets sent through a chain; ``sign`` as in ``run_command``."""
+        from skerry.sdk.commands import open_command
+
+        request: Request[None] = make_request("test_chain", parameters={"app": app}, query=query)
+        with open_command(self._http(), self.url, requests.write_path(request), sign) as asked:
+            answer = b"".join(data for _, data in asked.output())
+        try:
+            return msgspec.json.decode(answer, type=ChainProbed)
+        except msgspec.DecodeError as error:
+            raise Unavailable("E-ANSWER", f"{query.site} answers what this release does not understand.") from error
 
     def upload_blob(
         self,

@@ -20,6 +20,7 @@ from skerry.model.grants import NodeUse, matches_device
 from skerry.model.ids import Digest, InstanceId, NetworkName, NodeName, VolumeName
 from skerry.model.instance import InstanceSpec, list_followed
 from skerry.model.observed import (
+    ChainHop,
     ChainsSeen,
     ContainerSeen,
     ContainerState,
@@ -47,6 +48,7 @@ from skerry.plan.actions import (
     DeleteVolume,
     LoadImage,
     Outcome,
+    ProbeChain,
     RemoveContainer,
     RemoveImage,
     RemoveNetwork,
@@ -61,6 +63,7 @@ from skerry.plan.actions import (
 from skerry.plan.addresses import Lease, NoAddress, choose_ranges
 from skerry.plan.entrance import server_name
 from skerry.plan.sharing import find_shared
+from skerry.sim.chains import FakeChains, find_way
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 from skerry.sim.entrances import FakeEntrance
 
@@ -101,9 +104,7 @@ class FakeMachine:
         self.rules = ""
         #: What the firewall table was made from.
         self.guard: tuple[AppRules, ...] = ()
-        self.chains = ChainsSeen()
-        #: What steers packets.
-        self.steers: tuple[Steer, ...] = ()
+        self.steering = FakeChains(self._pass_on)
         self.entrance = FakeEntrance()
         #: What addresses are translated by; None where the runtime does it.
         self.translation: str | None = "" if wired else None
@@ -128,6 +129,27 @@ class FakeMachine:
         #: Bytes of disk that the agent's own blobs take.
         self.blob_bytes: Callable[[], int] = lambda: 0
         self._serial = 0
+
+    @property
+    def chains(self) -> ChainsSeen:
+        """What steers packets, as the node sees it."""
+        return self.steering.seen
+
+    @chains.setter
+    def chains(self, seen: ChainsSeen) -> None:
+        self.steering.seen = seen
+
+    @property
+    def steers(self) -> tuple[Steer, ...]:
+        """What steers packets."""
+        return self.steering.steers
+
+    @steers.setter
+    def steers(self, steers: tuple[Steer, ...]) -> None:
+        self.steering.steers = steers
+
+    def _pass_on(self, hop: ChainHop) -> tuple[str, str] | None:
+        return find_way(hop, self.containers.values(), self.networks)
 
     @property
     def boot(self) -> str:
@@ -157,7 +179,7 @@ class FakeMachine:
         if self.translation is not None:
             self.translation = ""
             self.networks.clear()  # a bridge of ours is the kernel's alone
-        self.chains, self.steers = ChainsSeen(), ()
+        self.steering.lose_power()
 
     def crash(self, instance: InstanceId, exit_code: int = 1) -> None:
         """Let an instance's process end by itself."""
@@ -266,9 +288,9 @@ class FakeMachine:
             case CheckHealth():
                 return self._check_health(action)
             case ApplyChains():
-                digest = action.digest if action.steers else ""
-                counts = dict.fromkeys((each.counter for each in action.steers if each.counter), 0)
-                self.chains, self.steers = ChainsSeen(digest=digest, hops=action.hops, counts=counts), action.steers
+                self.steering.apply(action)
+            case ProbeChain():
+                return Outcome(ok=True, passes=self.steering.probe(action))
             case ApplyEntrance():
                 self.entrance.apply(action, self.boot_us())
             case ApplyRules():
@@ -499,6 +521,7 @@ class FakeDriver:
         RemoveContainer,
         CheckHealth,
         ApplyChains,
+        ProbeChain,
         ApplyEntrance,
         ApplyRules,
         ApplyTranslation,

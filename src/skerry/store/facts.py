@@ -156,12 +156,16 @@ def list_gate_facts(connection: Connection, scope: Scope, *, app: str) -> list[t
     return found
 
 
-def list_chain_facts(connection: Connection, scope: Scope, *, app: str = "") -> list[tuple[SiteName, ChainFact]]:
-    """Return what sites say of the service chains of a scope's apps, in the order of chain, node and site."""
+def list_chain_facts(
+    connection: Connection, scope: Scope, *, app: str = "", sites: Collection[SiteName] = ()
+) -> list[tuple[SiteName, ChainFact]]:
+    """Return what sites, or these, say of the chains of a scope's apps, in the order of chain, node and site."""
     query = owned(select(FACTS.c.site, FACTS.c.body), FACTS.c.tenant, scope).where(FACTS.c.kind == "chain")
     query = visible_sites(query, FACTS.c.site, scope)
     if app:
         query = query.where(FACTS.c.app == app)
+    if sites:
+        query = query.where(FACTS.c.site.in_(sorted(sites)))
     rows = connection.execute(query.order_by(FACTS.c.key, FACTS.c.site))
     decoded = ((SiteName(name), decode_fact(body)) for name, body in rows)
     return [(name, fact) for name, fact in decoded if isinstance(fact, ChainFact)]

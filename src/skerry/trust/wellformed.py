@@ -209,6 +209,10 @@ def _check_call(call: Call) -> None:
         case "restart" | "stop" | "start":
             plain = not call.argv and call.terminal is None and call.port == 0
             _demand(plain, "a word about an instance itself has neither command nor port")
+        case "test-chain":
+            plain = not call.argv and call.terminal is None and call.port == 0
+            _demand(plain and is_name(call.chain), "a test of a chain names it, and has neither command nor port")
+    _demand(call.verb == "test-chain" or not call.chain, "only a test of a chain names one")
     for text, most in ((call.by, CALL_BY_CHARACTERS_MAX), (call.reason, CALL_REASON_CHARACTERS_MAX)):
         _demand(len(text) <= most and text.isprintable(), f"who and why are a line of at most {most} characters")
     is_word = call.verb in ("restart", "stop", "start")
