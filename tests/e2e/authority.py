@@ -2,11 +2,16 @@
 
 It runs where it is started, in the namespaces of who starts it. Programs believe it once ``believe`` has put its
 certificate in place of the system's authorities, in a mount namespace of the caller's own.
+
+``authority FOLDER ADDRESS NAME`` has one at an address believed and lead a name there, and goes on until it is ended;
+what it signs by is in ``FOLDER/root.pem``.
 """
 
 import json
+import signal
 import ssl
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -22,11 +27,11 @@ START_S_MAX = 10.0
 class Pebble:
     """One that runs until it is ended."""
 
-    def __init__(self, folder: Path, address: str, leads: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:
-        """``leads`` say to which address a name leads; ``enter`` are words that start a program in its place."""
+    def __init__(self, folder: Path, address: str, leads: Mapping[str, str]) -> None:
+        """``leads`` say to which address a name leads."""
         folder.mkdir(parents=True, exist_ok=True)
         self.directory = f"https://{address}:14000/dir"
-        self._address, self._folder, self._enter = address, folder, enter
+        self._address, self._folder = address, folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self.certificate = make_certificate(address)
         shown = folder / "pebble.pem"
@@ -62,7 +67,7 @@ class Pebble:
 
     def _start(self, *words: str) -> None:
         with (self._folder / "authority.log").open("ab") as log:
-            self._processes.append(subprocess.Popen([*self._enter, *words], stdout=log, stderr=log))
+            self._processes.append(subprocess.Popen(words, stdout=log, stderr=log))
 
     def _ask(self, url: str, body: bytes | None = None) -> bytes:
         context = ssl.create_default_context(cadata=self.certificate.decode().partition("-----BEGIN PRIVATE")[0])
@@ -81,3 +86,16 @@ def believe(certificate: bytes, file: Path) -> None:
     """Let all programs of this mount namespace believe one authority and no other."""
     file.write_bytes(certificate)
     subprocess.run(["mount", "--bind", str(file), str(BELIEVED)], check=True, timeout=10)
+
+
+if __name__ == "__main__":
+    place, own, host = Path(sys.argv[1]), *sys.argv[2:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    pebble = Pebble(place, own, {host: own})
+    try:
+        believe(pebble.certificate, place / "believed.pem")
+        (place / "root.new").write_bytes(pebble.read_root())
+        (place / "root.new").rename(place / "root.pem")
+        signal.pause()
+    finally:
+        pebble.end()

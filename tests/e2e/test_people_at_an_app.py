@@ -20,6 +20,9 @@ pytestmark = pytest.mark.e2e
 PAGE = CHECKOUT / "docs/how-to/let-people-reach-an-app.md"
 APP = PAGE.read_text().partition("```yaml")[2].partition("\n")[2].partition("```")[0]
 HOST = "shop.example"
+#: A second name of the app, for which the site gets a certificate itself.
+OWN = "own.example"
+APP = APP.replace("        - {tcp: 2525", f"        - {{host: {OWN}, tls: acme, port: 8080}}\n        - {{tcp: 2525")
 
 
 class Door:
@@ -35,8 +38,8 @@ class Door:
         enter = ["nsenter", f"--net={self.site.net}", "--"]
         return subprocess.Popen([*enter, *command], cwd=CHECKOUT, stdout=subprocess.PIPE)
 
-    def ask(self, port: int = 80, path: str = "/", trusted: Path | None = None) -> tuple[int, str]:
-        words: list[object] = [port, HOST, 0, path, *([trusted] if trusted else [])]
+    def ask(self, port: int = 80, path: str = "/", trusted: Path | None = None, host: str = HOST) -> tuple[int, str]:
+        words: list[object] = [port, host, 0, path, *([trusted] if trusted else [])]
         output, _ = self.come(*words).communicate(timeout=20)
         found = json.loads(output)
         return found["status"], found["body"]
@@ -59,13 +62,22 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Generator[Door]:
     folder.mkdir()
     (folder / "shop.pem").write_bytes(make_certificate(HOST))
     with Lab(["a"]) as lab, Fleet(lab) as fleet:
+        site, authority = lab.sites["a"], folder / "authority"
+        words = ["env", "-C", str(CHECKOUT), sys.executable, "-m", "tests.e2e.authority"]
+        running = site.popen([*words, str(authority), site.address, OWN], folder / "authority.log")
         fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
+        fleet.agent_env |= {
+            "SKERRY_AGENT_ACME_DIRECTORY": f"https://{site.address}:14000/dir",
+            "SKERRY_AGENT_ACME_TERMS_ACCEPTED": "true",
+        }
         fleet.start_site("a")
         door = Door(fleet, folder)
         door.apply(1)
         wait_until(door.answers, "an answer at the entrance", 90)
         wait_until(lambda: len(door.copies()) == 2, "two copies", 60)
         yield door
+        running.terminate()
+        running.wait(10)
 
 
 def end(people: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -80,6 +92,17 @@ def test_places_lead_to_the_app_and_others_to_nobody(door: Door):
     assert door.ask(2525) == (200, "hello\n")
     assert door.ask(path="/safe")[0] == 308
     assert door.ask(443, "/", door.folder / "shop.pem") == (200, "hello\n")
+
+
+def test_the_site_has_got_a_certificate_by_itself_and_people_at_the_core_know(door: Door):
+    root = door.folder / "authority" / "root.pem"
+    wait_until(lambda: door.ask(443, "/", root, OWN) == (200, "hello\n"), "a certificate that the site got", 60)
+    assert door.ask(80, "/", host=OWN)[0] == 308
+    files = list(door.site.agent_folder.glob("certificates/*.pem"))
+    assert len(files) == 2  # the account's key and the certificate with its own
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert not any(OWN in path.name for path in files)
+    assert "certificate.obtained" in door.fleet.must("events", "--site", "a", "-o", "jsonl")
 
 
 def test_an_update_of_both_copies_under_load_fails_nothing(door: Door):
