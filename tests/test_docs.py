@@ -40,6 +40,7 @@ PARTS = {
     "InlineFolder": "part of what runs: a folder of configs, written into the container",
     "KindRow": "a line of the table of signed kinds",
     "LabelWish": "part of the placement of an app: nodes that are better",
+    "Listed": "one image in the index of a bundle",
     "Latency": "part of the placement of an app: how near it has to be",
     "Mount": "Compose's word, part of a service",
     "Nearest": "part of the placement of an app: the sites near a service",

@@ -21,8 +21,9 @@ Permission = Literal["public", "read", "deploy", "admin", "operate"]
 #: Whose role must grant it. ``either``: a tenant's or an operator's role; the answer shows what that role may see.
 Audience = Literal["public", "tenant", "operator", "either"]
 #: ``json``: JSON in, JSON out. ``raw``: the body's exact bytes are kept. ``upload``: a stream in. ``events``: SSE out.
-#: ``lines``: JSON lines out. ``text``: OpenMetrics text out. ``socket``: a WebSocket.
-Style = Literal["json", "raw", "upload", "events", "lines", "text", "socket"]
+#: ``lines``: JSON lines out. ``text``: OpenMetrics text out. ``bytes``: bytes out, their number first.
+#: ``socket``: a WebSocket.
+Style = Literal["json", "raw", "upload", "events", "lines", "text", "bytes", "socket"]
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
 TENANT_ROLES: dict[TenantRole, frozenset[Permission]] = {
@@ -210,6 +211,8 @@ _THINGS = (
           result=answers.BlobState),
     _make("put_blob", "PUT /v1/blobs/{digest}", "deploy", "tenant", "Upload a blob, or go on from an offset.",
           query=asks.BlobQuery, result=answers.BlobState, style="upload", body_bytes_max=BLOB_BYTES_MAX),
+    _make("read_blob", "GET /v1/blobs/{digest}/content", "deploy", "tenant",
+          "Return the bytes of a blob, or what follows an offset.", query=asks.ReadBlob, style="bytes"),
     _make("list_volumes", "GET /v1/volumes", "read", "tenant", "List volumes, as their sites report them.",
           query=asks.VolumeQuery, result=answers.Page[answers.VolumeView]),
     _make("list_networks", "GET /v1/networks", "read", "tenant", "List the networks of apps.",
@@ -278,6 +281,9 @@ _SITES = (
           result=answers.Recorded),
     _make("uncordon_site", "POST /v1/sites/{site}:uncordon", "operate", "operator", "Place instances at a site again.",
           result=answers.Recorded),
+    _make("export_site", "POST /v1/sites/{site}:export", "operate", "operator",
+          "Return a site's record and newest document with all that it names, to be carried to its box.",
+          style="bytes", repeatable=True),
     _make("drain_site", "POST /v1/sites/{site}:drain", "operate", "operator",
           "Cordon a site and move away what may move; say what stays and why.",
           body=asks.DrainSite, result=answers.SiteDrain),

@@ -111,6 +111,14 @@ class DocumentPatch(_Message, frozen=True):
     objects: tuple[Envelope, ...] = ()
 
 
+class Carried(_Message, frozen=True, kw_only=True):
+    """What a stick carries to a site where no link reaches it: its record, and its document whole with all objects."""
+
+    format: int
+    site_record: Envelope
+    patch: DocumentPatch
+
+
 class Welcome(_Message, frozen=True, tag="we"):
     """Answer to ``Hello``: what the parent has of the child, and the newest document when the child's is older."""
 
@@ -397,6 +405,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _WINDOW: msgspec.msgpack.Decoder[tuple[_Side, _Side]] = msgspec.msgpack.Decoder(tuple[_Side, _Side])
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _CLAIM: msgspec.msgpack.Decoder[HelloClaim] = msgspec.msgpack.Decoder(HelloClaim)
+_CARRIED: msgspec.msgpack.Decoder[Carried] = msgspec.msgpack.Decoder(Carried)
 _TAGS = frozenset(str(member.__struct_config__.tag) for member in Message.__args__)
 
 
@@ -432,6 +441,19 @@ def decode_window(content: bytes) -> Window:
     except (msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"the size of a terminal: {error}") from error
     return Window(columns=columns, rows=rows)
+
+
+def encode_carried(carried: Carried) -> bytes:
+    """Encode what a stick carries to a site."""
+    return _ENCODER.encode(carried)
+
+
+def decode_carried(content: bytes) -> Carried:
+    """Decode what a stick brought; raise ``WireError`` when malformed. Nothing of it is verified yet."""
+    try:
+        return _CARRIED.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(str(error)) from error
 
 
 def encode_claim(claim: HelloClaim) -> bytes:

@@ -1,7 +1,8 @@
 """The SDK's methods, one per built operation, for both clients: src/skerry/sdk/faces.py from src/skerry/operations.py.
 
 Rule: nothing of an operation is restated by hand; its query and body become keywords, its line of help the docstring.
-Streams (events, lines, sockets, uploads) are written by hand in ``sdk/client.py``: their methods do more than send.
+Streams (events, lines, bytes, sockets, uploads) are written by hand in ``sdk/client.py``: their methods do more than
+send.
 """
 
 import subprocess

@@ -137,6 +137,8 @@ class Agent:
         self.link = LinkState()
         self.joined = asyncio.Event()
         self._changed = asyncio.Event()
+        #: Documents come over the link and by hand: each is judged by what the one before it left.
+        self._judging = asyncio.Lock()
         self._identity: journal.Identity | None = None
         self.performer = Performer(drivers)
         self.trust = TrustClock(clock, 0)
@@ -375,6 +377,10 @@ class Agent:
 
     async def accept_document(self, patch: wire.DocumentPatch, objects: tuple[Envelope, ...]) -> DocumentVerdict:
         """Keep a document whole or not at all."""
+        async with self._judging:
+            return await self._accept_document(patch, objects)
+
+    async def _accept_document(self, patch: wire.DocumentPatch, objects: tuple[Envelope, ...]) -> DocumentVerdict:
         holdings = self.holdings
         if holdings is None:
             return DocumentVerdict(state="refused", code="E-JOIN", reason="this node has not joined")

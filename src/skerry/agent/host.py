@@ -13,12 +13,14 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.agent.agent import Agent
+from skerry.agent.bundles import BundleDesk
 from skerry.agent.join import JoinFailed, join_site
 from skerry.agent.local import LocalProblem, LocalServer
 from skerry.agent.session import LinkSession
 from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
+from skerry.drivers.bundles import BundleSource
 from skerry.drivers.certificates import Authority, CertificatesDriver
 from skerry.drivers.chain_probes import ChainProbesDriver
 from skerry.drivers.chains import ChainsDriver
@@ -145,7 +147,8 @@ class AgentHost:
             on_failed=self._note_failure,
         )
         self._keys = open_node_keys(state.enter("keys", create=True), mint)
-        images = ImagesDriver(state.enter("images", create=True), source or self._source, asyncio.to_thread)
+        self._bundles = BundleSource((source or self._source).fetch, _open_folder, asyncio.to_thread)
+        images = ImagesDriver(state.enter("images", create=True), self._bundles, asyncio.to_thread)
         volumes = VolumesDriver(state.enter("volumes", create=True), asyncio.to_thread)
         self._volumes = volumes
         podman = PodmanDriver(
@@ -215,6 +218,7 @@ class AgentHost:
     async def run(self, ready: Callable[[], None]) -> None:
         """Run until cancelled; raise when a part breaks, ``StoreFailed`` when the journal's disk does."""
         status = StatusDesk(self.agent, self._db, self._clock)
+        bundles = BundleDesk(self.agent, self._bundles, self._clock)
         server = LocalServer(
             self._config.run / "agent.sock",
             {
@@ -227,6 +231,8 @@ class AgentHost:
                 "POST /stop": status.stop,
                 "POST /start": status.start,
                 "POST /join": self._join,
+                "POST /apply-bundle": bundles.apply,
+                "GET /bundle": bundles.show,
             },
         )
         try:
@@ -305,6 +311,10 @@ class AgentHost:
                 return LocalProblem(denied.code, denied.reason)
             self.agent.reconciler.nudge()
             return JoinAnswer(identity.site, identity.node, "joined")
+
+
+def _open_folder(folder: str) -> RealDirectory:
+    return RealDirectory.open_given(Path(folder))
 
 
 def link_trust(root: Envelope, delivery_ca: bytes) -> Trust:

@@ -223,6 +223,13 @@ class Reconciler:
             if kind == "fetch" and name not in wanted:
                 task.cancel()
 
+    def fetch_anew(self) -> None:
+        """Another source of images is here: end what waits for the old one, forget its failures, and begin again."""
+        kept = {name: each for name, each in self.history.troubles.items() if not name.startswith(FETCH_LANE)}
+        self.history = msgspec.structs.replace(self.history, troubles=kept)
+        self._stop_fetches(set())
+        self.nudge()
+
     async def _record_plan(self, held: HeldSite, plan: SitePlan, observed: Observation) -> None:
         """Journal what later actions rely on, before any of them is started."""
         wanted = {assignment_instance(unit) for unit in held.units.values() if isinstance(unit, Assignment)}

@@ -24,6 +24,7 @@ from skerry.api.router import Match, Router
 from skerry.api.sockets import ClientSocket
 from skerry.clock import make_ulid
 from skerry.core.auth import Caller, check_allowed
+from skerry.core.carrying import Bytes
 from skerry.core.exposition import MEDIA_TYPE
 from skerry.core.once import KeptAnswer, name_change
 from skerry.core.refusals import Unbuilt, not_found, unproven
@@ -160,6 +161,8 @@ class Door:
     ) -> AnyResponse:
         if operation.style == "events":
             return await self._follow(operation, caller, arguments)
+        if operation.style == "bytes":
+            return await self._hand_out(operation, caller, arguments, with_body=request.method != "HEAD")
         result = getattr(self._service, operation.name)(caller, **arguments)
         if inspect.isawaitable(result):
             result = await result
@@ -176,6 +179,24 @@ class Door:
         body = streams.stream_events(items, reader)
         headers = {"Cache-Control": "no-store"}
         return Stream(body, media_type=streams.EVENTS_TYPE, headers=headers, status_code=200)
+
+    async def _hand_out(
+        self, operation: Operation, caller: Caller, arguments: Mapping[str, Any], *, with_body: bool
+    ) -> AnyResponse:
+        """Give bytes one piece after the other, in a place among the readers."""
+        reader = self._core.readers.admit(caller.token_id)
+        try:
+            found: Bytes = await getattr(self._service, operation.name)(caller, **arguments)
+        except BaseException:
+            reader.leave()
+            raise
+        headers = {"Cache-Control": "no-store", "Content-Length": str(found.size)}
+        if not with_body:
+            reader.leave()
+            await found.pieces.aclose()
+            return Response(b"", media_type=streams.BYTES_TYPE, headers=headers, status_code=operation.status)
+        body = streams.stream_bytes(found.pieces, reader)
+        return Stream(body, media_type=streams.BYTES_TYPE, headers=headers, status_code=operation.status)
 
     async def _change_session(self, request: AnyRequest) -> AnyResponse:
         """Begin a browser's session with a token, or end it: the one thing here that a person types a token into."""

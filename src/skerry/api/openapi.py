@@ -21,6 +21,8 @@ _TYPES = {
     "events": "text/event-stream",
     "text": MEDIA_TYPE,
 }
+#: What a ``bytes`` operation gives.
+_BYTES = {"application/octet-stream": {"schema": _RAW}}
 
 
 def describe_api(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def _responses(operation: Operation, refs: Refs) -> dict[str, Any]:
     if operation.result is not None:
         kind = _TYPES.get(operation.style, "application/json")
         answer["content"] = {kind: {"schema": refs[operation.name, "result"]}}
+    if operation.style == "bytes":
+        answer["content"] = _BYTES
     if operation.etag:
         answer["headers"] = {"ETag": {"schema": {"type": "string"}}}
     problem = {"application/problem+json": {"schema": {"$ref": _REF.format(name="ProblemDocument")}}}

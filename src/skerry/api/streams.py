@@ -11,6 +11,7 @@ from skerry.model.errors import SkerryError
 
 EVENTS_TYPE = "text/event-stream"
 LINES_TYPE = "application/jsonl"
+BYTES_TYPE = "application/octet-stream"
 
 
 def encode_end(error: SkerryError) -> bytes:
@@ -53,6 +54,21 @@ async def stream_events(
         # The headers have gone; a stream that ends makes the client connect again, which gets the plain answer.
         reader.give()
         yield encode_end(error)
+    finally:
+        reader.leave()
+
+
+async def stream_bytes(pieces: AsyncIterator[bytes], reader: Reader) -> AsyncGenerator[bytes]:
+    """Write bytes piece by piece, each when the one before has gone out; one that ends short says so by its length."""
+    try:
+        reader.begin()
+        reader.take()
+        async for piece in pieces:
+            reader.give()
+            yield piece
+            reader.take()
+    except SkerryError:
+        return  # too slow: what came stays with whoever asked, and is gone on from
     finally:
         reader.leave()
 

@@ -71,7 +71,8 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("completion", "Print a completion script for a shell.", "skerry.cli.shell:completion"),
     Verb("help", "Explain an error code or a command.", "skerry.cli.shell:help_topic"),
     Verb("man", _LATER),
-    Verb("export", _LATER),
+    Verb("export", "Write images and sites' documents to a stick, for a box that no link reaches.",
+         "skerry.cli.bundles:export"),
     Verb("version", "Show the release of this program and of the core.", "skerry.cli.shell:version"),
 )
 
@@ -226,7 +227,8 @@ NOUNS: tuple[Noun, ...] = (
         Verb("start", "Start what was stopped here.", "skerry.cli.agent:start"),
         Verb("accept-loss", "Start services anew whose volume is gone.", "skerry.cli.agent:accept_loss"),
         Verb("rekey", "Change the key of this box's tunnels.", "skerry.cli.agent:rekey"),
-        *_later("apply-bundle", "reset"),
+        Verb("apply-bundle", "Take images and a document from a stick.", "skerry.cli.agent_bundles:apply_bundle"),
+        *_later("reset"),
     )),
     Noun("machine", "Bare metal.", _later("list", "show", "power", "console", "install", "inventory")),
     Noun("network", "Networks of apps, at each site and over several.", (

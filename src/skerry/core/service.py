@@ -7,6 +7,7 @@ The parts hold the methods, a file per noun; who may call what is decided before
 import inspect
 
 from skerry.core.calls import CallsPart
+from skerry.core.carrying import CarryingPart
 from skerry.core.chains import ChainsPart
 from skerry.core.cordons import CordonsPart
 from skerry.core.definitions import DefinitionsPart
@@ -40,6 +41,7 @@ class Service(
     ReadingPart,
     InstancesPart,
     SuppliesPart,
+    CarryingPart,
     DefinitionsPart,
     PruningPart,
     SeedsPart,

@@ -197,6 +197,12 @@ class BlobQuery(Ask, frozen=True, kw_only=True):
     size: Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
+class ReadBlob(Ask, frozen=True, kw_only=True):
+    """From where on the bytes of a blob are wanted."""
+
+    offset: Annotated[int, Meta(ge=0, le=NUMBER_MAX)] = 0
+
+
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """Which chain: the tenant's own, or the operator's; empty means the one that the credential is for."""
 

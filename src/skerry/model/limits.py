@@ -71,6 +71,8 @@ EVENT_BYTES_MAX = 32 * 1024
 FACTS_PATCH_BYTES = 1024 * 1024
 #: Bytes of signed objects that a site gathers for one document before it applies it or gives up.
 OBJECT_BYTES_GATHERED_MAX = 64 * 1024 * 1024
+#: Bytes of a document with all of its objects that is carried by hand: a box reads it whole, and has memory for this.
+CARRIED_BYTES_MAX = 16 * 1024 * 1024
 #: Events kept at a site while cut off, beyond which the oldest of class "event" are dropped and counted:
 #: 30 days of a busy site, about 20 MB.
 OUTBOX_EVENTS_MAX = 50_000

@@ -21,7 +21,7 @@ from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan import confirm, instances
-from skerry.plan.actions import FetchImage, RemoveContainer, StopContainer, instance_lane
+from skerry.plan.actions import Action, FetchImage, RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.by_hand import judge_by_hand
@@ -181,9 +181,9 @@ def plan_site(
     verdicts = judge_apps(draft, wished, history, draft.facts, deferred.waiting)
     draft.facts.extend(_plan_refusals(held, refused))
     draft.facts.extend(volume_facts(held, wanted, observed))
-    if why_held and any(isinstance(each, FetchImage) for each in draft.actions):
+    if why_held and any(_is_bulk(each, held) for each in draft.actions):
         draft.wait("bulk", f"images wait: {why_held}")
-        draft.actions = [each for each in draft.actions if not isinstance(each, FetchImage)]
+        draft.actions = [each for each in draft.actions if not _is_bulk(each, held)]
     return SitePlan(
         actions=tuple(draft.actions),
         waits=tuple(draft.waits),
@@ -203,12 +203,18 @@ def plan_site(
         confirming=network.confirming,
         traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
         holds_bulk=bool(why_held),
+        carried=held.carried,
         told=_tell_network(held, network, traffic),
         chains=draft.chains,
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
         ahead=draft.ahead,
     )
+
+
+def _is_bulk(action: Action, held: HeldSite) -> bool:
+    """Whether an action has the link carry an image; from a bundle it costs nothing."""
+    return isinstance(action, FetchImage) and action.image not in held.carried
 
 
 def _judge_network(draft: PlanDraft, held: HeldSite) -> confirm.Standing:

@@ -109,6 +109,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic | None = None
     #: No image is fetched now: what is left of an uplink's budget is for the link itself.
     holds_bulk: bool = False
+    #: Images that a bundle at the box brings, so that this does not hold them.
+    carried: frozenset[Digest] = frozenset()
     #: What the node tells of itself beside what is seen of it.
     told: dict[str, str] = {}
     #: What the steps of its service chains were given.
@@ -135,7 +137,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fetched(self) -> frozenset[Digest]:
         """Images whose fetching may go on; those ahead of need give way while one that runs here is fetched."""
-        images = {fact.digest for fact in self.facts if isinstance(fact, ImageFact) and not self.holds_bulk}
+        images = {fact.digest for fact in self.facts if isinstance(fact, ImageFact)}
+        images &= self.carried if self.holds_bulk else images
         is_urgent = any(isinstance(each, FetchImage) and each.image not in self.ahead for each in self.actions)
         return frozenset(images - self.ahead if is_urgent else images)
 

@@ -213,6 +213,11 @@ class RealDirectory:
         path = path.resolve()
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
 
+    @classmethod
+    def open_given(cls, path: Path) -> "RealDirectory":
+        """Open a folder that a person named, as it is; OSError when it is not there, or no folder."""
+        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+
     def enter(self, name: str, *, create: bool = False) -> "RealDirectory":
         """See ``Directory.enter``."""
         entry(name)

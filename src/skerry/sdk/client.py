@@ -23,6 +23,7 @@ from skerry.model.asks import (
     ExecQuery,
     ForwardQuery,
     LogQuery,
+    ReadBlob,
     WatchQuery,
 )
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
@@ -295,6 +296,37 @@ class Client(Faces):
                 with contextlib.closing(response):
                     return requests.read_answer(request, self._read(response))
         raise AssertionError("the last attempt returns or raises")
+
+    def download_blob(self, digest: str, offset: int = 0) -> Generator[bytes]:
+        """Give the bytes of a blob from ``offset`` on, over as many connections as it takes; whoever reads verifies."""
+        import httpx2
+
+        fruitless = 0
+        while True:
+            request: Request[None] = make_request(
+                "read_blob", parameters={"digest": digest}, query=ReadBlob(offset=offset)
+            )
+            try:
+                with contextlib.closing(self._connect(request, policy.UNPACKED)) as response:
+                    end = offset + policy.read_length(response.headers)
+                    for content in response.iter_bytes():
+                        fruitless, offset = 0, offset + len(content)
+                        yield content
+            except httpx2.TransportError as error:
+                if fruitless >= policy.FRUITLESS_MAX:
+                    raise policy.unreachable(self.url, error) from error
+            else:
+                if offset >= end:
+                    return
+            fruitless += 1
+            if fruitless > policy.FRUITLESS_MAX:
+                raise Unavailable("E-CUT", f"{self.url} ends the bytes of {digest} again and again.")
+
+    def export_site(self, site: str) -> bytes:
+        """Return a site's record and newest document, as ``wire.decode_carried`` reads them."""
+        request: Request[None] = make_request("export_site", parameters={"site": site})
+        with contextlib.closing(self._connect(request, policy.UNPACKED)) as response:
+            return self._read(response)
 
     def _http(self) -> "httpx2.Client":
         if self._opened is None:

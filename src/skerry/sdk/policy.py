@@ -6,6 +6,7 @@ do not come back in step. The HTTP library is imported by whoever opens the firs
 
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ RETRY_AFTER_S_MAX = 30.0
 FRUITLESS_MAX = 8
 #: Bytes of one line of a stream: a container's line of 64 KiB, as JSON.
 LINE_BYTES_MAX = 1024 * 1024
+
+#: Asks for bytes as they are: their length and offsets count what is stored.
+UNPACKED = {"Accept-Encoding": "identity"}
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -90,6 +94,14 @@ def unreachable(url: str, error: Exception) -> Unavailable:
     # The number of an error is the operating system's own and tells people nothing.
     why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     return Unavailable("E-UNREACHABLE", f"No core answers at {url}: {why}.", hint="skerry up")
+
+
+def read_length(headers: Mapping[str, str]) -> int:
+    """Return how many bytes an answer says it has; raises ``Unavailable`` for one that does not say."""
+    text = headers.get("Content-Length", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Unavailable("E-ANSWER", "What answered does not say how long its answer is.", hint="skerry version")
+    return int(text)
 
 
 def note_retry_after(error: SkerryError, value: str) -> SkerryError:

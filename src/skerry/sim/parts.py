@@ -6,6 +6,7 @@ memory is gone, what was not committed is lost.
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.agent.agent import Agent
+from skerry.agent.bundles import BundleDesk
 from skerry.agent.session import LinkSession
 from skerry.clock import SeededMint, Tasks
 from skerry.core.delivery import Delivery
@@ -21,6 +23,7 @@ from skerry.core.runner import Runner
 from skerry.core.service import Service
 from skerry.core.sessions import Sessions
 from skerry.core.state import Core
+from skerry.drivers.bundles import BundleSource
 from skerry.drivers.images import ImagesDriver
 from skerry.keys.overlay import OverlayKeys
 from skerry.link.ports import Endpoint
@@ -31,6 +34,7 @@ from skerry.plan.site_plan import HeldSite
 from skerry.safe.blobs import BlobDirectory
 from skerry.safe.db import Db, plain
 from skerry.safe.errors import StoreFailed
+from skerry.safe.paths import Directory
 from skerry.safe.sqlite import Connection as JournalConnection
 from skerry.sim.backups import Backups
 from skerry.sim.disk import MemoryDisk
@@ -174,6 +178,9 @@ class SimSite:
         self.db: Db[JournalConnection]
         self.agent: Agent
         self.session: LinkSession
+        self.bundles: BundleDesk
+        #: What a person has brought, while it is in the box.
+        self.stick: MemoryDisk | None = None
         self.running = False
         #: Its outbox was filled beyond what sites usually have to say.
         self.flooded = False
@@ -193,7 +200,8 @@ class SimSite:
         mint = self._mint.split(f"start {self.starts}")
         self.tasks = Tasks()
         source = _LateSource()
-        images = ImagesDriver(self.disk.root, source)
+        bundles = BundleSource(source.fetch, self._open_folder)
+        images = ImagesDriver(self.disk.root, bundles)
         self.machine.blob_bytes = self._measure_blobs
         driver = FakeDriver(
             self.machine,
@@ -220,7 +228,9 @@ class SimSite:
             device=self.device,
             sealing_seed=self.sealing_seed,
             boot=self.machine.boot,
+            list_carried=bundles.list_whole,
         )
+        self.bundles = BundleDesk(self.agent, bundles, self.clock)
         try:
             await self.agent.load()
             if self.agent.holdings is None and self.identity is not None:
@@ -243,6 +253,11 @@ class SimSite:
         source.session = self.session
         self.tasks.start("link", self.session.run())
         self.running = True
+
+    def _open_folder(self, folder: str) -> Directory:
+        if self.stick is None:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return self.stick.root
 
     def _open(self) -> Db[JournalConnection]:
         if isinstance(self.file, MemoryFile):
