@@ -210,6 +210,7 @@ class AgentHost:
             link_class=config.link_class,
             patience_us=config.patience_us,
             look_every_us=config.look_every_us,
+            list_carried=self._bundles.list_whole,
         )
 
     def _note_failure(self, failure: StoreFailed) -> None:
