@@ -20,6 +20,7 @@ PARTS = {
     "HooksSeen": "hooks as their driver saw them; the word of the glossary is `observed`",
     "QueuesSeen": "queues as their driver saw them; the word of the glossary is `observed`",
     "Address": "part of a service: what it is called by in a network",
+    "Lan": "part of a network: what it is a part of at each site",
     "Apart": "part of the placement of an app",
     "Around": "part of a region: a circle",
     "Autonomy": "part of a policy: what holds while a site is cut off",

@@ -69,6 +69,8 @@ table inet skerry {{
   }}
   chain forward {{
     type filter hook forward priority filter - 10; policy accept;
+    iifname {ours} tcp flags syn tcp option maxseg size set rt mtu
+    oifname {ours} tcp flags syn tcp option maxseg size set rt mtu
     iifname "skw*" jump from_tunnels
     oifname "skw*" jump into_tunnels
     ct state established,related accept

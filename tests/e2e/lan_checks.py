@@ -200,6 +200,28 @@ async def check_an_interface_sends_and_is_sent_no_more_than_its_rate(rig: runtim
         await end(inside)
 
 
+_SEGMENT = (
+    "import socket; s = socket.create_server(('0.0.0.0', 7777)); s.settimeout(15); c, _ = s.accept();"
+    " print(c.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))"
+)
+
+
+async def check_a_connection_agrees_on_packets_that_fit_the_narrowest_line(rig: runtime.Rig) -> None:
+    """Both ends take 1,500 bytes and the line between them 1,300, of which 52 are headers."""
+    await runtime.prepare(rig)
+    async with cable() as far:
+        for line in (f"link set dev {DEVICE} mtu 1300 up", f"address add 10.9.0.2/24 dev {DEVICE}"):
+            await ok("ip", *line.split())
+        inside = await run(rig, mounts=())
+        await guard(rig)
+        server = asyncio.create_task(far.ask(sys.executable, "-c", _SEGMENT))
+        await asyncio.sleep(0.5)  # until it listens
+        await inside.ask(f"nc -w 3 {ROUTER} 7777 </dev/null")
+        code, said = await server
+        assert (code, said.strip()) == (0, "1248"), said
+        await end(inside)
+
+
 async def check_what_this_kernel_lacks_is_told_as_the_reason(rig: runtime.Rig) -> None:
     """The node says what its kernel has, by trying; where it has no VLANs, that is the whole reason."""
     facts = await probe_kernel()

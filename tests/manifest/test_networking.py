@@ -164,7 +164,11 @@ def test_by_which_network_a_service_leaves(a, b, verdict):
     assert [note.verdict for note in notes] == ([verdict] if verdict != "honoured" else [])
 
 
-def test_where_it_matters_by_which_network_a_service_leaves_the_word_is_refused():
+def test_where_it_matters_by_which_network_a_service_leaves_it_is_told_which_sites_can():
     top = "networks: {a: {driver_opts: {mtu: 1400}}, b: }"
-    assert refuse("networks: {a: , b: {gw_priority: 1}}", top=top) == ["E-FIELD-REFUSED networks/b/gw_priority"]
-    accept(wrap("networks: {a: , b: {gw_priority: 0}}", top))
+    manifest = accept(wrap("networks: {a: , b: {gw_priority: 1}}", top))
+    (note,) = [each for each in manifest.report if each.pointer.endswith("b/gw_priority")]
+    assert 'links = "skerry"' in note.detail
+    addresses = manifest.services["web"].further.addresses
+    assert (addresses["b"].way, addresses["a"].way) == (2, 1)
+    assert not accept(wrap("networks: {a: , b: {gw_priority: 0}}", top)).services["web"].further

@@ -180,6 +180,16 @@ def test_what_podman_does_not_make_is_told_with_the_setting_that_helps(word, add
     assert 'links = "skerry"' in why
 
 
+def test_podman_gives_no_say_in_the_way_out_where_ways_differ():
+    addresses = {LAN: Address(way=2), DEFAULT: Address(way=1)}
+    for mtu, reason in ((1400, "podman gives no say"), (0, "")):
+        app = wish(MACVLAN, networks=(DEFAULT, LAN), further=Further(addresses=addresses))
+        app = msgspec.structs.replace(app, networks={LAN: Network(plan=NetworkPlan(mtu=mtu)), DEFAULT: Network()})
+        found = links(app, observed=see(translation=None)).lacking.values()
+        assert [each for each in found if reason in each] == list(found)
+        assert bool(found) == bool(reason)
+
+
 def test_nothing_of_the_node_leads_into_a_network_at_its_device():
     world = scenery.World(hold(wish(MACVLAN, networks=(LAN,), ports=(Port(target=80, published=8080),))))
     world.observed = msgspec.structs.replace(world.observed, translation="", node=NODE)

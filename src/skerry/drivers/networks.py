@@ -119,6 +119,12 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
         "  chain forward {",
         "    type filter hook forward priority filter - 10; policy accept;",
         *_keep_apart(apart),
+        # A connection agrees on packets that fit both of its ends' devices, wherever word of too large ones is lost.
+        *(
+            f"    {way} {ours} tcp flags syn tcp option maxseg size set rt mtu"
+            for way in ("iifname", "oifname")
+            if bridges
+        ),
         f"    iifname {_TUNNELS} jump from_tunnels",
         f"    oifname {_TUNNELS} jump into_tunnels",
         # Where a tunnel is missing, nothing that was meant for it leaves by another way.

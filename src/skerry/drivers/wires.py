@@ -9,6 +9,7 @@ sends by another hardware address or another address than its own goes nowhere.
 import hashlib
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -141,21 +142,26 @@ def _describe(device: _Device) -> NodeDevice:
     return NodeDevice(mtu=device.mtu, master=device.master, up="UP" in device.flags, addresses=held)
 
 
-async def look_inside(seen: WiresSeen, container: str, process: int, networks: frozenset[str]) -> None:
+async def look_inside(seen: WiresSeen, container: str, process: int, networks: frozenset[str]) -> bool:
     """Add the links of a container that stand on a device of the node: they are seen in its own namespace only.
 
-    What the container says of itself there counts for itself alone, and for networks that it is in.
+    What the container says of itself there counts for itself alone, and for networks that it is in. Returns whether it
+    could be looked at.
     """
     code, output = await run_program(
         "nsenter", f"--net=/proc/{process}/ns/net", "--", "ip", "-json", "-details", "-statistics", "address", "show"
     )
-    inside = read_wires(output).links.get(container) if code == 0 else None
-    if inside is None:
-        return
+    found = read_wires(output)
+    if code != 0 or found.reason:
+        return False
+    inside = found.links.get(container, Wired({}, {}))
+    if not inside.macs:
+        return True
     wired = seen.links.setdefault(container, Wired({}, {}))
     for name in sorted(networks & inside.macs.keys() - wired.macs.keys()):
         wired.macs[NetworkName(name)] = inside.macs[NetworkName(name)]
         wired.addresses[NetworkName(name)] = inside.addresses[NetworkName(name)]
+    return True
 
 
 async def make_bridge(action: CreateNetwork) -> Outcome:
@@ -331,8 +337,11 @@ def end_name(container: str, network: str) -> str:
     return END_PREFIX + hashlib.sha256(f"{container}/{network}".encode()).hexdigest()[:12]
 
 
-def build_guards(container: str, links: tuple[Link, ...]) -> str:
-    """Return nft's text that binds each link to its hardware address and its addresses."""
+def build_guards(container: str, links: tuple[Link, ...], ends: Mapping[str, str] | None = None) -> str:
+    """Return nft's text that binds each link to its hardware address and its addresses.
+
+    ``ends`` names the outer end by network where somebody else has made it.
+    """
     lines = [f"add table netdev {GUARDS}"]
     for link in links:
         if link.lan is not None and link.lan.is_direct:
@@ -343,7 +352,8 @@ def build_guards(container: str, links: tuple[Link, ...]) -> str:
         chain = f"netdev {GUARDS} {end}"
         # A chain whose device went once may be there still: an instance that starts again has the same names.
         lines += [f"add chain {chain}", f"delete chain {chain}"]
-        hook = f'type filter hook ingress device "{end}" priority 0; policy drop;'
+        device = (ends or {}).get(link.network, end)
+        hook = f'type filter hook ingress device "{device}" priority 0; policy drop;'
         lines.append(f"add chain {chain} {{ {hook} }}")
         rules = [f"ether saddr != {link.mac} drop"]
         if link.up_bps:

@@ -167,17 +167,22 @@ def read_addresses(
     """Return what a service is called by in its networks, where it says so."""
     found: dict[NetworkName, Address] = {}
     ranks: dict[NetworkName, int] = {}
+    ways: dict[NetworkName, int] = {}
     networks = reading.find(service, "networks")
     for written, item in networks.entries() if networks is not None else ():
         name = NetworkName("default") if written == "default" else names.get(written)
         address = _read_one(reading, item)
         rank = reading.whole(reading.find(item, "priority"), -INTEGER_MAX, INTEGER_MAX, 0)
+        way = reading.whole(reading.find(item, "gw_priority"), -INTEGER_MAX, INTEGER_MAX, 0)
         if name is not None and address != Address():
             found[name] = address
         if name is not None:
-            ranks[name] = rank
+            ranks[name], ways[name] = rank, way
     if any(ranks.values()):
         found = _number_devices(found, ranks)
+    if any(ways.values()):
+        for at, name in enumerate(sorted(ways, key=lambda name: (ways[name], name), reverse=True)):
+            found[name] = msgspec.structs.replace(found.get(name, Address()), way=len(ways) - at)
     mac = reading.find(service, "mac_address")
     among = list(used)
     if mac is None or (networks is not None and not among):

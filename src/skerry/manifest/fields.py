@@ -235,7 +235,11 @@ _SERVICE: dict[str, Field] = {
 _NETWORK: dict[str, Field] = {
     "attachable": Field("T", "nothing: only this app's services are in it"),
     "driver": Field("H", judged=True),
-    "driver_opts": Field("T", "the size of packets; options that name what the node chooses mean nothing", judged=True),
+    "driver_opts": Field(
+        "T",
+        "the size of packets; parent of macvlan and ipvlan; options that name what the node chooses mean nothing",
+        judged=True,
+    ),
     "enable_ipv4": Field("H", judged=True),
     "enable_ipv6": _H,
     "external": Field("T", built=False, idle=_OFF),

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping as Names
 from typing import Literal
 
+from msgspec import UNSET
+
 from skerry.manifest.nodes import Mapping, Place, Sequence
 from skerry.manifest.reading import Reading
 from skerry.model.app import Network, Port
@@ -250,7 +252,7 @@ def judge_gateways(
     """Say what becomes of ``gw_priority``, by which a service leaves through one of several networks.
 
     Podman 4.3 gives an instance a route out through each network that has one, all of the same weight, and which of
-    them the kernel takes is chance. Where that makes no difference, the word asks for nothing.
+    them the kernel takes is chance: where that makes a difference, a site whose podman makes the links waits.
     """
     place = reading.find(service, "networks")
     items = list(place.entries()) if place is not None else []
@@ -261,11 +263,9 @@ def judge_gateways(
     ways = [network for network in ways if not network.internal]
     if len(ways) < 2 or not any(ranks):
         return
-    sizes = {network.plan.mtu if network.plan else 0 for network in ways}
+    kinds = {(network.plan.mtu, network.plan.lan) if network.plan else (0, UNSET) for network in ways}
+    detail = "nothing: each of its networks leads out through the node, and with the node's address"
+    if len(kinds) > 1:
+        detail = 'the first of the ways out, at sites whose agent has links = "skerry"; others say that they cannot'
     for item in ranked:
-        if len(sizes) == 1:
-            detail = "nothing: each of its networks leads out through the node, and with the node's address"
-            reading.findings.note(item, "translated", detail)
-        else:
-            detail = "its networks have packets of different sizes, and by which one it leaves is the engine's chance"
-            reading.findings.refuse(item, detail, hint="make all of them but one internal, or give them one mtu")
+        reading.findings.note(item, "translated", detail)

@@ -145,10 +145,15 @@ def _plan_instance(
 def _find_beyond(item: Wanted) -> str:
     """Say what of its attachment the runtime cannot make; empty where it can make all."""
     spec = item.derived.spec
-    for name, wish in sorted((spec.further.addresses if spec.further else {}).items()):
+    fixed = spec.further.addresses if spec.further else {}
+    for name, wish in sorted(fixed.items()):
         for word, value in (("bandwidth", wish.up_bps or wish.down_bps), ("mtu", wish.mtu)):
             if value:
                 return f"its network {name}: podman makes no link with {word}: {NEEDS_OURS}"
+    # Ways that differ in nothing are one as good as the other.
+    plans = [item.plans.get(name) or NetworkPlan() for name in spec.networks if name not in item.internal]
+    if any(wish.way for wish in fixed.values()) and len({plan.mtu for plan in plans}) > 1:
+        return f"podman gives no say in which of several networks it leaves by: {NEEDS_OURS}"
     return ""
 
 

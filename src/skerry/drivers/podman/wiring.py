@@ -95,8 +95,12 @@ class Wiring:
                 continue
             networks = frozenset(msgspec.json.decode(labels.get(_NAMES, "{}"), type=dict[str, tuple[str, ...]]))
             wired = self._seen.links.get(item.id)
-            if wired is None or networks - wired.macs.keys():
-                await wires.look_inside(self._seen, item.id, item.pid, networks)
+            if wired is not None and not networks - wired.macs.keys():
+                continue
+            # What cannot be looked at is not taken for absent; one that has ended is told by podman.
+            if not await wires.look_inside(self._seen, item.id, item.pid, networks) and _is_process(item.pid):
+                reason = f"the network of container {item.id[:12]} cannot be looked at"
+                self._seen = msgspec.structs.replace(self._seen, reason=reason)
 
     def changed(self) -> None:
         """Something was done that the next look must show."""
@@ -108,8 +112,10 @@ class Wiring:
         if WIRED not in labels:
             return msgspec.structs.replace(seen, spec=type(seen.spec)("")) if item.networks else seen
         wired = self._seen.links.get(item.id) if seen.state in ("running", "paused") else None
-        if seen.state == "running" and wired is None:
-            # A start of podman's own, by a person's hand: nobody reaches it, so another takes its place.
+        networks = msgspec.json.decode(labels.get(_NAMES, "{}"), type=dict[NetworkName, tuple[str, ...]])
+        if seen.state == "running" and (wired is None or networks.keys() - wired.macs.keys()):
+            # A start of podman's own, by a person's hand, or a device of the node that went and took links with it:
+            # it is not reached where it should be, so another takes its place.
             return msgspec.structs.replace(seen, spec=type(seen.spec)(""))
         ports = msgspec.json.decode(labels.get(_PORTS, "[]"), type=tuple[Port, ...])
         addresses, macs = (wired.addresses, wired.macs) if wired else ({}, {})
