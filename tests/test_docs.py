@@ -48,6 +48,8 @@ PARTS = {
     "Observation": "all that drivers have seen at one moment; the word of the glossary is `observed`",
     "NamesSeen": "the name server as its driver saw it; the word of the glossary is `observed`",
     "OverlayFact": "how a node is reached through tunnels; the word of the glossary is `facts`",
+    "DoorCounts": "what a backend of the entrance was asked, as it is observed",
+    "DoorUse": "what people asked of a service over the entrance, in a sample",
     "CertificateHeld": "a certificate that a site got for itself, as it is observed",
     "CertificatesSeen": "certificates that a site gets for itself",
     "Tried": "tries of a site that brought no certificate",

@@ -1,5 +1,6 @@
 """What a reader sees of use: its own instances, visible sites, nothing stale; and sites are asked while it looks."""
 
+import msgspec
 import pytest
 from tests.core.cores import Rig
 
@@ -10,7 +11,7 @@ from skerry.model.errors import NotFound
 from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName, TenantName, VolumeId
 from skerry.model.observed import ChainFact
 from skerry.model.relay import RelayOffer, RelayPairSeen, RelaySeen
-from skerry.model.samples import ChainUse, HostUse, InstanceUse, OutboxUse, Sample, StepUse, VolumeUse
+from skerry.model.samples import ChainUse, DoorUse, HostUse, InstanceUse, OutboxUse, Sample, StepUse, VolumeUse
 
 SECOND = 1_000_000
 MINE, THEIRS = InstanceId("default/shop/web/0"), InstanceId("other/shop/web/0")
@@ -217,6 +218,28 @@ async def test_a_tenant_sees_how_its_chains_are_and_nobody_else_does(rig):
         'skerry_chain_packets_total{site="bern",tenant="default",app="shop",chain="out",step="wall",way="back"} 5',
     ]
     assert not lines(await rig.service.read_metrics(rig.operator, query=MetricsQuery()), "skerry_chain")
+
+
+async def test_a_tenant_sees_what_people_asked_of_its_services_and_nobody_else_does(rig):
+    await rig.add_site("bern", tenants=("default", "other"))
+    use = DoorUse("default", "shop", "web", 80, "http", 9, 2, 70, 700, (0, 6, 1, 1, 0, 0), 3_000)
+    strange = msgspec.structs.replace(use, tenant="other")
+    plain = DoorUse("default", "shop", "mail", 25, "tcp", 4, 1, 5, 6)
+    rig.desk.take_sample(SiteName("bern"), Sample(HostUse(1, 250, 4_000, 9_000), doors=(use, strange, plain)), 0)
+    found = lines(await rig.service.read_metrics(rig.admin, query=MetricsQuery()), "skerry_entrance")
+    web = 'site="bern",tenant="default",app="shop",service="web",port="80",kind="http"'
+    mail = 'site="bern",tenant="default",app="shop",service="mail",port="25",kind="tcp"'
+    counts = {"1xx": 0, "2xx": 6, "3xx": 1, "4xx": 1, "5xx": 0, "other": 0}
+    assert found == [
+        *(f'skerry_entrance_answers_total{{{web},code="{code}"}} {count}' for code, count in counts.items()),
+        *(f"skerry_entrance_connections_total{{{each}}} {count}" for each, count in ((web, 9), (mail, 4))),
+        *(f"skerry_entrance_open{{{each}}} {count}" for each, count in ((web, 2), (mail, 1))),
+        *(f"skerry_entrance_received_bytes_total{{{each}}} {count}" for each, count in ((web, 70), (mail, 5))),
+        *(f"skerry_entrance_sent_bytes_total{{{each}}} {count}" for each, count in ((web, 700), (mail, 6))),
+        f"skerry_entrance_answer_seconds{{{web}}} 0.003",
+        f"skerry_entrance_answer_seconds{{{mail}}} 0.0",
+    ]
+    assert not lines(await rig.service.read_metrics(rig.operator, query=MetricsQuery()), "skerry_entrance")
 
 
 async def test_operators_see_whether_the_relay_runs_and_what_it_carries(rig):

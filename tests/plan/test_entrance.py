@@ -8,14 +8,15 @@ from skerry.model.app import HealthCheck, Port, SecretUse
 from skerry.model.document import Assignment, unit_id
 from skerry.model.entrance import Entrance
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, TenantName
-from skerry.model.observed import EntranceSeen, InstanceFact
+from skerry.model.limits import INTEGER_MAX
+from skerry.model.observed import DoorCounts, EntranceSeen, InstanceFact
 from skerry.model.policy import SecretPolicy
 from skerry.model.rollout import InSite
 from skerry.plan.actions import Action, ApplyEntrance, Certificate, MakeAccount, ObtainCertificate, StopContainer
 from skerry.plan.entrance import server_name
 from skerry.plan.history import Trouble, note_outcome
 from skerry.plan.places import settle_entrance
-from skerry.plan.site import derive_wanted
+from skerry.plan.site import derive_wanted, plan_site
 from skerry.plan.site_plan import HeldSite, SitePlan
 from skerry.sim.certificates import FakeAuthority, FakeCertificates
 from skerry.sim.entrances import FakeEntrance
@@ -393,3 +394,22 @@ def test_a_copy_of_the_revision_before_is_asked_where_it_listens():
             asked |= {(each.name in old, each.port) for each in backend.servers}
     assert asked == {(True, 80), (False, 8080)}
     assert world.closed == 0
+
+
+def test_what_people_asked_is_told_of_each_service_and_port_once():
+    both = (HOST, msgspec.structs.replace(HOST, path="/b"), Entrance(tcp=25, port=80), Entrance(udp=53, port=53))
+    app, units = shop(1, entrance=both)
+    world = Door(hold(app, *units))
+    world.settle()
+    assert world.door.applied is not None
+    asked = DoorCounts(connections=7, answers=(0, 7, 0, 0, 0, 0), sent_bytes=1 << 80)
+    counts = {each.name: asked for each in world.door.applied.backends} | {"strange": asked}
+    observed = msgspec.structs.replace(
+        world.observed, entrance=msgspec.structs.replace(world.door.observe(world.alive()), counts=counts)
+    )
+    doors = plan_site(world.held, observed, world.history, world.now).doors
+    assert {(each.service, each.port, each.kind, each.connections, each.sent_bytes) for each in doors} == {
+        ("web", 80, "http", 7, INTEGER_MAX),
+        ("web", 80, "tcp", 7, INTEGER_MAX),
+    }
+    assert len(doors) == 2

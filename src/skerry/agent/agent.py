@@ -455,8 +455,9 @@ class Agent:
     async def read_sample(self) -> Sample | None:
         """What this node and the instances on it use now."""
         outbox = OutboxUse(*await self._db.read(journal.measure_outbox))
+        plan = self.reconciler.plan
         return await self._sampler.read(
-            self.reconciler.observed.containers, self.meter.sizes, outbox, self.reconciler.plan.chains
+            self.reconciler.observed.containers, self.meter.sizes, outbox, plan.chains, plan.doors
         )
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:

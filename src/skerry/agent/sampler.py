@@ -8,9 +8,15 @@ from collections.abc import Iterable, Mapping
 from skerry.clock import Clock
 from skerry.drivers.base import Console, ContainerStats, Gauge
 from skerry.model.ids import InstanceId, VolumeId
-from skerry.model.limits import INTEGER_MAX, SAMPLE_CHAINS_MAX, SAMPLE_INSTANCES_MAX, SAMPLE_VOLUMES_MAX
+from skerry.model.limits import (
+    INTEGER_MAX,
+    SAMPLE_CHAINS_MAX,
+    SAMPLE_DOORS_MAX,
+    SAMPLE_INSTANCES_MAX,
+    SAMPLE_VOLUMES_MAX,
+)
 from skerry.model.observed import ContainerSeen
-from skerry.model.samples import ChainUse, InstanceUse, OutboxUse, Sample, VolumeUse
+from skerry.model.samples import ChainUse, DoorUse, InstanceUse, OutboxUse, Sample, VolumeUse
 
 
 class Sampler:
@@ -27,6 +33,7 @@ class Sampler:
         volumes: Mapping[VolumeId, int],
         outbox: OutboxUse,
         chains: tuple[ChainUse, ...] = (),
+        doors: tuple[DoorUse, ...] = (),
     ) -> Sample | None:
         """Look; ``containers`` says whose each is, the others go along. None when nothing can be seen at all."""
         try:
@@ -51,6 +58,7 @@ class Sampler:
             outbox,
             self._clock.wall_us() // 1_000,
             chains[:SAMPLE_CHAINS_MAX],
+            doors[:SAMPLE_DOORS_MAX],
         )
 
 

@@ -33,6 +33,8 @@ from skerry.sync.classes import LINK_PLANS
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STATM = Path("/proc/self/statm")
 _MICRO = 1_000_000
+#: Classes of codes, in the order of ``DoorUse.answers``.
+_CODES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
 #: Sites or instances written in one turn of the event loop, 0.1 ms each.
 _WRITTEN_MAX = 50
 
@@ -78,6 +80,7 @@ class MetricsPart(Part):
             _write_instance(text, caller.tenant, each, newest.get(each.view.site))
         async for row in unhurried(seen.rows, _WRITTEN_MAX):
             _write_volumes(text, row.site, caller.tenant, newest[row.site])
+            _write_doors(text, row.site, caller.tenant, newest[row.site])
         async for site, fact in unhurried(seen.chains, _WRITTEN_MAX):
             _write_chain(text, site, fact, newest.get(site))
         return await self._core.beside.work(text.write)
@@ -321,6 +324,21 @@ def _write_sample(text: Exposition, site: SiteName, newest: use.Newest) -> None:
         text.add(series.HOST_FILES_USED, host.files_used, site)
     if host.temperature_m:
         text.add(series.HOST_TEMPERATURE, host.temperature_m / 1000, site)
+
+
+def _write_doors(text: Exposition, site: SiteName, tenant: TenantName | None, newest: use.Newest | None) -> None:
+    """Show a tenant what people asked of its services over the site's entrance."""
+    for each in newest.sample.doors if newest is not None else ():
+        if each.tenant != tenant:
+            continue
+        labels = (site, each.tenant, each.app, each.service, str(each.port), each.kind)
+        for code, count in zip(_CODES, each.answers, strict=False):
+            text.add(series.DOOR_ANSWERS, count, *labels, code)
+        text.add(series.DOOR_CONNECTIONS, each.connections, *labels)
+        text.add(series.DOOR_OPEN, each.open, *labels)
+        text.add(series.DOOR_RECEIVED, each.received_bytes, *labels)
+        text.add(series.DOOR_SENT, each.sent_bytes, *labels)
+        text.add(series.DOOR_TIME, each.answer_us / _MICRO, *labels)
 
 
 def _write_chain(text: Exposition, site: SiteName, fact: ChainFact, newest: use.Newest | None) -> None:

@@ -155,5 +155,29 @@ CHAIN_PACKETS = Family(
     ("site", "tenant", "app", "chain", "step", "way"),
 )
 
+# --- entrances -------------------------------------------------------------------------------------------------------
+
+_DOOR = ("site", "tenant", "app", "service", "port", "kind")
+DOOR_ANSWERS = Family(
+    "counter",
+    "skerry_entrance_answers",
+    "Answers that people got over a site's entrance by class of code, 502 to 504 of the entrance itself among them.",
+    "tenant",
+    (*_DOOR, "code"),
+)
+DOOR_CONNECTIONS = Family(
+    "counter", "skerry_entrance_connections", "Connections or requests that were led to it.", "tenant", _DOOR
+)
+DOOR_OPEN = Family("gauge", "skerry_entrance_open", "Connections or requests that are with it now.", "tenant", _DOOR)
+DOOR_RECEIVED = Family("counter", "skerry_entrance_received_bytes", "Bytes from people.", "tenant", _DOOR)
+DOOR_SENT = Family("counter", "skerry_entrance_sent_bytes", "Bytes to people.", "tenant", _DOOR)
+DOOR_TIME = Family(
+    "gauge",
+    "skerry_entrance_answer_seconds",
+    "Mean time until a copy answered, of the last 1,024 requests; in milliseconds, 0 for TCP.",
+    "tenant",
+    _DOOR,
+)
+
 #: All of them, in the order of this file.
 FAMILIES: tuple[Family, ...] = tuple(each for each in list(vars().values()) if isinstance(each, Family))

@@ -33,6 +33,8 @@ SAMPLE_INSTANCES_MAX = 200
 SAMPLE_VOLUMES_MAX = 200
 #: Chains in one sample, 100 bytes each: those of three apps that have as many as they may.
 SAMPLE_CHAINS_MAX = 100
+#: Services with an entrance in one sample, each with each of its ports, 100 bytes each.
+SAMPLE_DOORS_MAX = 100
 #: Files and folders that one turn of measuring volumes looks at: a second or two of a slow card, then it pauses.
 MEASURED_ENTRIES_MAX = 20_000
 #: Sites whose series one answer of /metrics may hold; a larger fleet is scraped site by site (interfaces.md §5).

@@ -299,6 +299,17 @@ class ServerSeen(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
 
 
+class DoorCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend of the entrance was asked; ``samples.DoorUse`` says what each is."""
+
+    connections: int = 0
+    open: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    answers: tuple[int, ...] = ()
+    answer_us: int = 0
+
+
 class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The site's entrance."""
 
@@ -311,6 +322,8 @@ class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
     flaws: dict[str, str] = {}
     #: Host names that are shown with a certificate, each with its version.
     shown: dict[str, Digest] = {}
+    #: By backend.
+    counts: dict[str, DoorCounts] = {}
 
 
 class CertificateHeld(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ what the lost one would have said, and the difference of any two is a true mean.
 facts (observed.py) and not repeated here. Arrays on the wire: fields are only ever appended.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,7 @@ from skerry.model.limits import (
     CHAIN_STEPS_MAX,
     INTEGER_MAX,
     SAMPLE_CHAINS_MAX,
+    SAMPLE_DOORS_MAX,
     SAMPLE_INSTANCES_MAX,
     SAMPLE_VOLUMES_MAX,
 )
@@ -81,6 +82,27 @@ class ChainUse(msgspec.Struct, frozen=True, array_like=True):
     steps: Annotated[tuple[StepUse, ...], Meta(max_length=CHAIN_STEPS_MAX)]
 
 
+class DoorUse(msgspec.Struct, frozen=True, array_like=True):
+    """What people asked of one port of a service over the site's entrance, counted since its proxy was started anew."""
+
+    tenant: Annotated[TenantName, Meta(max_length=64)]
+    app: Annotated[AppName, Meta(max_length=64)]
+    service: Annotated[ServiceName, Meta(max_length=64)]
+    #: Of the instance.
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    kind: Literal["http", "tcp"]
+    connections: Amount
+    #: Those that are open now.
+    open: Amount
+    #: Bytes from people and to them.
+    received_bytes: Amount
+    sent_bytes: Amount
+    #: Answers by the first digit of their code, from 1 to 5, and those with none; all 0 where nobody speaks HTTP.
+    answers: Annotated[tuple[Amount, ...], Meta(max_length=6)] = ()
+    #: Mean time until a copy answered, of the last 1,024 requests, in microseconds.
+    answer_us: Amount = 0
+
+
 class OutboxUse(msgspec.Struct, frozen=True, array_like=True):
     """What waits at the site for the core's acknowledgement."""
 
@@ -99,3 +121,4 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     #: The node's wall clock in milliseconds since 1970 when this was read; 0 when it was not told.
     clock_ms: Amount = 0
     chains: Annotated[tuple[ChainUse, ...], Meta(max_length=SAMPLE_CHAINS_MAX)] = ()
+    doors: Annotated[tuple[DoorUse, ...], Meta(max_length=SAMPLE_DOORS_MAX)] = ()

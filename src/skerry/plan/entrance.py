@@ -16,8 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from skerry.model.ids import Digest, InstanceId
+from skerry.model.ids import AppName, Digest, InstanceId, ServiceName, TenantName
+from skerry.model.limits import INTEGER_MAX
 from skerry.model.observed import ContainerSeen, EntranceSeen, InstanceFact, Observation, ServerSeen
+from skerry.model.samples import DoorUse
 from skerry.plan.actions import (
     Action,
     ApplyEntrance,
@@ -80,8 +82,34 @@ def plan_entrance(
     action = _build(settled.claims, servers, thumbprint)
     if action.digest != seen.digest:
         draft.add(action)
+    draft.doors = _count_doors(settled.claims, seen)
     hosts = {each.entrance.host for each in settled.claims if each.entrance.tls == "acme"}
     plan_certificates(draft, hosts, certificates, held.site, is_open=action.digest == seen.digest)
+
+
+def _count_doors(claims: Sequence[Claim], seen: EntranceSeen) -> tuple[DoorUse, ...]:
+    """Say what people asked of each service at each of its ports."""
+    found: dict[str, DoorUse] = {}
+    for claim in claims:
+        name = _name_backend(claim)
+        counts = seen.counts.get(name)
+        if claim.entrance.udp or counts is None:
+            continue
+        tenant, app, service = claim.owner
+        found[name] = DoorUse(
+            tenant=TenantName(tenant),
+            app=AppName(app),
+            service=ServiceName(service),
+            port=claim.entrance.port,
+            kind="http" if claim.entrance.host else "tcp",
+            connections=min(counts.connections, INTEGER_MAX),
+            open=min(counts.open, INTEGER_MAX),
+            received_bytes=min(counts.received_bytes, INTEGER_MAX),
+            sent_bytes=min(counts.sent_bytes, INTEGER_MAX),
+            answers=tuple(min(each, INTEGER_MAX) for each in counts.answers),
+            answer_us=min(counts.answer_us, INTEGER_MAX),
+        )
+    return tuple(found[name] for name in sorted(found))
 
 
 def explain_entrance(
@@ -107,6 +135,11 @@ def server_name(container: str) -> str:
 def backend_name(owner: Owner, port: int) -> str:
     """Name the copies of a service at one of their ports."""
     return "b" + hashlib.sha256("/".join((*owner, str(port))).encode()).hexdigest()[:16]
+
+
+def _name_backend(claim: Claim) -> str:
+    """Name the backend of a claim; a port that is asked for in both ways has one for each."""
+    return backend_name(claim.owner, claim.entrance.port) + ("" if claim.entrance.host else "t")
 
 
 def _judge_stop(
@@ -186,9 +219,8 @@ def _build(claims: Sequence[Claim], servers: Sequence[tuple[Server, ...]], thumb
         if one.udp:
             datagrams.append(Datagrams(port=one.udp, holder=holder, servers=asked))
             continue
-        # A port that is asked for in both ways has a backend for each.
         mode = "http" if one.host else "tcp"
-        name = backend_name(claim.owner, one.port) + ("" if one.host else "t")
+        name = _name_backend(claim)
         backends[name] = Backend(name=name, mode=mode, page=claim.page if one.host else "", servers=asked)
         if one.tcp:
             listeners.append(Listener(port=one.tcp, backend=name, holder=holder))

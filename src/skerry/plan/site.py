@@ -206,6 +206,7 @@ def plan_site(
         carried=held.carried,
         told=_tell_network(held, network, traffic),
         chains=draft.chains,
+        doors=draft.doors,
         forget_said=by_hand.over,
         wake_us=draft.wake_us,
         ahead=draft.ahead,

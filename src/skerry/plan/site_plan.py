@@ -11,7 +11,7 @@ from skerry.model.document import Unit
 from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.network import PeerHeld
 from skerry.model.observed import Fact, ImageFact, InstanceFact
-from skerry.model.samples import ChainUse
+from skerry.model.samples import ChainUse, DoorUse
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane
 from skerry.plan.confirm import PATIENCE_US
@@ -115,6 +115,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     told: dict[str, str] = {}
     #: What the steps of its service chains were given.
     chains: tuple[ChainUse, ...] = ()
+    #: What people asked of services over the entrance.
+    doors: tuple[DoorUse, ...] = ()
     #: What a person at the box said and what is over: to be journaled.
     forget_said: frozenset[InstanceId] = frozenset()
     spared: frozenset[VolumeId] = frozenset()
@@ -161,6 +163,7 @@ class PlanDraft:
         self.too_large: dict[Digest, int] = {}
         self.ahead: frozenset[Digest] = frozenset()
         self.chains: tuple[ChainUse, ...] = ()
+        self.doors: tuple[DoorUse, ...] = ()
         self.wake_us = 0
 
     def add(self, action: Action) -> bool:

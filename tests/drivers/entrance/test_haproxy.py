@@ -19,6 +19,7 @@ from skerry.drivers.entrance.haproxy import (
     write_files,
 )
 from skerry.model.ids import Digest
+from skerry.model.observed import DoorCounts
 from skerry.plan.actions import Backend, Challenge, Listener, Route, Server
 
 AROUND = Around(folder="/run/skerry/entrance", user="haproxy")
@@ -109,7 +110,9 @@ def test_answers_are_read_as_the_process_gives_them():
         b"Name: HAProxy\nPid: 7661\ndescription: skerry-abc\n\n"
         b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_port\n"
         b"3 b1 1 c1 10.176.0.11 2 0 1 8080\n3 b1 2 c2 10.176.0.12 0 8 1 8080\n3 b1 3 c3 10.176.0.13 0 1 1 8080\n\n"
-        b"# pxname,svname,scur,status,check_status\nb1,c1,4,UP,* L4OK\nb1,c2,1,DOWN,L4CON\n\n"
+        b"# pxname,svname,scur,status,check_status,stot,bin,bout,hrsp_2xx,hrsp_5xx,rtime\n"
+        b"b1,c1,4,UP,* L4OK,7,,,,,\nb1,c2,1,DOWN,L4CON,1,,,,,\nb1,BACKEND,5,UP,,8,70,700,6,2,3\n"
+        b"b1t,BACKEND,1,UP,,3,9,,,,\n\n"
     )
     found = read_answers(answers)
     assert (found.pid, found.shape) == (7661, "skerry-abc")
@@ -118,6 +121,12 @@ def test_answers_are_read_as_the_process_gives_them():
         ("c2", "drain", False, 1),
         ("c3", "maint", False, 0),
     ]
+    assert found.counts == {
+        "b1": DoorCounts(
+            connections=8, open=5, received_bytes=70, sent_bytes=700, answers=(0, 6, 0, 0, 2, 0), answer_us=3_000
+        ),
+        "b1t": DoorCounts(connections=3, open=1, received_bytes=9),
+    }
     for bad in (b"", b"Unknown command\n", b"a: b\n\nx\n\ny\n"):
         with pytest.raises(ValueError):  # noqa: PT011
             read_answers(bad)

@@ -140,6 +140,7 @@ class EntranceDriver:
             holders=holders,
             flaws=dict(applied.flaws),
             shown=dict(applied.shown),
+            counts=answers.counts if answers is not None else {},
         )
 
     async def _apply(self, action: ApplyEntrance) -> Outcome:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, is_host, is_path
+from skerry.model.observed import DoorCounts
 from skerry.plan.actions import ApplyEntrance, Backend, Server
 
 #: How a copy is asked whether it is there: a dead one is out after two checks, a silent one in 1.7 s (decision 0021).
@@ -69,6 +70,7 @@ class Answers(msgspec.Struct, frozen=True):
     pid: int
     shape: str
     copies: tuple[Copy, ...]
+    counts: dict[str, DoorCounts] = {}
 
 
 def certificate_file(host: str) -> str:
@@ -248,7 +250,7 @@ def _write_certificates(action: ApplyEntrance, around: Around) -> str:
 
 
 #: Asked in one connection; its answers are parted by empty lines.
-QUESTIONS = b"show info;show servers state;show stat -1 4 -1\n"
+QUESTIONS = b"show info;show servers state;show stat -1 6 -1\n"
 
 
 def read_answers(content: bytes) -> Answers:
@@ -260,9 +262,28 @@ def read_answers(content: bytes) -> Answers:
         names = servers.splitlines()[1].removeprefix("# ").split(" ")
         found = [dict(zip(names, line.split(" "), strict=False)) for line in servers.splitlines()[2:]]
         copies = tuple(_read_copy(each, rows) for each in found)
-        return Answers(int(facts["Pid"]), facts.get("description", ""), copies)
+        counts = {name: _count(row) for (name, part), row in rows.items() if part == "BACKEND"}
+        return Answers(int(facts["Pid"]), facts.get("description", ""), copies, counts)
     except (KeyError, IndexError) as error:
         raise ValueError(f"an answer without {error}") from error
+
+
+def _count(row: dict[str, str]) -> DoorCounts:
+    """Read what a backend was asked; fields that it has not are empty (HAProxy management guide, section 9.1)."""
+
+    def read(name: str) -> int:
+        text = row.get(name) or "0"
+        return int(text) if text.isdigit() else 0
+
+    answers = tuple(read(f"hrsp_{each}") for each in ("1xx", "2xx", "3xx", "4xx", "5xx", "other"))
+    return DoorCounts(
+        connections=read("stot"),
+        open=read("scur"),
+        received_bytes=read("bin"),
+        sent_bytes=read("bout"),
+        answers=answers if any(answers) else (),
+        answer_us=read("rtime") * 1_000,
+    )
 
 
 def _read_copy(server: dict[str, str], rows: Mapping[tuple[str, str], dict[str, str]]) -> Copy:
