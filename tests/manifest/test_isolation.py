@@ -21,6 +21,9 @@ def test_what_the_default_profile_grants_is_what_containers_have():
         "ipc: private",
         "ipc: shareable",
         "ipc: none",
+        "pid: private",
+        "uts: private",
+        "security_opt: ['seccomp=builtin', 'apparmor:docker-default']",
         "userns_mode: ''",
         "privileged: 'false'",
     ],
@@ -42,6 +45,16 @@ def test_what_every_instance_has_anyway_is_honoured(fields):
         ("security_opt: [apparmor=unconfined]", "E-FIELD-REFUSED security_opt/0"),
         ("security_opt: ['label:disable']", "E-FIELD-REFUSED security_opt/0"),
         ("security_opt: ['seccomp:./strict.json']", "E-NOT-YET security_opt/0"),
+        ("security_opt: [apparmor=my-profile]", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: ['label:type:container_t']", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: ['mask=/proc/acpi']", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: [writable-cgroups=true]", "E-FIELD-REFUSED security_opt/0"),
+        ("security_opt: [odd=1]", "E-TYPE security_opt/0"),
+        ("security_opt: ['systempaths=none']", "E-TYPE security_opt/0"),
+        ("security_opt: ['no-new-privileges:perhaps']", "E-TYPE security_opt/0"),
+        ("uts: odd", "E-TYPE uts"),
+        ("pid: odd", "E-TYPE pid"),
+        ("ipc: odd", "E-TYPE ipc"),
         ("ipc: host", "E-FIELD-REFUSED ipc"),
         ("ipc: 'container:x'", "E-FIELD-REFUSED ipc"),
         ("pid: host", "E-FIELD-REFUSED pid"),
@@ -60,6 +73,21 @@ def test_the_reason_names_profile_and_grant():
     (problem,) = read(wrap("cap_add: [CAP_SYS_ADMIN]")).problems
     assert problem.detail == 'profile "default" does not grant "cap_add: SYS_ADMIN"'
     assert "leave it out" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ("security_opt: ['seccomp:./strict.json']", "is not built yet: it would take the place of the default filter"),
+        ("security_opt: [apparmor=mine]", "nodes tell of none"),
+        ("uts: odd", "there are private, host"),
+        ("networks: {n: {}}", ""),
+    ],
+)
+def test_a_refusal_says_what_stands_in_the_way(fields, why):
+    top = "networks: {n: {external: true}}" if not why else ""
+    (problem,) = read(wrap(fields, top)).problems
+    assert (why or "no other app joins it") in problem.detail
 
 
 def test_the_strict_profile_takes_all_capabilities_and_the_writable_root_and_says_so():

@@ -122,7 +122,7 @@ def test_every_fault_of_a_service_is_told_at_once():
     fields = """
         imag: x
         privileged: true
-        security_opt: [odd=1]
+        security_opt: ['seccomp:x.json']
         command: "a 'b"
         ports: ["80:x"]
         cpus: many

@@ -45,7 +45,7 @@ def test_what_it_waits_for_is_its_own_to_say():
         ("pid: 'service:vpn', init: true", "E-CONFLICT init"),
         ("ipc: 'service:vpn', shm_size: 1m", "E-CONFLICT shm_size"),
         ("network_mode: 'service:vpn', deploy: {replicas: 2}", "E-FIELD-REFUSED network_mode"),
-        ("uts: 'service:vpn'", "E-NOT-YET uts"),
+        ("uts: 'service:vpn'", "E-TYPE uts"),
     ],
 )
 def test_what_makes_no_sense_is_refused(fields, found):

@@ -22,7 +22,7 @@ class Field(msgspec.Struct, frozen=True):
 
     letter: Letter
     reason: str = ""
-    #: False: known, and refused as not yet built.
+    #: False: known, and refused as not yet built; ``reason`` says what stands in the way.
     built: bool = True
     #: The value decides, where it is read.
     judged: bool = False
@@ -49,6 +49,10 @@ _NO_CGROUP_V2 = "control groups of version 2 have nothing like it"
 _WINDOWS = "it is for Windows only"
 _NO_IMAGE_MOUNT = "podman 4.3 cannot show the files of an image to a namespace of users, which every instance has"
 _ONE_RUNTIME = "podman 4.3 runs all instances of a node by one runtime, and takes no word about a single one"
+_NO_FOREIGN_NETWORK = (
+    "a network belongs to one app, and no other app joins it; the node's ports and the entrance lead from app to app"
+)
+_NO_FOREIGN_VOLUME = "a volume belongs to one app, and no other app mounts it; what shares data is one app"
 _REALTIME = "control groups of version 2 have no real-time budget"
 
 _SERVICE: dict[str, Field] = {
@@ -130,7 +134,9 @@ _SERVICE: dict[str, Field] = {
     "environment": _H,
     "expose": _H,
     "extends": Field("T", "the other service is put below this one at apply"),
-    "external_links": Field("R", "an app reaches another one through a Network"),
+    "external_links": Field(
+        "R", "containers of other apps have names of the engine, which differ from site to site; reach their ports"
+    ),
     "extra_hosts": Field("H", judged=True),
     "gpus": Field("H", "and a condition on the node: that it has them", judged=True),
     "group_add": _H,
@@ -242,7 +248,7 @@ _NETWORK: dict[str, Field] = {
     ),
     "enable_ipv4": Field("H", judged=True),
     "enable_ipv6": _H,
-    "external": Field("T", built=False, idle=_OFF),
+    "external": Field("T", _NO_FOREIGN_NETWORK, built=False, idle=_OFF),
     "internal": _H,
     "ipam": Field("H", judged=True),
     "labels": _H,
@@ -252,7 +258,7 @@ _NETWORK: dict[str, Field] = {
 _VOLUME: dict[str, Field] = {
     "driver": Field("H", judged=True),
     "driver_opts": Field("T", "memory, or a bind where it is used", judged=True),
-    "external": Field("T", built=False, idle=_OFF),
+    "external": Field("T", _NO_FOREIGN_VOLUME, built=False, idle=_OFF),
     "labels": _H,
     "name": Field("T", "nothing: a volume's name is its own in each app", judged=True),
 }
@@ -353,7 +359,7 @@ def _judge(place: Place, path: str, findings: Findings) -> bool:
         findings.refuse(place, f'"{place.name}" is refused: {row.reason}')
         return False
     if not row.built:
-        findings.not_yet(place, f'"{place.name}"')
+        findings.not_yet(place, f'"{place.name}"', why=row.reason)
         return False
     is_container = not row.whole and path.count(".") < _DOTS_OF_FIELDS
     if not is_container and (row.letter != "H" or path.count(".") <= _DOTS_OF_FIELDS):

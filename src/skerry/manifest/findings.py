@@ -99,9 +99,9 @@ class Findings:
         """Refuse what the app's profile does not grant."""
         self.refuse(place, f'profile "{self.profile}" does not grant "{what}"', hint=hint)
 
-    def not_yet(self, place: Place, what: str, *, hint: str = "") -> None:
-        """Refuse what Skerry knows and has not built."""
-        detail = f"{what} is not built yet"
+    def not_yet(self, place: Place, what: str, *, why: str = "", hint: str = "") -> None:
+        """Refuse what Skerry knows and has not built; ``why`` says what stands in the way."""
+        detail = f"{what} is not built yet" + (f": {why}" if why else "")
         self.complain(place, "E-NOT-YET", detail, hint=hint, at_key=True)
         self.note(place, "not-yet", detail)
 

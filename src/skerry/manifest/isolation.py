@@ -16,6 +16,22 @@ from skerry.model.profile import PROFILES, grants_capability
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,30}", re.ASCII)
 _OPTION = re.compile(r"([a-z-]+)(?:[:=](.*))?", re.ASCII | re.DOTALL)
 
+#: Why security options that an engine knows are refused, whatever their value.
+_OPTIONS = {
+    "apparmor": "profiles of AppArmor are loaded into each node's kernel by its owner, and nodes tell of none",
+    "label": "labels are of the node's own policy of SELinux, and nodes tell of none",
+    "mask": "it is podman's own word, which no other engine takes from a Compose file",
+    "unmask": "it is podman's own word, which no other engine takes from a Compose file",
+    "proc-opts": "it is podman's own word, which no other engine takes from a Compose file",
+    "writable-cgroups": "the agent owns the tree of control groups",
+}
+#: What Compose knows of each namespace.
+_MODES = {
+    "ipc": ("private", "shareable", "none", "host", "service:NAME"),
+    "pid": ("private", "host", "service:NAME"),
+    "uts": ("private", "host"),
+}
+
 
 def read_capabilities(reading: Reading, place: Place | None, *, is_added: bool) -> tuple[str, ...]:
     """Return the names without ``CAP_``, sorted; one that is added needs to be granted."""
@@ -55,7 +71,7 @@ def read_security(reading: Reading, place: Place | None) -> tuple[str, ...]:
 
 def judge_isolation(reading: Reading, service: Place) -> None:
     """Judge the fields whose value decides whether they are honoured."""
-    for name, given in (("ipc", ("private", "shareable", "none")), ("pid", ()), ("uts", ())):
+    for name, given in (("ipc", ("private", "shareable", "none")), ("pid", ("private",)), ("uts", ("private",))):
         # ``sharing.py`` reads whose namespaces a service shares; of names of the node there is nothing to share.
         if name != "uts" and is_shared(reading, service, name):
             continue
@@ -73,10 +89,15 @@ def _judge_option(reading: Reading, place: Place) -> None:
     found = _OPTION.fullmatch(text)
     name, value = (found[1], found[2] or "") if found is not None else (text, "")
     match name, value:
-        case "no-new-privileges", "" | "true":
-            pass  # The profile gives it to every instance.
+        case ("no-new-privileges", "" | "true") | ("seccomp", "builtin") | ("apparmor", "docker-default"):
+            pass  # Every instance has it, or what its node has in that place.
+        case "seccomp", _:
+            why = "it would take the place of the default filter, and whether it is stricter is not compared"
+            reading.findings.not_yet(place, "a filter of system calls of one's own", why=why, hint="leave it out")
+        case _ if name in _OPTIONS:
+            reading.findings.refuse(place, f'"{text[:60]}" is refused: {_OPTIONS[name]}', hint="leave it out")
         case _:
-            reading.findings.not_yet(place, f'the security option "{text[:60]}"')
+            reading.findings.complain(place, "E-TYPE", f'"{text[:60]}" is no security option')
 
 
 def _judge_namespace(reading: Reading, place: Place) -> None:
@@ -86,4 +107,5 @@ def _judge_namespace(reading: Reading, place: Place) -> None:
     if text.startswith("container:"):
         reading.findings.refuse(place, "containers have names of the engine, which differ from site to site")
     else:
-        reading.findings.not_yet(place, f'"{place.name}: {text[:40]}"')
+        known = ", ".join(_MODES[place.name])
+        reading.findings.complain(place, "E-TYPE", f'"{text[:40]}" is no mode of {place.name}: there are {known}')
