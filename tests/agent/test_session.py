@@ -60,8 +60,13 @@ async def test_changes_go_up_and_down_during_a_session(scene: Scene):
 async def test_a_cut_link_is_noticed_named_and_dialled_again(scene: Scene):
     await scene.start()
     await scene.wait(MINUTE)
+    moved = scene.link.read_moved()
+    assert moved["/documents"] > 0
+    assert moved["/reports"] > 0
     scene.wan.change(up=False, down=False)
     await scene.wait(3 * MINUTE)
+    # What a session carried stays counted when it is over.
+    assert all(scene.link.read_moved()[name] >= size for name, size in moved.items())
     assert scene.agent.link[-1][0] == "down"
     assert scene.agent.link[-1][1].startswith("timeout: ")
     scene.agent.disk.write_event("while cut")

@@ -5,8 +5,9 @@ from tests.cli.town import Town
 from tests.core.cores import key, sign
 from tests.sdk.image_bytes import Image, layout, tar
 
-from skerry.model.ids import NodeName, SiteName, digest_of
+from skerry.model.ids import AppName, NetworkName, NodeName, SiteName, TenantName, digest_of
 from skerry.model.observed import OverlayFact
+from skerry.model.samples import NetworkUse, PeerUse, Sample
 from skerry.model.signed import OverlayKey
 
 SHOP = """
@@ -96,3 +97,22 @@ def test_what_is_no_end_or_no_port_is_said_before_anything_is_asked(town):
         assert refused.code == 64
         assert "is no port: write 80, 53/udp or icmp" in refused.err
     assert "shop/web" in town.ok("network", "trace", "shop/web", "internet", "--port", "icmp")
+
+
+def test_what_networks_links_and_uplinks_moved_is_shown_where_sites_have_told(town):
+    assert "Moved" not in town.run("network", "show", "shop/mesh").out
+    mesh = NetworkUse(TenantName("default"), AppName("shop"), NetworkName("mesh"), 10, 2_000_000, 5, 500, 2, 90)
+    peers = (
+        PeerUse(SiteName("bergen"), False, 5, False, 900, 800, 31_000, 40, 2),
+        PeerUse(SiteName("voss"), True, 9, False, 1, 2),
+    )
+    town.rig.desk.take_sample(SiteName("oslo"), Sample(None, networks=(mesh,), peers=peers), 45_000)
+    text = town.run("network", "show", "shop/mesh").out
+    assert "1.9 MiB" in text
+    assert "2 packets" in text
+    table = town.ok("top", "links", "--once", "-o", "table")
+    assert "1 direct, 1 relayed" in table
+    assert "5.0 % to bergen" in table
+    rows = [json.loads(line) for line in town.ok("top", "links", "--site", "oslo", "--once").splitlines()]
+    assert [row["rtt_us"] for row in rows] == [45_000]
+    assert town.ok("uplink", "use", "oslo", "-o", "name").split() == []

@@ -1,15 +1,21 @@
 """The kernel's queues in namespaces keep the same contract as the fake ones: rates are measured with real packets."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Generator
 
+import msgspec
 import pytest
 from tests.contract import queues
 from tests.e2e.lab import CHECKOUT
 
 from skerry.berths.namespaces import Place, hold_folder, release_folder
+from skerry.drivers.flows import FlowsDriver
+from skerry.model.ids import Digest
+from skerry.plan.actions import ApplyFlows
+from skerry.plan.flows import uplink_counter
 
 pytestmark = pytest.mark.e2e
 
@@ -68,3 +74,51 @@ def results(places: list[Place]) -> dict[str, str]:
 @pytest.mark.parametrize("name", queues.CHECKS)
 def test_the_kernel_keeps_the_contract(results: dict[str, str], name: str):
     assert results[name] == ""
+
+
+def test_packets_of_a_network_are_counted_before_and_behind_all_rules(places: list[Place]):
+    """Three packets go out, two more meet somebody's rule; what is counted outlives a change."""
+    node, instance, _ = places
+
+    async def run(*words: str, given: bytes = b"") -> tuple[int, bytes]:
+        inside = ("nsenter", f"--net={node.net}", *words)
+        done = subprocess.run(inside, input=given, capture_output=True, check=False, timeout=30)
+        return done.returncode, done.stdout + done.stderr
+
+    async def count(action: ApplyFlows, *commands: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+        done = await FlowsDriver(run).perform(action)
+        assert done.ok, done.reason
+        for command in commands:
+            instance.run(*command)
+        seen = (await FlowsDriver(run).observe()).flows
+        assert seen is not None
+        assert seen.digest == action.digest
+        return seen.counts
+
+    def send(address: str, count: int) -> tuple[str, ...]:
+        words = f"for _ in range({count}): one.sendto(b'x' * 56, ('{address}', 9))"
+        return sys.executable, "-c", f"import socket\none = socket.socket(type=socket.SOCK_DGRAM)\n{words}"
+
+    action = ApplyFlows(
+        bridges=(queues.BRIDGE,), devices=(queues.UPLINK,), ports=(0, 0), digest=Digest("sha256:" + "a" * 64)
+    )
+    counts = asyncio.run(count(action, send("192.0.2.1", 3)))
+    tried, left, meant, came = (counts[f"{queues.BRIDGE}_{what}"] for what in ("tried", "left", "meant", "came"))
+    assert tried == left == (3, 3 * 84)
+    # Nobody listens there: the world may say so.
+    assert meant == came
+    assert counts[uplink_counter(queues.UPLINK, "instances")] == (3 + came[0], 3 * 84 + came[1])
+    node.run("nft", "add table inet foreign; add chain inet foreign f { type filter hook forward priority filter; }")
+    node.run("nft", "add rule inet foreign f ip daddr 198.51.100.1 drop")
+    try:
+        action = msgspec.structs.replace(action, devices=(), digest=Digest("sha256:" + "b" * 64))
+        counts = asyncio.run(count(action, send("198.51.100.1", 2)))
+        assert [counts[f"{queues.BRIDGE}_{what}"][0] for what in ("tried", "left")] == [5, 3]
+        assert uplink_counter(queues.UPLINK, "instances") not in counts
+        asyncio.run(FlowsDriver(run).perform(ApplyFlows(bridges=(), devices=(), ports=(0, 0), digest=Digest(""))))
+        code, tables = asyncio.run(run("nft", "list", "tables"))
+        assert code == 0
+        assert "skerry_flows" not in tables.decode()
+        assert "table inet foreign" in tables.decode()
+    finally:
+        node.run("nft", "delete table inet foreign")

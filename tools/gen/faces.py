@@ -51,6 +51,7 @@ RENAMED = {
     "read_site_record": ("sites", "read_record"),
     "reject_join": ("join-requests", "reject"),
     "list_site_use": ("sites", "list_use"),
+    "list_links": ("sites", "list_links"),
     "read_use_history": ("sites", "read_use_history"),
     "list_instance_use": ("instances", "list_use"),
     "show_instance": ("instances", "show"),

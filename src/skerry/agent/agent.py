@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from skerry import __version__, wire
-from skerry.agent import journal, mending
+from skerry.agent import journal, mending, ways
 from skerry.agent.calls import CallDesk
 from skerry.agent.desk import CallAnswer, DocumentVerdict, Refusal
 from skerry.agent.holdings import Accepted, Holdings, restore_holdings
@@ -127,6 +127,8 @@ class Agent:
         self._patience_us = patience_us
         self._look_every_us = look_every_us
         self._list_carried = list_carried
+        #: Bytes that the link has carried, by ``DEVICE/PURPOSE``; whoever holds the session says it.
+        self.read_link_moved: Callable[[], dict[str, int]] = dict
         #: The device by which the link was made.
         self._way = ""
         self._drivers = drivers
@@ -271,6 +273,7 @@ class Agent:
             linked=self.link.is_up,
             linked_us=since_us,
             way=self._way,
+            link_moved=self.read_link_moved(),
             patience_us=self._patience_us,
             look_every_us=self._look_every_us,
             carried=self._list_carried(),
@@ -455,9 +458,17 @@ class Agent:
     async def read_sample(self) -> Sample | None:
         """What this node and the instances on it use now."""
         outbox = OutboxUse(*await self._db.read(journal.measure_outbox))
-        plan = self.reconciler.plan
+        plan, observed, held = self.reconciler.plan, self.reconciler.observed, self._read_held()
+        history, trust_us = self.reconciler.history, self.trust.read_sure_us()
         return await self._sampler.read(
-            self.reconciler.observed.containers, self.meter.sizes, outbox, plan.chains, plan.doors
+            observed.containers,
+            self.meter.sizes,
+            outbox,
+            plan.chains,
+            plan.doors,
+            ways.list_networks(observed),
+            () if held is None else ways.list_peers(held, observed),
+            () if held is None else ways.list_uplinks(held, observed, history, trust_us),
         )
 
     async def read_outbox(self, after: int, limit: int) -> tuple[tuple[Event, ...], int]:

@@ -25,6 +25,7 @@ from skerry.drivers.certificates import Authority, CertificatesDriver
 from skerry.drivers.chain_probes import ChainProbesDriver
 from skerry.drivers.chains import ChainsDriver
 from skerry.drivers.entrance import EntranceDriver
+from skerry.drivers.flows import FlowsDriver
 from skerry.drivers.host import HostDriver
 from skerry.drivers.images import BlobSource, BlobUnavailable, ImagesDriver
 from skerry.drivers.kernel import probe_kernel
@@ -196,6 +197,7 @@ class AgentHost:
                 RelayDriver(config.run / "relay"),
                 *names,
                 QueuesDriver(),
+                FlowsDriver(),
                 chains,
                 ChainProbesDriver(clock, mint.split("chain-probes")),
                 certificates,
@@ -284,6 +286,7 @@ class AgentHost:
             link_class=self._config.link_class,
         )
         self._source.session = session
+        self.agent.read_link_moved = session.read_moved
         await session.run()
 
     async def _join(self, given: dict[str, str]) -> JoinAnswer | LocalProblem:

@@ -42,6 +42,7 @@ class Performer:
             entrance=next((seen.entrance for seen in seen_all if seen.entrance is not None), None),
             certificates=next((seen.certificates for seen in seen_all if seen.certificates is not None), None),
             queues=next((seen.queues for seen in seen_all if seen.queues is not None), None),
+            flows=next((seen.flows for seen in seen_all if seen.flows is not None), None),
             names=next((seen.names for seen in seen_all if seen.names is not None), None),
             chains=next((seen.chains for seen in seen_all if seen.chains is not None), None),
             node=next((seen.node for seen in seen_all if seen.node is not None), None),

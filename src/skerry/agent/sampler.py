@@ -16,7 +16,17 @@ from skerry.model.limits import (
     SAMPLE_VOLUMES_MAX,
 )
 from skerry.model.observed import ContainerSeen
-from skerry.model.samples import ChainUse, DoorUse, InstanceUse, OutboxUse, Sample, VolumeUse
+from skerry.model.samples import (
+    ChainUse,
+    DoorUse,
+    InstanceUse,
+    NetworkUse,
+    OutboxUse,
+    PeerUse,
+    Sample,
+    UplinkUse,
+    VolumeUse,
+)
 
 
 class Sampler:
@@ -34,6 +44,9 @@ class Sampler:
         outbox: OutboxUse,
         chains: tuple[ChainUse, ...] = (),
         doors: tuple[DoorUse, ...] = (),
+        networks: tuple[NetworkUse, ...] = (),
+        peers: tuple[PeerUse, ...] = (),
+        uplinks: tuple[UplinkUse, ...] = (),
     ) -> Sample | None:
         """Look; ``containers`` says whose each is, the others go along. None when nothing can be seen at all."""
         try:
@@ -59,6 +72,9 @@ class Sampler:
             self._clock.wall_us() // 1_000,
             chains[:SAMPLE_CHAINS_MAX],
             doors[:SAMPLE_DOORS_MAX],
+            networks=networks,
+            peers=peers,
+            uplinks=uplinks,
         )
 
 

@@ -33,6 +33,18 @@ from skerry.wire import LinkClass
 _GOOD_SESSION_US = 10 * SECOND_US
 #: How often it is looked whether the link is on the uplink on which it should be: a few instructions.
 _WAY_LOOK_US = 5 * SECOND_US
+#: What the bytes of a link are for, in the words in which an operator pays for them.
+_PURPOSES: dict[wire.Purpose, str] = {
+    "document": "documents",
+    "image": "images",
+    "logs": "streams",
+    "call": "streams",
+    "facts": "reports",
+    "events": "reports",
+    "samples": "reports",
+    "heartbeat": "reports",
+    "join": "reports",
+}
 #: Addresses remembered per endpoint, for the day on which its name does not resolve (faults.md N14).
 _ADDRESSES_MAX = 4
 
@@ -78,6 +90,8 @@ class LinkSession:
         self._fetcher = BlobFetcher(self._feed)
         #: Bytes on the wire of all sessions that are over, and how many sessions were begun.
         self.meter_total = 0
+        #: Bytes of those sessions by device and purpose.
+        self._moved: dict[str, int] = {}
         self.sessions = 0
 
     async def run(self) -> None:
@@ -97,6 +111,18 @@ class LinkSession:
     def fetch(self, blob: Digest, offset: int) -> AsyncIterator[bytes]:
         """Give the bytes of a blob from ``offset`` on, over as many sessions as it takes; raise BlobUnavailable."""
         return self._fetcher.fetch(blob, offset)
+
+    def read_moved(self) -> dict[str, int]:
+        """Return the bytes of all sessions since this process began, by ``DEVICE/PURPOSE``, both ways together."""
+        return self._moved if self._pump is None else self._add_moved(self._pump)
+
+    def _add_moved(self, pump: Pump) -> dict[str, int]:
+        moved = dict(self._moved)
+        for counts in (pump.meter.sent, pump.meter.received):
+            for purpose, count in counts.items():
+                name = f"{self._way}/{_PURPOSES[purpose]}"
+                moved[name] = moved.get(name, 0) + count.bytes
+        return moved
 
     # --- one connection ----------------------------------------------------------------------------------------------
 
@@ -192,7 +218,7 @@ class LinkSession:
             if close is not None:
                 state = "busy" if close.code == "E-BUSY" else "down"
                 self._desk.note_link(state, f"{close.code}: {close.reason}")
-            self._pump = None
+            self._moved, self._pump = self._add_moved(pump), None
             self._alarm.stop()
             self._feed(ports.Ended())
             await pump.part(self._clock)

@@ -4,9 +4,9 @@ import click
 
 from skerry.cli.names import complete_apps, complete_networks, complete_services
 from skerry.cli.options import pass_session, split_owned
-from skerry.cli.output import Column, show_list, show_value, tell, with_output, write_pairs, write_section
+from skerry.cli.output import Column, format_bytes, show_list, show_value, tell, with_output, write_pairs, write_section
 from skerry.cli.session import Session
-from skerry.model.answers import NetworkPartView, NetworkView, TraceAnswer
+from skerry.model.answers import NetworkFlow, NetworkPartView, NetworkView, TraceAnswer
 from skerry.model.trace import PROTOCOLS, TraceLine, TraceProtocol, TraceVerdict
 
 COLUMNS: tuple[Column[NetworkView], ...] = (
@@ -44,6 +44,15 @@ def _read_port(text: str) -> tuple[int, TraceProtocol]:
     return int(number), found
 
 
+_FLOWS: tuple[Column[NetworkFlow], ...] = (
+    Column("site", lambda each: each.site),
+    Column("sent", lambda each: format_bytes(each.sent_bytes)),
+    Column("received", lambda each: format_bytes(each.received_bytes)),
+    Column("dropped", lambda each: f"{each.dropped_packets} packets" if each.dropped_packets else ""),
+    Column("sampled", lambda each: f"{each.sampled_s_ago} s ago"),
+)
+
+
 @click.command()
 @click.option("--app", default="", help="Only networks of this app.", shell_complete=complete_apps)
 @with_output
@@ -76,6 +85,8 @@ def show(session: Session, network: str, output: str) -> None:
         write_pairs([*pairs, ("all of it", found.prefix)] if found.prefix else pairs)
         if found.parts:
             write_section("Parts", found.parts, _PARTS)
+        if found.flows:
+            write_section("Moved", found.flows, _FLOWS)
         if found.more:
             tell(f"{found.more} further parts are not listed")
         lone = sum(not part.sees for part in found.parts)

@@ -3,6 +3,8 @@
 While it runs the core asks the sites shown for quicker samples; nobody has to end that, it ends by itself.
 """
 
+import collections
+
 import click
 
 from skerry.cli.names import complete_sites
@@ -11,7 +13,7 @@ from skerry.cli.output import Column, format_bytes, is_drawn
 from skerry.cli.session import Session
 from skerry.cli.watching import show_again
 from skerry.clock import pause
-from skerry.model.answers import InstanceUseView, SiteUseView
+from skerry.model.answers import InstanceUseView, SiteLinks, SiteUseView
 
 #: Below this share of free disk a person should look: images and volumes grow while nobody does.
 _DISK_FREE_LOW = 0.1
@@ -63,19 +65,52 @@ INSTANCES: tuple[Column[InstanceUseView], ...] = (
 )
 
 
+def name_peers(each: SiteLinks) -> str:
+    """Say how the ways to other sites are, those that work first."""
+    counts = collections.Counter(peer.way for peer in each.peers)
+    return ", ".join(f"{counts[way]} {way}" for way in ("direct", "relayed", "quiet", "cut") if counts[way])
+
+
+def worst_loss(each: SiteLinks) -> str:
+    """Name the peer that loses most."""
+    lossy = [(peer.loss_m, peer.site) for peer in each.peers if peer.loss_m]
+    return f"{max(lossy)[0] / 10:.1f} % to {max(lossy)[1]}" if lossy else ""
+
+
+def name_uplink(each: SiteLinks) -> str:
+    """Name the uplink that has the link, and what is spent of its budget."""
+    used = next((uplink for uplink in each.uplinks if uplink.has_link), None)
+    if used is None:
+        return ""
+    spent = f", {used.used_bytes * 100 // used.budget_bytes} % spent" if used.budget_bytes else ""
+    return f"{used.uplink} ({used.kind}{spent})"
+
+
+LINKS: tuple[Column[SiteLinks], ...] = (
+    Column("site", lambda each: each.site),
+    Column("state", lambda each: each.state),
+    Column("round trip", lambda each: f"{each.rtt_us / 1000:.0f} ms" if each.rtt_us else ""),
+    Column("uplink", name_uplink),
+    Column("to other sites", name_peers),
+    Column("loses most", worst_loss),
+    Column("through tunnels", lambda each: format_bytes(sum(p.received_bytes + p.sent_bytes for p in each.peers))),
+    Column("sampled", lambda each: "never" if each.sampled_s_ago is None else f"{each.sampled_s_ago} s ago"),
+)
+
+
 def _rest(_: float) -> None:
     pause(_LOOK_S)
 
 
 @click.command()
-@click.argument("what", type=click.Choice(("sites", "apps")), default="sites")
+@click.argument("what", type=click.Choice(("sites", "apps", "links")), default="sites")
 @click.option("--site", default="", help="Only this site.", shell_complete=complete_sites)
 @click.option("--app", default="", help="With apps: only this app.")
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option("-o", "--output", type=click.Choice(("table", "jsonl")), default=None, help="How to show it.")
 @pass_session
 def top(session: Session, what: str, site: str, app: str, once: bool, output: str | None) -> None:
-    """Show what sites use, or the instances of apps, until interrupted. In a pipe: JSON lines."""
+    """Show what sites use, instances of apps, or links of sites, until interrupted. In a pipe: JSON lines."""
     client = session.client
     shown = output or ("table" if is_drawn() else "jsonl")
     if what == "apps":
@@ -90,6 +125,16 @@ def top(session: Session, what: str, site: str, app: str, once: bool, output: st
         return
     if app:
         raise click.UsageError("--app goes with `skerry top apps`.")
+    if what == "links":
+        show_again(
+            lambda: list(client.sites.list_links(page_size=1_000, site=site)),
+            LINKS,
+            shown,
+            lambda each: f"link/{each.site}",
+            watch=not once,
+            rest=_rest,
+        )
+        return
     show_again(
         lambda: list(client.sites.list_use(page_size=1_000, site=site)),
         SITES,

@@ -92,6 +92,7 @@ NOUNS: tuple[Noun, ...] = (
     )),
     Noun("uplink", "Ways by which a site reaches the rest of the world.", (
         Verb("list", "List a site's uplinks.", "skerry.cli.uplinks:list_uplinks"),
+        Verb("use", "Show what went over a site's uplinks this month, and for what.", "skerry.cli.uplinks:show_use"),
         Verb("set", "Sign an uplink into a site's record.", "skerry.cli.uplinks:set_uplink"),
         Verb("remove", "Take an uplink out of a site's record.", "skerry.cli.uplinks:remove"),
     )),

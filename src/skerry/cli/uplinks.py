@@ -13,7 +13,7 @@ from skerry.cli.options import pass_session, with_dry_run, with_yes
 from skerry.cli.output import Column, format_bytes, show_list, tell, with_output
 from skerry.cli.session import Session
 from skerry.manifest.quantities import QuantityError, parse_rate
-from skerry.model.answers import UplinkView
+from skerry.model.answers import UplinkUseView, UplinkView
 from skerry.model.errors import NotFound
 from skerry.model.uplinks import CLASSES, PREFERENCE_MAX, Uplink, UplinkClass, find_uplink_flaw, format_rate
 
@@ -89,6 +89,36 @@ COLUMNS: tuple[Column[UplinkView], ...] = (
 def list_uplinks(session: Session, site: str, output: str) -> None:
     """List a site's uplinks, the one that is used first at the top."""
     show_list(session.client.sites.show(site).uplinks, COLUMNS, output, lambda each: f"uplink/{each.uplink}")
+
+
+def _spent(each: UplinkUseView) -> str:
+    share = f" of {format_bytes(each.budget_bytes)}" if each.budget_bytes else ""
+    return f"{format_bytes(each.used_bytes)}{share}"
+
+
+_USE: tuple[Column[UplinkUseView], ...] = (
+    Column("uplink", lambda each: each.uplink),
+    Column("link", lambda each: "goes by it" if each.has_link else ""),
+    Column("class", lambda each: each.kind),
+    Column("month", lambda each: each.month or "not told yet"),
+    Column("used", _spent),
+    Column("cost", lambda each: f"{each.cost_micro / 1_000_000:.2f}" if each.price_micro else ""),
+    Column("for", lambda each: ", ".join(f"{word} {format_bytes(size)}" for word, size in _by_size(each.purposes))),
+)
+
+
+def _by_size(purposes: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(purposes.items(), key=lambda item: -item[1])
+
+
+@click.command("use")
+@click.argument("site", shell_complete=complete_sites)
+@with_output
+@pass_session
+def show_use(session: Session, site: str, output: str) -> None:
+    """Show what went over a site's uplinks this month, and for what."""
+    found = [each for links in session.client.sites.list_links(site=site) for each in links.uplinks]
+    show_list(found, _USE, output, lambda each: f"uplink/{each.uplink}")
 
 
 @click.command("set")

@@ -4,11 +4,20 @@ Whoever follows reads the newest state of what is named, so a change told twice 
 core everybody lists again. ``PlatformPart.watch`` is the reader.
 """
 
+import msgspec
+
 from skerry.core.bell import Bell
 from skerry.model.ids import AppName, SiteName, TenantName
 
-#: A site, or a tenant's app.
-Changed = SiteName | tuple[TenantName, AppName]
+
+class LinksOf(msgspec.Struct, frozen=True):
+    """The links of a site."""
+
+    site: SiteName
+
+
+#: A site, a tenant's app, or a site's links.
+Changed = SiteName | tuple[TenantName, AppName] | LinksOf
 
 
 #: Names kept: all sites and apps of the largest core. Sites name apps too, so there is a limit; beyond it the oldest is

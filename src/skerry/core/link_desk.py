@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable
 
 from skerry.clock import ClockTimeout, make_ulid
+from skerry.core.changes import LinksOf
 from skerry.core.desk import Drawn, KnownSite, SessionGrant, SessionRefusal
 from skerry.core.drawing import Ask, Drawings
 from skerry.core.state import Core
@@ -103,6 +104,8 @@ class StoreDesk:
         """See ``LinkDesk``."""
         clock = self._core.clock
         self._core.use.take(site, sample, rtt_us, clock.wall_us(), clock.boot_us())
+        if sample.peers or sample.uplinks:
+            self._core.changes.touch(LinksOf(site))
 
     # --- documents ---------------------------------------------------------------------------------------------------
 

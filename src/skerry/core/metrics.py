@@ -79,6 +79,10 @@ class MetricsPart(Part):
         async for each in unhurried(seen.instances, _WRITTEN_MAX):
             _write_instance(text, caller.tenant, each, newest.get(each.view.site))
         async for row in unhurried(seen.rows, _WRITTEN_MAX):
+            _write_networks(text, row.site, caller.tenant, newest[row.site])
+            if caller.scope.platform:
+                _write_links(text, row.site, newest[row.site])
+        async for row in unhurried(seen.rows, _WRITTEN_MAX):
             _write_volumes(text, row.site, caller.tenant, newest[row.site])
             _write_doors(text, row.site, caller.tenant, newest[row.site])
         async for site, fact in unhurried(seen.chains, _WRITTEN_MAX):
@@ -354,6 +358,38 @@ def _write_chain(text: Exposition, site: SiteName, fact: ChainFact, newest: use.
             for step in each.steps:
                 text.add(series.CHAIN_PACKETS, step.out, site, *labels[2:], step.service, "out")
                 text.add(series.CHAIN_PACKETS, step.back, site, *labels[2:], step.service, "back")
+
+
+def _write_networks(text: Exposition, site: SiteName, tenant: TenantName | None, newest: use.Newest | None) -> None:
+    for each in newest.sample.networks if newest is not None else ():
+        if each.tenant != tenant:
+            continue
+        labels = (site, each.tenant, each.app, each.network)
+        for way, packets, moved in (
+            ("sent", each.sent_packets, each.sent_bytes),
+            ("received", each.received_packets, each.received_bytes),
+            ("dropped", each.dropped_packets, each.dropped_bytes),
+        ):
+            text.add(series.NETWORK_PACKETS, packets, *labels, way)
+            text.add(series.NETWORK_BYTES, moved, *labels, way)
+
+
+def _write_links(text: Exposition, site: SiteName, newest: use.Newest | None) -> None:
+    if newest is None:
+        return
+    for peer in newest.sample.peers:
+        if peer.rtt_us:
+            text.add(series.PEER_ROUND_TRIP, peer.rtt_us / _MICRO, site, peer.site)
+        if peer.asked:
+            text.add(series.PEER_QUESTIONS, peer.asked - min(peer.unanswered, peer.asked), site, peer.site, "answered")
+            text.add(series.PEER_QUESTIONS, peer.unanswered, site, peer.site, "lost")
+        text.add(series.PEER_BYTES, peer.received_bytes, site, peer.site, "received")
+        text.add(series.PEER_BYTES, peer.sent_bytes, site, peer.site, "sent")
+    for uplink in newest.sample.uplinks:
+        for purpose, moved in uplink.purposes.items():
+            text.add(series.UPLINK_BYTES, moved, site, uplink.uplink, purpose)
+        other = uplink.used_bytes - sum(uplink.purposes.values())
+        text.add(series.UPLINK_BYTES, max(other, 0), site, uplink.uplink, "other")
 
 
 def _write_instance(

@@ -1,12 +1,15 @@
 """Networks of a tenant's apps: what their newest revisions say, and which sites have which part of those over sites.
 
-Everything here is what is wished; how a tunnel is doing is the site's to say. Who sees an app sees its networks.
+What is wished comes from the store, what has moved from the newest samples. Who sees an app sees its networks.
 """
 
+from collections.abc import Iterator
+
+from skerry.clock import SECOND_US
 from skerry.core.auth import Caller
 from skerry.core.refusals import not_found
-from skerry.core.state import Part
-from skerry.model.answers import NetworkDetail, NetworkPartView, NetworkView, Page
+from skerry.core.state import Core, Part
+from skerry.model.answers import NetworkDetail, NetworkFlow, NetworkPartView, NetworkView, Page
 from skerry.model.app import AppRevision, Network
 from skerry.model.asks import NetworkQuery
 from skerry.model.document import NetworkMember, NetworkPart
@@ -60,6 +63,7 @@ class NetworksPart(Part):
                 prefix=str(network_prefix(revision.tenant, revision.app, name)) if said.stretched else "",
                 parts=tuple(parts[:PARTS_SHOWN_MAX]),
                 more=max(len(parts) - PARTS_SHOWN_MAX, 0),
+                flows=tuple(_list_flows(self._core, connection, revision, name))[:PARTS_SHOWN_MAX],
             )
 
         return await self._core.db.read(job)
@@ -89,6 +93,24 @@ def _view(
         services=services,
         sites=len(everywhere),
     )
+
+
+def _list_flows(core: Core, connection: Connection, revision: AppRevision, name: NetworkName) -> Iterator[NetworkFlow]:
+    units = documents.list_assignments(connection, Scope(tenant=revision.tenant), app=revision.app)
+    for site in sorted({site for site, _ in units}):
+        newest = core.use.newest(site)
+        for each in newest.sample.networks if newest is not None else ():
+            if newest is not None and (each.tenant, each.app, each.network) == (revision.tenant, revision.app, name):
+                yield NetworkFlow(
+                    site=site,
+                    sampled_s_ago=(core.clock.boot_us() - newest.boot_us) // SECOND_US,
+                    sent_packets=each.sent_packets,
+                    sent_bytes=each.sent_bytes,
+                    received_packets=each.received_packets,
+                    received_bytes=each.received_bytes,
+                    dropped_packets=each.dropped_packets,
+                    dropped_bytes=each.dropped_bytes,
+                )
 
 
 def _read_parts(connection: Connection, revision: AppRevision, name: NetworkName) -> list[NetworkPartView]:

@@ -9,8 +9,9 @@ from skerry import __version__
 from skerry.clock import SECOND_US, ClockTimeout
 from skerry.core import views
 from skerry.core.auth import Caller
-from skerry.core.changes import Changed
+from skerry.core.changes import Changed, LinksOf
 from skerry.core.enrolment import summarise_sites
+from skerry.core.links import view_links
 from skerry.core.members import MembersPart
 from skerry.core.reading import read_summaries, summarise_app_named
 from skerry.core.state import Core
@@ -26,7 +27,9 @@ _BATCH = 500
 #: Changes are gathered for so long before a screen hears of them.
 _WATCH_US = 250_000
 #: Pause between two deltas of one kind: an app is summed up over all of its sites, which is not free.
-_PACE_US = {"site": 250_000, "app": 2 * SECOND_US}
+#: What names of each kind are in the list of changes.
+_KINDS: dict[str, type] = {"site": str, "app": tuple, "link": LinksOf}
+_PACE_US = {"site": 250_000, "app": 2 * SECOND_US, "link": 2 * SECOND_US}
 #: Objects that changed at once and are told one by one; above it listing again is cheaper for both ends.
 _WATCHED_MAX = 500
 #: Proxies cut connections that say nothing (interfaces.md §2).
@@ -98,7 +101,7 @@ class PlatformPart(MembersPart):
 
     async def _watch(self, caller: Caller, kinds: list[str]) -> AsyncIterator[WatchItem]:
         changes, clock = self._core.changes, self._core.clock
-        seen = {"site": changes.number, "app": changes.number}
+        seen = dict.fromkeys(_PACE_US, changes.number)
         due_us = dict.fromkeys(seen, 0)
         yield WatchItem("reset")
         while True:
@@ -180,14 +183,14 @@ class PlatformPart(MembersPart):
 
 
 def _pick(changed: list[Changed], kind: str) -> list[Changed]:
-    return [each for each in changed if isinstance(each, tuple) == (kind == "app")]
+    return [each for each in changed if isinstance(each, _KINDS[kind])]
 
 
 def _reader(core: Core, caller: Caller, kind: str, names: list[Changed]) -> Callable[[Connection], list[WatchDelta]]:
     """Return the job that reads the newest state of what is named, as far as the caller may see it."""
 
     def read_sites(connection: Connection) -> list[WatchDelta]:
-        wanted = [SiteName(each) for each in names if not isinstance(each, tuple)]
+        wanted = [SiteName(each) for each in names if isinstance(each, str)]
         rows = sites.list_named(connection, caller.scope, wanted)
         found = {each.site: each for each in summarise_sites(core, connection, caller, rows)}
         # To a tenant a foreign site and a removed one are the same: not there, and not named.
@@ -201,4 +204,11 @@ def _reader(core: Core, caller: Caller, kind: str, names: list[Changed]) -> Call
         found = [summarise_app_named(core, connection, caller, app) for app in reversed(mine)]
         return [WatchDelta(kind="app", name=each.app, app=each) for each in found if each is not None]
 
-    return read_apps if kind == "app" else read_sites
+    def read_links(connection: Connection) -> list[WatchDelta]:
+        # Who is near whom, and over which line, is the operators' to see.
+        wanted = [each.site for each in names if isinstance(each, LinksOf)] if caller.operator_role else []
+        rows = sites.list_named(connection, caller.scope, wanted)
+        states = sites.read_states(connection, [row.site for row in rows])
+        return [WatchDelta(kind="link", name=row.site, links=view_links(core, row, states[row.site])) for row in rows]
+
+    return {"site": read_sites, "app": read_apps, "link": read_links}[kind]

@@ -57,6 +57,44 @@ MEMORY = Family("gauge", "process_resident_memory_bytes", "Memory of the core.",
 
 # --- sites -----------------------------------------------------------------------------------------------------------
 
+NETWORK_BYTES = Family(
+    "counter",
+    "skerry_network_bytes",
+    "Bytes between a network and anywhere else, since its node counts them: sent, received, or dropped by a rule.",
+    "tenant",
+    ("site", "tenant", "app", "network", "way"),
+)
+NETWORK_PACKETS = Family(
+    "counter",
+    "skerry_network_packets",
+    "Packets of the same.",
+    "tenant",
+    ("site", "tenant", "app", "network", "way"),
+)
+PEER_ROUND_TRIP = Family(
+    "gauge",
+    "skerry_peer_round_trip_seconds",
+    "Round trip of questions for names to another site.",
+    "operator",
+    ("site", "peer"),
+)
+PEER_QUESTIONS = Family(
+    "counter",
+    "skerry_peer_questions",
+    "Questions for names to another site, answered and lost: their share of lost ones is the loss.",
+    "operator",
+    ("site", "peer", "answer"),
+)
+PEER_BYTES = Family(
+    "counter", "skerry_peer_bytes", "Bytes through the tunnel to another site.", "operator", ("site", "peer", "way")
+)
+UPLINK_BYTES = Family(
+    "gauge",
+    "skerry_uplink_month_bytes",
+    "Bytes over an uplink this month, by what they were for.",
+    "operator",
+    ("site", "uplink", "purpose"),
+)
 LEFT_OUT = Family(
     "gauge",
     "skerry_sites_left_out",

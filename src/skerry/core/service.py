@@ -14,6 +14,7 @@ from skerry.core.definitions import DefinitionsPart
 from skerry.core.enrolment import EnrolmentPart
 from skerry.core.instances import InstancesPart
 from skerry.core.joining import JoiningPart
+from skerry.core.links import LinksPart
 from skerry.core.metrics import MetricsPart
 from skerry.core.networks import NetworksPart
 from skerry.core.node_cordons import NodeCordonsPart
@@ -38,6 +39,7 @@ class Service(
     RolloutsPart,
     PlanningPart,
     MetricsPart,
+    LinksPart,
     ReadingPart,
     InstancesPart,
     SuppliesPart,

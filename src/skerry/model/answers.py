@@ -736,6 +736,21 @@ class NetworkPartView(Answer, frozen=True, kw_only=True):
     relay: str
 
 
+class NetworkFlow(Answer, frozen=True, kw_only=True):
+    """What went between a network and anywhere else at one site, since its node counts it; by the newest sample."""
+
+    site: SiteName
+    sampled_s_ago: int
+    #: From it and to it, behind all rules of the node.
+    sent_packets: int
+    sent_bytes: int
+    received_packets: int
+    received_bytes: int
+    #: What some rule of the node dropped, both ways together.
+    dropped_packets: int
+    dropped_bytes: int
+
+
 class NetworkDetail(Answer, frozen=True, kw_only=True):
     """A network, and its part at each site where it is one over sites."""
 
@@ -745,6 +760,8 @@ class NetworkDetail(Answer, frozen=True, kw_only=True):
     parts: tuple[NetworkPartView, ...]
     #: Parts beyond those that are listed.
     more: int
+    #: What it has moved at each site that has told.
+    flows: tuple[NetworkFlow, ...] = ()
 
 
 class TraceAnswer(Answer, frozen=True, kw_only=True):
@@ -762,6 +779,56 @@ class TraceAnswer(Answer, frozen=True, kw_only=True):
     #: Text of the line that decides.
     reason: str
     lines: tuple[TraceLine, ...]
+
+
+class PeerLink(Answer, frozen=True, kw_only=True):
+    """The way from a site to another one, as the site sees it."""
+
+    site: SiteName
+    #: ``direct``, ``relayed``; ``quiet`` where nobody has spoken for three minutes; ``cut`` where nobody answers.
+    way: Literal["direct", "relayed", "quiet", "cut"]
+    #: Seconds since both ends agreed on keys; None for never.
+    heard_s: int | None
+    #: Round trip and loss in thousandths, of questions for names; None where none are asked.
+    rtt_us: int | None
+    loss_m: int | None
+    #: Through the tunnel since it is there.
+    received_bytes: int
+    sent_bytes: int
+
+
+class UplinkUseView(Answer, frozen=True, kw_only=True):
+    """What went over an uplink of a site this month, and what its operator signed of it; 0 is not stated."""
+
+    uplink: str
+    device: str
+    kind: str
+    price_micro: int
+    budget_bytes: int
+    preference: int
+    #: The site's link to the core goes by it.
+    has_link: bool
+    #: Like ``2026-12``; empty while the site has not told.
+    month: str
+    used_bytes: int
+    #: Of these: documents, images, streams and reports of the site's own link, tunnels, instances, and other.
+    purposes: dict[str, int]
+    #: What they cost, in millionths of the operator's unit.
+    cost_micro: int
+
+
+class SiteLinks(Answer, frozen=True, kw_only=True):
+    """The links of one site: to the core, to other sites, and the uplinks under them."""
+
+    site: SiteName
+    state: SiteState
+    link_class: str
+    #: Round trip to the core as the link measured it; None where it has not.
+    rtt_us: int | None
+    #: None where no sample has come since this core began.
+    sampled_s_ago: int | None
+    peers: tuple[PeerLink, ...]
+    uplinks: tuple[UplinkUseView, ...]
 
 
 class ChainView(Answer, frozen=True, kw_only=True):
@@ -1002,10 +1069,12 @@ class Status(Answer, frozen=True, kw_only=True):
 class WatchDelta(Answer, frozen=True, kw_only=True):
     """The newest state of one object that changed; without ``site`` and ``app`` it is gone."""
 
-    kind: Literal["site", "app"]
+    kind: Literal["site", "app", "link"]
     name: str
     site: SiteSummary | None = None
     app: AppSummary | None = None
+    #: Of ``link``: the links of the site of that name.
+    links: SiteLinks | None = None
 
 
 class ProfileView(Answer, frozen=True, kw_only=True):

@@ -150,7 +150,7 @@ class EventQuery(Ask, frozen=True, kw_only=True):
 class WatchQuery(Ask, frozen=True, kw_only=True):
     """Which kinds of objects to watch, comma-separated."""
 
-    kinds: Annotated[str, Meta(pattern=r"^(?:site|app)(?:,(?:site|app))?$")] = "site,app"
+    kinds: Annotated[str, Meta(pattern=r"^(?:site|app|link)(?:,(?:site|app|link)){0,2}$")] = "site,app"
 
 
 class LogQuery(Ask, frozen=True, kw_only=True):

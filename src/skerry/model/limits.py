@@ -29,6 +29,12 @@ BULK_WINDOW_CHUNKS = 24
 
 #: Instances in one sample of use: more than the containers of any edge machine we know of; 12 kB on the wire.
 SAMPLE_INSTANCES_MAX = 200
+#: Networks in one sample, the first by name: as many as a site of fifty apps has; 5 kB on the wire while all are busy.
+SAMPLE_NETWORKS_MAX = 64
+#: Other sites in one sample: each member of a network up to ``FULL_MESH_SITES``.
+SAMPLE_PEERS_MAX = 64
+#: Purposes of bytes over one uplink.
+SAMPLE_PURPOSES_MAX = 16
 #: Volumes in one sample, for the same machines.
 SAMPLE_VOLUMES_MAX = 200
 #: Chains in one sample, 100 bytes each: those of three apps that have as many as they may.

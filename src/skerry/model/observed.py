@@ -281,6 +281,8 @@ class NamesSeen(msgspec.Struct, frozen=True, kw_only=True):
     heard: tuple[Heard, ...] = ()
     #: Microseconds to each site and back, to an eighth.
     rtt_us: dict[SiteName, int] = {}
+    #: Questions to each site since this process began, and how many of them nobody answered in time.
+    asked: dict[SiteName, tuple[int, int]] = {}
 
 
 class ServerSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -376,6 +378,17 @@ class QueuesSeen(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FlowsSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node counts of networks and uplinks."""
+
+    #: What is counted was made from this; empty for nothing, or for what is not whole.
+    digest: str = ""
+    #: Packets and bytes by the name of what counts them (``plan/flows.py``), since it is there.
+    counts: dict[str, tuple[int, int]] = {}
+    #: Why nothing can be counted.
+    reason: str = ""
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a driver saw, whole. ``unavailable`` says why it could not look; then the rest means nothing."""
 
@@ -405,6 +418,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     certificates: CertificatesSeen | None = None
     #: None where no driver looks after queues.
     queues: QueuesSeen | None = None
+    #: None where no driver counts.
+    flows: FlowsSeen | None = None
     #: None where no driver looks after names.
     names: NamesSeen | None = None
     node: NodeSeen | None = None

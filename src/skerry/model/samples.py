@@ -10,15 +10,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from skerry.model.ids import AppName, InstanceId, ServiceName, TenantName, VolumeId
+from skerry.model.ids import AppName, InstanceId, NetworkName, ServiceName, SiteName, TenantName, VolumeId
 from skerry.model.limits import (
     CHAIN_STEPS_MAX,
     INTEGER_MAX,
     SAMPLE_CHAINS_MAX,
     SAMPLE_DOORS_MAX,
     SAMPLE_INSTANCES_MAX,
+    SAMPLE_NETWORKS_MAX,
+    SAMPLE_PEERS_MAX,
+    SAMPLE_PURPOSES_MAX,
     SAMPLE_VOLUMES_MAX,
 )
+from skerry.model.uplinks import UPLINKS_MAX
 
 #: Bytes, microseconds or thousandths; a site that says anything else is not understood.
 Amount = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
@@ -103,6 +107,54 @@ class DoorUse(msgspec.Struct, frozen=True, array_like=True):
     answer_us: Amount = 0
 
 
+class NetworkUse(msgspec.Struct, frozen=True, array_like=True):
+    """What went between a network and anywhere else, counted since the node counts it."""
+
+    tenant: Annotated[TenantName, Meta(max_length=64)]
+    app: Annotated[AppName, Meta(max_length=64)]
+    network: Annotated[NetworkName, Meta(max_length=64)]
+    #: From it and to it, behind all rules.
+    sent_packets: Amount
+    sent_bytes: Amount
+    received_packets: Amount
+    received_bytes: Amount
+    #: What some rule of the node dropped, both ways together.
+    dropped_packets: Amount
+    dropped_bytes: Amount
+
+
+class PeerUse(msgspec.Struct, frozen=True, array_like=True):
+    """The way to another site."""
+
+    site: Annotated[SiteName, Meta(max_length=64)]
+    #: Its tunnel was told to go by the relay.
+    relayed: bool
+    #: Seconds since both ends agreed on keys; -1 for never.
+    heard_s: Annotated[int, Meta(ge=-1, le=INTEGER_MAX)]
+    #: It sends and hears nothing.
+    trying: bool
+    received_bytes: Amount
+    sent_bytes: Amount
+    #: Round trip of questions for names; 0 where nothing is asked there.
+    rtt_us: Amount = 0
+    #: Such questions since the agent began, and those that nobody answered in time.
+    asked: Amount = 0
+    unanswered: Amount = 0
+
+
+class UplinkUse(msgspec.Struct, frozen=True, array_like=True):
+    """What went over an uplink this month, both ways together, as the node counted it."""
+
+    uplink: Annotated[str, Meta(max_length=64)]
+    #: The agent's link goes by it.
+    has_link: bool
+    #: Like ``2026-12``; empty while nobody has told the node the time.
+    month: Annotated[str, Meta(max_length=16)]
+    used_bytes: Amount
+    #: Of these, by purpose; what is of none of them is everything else at that device.
+    purposes: Annotated[dict[Annotated[str, Meta(max_length=32)], Amount], Meta(max_length=SAMPLE_PURPOSES_MAX)]
+
+
 class OutboxUse(msgspec.Struct, frozen=True, array_like=True):
     """What waits at the site for the core's acknowledgement."""
 
@@ -122,3 +174,6 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     clock_ms: Amount = 0
     chains: Annotated[tuple[ChainUse, ...], Meta(max_length=SAMPLE_CHAINS_MAX)] = ()
     doors: Annotated[tuple[DoorUse, ...], Meta(max_length=SAMPLE_DOORS_MAX)] = ()
+    networks: Annotated[tuple[NetworkUse, ...], Meta(max_length=SAMPLE_NETWORKS_MAX)] = ()
+    peers: Annotated[tuple[PeerUse, ...], Meta(max_length=SAMPLE_PEERS_MAX)] = ()
+    uplinks: Annotated[tuple[UplinkUse, ...], Meta(max_length=UPLINKS_MAX)] = ()

@@ -355,6 +355,17 @@ class ApplyQueues(_Action, frozen=True, kw_only=True, tag="apply-queues"):
     ranks: tuple[Rank, ...] = ()
 
 
+class ApplyFlows(_Action, frozen=True, kw_only=True, tag="apply-flows"):
+    """Count what goes over these bridges and uplinks, and nothing else. Proof: the counters' digest is ``digest``."""
+
+    bridges: tuple[str, ...]
+    devices: tuple[str, ...]
+    #: First and last UDP port of the node's tunnels; 0 and 0 where there are none.
+    ports: tuple[int, int]
+    #: Empty where nothing is counted.
+    digest: Digest
+
+
 class ApplyOverlay(_Action, frozen=True, kw_only=True, tag="apply-overlay"):
     """Make the node's tunnels and the routes into them equal to this, whole. Proof: the overlay's digest is ``digest``.
 
@@ -651,6 +662,7 @@ Action = (
     | ApplyRules
     | ApplyTranslation
     | ApplyQueues
+    | ApplyFlows
     | ApplyOverlay
     | ApplyRelay
     | ApplyChains
@@ -697,6 +709,8 @@ def lane(action: Action) -> str:
             return PROBE_LANE
         case ApplyQueues():
             return "queues"
+        case ApplyFlows():
+            return "flows"
         case ApplyOverlay() | MakeOverlayKey() | DropOverlayKey():
             return "overlay"
         case ApplyRelay():

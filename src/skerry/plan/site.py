@@ -10,6 +10,8 @@ after every change, so crash, reboot, drift and a new document are one code path
 5. Of what may start now the highest priority comes first.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -30,6 +32,7 @@ from skerry.plan.companions import settle_companions
 from skerry.plan.derive import Derived, Underivable, derive_instance, replicas_max
 from skerry.plan.downs import find_over_budget
 from skerry.plan.entrance import explain_entrance, plan_entrance
+from skerry.plan.flows import plan_flows, sum_purposes
 from skerry.plan.gates import judge_apps, return_to_proven
 from skerry.plan.history import Ended, History, Traffic, app_id
 from skerry.plan.host_ports import settle_ports
@@ -111,7 +114,7 @@ def plan_site(
     draft.wake(standing.wake_us)
     uid_ranges = allocate_uids(wanted, observed, history)
     uids = {**history.kept.uid_ranges, **uid_ranges}
-    traffic = _count_traffic(draft, observed, network)
+    traffic = _count_traffic(draft, observed, network, held.link_moved)
     why_held = hold_bulk(network.uplinks, held.way, traffic.used)
     have_images = plan_images(draft, held, wanted, observed, deferred.images)
     networks = plan_networks(draft, wanted, observed, held.units)
@@ -126,6 +129,7 @@ def plan_site(
     plan_overlay(draft, held, observed.overlay, guarded=guarded)
     plan_passing(draft, held, observed.relay)
     plan_queues(draft, wanted, crossing, network.uplinks)
+    plan_flows(draft, crossing, network.uplinks)
     entrance = settle_entrance(wanted, observed.entrance, observed.certificates, held.site, away_us)
     turns = find_turns(
         wanted,
@@ -234,12 +238,15 @@ def _judge_network(draft: PlanDraft, held: HeldSite) -> confirm.Standing:
     return found
 
 
-def _count_traffic(draft: PlanDraft, observed: Observation, network: confirm.Standing) -> Traffic:
+def _count_traffic(
+    draft: PlanDraft, observed: Observation, network: confirm.Standing, linked: Mapping[str, int]
+) -> Traffic:
     kept, seen = draft.history.kept.traffic, observed.queues
     if seen is None:
         return kept
-    devices = [each.device for each in network.uplinks.values()]
-    return note_moved(kept, seen.moved, devices, draft.history.boot, name_month(draft.now.trust_us))
+    purposes = sum_purposes(observed, network.uplinks, linked)
+    devices = [*(each.device for each in network.uplinks.values()), *purposes]
+    return note_moved(kept, seen.moved | purposes, devices, draft.history.boot, name_month(draft.now.trust_us))
 
 
 def _tell_network(held: HeldSite, network: confirm.Standing, traffic: Traffic) -> dict[str, str]:

@@ -54,6 +54,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     linked_us: int = 0
     #: The device that the link is bound to; empty where the node's own routes say.
     way: str = ""
+    #: Bytes that the agent's own link has carried since it began, by ``DEVICE/PURPOSE``.
+    link_moved: dict[str, int] = {}
     epoch: int = 0
     generation: int = 0
     units: dict[UnitId, Unit] = {}

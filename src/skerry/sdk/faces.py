@@ -490,6 +490,10 @@ class Sites(acts.SiteActs):
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
 
+    def list_links(self, *, page_size: int = 50, site: str = "") -> Iterator[answers.SiteLinks]:
+        """List the links of sites: to the core, to other sites, and what went over each uplink this month."""
+        return self._client.pages(make_request("list_links", query=asks.SiteUseQuery(page_size=page_size, site=site)))
+
     def read_use_history(
         self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"
     ) -> answers.UseHistory:
@@ -1177,6 +1181,10 @@ class AsyncSites(acts.AsyncSiteActs):
         return self._client.pages(
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
+
+    def list_links(self, *, page_size: int = 50, site: str = "") -> AsyncIterator[answers.SiteLinks]:
+        """List the links of sites: to the core, to other sites, and what went over each uplink this month."""
+        return self._client.pages(make_request("list_links", query=asks.SiteUseQuery(page_size=page_size, site=site)))
 
     async def read_use_history(
         self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"

@@ -135,6 +135,18 @@ async def test_a_silent_site_is_out_after_some_tries_and_back_when_it_speaks():
         assert rig.asking.heard == (heard("10.64.0.69"),)
 
 
+async def test_what_is_lost_of_all_that_was_asked_is_counted_for_as_long_as_it_is_asked():
+    async with a_rig() as rig:
+        rig.asking.ask_from_now_on([question()])
+        await rig.pass_until_next()
+        rig.server.code = 2
+        for _ in range(3):
+            await rig.pass_until_next()
+        assert rig.asking.asked == {"bergen": (4, 3)}
+        rig.asking.ask_from_now_on([])
+        assert rig.asking.asked == {}
+
+
 async def test_what_is_not_used_is_asked_seldom_and_at_once_when_it_is_needed():
     async with a_rig() as rig:
         rig.asking.ask_from_now_on([question(often=False)])

@@ -73,6 +73,7 @@ class Asking:
         self._heard: dict[_Key, Heard] = {}
         self._rtt_us: dict[SiteName, float] = {}
         self._told_us: dict[SiteName, int] = {}
+        self._asked: dict[SiteName, tuple[int, int]] = {}
 
     @property
     def heard(self) -> tuple[Heard, ...]:
@@ -83,6 +84,11 @@ class Asking:
     def rtt_us(self) -> dict[SiteName, int]:
         """Round trips as they are told."""
         return dict(sorted(self._told_us.items()))
+
+    @property
+    def asked(self) -> dict[SiteName, tuple[int, int]]:
+        """Questions to each site, and how many were not answered in time."""
+        return dict(sorted(self._asked.items()))
 
     def remember(self, heard: Iterable[Heard], rtt_us: dict[SiteName, int]) -> None:
         """Take over what a process before this one had heard; it is asked again at once."""
@@ -105,6 +111,7 @@ class Asking:
         sites = {key[-1] for key in states}
         self._told_us = {site: value for site, value in self._told_us.items() if site in sites}
         self._rtt_us = {site: value for site, value in self._rtt_us.items() if site in sites}
+        self._asked = {site: value for site, value in self._asked.items() if site in sites}
 
     @property
     def next_us(self) -> int | None:
@@ -136,6 +143,8 @@ class Asking:
         now_us = self._clock.boot_us()
         if self._states.get(key) is not state:
             return  # nobody wants to know any more
+        count, lost = self._asked.get(question.site, (0, 0))
+        self._asked[question.site] = count + 1, lost + (found is None)
         if found is None:
             state.failures += 1
             if state.failures >= TRIES:

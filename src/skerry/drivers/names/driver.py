@@ -96,6 +96,7 @@ class NamesDriver:
                 answered=kept.answered,
                 heard=self._asking.heard,
                 rtt_us=self._asking.rtt_us,
+                asked=self._asking.asked,
             ),
         )
 

@@ -185,11 +185,7 @@ class OverlayDriver:
             await self._clock.sleep_until(self._clock.boot_us() + _WATCH_US)
             before, counts = counts, self._count_sent()
             seen = self._seen[1].tunnels if self._seen else ()
-            silent = {
-                interface_name(each.own, aside=each.aside)
-                for each in seen
-                if not is_heard(each)
-            }
+            silent = {interface_name(each.own, aside=each.aside) for each in seen if not is_heard(each)}
             # What stays gone is told once: whoever hears of it tries again by himself.
             gone, missed = by_interface(self._applied.tunnels).keys() - counts.keys(), self._missed
             self._missed = gone

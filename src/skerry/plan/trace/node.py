@@ -29,6 +29,7 @@ from skerry.plan.chains import plan_chains
 from skerry.plan.gates import return_to_proven
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
+from skerry.plan.lans import leave_out
 from skerry.plan.names import explain_names
 from skerry.plan.networks import plan_rules
 from skerry.plan.overlay import plan_overlay
@@ -54,6 +55,7 @@ def view_node(
     wanted, _ = derive_wanted(followed)
     # Without troubles and back-off: what is asked is what is wished, not what is tried next.
     draft = PlanDraft(History(boot=history.boot, kept=history.kept, runs=history.runs), now)
+    crossing = leave_out(wanted, observed)
     guard, rules = _find_rules(draft, wanted, observed, followed)
     uplink = find_uplink(followed.record.uplinks or {}, followed.way)
     return NodeView(
@@ -64,9 +66,9 @@ def view_node(
         instances=tuple(_list_instances(ask, observed, plan))[:PARTS_MAX],
         tunnels=tuple(_list_tunnels(ask, draft, followed, observed))[:PARTS_MAX],
         tunnels_lack=_find_lack(observed),
-        names=tuple(_list_names(ask, followed, wanted, observed, history))[:PARTS_MAX],
+        names=tuple(_list_names(ask, followed, wanted, crossing, history))[:PARTS_MAX],
         names_lack="no name server is driven here" if observed.names is None else observed.names.reason,
-        chains=tuple(_list_chains(ask, draft, wanted, observed, history, held))[:PARTS_MAX],
+        chains=tuple(_list_chains(ask, draft, wanted, crossing, history, held))[:PARTS_MAX],
         doors=tuple(_list_doors(ask, wanted, observed, plan))[:PARTS_MAX],
         waits=tuple(_list_waits(ask, followed, plan))[:PARTS_MAX],
         target_is=_whose(ask, observed),
