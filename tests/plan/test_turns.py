@@ -103,6 +103,19 @@ def test_one_that_never_becomes_well_leaves_the_old_one_running() -> None:
     assert node.watch()[-1] == (1, 1)
 
 
+@pytest.mark.parametrize("healthy", [True, False])
+def test_an_agent_that_is_started_anew_in_between_looks_before_it_stops_the_old_one(healthy: bool) -> None:
+    node = Node(1)
+    node.healthy = False
+    node.change(InSite(order="start-first"))
+    node.watch()
+    node.history = msgspec.structs.replace(node.history, runs={})
+    node.healthy = healthy
+    seen = node.watch()
+    assert seen[-1] == ((0, 1) if healthy else (1, 1))
+    assert set(seen) <= {(1, 1), (0, 1)}
+
+
 @pytest.mark.parametrize("words", [{"mounts": (volume_mount("data"),)}, {"ports": (Port(target=80, published=80),)}])
 def test_where_two_cannot_be_the_old_one_is_stopped_first(words) -> None:
     node = Node(1, **words)

@@ -202,10 +202,14 @@ def note_observed(history: History, observed: Observation, now_us: int, busy: fr
     runs = dict(history.runs)
     here = {seen.container for seen in observed.containers}
     running = {seen.container for seen in observed.containers if seen.state == "running"}
+    specs = {(seen.instance, seen.spec) for seen in observed.containers if seen.state == "running"}
     for seen in observed.containers:
         if instance_lane(seen.instance) in busy:
             continue
         before = runs.get(seen.instance)
+        last = history.kept.started.get(seen.instance) if before is None else None
+        if last is not None and last.spec != seen.spec and (seen.instance, last.spec) in specs:
+            continue  # an agent before this one started another beside it
         twin = before is not None and before.spec == seen.spec and before.container != seen.container
         if twin and before is not None and before.container in here:
             continue  # a surplus copy of the same specification; the planner removes it

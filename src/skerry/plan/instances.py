@@ -269,8 +269,8 @@ def _watch(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         actions = () if any(stays(seen, wanted) for seen in others) else _clear(others, wanted, scene)
         phase: InstancePhase = "unhealthy" if hooks.state == "failed" else "starting"
         return _step(wanted, scene, phase, hooks.reason, actions=actions)
-    # Where this process does not know the new one yet, it was in the middle of a change: it is ended without overlap.
-    is_young = run is not None and run.spec == current.spec and run.health != "healthy"
+    # An agent that was started anew in the middle of a change does not know yet how the new one is: it looks first.
+    is_young = run is None or run.spec != current.spec or run.health != "healthy"
     waits = spec.healthcheck is not None and is_young and any(stays(seen, wanted) for seen in others)
     actions = [] if waits else list(_clear(others, wanted, scene)) or _renew(spec, current, scene)
     if spec.healthcheck is None or run is None or run.spec != current.spec:
