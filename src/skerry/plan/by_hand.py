@@ -3,7 +3,7 @@
 Pure. The owner's signed word says how much a person at the box may do: nothing, a restart, or everything. It is asked
 when the person speaks and at each look again, so a newer revision that allows less ends what was said under an older
 one. The owner may always, by a signed call, and only the owner ends what the owner stopped. A stop holds over reboots,
-until somebody who may says start, or the owner has the app restarted.
+until somebody who may says start, the owner has the app restarted, or the site is not to have the instance any more.
 """
 
 from collections.abc import Iterable, Mapping

@@ -111,6 +111,7 @@ class Checker:
     def check_step(self) -> None:
         """Check what is true now."""
         self._note_restores()
+        policies.forget_what_left(self.world)
         for check in STATE_CHECKS:
             complaint = check(self)
             if complaint:

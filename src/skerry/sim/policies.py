@@ -210,6 +210,14 @@ def find_doubles(world: World) -> str:
     return ""
 
 
+def forget_what_left(world: World) -> None:
+    """What a person said of an instance ends when its site is not to have it any more: what comes later is another."""
+    for name, instance in list(world.hands.stopped):
+        site = world.sites[name]
+        if site.followed() is not None and find_unit(site, instance) is None:
+            del world.hands.stopped[name, instance]
+
+
 def find_unit(site: SimSite, instance: InstanceId) -> Assignment | None:
     """The assignment of an instance in what its site follows."""
     held = site.followed()
