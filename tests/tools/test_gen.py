@@ -6,11 +6,12 @@ from tools.gen.__main__ import ROOT, find_differences, write_pages
 from tools.gen.commands import make_commands_page
 from tools.gen.errors import find_codes
 from tools.gen.limits import read_limits
-from tools.gen.man import escape, make_man_pages
+from tools.gen.man import make_man_pages
 from tools.gen.operations import make_operations_page
 from tools.gen.settings import make_settings_page, read_settings
 from tools.gen.wire import list_messages
 
+from skerry.cli.man import escape
 from skerry.cli.tree import EVERYDAY, NOUNS
 from skerry.operations import OPERATIONS
 

@@ -70,7 +70,7 @@ EVERYDAY: tuple[Verb, ...] = (
     Verb("approve", _LATER),
     Verb("completion", "Print a completion script for a shell.", "skerry.cli.shell:completion"),
     Verb("help", "Explain an error code or a command.", "skerry.cli.shell:help_topic"),
-    Verb("man", _LATER),
+    Verb("man", "Show the page of skerry, or of a noun, as man shows it.", "skerry.cli.man:man"),
     Verb("export", "Write images and sites' documents to a stick, for a box that no link reaches.",
          "skerry.cli.bundles:export"),
     Verb("version", "Show the release of this program and of the core.", "skerry.cli.shell:version"),
