@@ -54,6 +54,17 @@ print(sent, len(heard), *sorted(seen))
 """
 
 
+#: Nothing passes between some addresses.
+CLOSED = """
+table ip closed {{
+ chain forward {{
+  type filter hook forward priority filter;
+  ip saddr {{ {0} }} ip daddr {{ {0} }} drop
+ }}
+}}
+"""
+
+
 class Instance:
     """A running instance, with the addresses that podman gave it."""
 
@@ -142,6 +153,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
     (folder / "shop" / "compose.yaml").write_text(APP)
     with Lab(["a", "b", "c"]) as lab, Fleet(lab) as fleet:
         lab.open_wan()
+        fleet.agent_env["SKERRY_AGENT_OVERLAY_LOOK_S"] = "20"
         image = write_image(folder, "tiny", tiny_image("tiny:1"))
         fleet.must("image", "push", image)
         for site in ("a", "b", "c"):
@@ -201,6 +213,39 @@ def test_a_dead_tunnel_is_made_again_and_nothing_leaves_by_another_way(town: Tow
     site.run("ip", "link", "delete", "dev", "skw2")
     assert "10.64.0.0/10 drop" in site.run("nft", "list", "chain", "inet", "skerry", "forward")
     wait_until(lambda: town.reaches(here, there.v4), "the way back", 60)
+
+
+def test_a_third_site_relays_where_a_firewall_forbids_the_direct_way_until_it_opens(town: Town):
+    """No NAT is there: the sites find out by themselves, and find back without a packet lost."""
+    here, there, fleet = town.find("a"), town.find("b"), town.fleet
+    third, core = fleet.lab.sites["c"], fleet.lab.core
+    fleet.must("site", "relay", "c", "--ports", "52000-52009")
+    ends = [fleet.lab.sites[name] for name in ("a", "b")]
+    core.run("nft", CLOSED.format(", ".join(each.address for each in ends)))
+    for site in ends:
+        # What was agreed on directly is void: a new tunnel begins with a handshake.
+        site.run("ip", "link", "delete", "dev", "skw2")
+    talk = here.talk(there.v4)
+    wait_until(lambda: "skerry relay" in third.run("ps", "-e", "-o", "args"), "the relay", 60)
+    wait_until(lambda: town.reaches(here, there.v6), "the way through the third site", 60)
+    fleet.kill_core()
+    fleet.kill_agent("c")
+    assert town.reaches(here, there.v4)
+    talk.end()
+    talk = here.talk(there.v4)
+    core.run("nft", "delete", "table", "ip", "closed")
+
+    def is_direct() -> bool:
+        return all("skw3" in site.run("ip", "route", "show", "proto", "217") for site in ends)
+
+    wait_until(is_direct, "the direct way", 60)
+    time.sleep(2)  # packets that go directly are counted too
+    sent, heard, seen = talk.end()
+    assert (heard, seen) == (sent, [here.v4])
+    assert town.reaches(there, here.v6)
+    fleet.start_core()
+    fleet.start_agent("c")
+    wait_until(lambda: fleet.agent_status("c")["link"] == "up", "the link")
 
 
 def test_keys_change_without_a_packet_lost(town: Town):

@@ -15,7 +15,7 @@ from skerry.plan.actions import Action, ApplyOverlay, DropOverlayKey, MakeOverla
 from skerry.plan.history import History
 from skerry.plan.overlay import KEEPALIVE_S, plan_overlay
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft
-from skerry.plan.ways import FRESH_S, LOOK_EVERY_US, LOOK_US, LOST_S, TRY_US
+from skerry.plan.ways import FRESH_S, LOOK_EVERY_US, LOOK_US, LOST_S, NEVER_S, TRY_US
 
 ALPHA, SHOP, MESH, BERGEN = TenantName("alpha"), AppName("shop"), NetworkName("mesh"), SiteName("bergen")
 PART = NetworkPart(ALPHA, SHOP, MESH, 1)
@@ -276,11 +276,19 @@ def test_a_direct_way_that_holds_takes_the_first_interface_back_and_frees_the_se
     held, beside = hold_relayed(), tunnel(aside=True, told=BESIDE, place=BESIDE)
     planned = ways(held, seen(relayed(), beside), LOOKING_US)
     assert (planned[False].endpoint, planned[True].used) == (DIRECT, True)
-    # Nothing is lost should it not be there: the second one carries what is sent.
+    # It is used once something came from there, and not for having been told.
+    told = tunnel(told=DIRECT, place=DIRECT, answered=False)
+    planned = ways(held, seen(told, beside), QUIET_US)
+    assert (planned[True].used, planned[True].endpoint, planned[True].keepalive_s) == (True, BESIDE, KEEPALIVE_S)
     trying = tunnel(told=DIRECT, place=DIRECT, trying=True, silent_s=LOST_S)
     assert ways(held, seen(trying, beside), QUIET_US)[True].used
-    back = tunnels(held, seen(tunnel(told=DIRECT, place=DIRECT), beside), QUIET_US)
-    assert [(each.aside, each.used, each.endpoint) for each in back] == [(False, True, DIRECT)]
+    # The other end may still send by the second one: it stays as it is, and sends nothing by itself.
+    back = tunnel(told=DIRECT, place=DIRECT)
+    planned = ways(held, seen(back, beside), QUIET_US)
+    assert (planned[False].used, planned[False].endpoint) == (True, DIRECT)
+    assert (planned[True].used, planned[True].endpoint, planned[True].keepalive_s) == (False, BESIDE, 0)
+    quiet = msgspec.structs.replace(beside, heard_s=FRESH_S)
+    assert [each.aside for each in tunnels(held, seen(back, quiet), QUIET_US)] == [False]
 
 
 @pytest.mark.parametrize(
@@ -288,12 +296,14 @@ def test_a_direct_way_that_holds_takes_the_first_interface_back_and_frees_the_se
     [
         ((tunnel(told=DIRECT, place=DIRECT),), ()),
         ((tunnel(heard_s=None),), ()),
-        ((tunnel(heard_s=None, trying=True, silent_s=LOST_S - 1),), ()),
-        ((tunnel(heard_s=None, trying=True, silent_s=LOST_S),), (BERGEN,)),
+        ((tunnel(heard_s=None, trying=True, silent_s=NEVER_S - 1),), ()),
+        ((tunnel(heard_s=None, trying=True, silent_s=NEVER_S),), (BERGEN,)),
+        ((tunnel(heard_s=90, trying=True, silent_s=LOST_S - 1),), ()),
+        ((tunnel(heard_s=90, trying=True, silent_s=LOST_S),), (BERGEN,)),
         ((relayed(),), (BERGEN,)),
         ((relayed(), tunnel(aside=True, told=BESIDE, place=BESIDE)), ()),
     ],
-    ids=["direct", "unused", "just begun", "in vain", "relayed", "relayed and found"],
+    ids=["direct", "unused", "just begun", "never heard", "still hoped for", "lost", "relayed", "relayed and found"],
 )
 def test_the_node_tells_whom_it_does_not_hear_directly(found: Sequence[TunnelSeen], unheard: Sequence[SiteName]):
     _, draft = look(hold_relayed(), seen(*found), QUIET_US)

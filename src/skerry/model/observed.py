@@ -223,6 +223,8 @@ class TunnelSeen(msgspec.Struct, frozen=True, kw_only=True):
     heard_s: int | None = None
     #: Where it finds the peer now; empty where that is not known.
     place: str = ""
+    #: Something has come since it was last told where to look.
+    answered: bool = True
     #: It sends and hears nothing, and for how many seconds it has been seen to.
     trying: bool = False
     silent_s: int = 0

@@ -24,13 +24,13 @@ from skerry.plan.actions import ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tu
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft
 from skerry.plan.ways import (
     FRESH_S,
-    LOST_S,
     TRY_US,
     Looking,
     choose_place,
     choose_second_place,
     is_direct,
     is_heard,
+    is_in_vain,
     is_relayed,
 )
 
@@ -100,7 +100,7 @@ def _list_tunnels(
         if unit.site not in ranges:
             continue
         numbers = {key.key: key.number for key in held.peers[unit.site].keys}
-        ways = [way for own in seen.keys for way in _list_ways(own, list(numbers), found, unit)]
+        ways = [way for own in seen.keys for way in _list_ways(own, list(numbers), found)]
         second = _find_second(unit, seen.keys, list(numbers), found)
         ways += [second] if second is not None and second not in ways else []
         chosen = _choose_way(ways, found, unit)
@@ -111,8 +111,9 @@ def _list_tunnels(
             sides = (True,) if way == second else (True, False) if beside else (False,)
             places = [shift_port(place, numbers[key], aside=side) for place in unit.endpoints for side in sides]
             if way == second:
-                endpoint = choose_second_place(places, found.get(way), looking)
-                is_kept_open = is_heard(found.get(way)) or looking.is_on
+                is_over = is_direct(found.get((own, False, key)), unit)
+                endpoint = choose_second_place(places, found.get(way), looking, is_over=is_over)
+                is_kept_open = not is_over and (is_heard(found.get(way)) or looking.is_on)
             else:
                 back = _find_way_back(unit, numbers[key], found, way) if looking.is_on and second is not None else ""
                 endpoint = back or choose_place([*places, *unit.relays], found.get(way), now.boot_us)
@@ -156,7 +157,7 @@ def _list_unheard(
     for peer in _list_peers(held):
         keys = {key.key for key in held.peers[peer.site].keys}
         ways = [each for each in seen.tunnels if each.key in keys and peer.site in ranges]
-        in_vain = any(is_relayed(each, peer) and is_heard(each) or each.silent_s >= LOST_S for each in ways)
+        in_vain = any((is_relayed(each, peer) and is_heard(each)) or is_in_vain(each) for each in ways)
         if in_vain and not any(is_direct(each, peer) for each in ways):
             unheard.append(peer.site)
     return tuple(unheard)
@@ -179,7 +180,7 @@ def own_port(first: int, number: int, *, aside: bool = False) -> int:
 _Way = tuple[int, bool, bytes]
 
 
-def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSeen], peer: Peer) -> list[_Way]:
+def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSeen]) -> list[_Way]:
     """Return the ways of one own key to a peer: its present key at the first interface, its next one at the second.
 
     A peer's only key that stands at the second interface stays there too until it was heard at the first.
@@ -187,8 +188,7 @@ def _list_ways(own: OwnKey, keys: Sequence[bytes], found: Mapping[_Way, TunnelSe
     ways: list[_Way] = [(own.number, place > 0, key) for place, key in enumerate(keys)]
     if len(keys) == 1:
         beside = found.get((own.number, True, keys[0]))
-        is_back = bool(peer.relays) and is_direct(found.get(ways[0]), peer)
-        if beside is not None and _is_fresh(beside) and not is_back:
+        if beside is not None and _is_fresh(beside):
             ways.append((own.number, True, keys[0]))
     return ways
 
@@ -201,7 +201,9 @@ def _find_second(
         return None
     first, second = (own[0].number, False, keys[0]), (own[0].number, True, keys[0])
     if is_direct(found.get(first), peer):
-        return None
+        # The other end may still send by it.
+        beside = found.get(second)
+        return second if beside is not None and _is_fresh(beside) else None
     return second if is_heard(found.get(first)) or is_heard(found.get(second)) else None
 
 
@@ -224,7 +226,7 @@ def _choose_way(ways: Sequence[_Way], found: Mapping[_Way, TunnelSeen], peer: Pe
     if not heard:
         return ways[0]
     places = {key: place for place, (_, _, key) in enumerate(ways)}
-    return max(heard, key=lambda way: (way[0], places[way[2]], not is_relayed(found.get(way), peer), not way[1]))
+    return max(heard, key=lambda way: (way[0], places[way[2]], is_direct(found.get(way), peer), not way[1]))
 
 
 def _list_over(seen: OverlaySeen) -> list[OwnKey]:

@@ -3,11 +3,12 @@
 Pure. Rules:
 
 1. A place that works is kept, wherever the tunnel has found it; one that is silent gives way to the next, relays last.
-2. A pair that is relayed looks for the direct way beside it, at each end's second interface: nothing is lost while it is
-   looked for. Both ends listen there all the time, and speak in the same few seconds of each five minutes, so that two
-   NATs that keep ports open for each other; a wrong clock costs that, and nothing else.
-3. What has been heard there is used at once, and the relayed way stays warm beside it. When that holds until the next
-   such seconds, the first interface is told the direct place as well, and the second one goes once it is heard there.
+2. A relayed pair looks for the direct way beside it, at the second interface of each end: so nothing is lost. Both ends
+   listen there all the time, and speak in the same few seconds of each five minutes, so that two NATs that keep ports
+   open for each other; a wrong clock costs that, and nothing else.
+3. What has been heard there is used at once, and the relayed way stays warm beside it. In such seconds the first
+   interface is then told the direct place as well, and used again once it is heard there. The second one goes when it
+   is quiet: the other end may still send by it.
 4. A direct way that was lost is not used again before it was heard again.
 """
 
@@ -24,6 +25,8 @@ FRESH_S = 180
 #: A way into which something is sent and out of which nothing has come for so long is lost: whoever has something to
 #: hear answers within 10 s (WireGuard, section 6.5), and an idle relayed one is kept open every 25 s by both ends.
 LOST_S = 30
+#: One that was never heard needs no such patience: two handshakes went unanswered.
+NEVER_S = 12
 #: How long one place is tried before the next: WireGuard begins again every five seconds.
 TRY_US = 6_000_000
 #: The direct way is looked for so often and for so long: three handshakes of 176 bytes, 6 kB an hour.
@@ -36,6 +39,11 @@ def is_heard(tunnel: TunnelSeen | None) -> bool:
     return tunnel is not None and tunnel.heard_s is not None and tunnel.heard_s < FRESH_S and tunnel.silent_s < LOST_S
 
 
+def is_in_vain(tunnel: TunnelSeen) -> bool:
+    """Say whether something is sent into a way and nobody answers."""
+    return tunnel.silent_s >= (NEVER_S if tunnel.heard_s is None else LOST_S)
+
+
 def is_relayed(tunnel: TunnelSeen | None, peer: Peer) -> bool:
     """Say whether a way goes through a relay of its pair."""
     return tunnel is not None and (tunnel.place or tunnel.told) in peer.relays
@@ -43,7 +51,7 @@ def is_relayed(tunnel: TunnelSeen | None, peer: Peer) -> bool:
 
 def is_direct(tunnel: TunnelSeen | None, peer: Peer) -> bool:
     """Say whether the other end is heard by a way, and through nobody."""
-    return is_heard(tunnel) and not is_relayed(tunnel, peer)
+    return is_heard(tunnel) and not is_relayed(tunnel, peer) and (tunnel is None or tunnel.answered)
 
 
 class Looking(msgspec.Struct, frozen=True):
@@ -82,9 +90,11 @@ def choose_place(places: Sequence[str], tunnel: TunnelSeen | None, now_us: int) 
     return tunnel.told if tunnel.told in places else places[0]
 
 
-def choose_second_place(places: Sequence[str], tunnel: TunnelSeen | None, looking: Looking) -> str:
-    """Return where the second interface looks for a peer that is relayed; empty where it only listens."""
-    if tunnel is not None and is_heard(tunnel):
+def choose_second_place(
+    places: Sequence[str], tunnel: TunnelSeen | None, looking: Looking, *, is_over: bool = False
+) -> str:
+    """Return where the second interface looks for a peer; empty where it only listens. ``is_over``: it was found."""
+    if tunnel is not None and (is_over or is_heard(tunnel)):
         return tunnel.told
     return looking.choose(places) if looking.is_on else ""
 

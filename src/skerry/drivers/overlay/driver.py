@@ -142,6 +142,8 @@ class OverlayDriver:
         self._heard: dict[tuple[str, bytes], tuple[int, int]] = {}
         #: … and when something was first sent after that; 0 while nothing was.
         self._quiet: dict[tuple[str, bytes], tuple[int, int, int]] = {}
+        #: Bytes that had come when a peer's place was told last.
+        self._told_at: dict[tuple[str, bytes], int] = {}
         self._changed = asyncio.Event()
         self._missed: set[str] = set()
 
@@ -264,6 +266,7 @@ class OverlayDriver:
                         told=applied.told.get(name, {}).get(write_key(key), ""),
                         heard_s=(boot_us - at_us) // SECOND_US if stamp else None,
                         place=peer.place,
+                        answered=peer.received_bytes != self._told_at.get(place, -1),
                         trying=peer.sent_bytes > sent,
                         silent_s=(boot_us - since_us) // SECOND_US if since_us else 0,
                         received_bytes=peer.received_bytes,
@@ -361,7 +364,10 @@ class OverlayDriver:
         before = {key: told[text] for key in tunnels if (text := write_key(key)) in told}
         for words, keys in list_calls(tunnels, seen, before):
             await self._must("wg", "set", name, *words)
-            told.update({write_key(key): tunnels[key].endpoint for key in keys if key in tunnels})
+            for key in keys:
+                if key in tunnels and told.get(write_key(key)) != tunnels[key].endpoint:
+                    told[write_key(key)] = tunnels[key].endpoint
+                    self._told_at[name, key] = seen.peers[key].received_bytes if key in seen.peers else 0
         for gone in told.keys() - {write_key(key) for key in tunnels}:
             del told[gone]
 
