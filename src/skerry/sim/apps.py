@@ -30,6 +30,7 @@ from skerry.model.app import (
     Volume,
 )
 from skerry.model.geography import Region
+from skerry.model.entrance import Entrance
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of
 from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
@@ -83,6 +84,8 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     probe: Probe | None = None
     #: Networks over all its sites that every service is in.
     stretched: tuple[str, ...] = ()
+    #: What people outside reach of the service of each name.
+    entrances: Mapping[str, tuple[Entrance, ...]] = {}
     #: Secrets of the tenant that every service gets, and what its sites may do with them.
     secrets: tuple[str, ...] = ()
     secret_policy: SecretPolicy = SecretPolicy()
@@ -131,6 +134,7 @@ def make_revision(
             reservations=Resources(memory_bytes=words.memory_bytes),
             policy=words.policy if words.policy != Policy() else UNSET,
             secrets=tuple(FileMount(source=secret, target=f"/run/secrets/{secret}") for secret in words.secrets),
+            entrance=words.entrances.get(name) or UNSET,
             placement=words.placements.get(name)
             or Placement(sites=Sites(match=words.match), replicas=replicas, rules=_make_rules(words, name)),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from skerry.clock import SECOND_US
+from skerry.model.entrance import Entrance
 from skerry.model.policy import Autonomy, Priority
 from skerry.model.rollout import Gate, InSite, Rollout, TimeWindow
 from skerry.sim.apps import AppWords
@@ -72,6 +73,7 @@ _KNOWN = (
     "max_down",
     "withdraw",
     "stretched",
+    "door",
 )
 
 
@@ -106,8 +108,19 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         sites_max=int(named.get("sites_max", "0")),
         max_down=int(named.get("max_down", "0")),
         stretched=names("stretched"),
+        entrances=_read_doors(names("door")),
         withdraw="tenant" if named.get("withdraw") == "tenant" else "core",
     )
+
+
+def _read_doors(texts: tuple[str, ...]) -> dict[str, tuple[Entrance, ...]]:
+    """Read ``door=web:shop.example,web:2525``: by host name, or by a port of the node."""
+    found: dict[str, tuple[Entrance, ...]] = {}
+    for text in texts:
+        service, _, place = text.partition(":")
+        one = Entrance(tcp=int(place), port=80) if place.isdigit() else Entrance(host=place, port=80)
+        found[service] = (*found.get(service, ()), one)
+    return found
 
 
 def _read_priority(text: str) -> Priority:

@@ -528,7 +528,7 @@ class World:
             signed = self.signed.get(Digest(row.revision_digest))
             if signed is None or signed.words is None or row.held or row.lost:
                 continue
-            if signed.words.is_loose:
+            if signed.words.is_loose or self._meets_another(key):
                 continue
             if record is None or site_unmet(Sites(match=signed.words.match), record):
                 continue
@@ -545,7 +545,17 @@ class World:
             signed = self.signed.get(Digest(self.app_row(key).revision_digest))
             if signed is not None and signed.words is not None and signed.words.is_loose:
                 found.add(key)
-        return found
+        return found | {key for key in self.confirmed if self._meets_another(key)}
+
+    def _meets_another(self, key: Key) -> bool:
+        """Say whether another app asks for a host name or a port of this one: who came first has it where both are."""
+        mine = self._list_asked(key)
+        return any(mine & self._list_asked(other) for other in self.confirmed if other != key) if mine else False
+
+    def _list_asked(self, key: Key) -> set[str]:
+        signed = self.signed.get(Digest(self.app_row(key).revision_digest))
+        doors = signed.words.entrances.values() if signed is not None and signed.words is not None else ()
+        return {one.host or one.place for entrances in doors for one in entrances}
 
     def record_of(self, site: SiteName) -> SiteRecord | None:
         """A site's record as its agent holds it."""
