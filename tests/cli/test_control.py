@@ -48,7 +48,7 @@ def town(tmp_path_factory):
 def test_a_stop_is_signed_with_who_and_why_for_the_nodes_nonce(town):
     done = town.run("instance", "stop", "shop/web:0", "--site", "oslo", "--reason", "it smokes", "--yes")
     assert done.code == 0, done
-    assert "shop/web:0 at oslo is stopped until it is started again" in done.err
+    assert "shop/web.0 at oslo is stopped until it is started again" in done.err
     assert "Next: skerry instance show shop/web --site oslo --ordinal 0" in done.err
     site, kind, call = town.far.signed[-1]
     assert (site, kind, call.verb, call.nonce) == ("oslo", "stop", "stop", b"n" * 32)
@@ -69,7 +69,7 @@ def test_the_only_site_needs_no_naming_and_a_restart_asks_first(town):
     assert asked.code == 1
     assert "Hint: Add --yes." in asked.err
     dry = town.run("instance", "restart", "shop/web", "--dry-run")
-    assert "would restart shop/web:0 at oslo, which is ready" in dry.err
+    assert "would restart shop/web.0 at oslo, which is ready" in dry.err
     before = len(town.far.signed)
     town.ok("instance", "restart", "shop/web", "--yes")
     assert [call.verb for _, _, call in town.far.signed[before:]] == ["restart"]

@@ -16,7 +16,7 @@ def test_a_word_says_what_it_takes_and_what_becomes_of_it(town):
     assert "not built yet" in town.ok("explain", "slo")
 
 
-@pytest.mark.parametrize("topic", ["services.web.ports", "/services/web/ports", "ports"])
+@pytest.mark.parametrize("topic", ["services.web.ports", "/services/web/ports", "services.ports", "ports"])
 def test_a_field_is_found_however_it_is_written(town, topic):
     found = json.loads(town.ok("explain", topic, "-o", "json"))["items"]
     assert "services.*.ports" in [each["path"] for each in found]

@@ -41,6 +41,8 @@ def test_an_instance_is_shown_with_where_what_and_why(town):
     assert (found["ready"], found["wish"], found["image"]) == (True, "run", "web:1")
     assert found["summary"]["instance"] == "default/shop/web/0"
     name = town.ok("instance", "show", "shop/web", "--site", "oslo", "-o", "name")
+    for written in ("shop/web.0", "shop/web:0"):
+        assert town.ok("instance", "show", written, "--site", "oslo", "-o", "name") == name
     assert name in town.ok("instance", "list", "-o", "name").splitlines(keepends=True)
 
 
@@ -69,6 +71,9 @@ def test_where_there_are_several_one_has_to_be_said(town):
     [
         (("shop/web", "--site", "moss"), 5, "no instance shop/web at moss"),
         (("shop/web", "--ordinal", "7"), 5, "no instance shop/web.7"),
+        (("shop/web.7", "--site", "oslo"), 5, "no instance shop/web.7 at oslo"),
+        (("shop/web.x", "--site", "oslo"), 64, "write APP/SERVICE.N"),
+        (("shop/web.1", "--ordinal", "2", "--site", "oslo"), 64, "is not copy 2"),
         (("shop/none",), 5, "Hint: skerry instance list --app shop"),
         (("shop",), 64, "write APP/SERVICE"),
         (("shop/web", "--ordinal", "-1"), 64, "not in the range"),

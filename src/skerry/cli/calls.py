@@ -1,5 +1,6 @@
 """What `exec` and `forward` share: which instance is meant, and having the call signed for the node's nonce."""
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from skerry.trust.envelope import encode_payload
 
 #: Sites named where one has to be chosen.
 _SITES_NAMED = 3
+_COPY = re.compile(r"([^.:]+)[.:](\d{1,3})", re.ASCII)
 
 
 def with_instance(function: F) -> F:
@@ -27,7 +29,7 @@ def with_instance(function: F) -> F:
         click.option(
             "--site", help="At this site; needed where the service runs at several.", shell_complete=complete_sites
         ),
-        click.argument("where", metavar="APP/SERVICE", shell_complete=complete_services),
+        click.argument("where", metavar="APP/SERVICE[.N]", shell_complete=complete_services),
     ):
         function = decorate(function)
     return function
@@ -39,6 +41,23 @@ def split_instance(where: str) -> tuple[str, str]:
     if not service:
         raise click.BadParameter(f"{where!r} names no service: write APP/SERVICE.")
     return app, service
+
+
+def split_copy(where: str, ordinal: int | None = None) -> tuple[str, str, int | None]:
+    """Return app, service and which copy: the number in ``APP/SERVICE.N``, as listings show it, else ``ordinal``.
+
+    ``APP/SERVICE:N`` says the same. Names of services have neither sign.
+    """
+    found = _COPY.fullmatch(where)
+    if found is None:
+        app, service = split_instance(where)
+        if "." in service or ":" in service:
+            raise click.BadParameter(f"{where!r} has no copy's number at its end: write APP/SERVICE.N.")
+        return app, service, ordinal
+    number = int(found[2])
+    if ordinal not in (None, 0, number):
+        raise click.BadParameter(f"{where!r} is not copy {ordinal}.")
+    return *split_instance(found[1]), number
 
 
 def find_site(session: Session, app: str, service: str) -> str:

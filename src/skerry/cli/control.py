@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from skerry.cli.asking import confirm
-from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_instance
+from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_copy
 from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, with_dry_run, with_wait, with_yes
 from skerry.cli.output import tell
@@ -32,7 +32,7 @@ _DONE: dict[Verb, str] = {
 
 def _make_control(verb: Verb, about: str) -> click.Command:
     @click.command(verb, help=about)
-    @click.argument("where", metavar="APP/SERVICE[:N]", shell_complete=complete_services)
+    @click.argument("where", metavar="APP/SERVICE[.N]", shell_complete=complete_services)
     @click.option(
         "--site", help="At this site; needed where the service runs at several.", shell_complete=complete_sites
     )
@@ -44,11 +44,12 @@ def _make_control(verb: Verb, about: str) -> click.Command:
     def control(
         session: Session, where: str, site: str | None, reason: str, wait_s: int, yes: bool, dry_run: bool
     ) -> None:
-        app, service, ordinal = split_copy(where)
+        app, service, copy = split_copy(where)
+        ordinal = copy or 0
         if len(reason) > CALL_REASON_CHARACTERS_MAX or not reason.isprintable():
             raise click.BadParameter(f"The reason is one line of at most {CALL_REASON_CHARACTERS_MAX} characters.")
         query = ControlQuery(service=service, site=site or find_site(session, app, service), ordinal=ordinal, verb=verb)
-        name = f"{app}/{service}:{ordinal} at {query.site}"
+        name = f"{app}/{service}.{ordinal} at {query.site}"
         with say_what_is_missing(app, query):
             before = session.client.instances.show(query.site, app, service, str(ordinal))
             if dry_run:
@@ -75,15 +76,6 @@ stop = _make_control(
     "The site remembers it, also over power cuts. The copy keeps its place, and no other comes instead.",
 )
 start = _make_control("start", "Let one instance run again that was stopped, from here or at the box.")
-
-
-def split_copy(where: str) -> tuple[str, str, int]:
-    """Read ``APP/SERVICE`` or ``APP/SERVICE:N``, the copy of that number; without one it is the first."""
-    what, colon, number = where.partition(":")
-    app, service = split_instance(what)
-    if colon and not (number.isascii() and number.isdecimal() and len(number) <= 3):
-        raise click.BadParameter(f"{number!r} is no copy's number: write APP/SERVICE:N.")
-    return app, service, int(number or "0")
 
 
 def _name_caller(client: Client) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import click
 
-from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_instance, with_instance
+from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_copy, with_instance
 from skerry.cli.options import pass_session
 from skerry.cli.session import Session
 from skerry.model.asks import ExecQuery
@@ -37,8 +37,8 @@ def exec_command(
     With -it every key goes to the command, Ctrl-C among them, and it follows the size of the window. It is hung up on
     when this program or its connection ends before it does.
     """
-    app, service = split_instance(where)
-    query = ExecQuery(service=service, site=site or find_site(session, app, service), ordinal=ordinal)
+    app, service, copy = split_copy(where, ordinal)
+    query = ExecQuery(service=service, site=site or find_site(session, app, service), ordinal=copy or 0)
     with say_what_is_missing(app, query):
         if with_terminal:
             return _run_in_terminal(session, app, query, argv, with_input)

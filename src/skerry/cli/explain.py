@@ -88,6 +88,10 @@ def find_topic(topic: str) -> list[Explained]:
     # What is built, and a field of the file itself before one far below, is what most people mean.
     known = sorted(_list_places(), key=lambda each: (each.verdict == _LATER, each.path.count(".")))
     whole = [each for each in known if _fits(each.path.split("."), wanted)]
+    # `services.ports`: who leaves the name of a service out means the field, not a service of that name.
+    inner = [each for each in known if _fits(each.path.split("."), [*wanted[:-1], "*", wanted[-1]])]
+    if inner and all(each.path.endswith(".*") for each in whole):
+        return inner
     ends = (each for each in known if each.path.rpartition(".")[2] == wanted[-1])
     return whole or [each for each in ends if _fits(each.path.split(".")[-len(wanted) :], wanted)]
 

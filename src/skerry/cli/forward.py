@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import click
 
-from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_instance, with_instance
+from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_copy, with_instance
 from skerry.cli.main import describe_error
 from skerry.cli.options import pass_session
 from skerry.cli.output import tell
@@ -41,7 +41,8 @@ def forward(session: Session, where: str, site: str | None, ordinal: int, ports:
     LOCAL is PORT unless it is said, and 0 takes any that is free. Only the instance's own address is reached, by the
     site's own link; the site opens no port for it.
     """
-    app, service = split_instance(where)
+    app, service, copy = split_copy(where, ordinal)
+    ordinal = copy or 0
     local, port = split_ports(ports)
     site = site or find_site(session, app, service)
     query = ForwardQuery(service=service, site=site, ordinal=ordinal, port=port)

@@ -2,7 +2,7 @@
 
 import click
 
-from skerry.cli.calls import split_instance
+from skerry.cli.calls import split_copy
 from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, with_watch
 from skerry.cli.output import (
@@ -53,14 +53,14 @@ def list_instances(session: Session, app: str, site: str, output: str, watch: bo
 
 
 @click.command()
-@click.argument("where", metavar="APP/SERVICE", shell_complete=complete_services)
+@click.argument("where", metavar="APP/SERVICE[.N]", shell_complete=complete_services)
 @click.option("--site", default="", help="At this site; needed where there are several.", shell_complete=complete_sites)
 @click.option("--ordinal", type=click.IntRange(0), help="This copy; needed where there are several.")
 @with_output
 @pass_session
 def show_instance(session: Session, where: str, site: str, ordinal: int | None, output: str) -> None:
     """Show one instance: where and why there, image, health, restarts, use and events."""
-    app, service = split_instance(where)
+    app, service, ordinal = split_copy(where, ordinal)
     found = _choose(session, app, service, site, ordinal)
     detail = session.client.instances.show(found.site, app, service, str(found.ordinal))
     show_value(detail, output, f"instance/{found.instance}@{found.site}", lambda: _draw(detail))
