@@ -2,9 +2,10 @@
 
 A packet is sent from an address of each network at each site to an address of each network at every other one, as an
 instance there would; and once more as if its own site had no firewall, for a site may be in wrong hands: what counts is
-that the other end does not let it in.
+that the other end does not let it in. Such packets leave no trace. What instances do say, ``talk`` sends.
 """
 
+import functools
 import ipaddress
 from collections.abc import Iterator
 
@@ -27,12 +28,28 @@ class Crossing(msgspec.Struct, frozen=True):
     let_into: AppRules
 
 
+def talk(world: World) -> None:
+    """Let an instance of each part of each network say something to one at each other part: who talks is heard."""
+    for start, end in _list_pairs(world):
+        for mine in start.machine.guard:
+            for theirs in end.machine.guard if mine.near else ():
+                if theirs.near and (theirs.tenant, theirs.app, theirs.network) == (mine.tenant, mine.app, mine.network):
+                    source, target = _hosts(mine)[0], _hosts(theirs)[0]
+                    if find_network(start.machine.guard, source, target) is not None:
+                        world.sea.carry(start.tunnels, source, target)
+
+
 def list_crossings(world: World, *, lawless: bool = False) -> Iterator[Crossing]:
-    """Send the packets and give those that arrive; ``lawless``: the senders have no firewall."""
+    """Give the packets that would arrive; ``lawless``: the senders have no firewall."""
+    for start, end in _list_pairs(world):
+        yield from _cross(world, start, end, lawless=lawless)
+
+
+def _list_pairs(world: World) -> Iterator[tuple[SimSite, SimSite]]:
     for name, start in sorted(world.sites.items()):
         for there, end in sorted(world.sites.items()):
             if name != there and start.tunnels.tunnels and end.tunnels.tunnels:
-                yield from _cross(world, start, end, lawless=lawless)
+                yield start, end
 
 
 def _cross(world: World, start: SimSite, end: SimSite, *, lawless: bool) -> Iterator[Crossing]:
@@ -43,7 +60,7 @@ def _cross(world: World, start: SimSite, end: SimSite, *, lawless: bool) -> Iter
             for source, target in zip(_hosts(mine), _hosts(theirs), strict=True):
                 if not lawless and find_network(start.machine.guard, source, target) is None:
                     continue
-                if world.sea.carry(start.tunnels, source, target, start.clock.boot_us()) is not end.tunnels:
+                if world.sea.leads_to(start.tunnels, source, target) is not end.tunnels:
                     continue
                 into = find_network(end.machine.guard, target, source)
                 if into is not None:
@@ -52,7 +69,12 @@ def _cross(world: World, start: SimSite, end: SimSite, *, lawless: bool) -> Iter
 
 def _hosts(rules: AppRules) -> tuple[str, ...]:
     """Return the second address of each range of a network here, where the first instance would be."""
-    return tuple(str(ipaddress.ip_network(each)[2]) for each in rules.near)
+    return tuple(map(_find_host, rules.near))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _find_host(network: str) -> str:
+    return str(ipaddress.ip_network(network)[2])
 
 
 def check_i27_packets_stay_in_their_network(world: World) -> str:

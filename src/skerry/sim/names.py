@@ -17,7 +17,7 @@ from skerry.plan.actions import DONE, Action, ApplyNames, Outcome, Question, Zon
 from skerry.plan.names import OWN_SUFFIX
 from skerry.sim.overlays import FakeTunnels, Sea
 
-#: A round trip between two machines, for each step between their addresses.
+#: A round trip between two machines, for each step between the addresses that they began with.
 STEP_US = 5_000
 Said = tuple[str, tuple[str, ...]]
 SILENT: Said = ("SILENT", ())
@@ -133,11 +133,11 @@ class FakeNamesDriver:
     ) -> set[str] | None:
         """Let the sea carry the question there and the answer back."""
         now_us = self._clock.boot_us()
-        end = self._sea.carry(self._tunnels, source, server, now_us)
-        if end is None or end.names is None or self._sea.carry(end, server, source, now_us) is not self._tunnels:
+        end = self._sea.carry(self._tunnels, source, server)
+        if end is None or end.names is None or self._sea.carry(end, server, source) is not self._tunnels:
             await self._clock.sleep_until(now_us + int(wait_s * 1_000_000))
             return None
-        steps = abs(int(ipaddress.ip_address(end.address)) - int(ipaddress.ip_address(self._tunnels.address)))
+        steps = abs(int(ipaddress.ip_address(end.born)) - int(ipaddress.ip_address(self._tunnels.born)))
         await self._clock.sleep_until(now_us + steps * STEP_US)
         said = [end.names.answer(source, server, name, kind) for kind in kinds]
         if any(code not in ("NOERROR", "NXDOMAIN") for code, _ in said):

@@ -46,6 +46,7 @@ from skerry.sim.names import FakeNamesDriver, FakeNameServer
 from skerry.sim.network import SimDialer, SimLink, SimListener
 from skerry.sim.overlays import FakeOverlay, FakeTunnels, Sea
 from skerry.sim.queues import FakeQueues, FakeQueuesDriver
+from skerry.sim.relays import CORE_RELAY, FakeRelay, FakeRelayDriver
 from skerry.store import Connection
 from skerry.store.apsw_dialect import core_connection
 from skerry.store.blobs import BlobStore
@@ -77,6 +78,8 @@ class SimCore:
         #: The database as checkers read it, between two steps.
         self.view: Connection = core_connection(self.file.raw)
         self.backups = Backups()
+        #: The relay beside it, where it has one.
+        self.relay: FakeRelay | None = None
 
     def back_up(self) -> Any:
         """Take a backup, as the product does; the process may run."""
@@ -102,6 +105,8 @@ class SimCore:
             tasks=self.tasks,
             delivery=self.delivery,
             endpoints=(str(ENDPOINT),),
+            relay=CORE_RELAY if self.relay is not None else None,
+            tell_relay=self.relay.apply if self.relay is not None else lambda _: None,
         )
         await self.core.load()
         self.service = Service(self.core)
@@ -220,6 +225,7 @@ class SimSite:
                 images,
                 driver,
                 FakeOverlay(self.tunnels, keys, self.clock),
+                FakeRelayDriver(self.tunnels.relay),
                 FakeQueuesDriver(self.queues),
                 *((names,) if self.tunnels.names is not None else ()),
             ),

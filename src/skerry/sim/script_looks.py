@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from skerry.clock import SECOND_US
 from skerry.core.loops import flush_bytes
+from skerry.model.document import Peer
 from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.plan.ways import describe_way
 from skerry.sim.crossing import list_reach
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
@@ -112,6 +114,19 @@ async def _reach(script: Script, plain: list[str], named: Mapping[str, str]) -> 
     return list_reach(script.world)
 
 
+async def _ways(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say by which way each site hears each other, as its tunnels are now."""
+    lines: list[str] = []
+    for name, site in sorted(script.world.sites.items()):
+        held, seen = site.followed(), site.agent.reconciler.observed.overlay
+        for peer in (unit for _, unit in sorted(held.units.items()) if isinstance(unit, Peer)) if held else ():
+            used = {each.key for each in site.tunnels.tunnels if each.site == peer.site and each.used}
+            wide = {(each.own, each.aside, each.key) for each in site.tunnels.tunnels if each.used}
+            ways = (each for each in (seen.tunnels if seen else ()) if (each.own, each.aside, each.key) in wide)
+            lines.append(f"{name}: {describe_way(peer, next((each for each in ways if each.key in used), None))}")
+    return lines or ["no tunnels"]
+
+
 async def _ask(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Ask a site's name server for a name of a network, as an instance of that network alone would."""
     site, network, name = plain
@@ -132,6 +147,7 @@ COMMANDS: dict[str, Command] = {
     "advance": _advance,
     "converge": _converge,
     "reach": _reach,
+    "ways": _ways,
     "show": _show,
     "way": _way,
     "machine": _machine,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from skerry.agent.local import LocalProblem
 from skerry.model.asks import DrainSite, WhyQuery
 from skerry.model.ids import TenantName
+from skerry.model.site_relay import SiteRelay
 from skerry.model.uplinks import Uplink
 from skerry.sim.grounds import Place
 from skerry.sim.script import Command, Script
@@ -16,6 +17,7 @@ from skerry.sim.world import ADMIN
 
 async def _world(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     script.world.with_names = named.get("names") == "yes"
+    script.world.core.relay = script.world.sea.core_relay if named.get("relay") == "core" else None
     await script.world.begin(int(named.get("sites", "3")), int(named.get("tenants", "1")))
     return [f"{len(script.world.sites)} sites, {len(script.world.people.tenants)} tenants"]
 
@@ -51,7 +53,14 @@ async def _uplinks(script: Script, plain: list[str], named: Mapping[str, str]) -
     for at, (name, words) in enumerate(named.items()):
         device, _, budget = words.partition(":")
         uplinks[name] = Uplink(device=device, preference=at, budget_bytes=int(budget or 0))
-    await script.world.sign_site(plain[0], Place("", None), {}, uplinks)
+    await script.world.sign_uplinks(plain[0], uplinks)
+    return [f"{plain[0]} is signed anew"]
+
+
+async def _lend(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have the registrar let a site relay for others, or take that back: ``lend SITE off``."""
+    relay = None if "off" in plain else SiteRelay(first=53_000, last=53_099, address=named.get("address", ""))
+    await script.world.sign_relay(plain[0], relay)
     return [f"{plain[0]} is signed anew"]
 
 
@@ -131,6 +140,7 @@ COMMANDS: dict[str, Command] = {
     "join": _join,
     "sign": _sign,
     "uplinks": _uplinks,
+    "lend": _lend,
     "why": _why,
     "apply": _apply,
     "push": _push,

@@ -22,10 +22,8 @@ async def _heal(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 async def _device(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Have a network device of a site carry nothing, or carry again."""
     site, device, state = plain
-    link = script.world.sites[SiteName(site)].link
-    (link.dead.add if state == "dead" else link.dead.discard)(device)
-    link.change()
-    return [f"{device} of {site} is {state}"]
+    (script.weather.kill_device if state == "dead" else script.weather.mend_device)(site, device)
+    return script.news()
 
 
 async def _spend(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -136,20 +134,47 @@ async def _cure(script: Script, plain: list[str], named: Mapping[str, str]) -> l
 
 async def _part(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Let nothing pass between two sites."""
-    ends = (script.world.sites[SiteName(name)].tunnels.address for name in plain)
-    script.world.sea.cut.add(frozenset(ends))
-    return [f"nothing passes between {' and '.join(plain)}"]
+    script.weather.part(*plain)
+    return script.news()
 
 
 async def _unite(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
-    script.world.sea.cut.clear()
+    script.world.sea.parted.clear()
     return ["all sites can pass"]
+
+
+async def _nat(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Put sites behind NATs of the kind that keeps no port."""
+    for site in plain:
+        script.weather.hide(site)
+    return script.news()
+
+
+async def _nat_opens(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    for site in plain:
+        script.weather.open_up(site)
+    return script.news()
+
+
+async def _relay_dies(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """The relay of the core or of a site passes nothing on any more, and nobody is told."""
+    script.weather.lose_relay(plain[0])
+    return script.news()
+
+
+async def _relay_lives(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    script.weather.mend_relay(plain[0])
+    return script.news()
 
 
 COMMANDS: dict[str, Command] = {
     "sicken": _sicken,
     "cure": _cure,
     "part": _part,
+    "nat": _nat,
+    "nat opens": _nat_opens,
+    "relay dies": _relay_dies,
+    "relay lives": _relay_lives,
     "unite": _unite,
     "cut": _cut,
     "heal": _heal,

@@ -11,13 +11,15 @@ import msgspec
 
 from skerry.agent import journal
 from skerry.clock import SECOND_US
-from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.model.ids import AppName, InstanceId, SiteName, TenantName
+from skerry.model.observed import ChainsSeen
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.sim.machines import MEMORY_BYTES, MachineFaults
 from skerry.sim.parts import SimSite
+from skerry.sim.relays import FakeRelay
 from skerry.sim.rests import find_rest, is_held_up, must_rest
 from skerry.sim.world import Signed, World
 from skerry.store import facts, sites
@@ -81,6 +83,89 @@ class Weather:
         """Make a site's link slow."""
         self._site(site).link.change(delay_us=delay_ms * 1000, jitter_us=jitter_ms * 1000, rate_bit_s=rate_bit_s)
         self._count("slow-link", f"slow link at {site}: {delay_ms} ms, {rate_bit_s} bit/s")
+
+    # --- between sites ---------------------------------------------------------------------------------------------
+
+    def part(self, site: str, other: str) -> None:
+        """Let nothing pass between two sites."""
+        ends = (self._site(site).tunnels, self._site(other).tunnels)
+        self.world.sea.part(*ends)
+        self._count("part", f"nothing passes between {site} and {other}")
+
+    def unite(self, site: str, other: str) -> None:
+        """Let packets pass between two sites again."""
+        self.world.sea.unite(self._site(site).tunnels, self._site(other).tunnels)
+        self.world.tell(f"{site} and {other} can pass")
+
+    def hide(self, site: str) -> None:
+        """Put a site behind a NAT that gives each way another port: two of those never meet."""
+        self.world.sea.hidden.add(self._site(site).tunnels.born)
+        self._count("nat", f"{site} sits behind NAT")
+
+    def open_up(self, site: str) -> None:
+        """Take the NAT before a site away."""
+        self.world.sea.hidden.discard(self._site(site).tunnels.born)
+        self.world.tell(f"{site} is open")
+
+    def lose_relay(self, place: str) -> None:
+        """Let the relay of the core or of a site pass nothing on, and tell nobody."""
+        self._find_relay(place).dead = True
+        self._count("relay-lost", f"the relay at {place} passes nothing on")
+
+    def mend_relay(self, place: str) -> None:
+        """Let it pass on again."""
+        self._find_relay(place).dead = False
+        self.world.tell(f"the relay at {place} passes on again")
+
+    def _find_relay(self, place: str) -> FakeRelay:
+        return self.world.sea.core_relay if place == "core" else self._site(place).tunnels.relay
+
+    def move_site(self, site: str, address: str) -> None:
+        """Give a site another address: its line has got one."""
+        self.world.sea.move(self._site(site).tunnels, address)
+        self._count("move", f"{site} is found at {address} from now on")
+
+    async def change_key(self, site: str) -> None:
+        """Somebody at the box asks for the next key of its tunnels."""
+        done = await self._site(site).agent.change_overlay_key()
+        self._count("rekey", f"{site} changes its key: {getattr(done, 'code', done)}")
+
+    def kill_device(self, site: str, device: str) -> None:
+        """Let a network device carry nothing."""
+        self._set_device(site, device, dead=True)
+        self._count("device-dead", f"{device} of {site} is dead")
+
+    def mend_device(self, site: str, device: str) -> None:
+        """Let a network device carry again."""
+        self._set_device(site, device, dead=False)
+        self.world.tell(f"{device} of {site} is well")
+
+    def _set_device(self, site: str, device: str, *, dead: bool) -> None:
+        link = self._site(site).link
+        (link.dead.add if dead else link.dead.discard)(device)
+        link.change()
+
+    def lose(self, site: str, kind: str) -> None:
+        """Let what an agent keeps in force at a node be gone: ``tunnels-lost``, ``steers-lost``, ``door-dead`` …"""
+        here = self._site(site)
+        self.world.losses[here.name] += 1
+        self.world.lost_us[here.name] = self.world.loop.now_us
+        match kind:
+            case "tunnels-lost":
+                here.tunnels.lose_power()
+            case "steers-lost":
+                here.machine.chains, here.machine.steers = ChainsSeen(), ()
+            case "door-dead":
+                here.machine.entrance.end()
+            case _:
+                here.names.is_alive = False
+        here.machine.changed()
+        self._count(kind, f"{kind} at {site}")
+
+    def sicken(self, site: str, instance: InstanceId) -> None:
+        """Let an instance's health check say no."""
+        self._site(site).machine.unhealthy.add(instance)
+        self._count("sicken", f"{instance} at {site} is not well")
 
     # --- processes ---------------------------------------------------------------------------------------------------
 
@@ -258,8 +343,10 @@ class Weather:
     def heal_links(self) -> None:
         """Mend every link and clock."""
         for site in self.world.sites.values():
+            site.link.dead.clear()
             site.link.change(up=True, down=True, delay_us=20_000, jitter_us=0, rate_bit_s=0)
             site.clock.wall_offset_us = 0
+        self.world.sea.parted.clear()
         self.world.core.clock.wall_offset_us = 0
         self.world.tell("all links healed")
 
@@ -346,7 +433,7 @@ class Weather:
         refused = {str(unit).removeprefix("assignment/") for unit in held.refused}
         if set(surplus) - refused:
             return f"I24 {surplus} run and nobody wants them"
-        if not poison and not held_up and not site.agent.reconciler.plan.settled:
+        if not poison and not held_up and not _is_settled(site):
             return f"I24 not settled: {self._explain(site)}"
         totals = self.world.loose_apps()
         held_here = sorted(
@@ -394,3 +481,9 @@ class Weather:
             [*(f"{wait.subject}: {wait.reason}" for wait in plan.waits[:3])]
             or [type(action).__name__ for action in plan.actions[:3]]
         )
+
+
+def _is_settled(site: SimSite) -> bool:
+    """Say whether a site is as wished; an operator's uplinks that it had to take back wait for other ones."""
+    plan = site.agent.reconciler.plan
+    return msgspec.structs.replace(plan, waits=tuple(each for each in plan.waits if each.subject != "uplinks")).settled

@@ -9,7 +9,7 @@ import asyncio
 import collections
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ from skerry.model.errors import SkerryError
 from skerry.model.ids import AppName, Digest, InstanceId, SecretName, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
 from skerry.model.site_match import site_unmet
+from skerry.model.site_relay import SiteRelay
 from skerry.model.uplinks import Uplink
 from skerry.plan.actions import Action, DeleteVolume, StartContainer
 from skerry.plan.history import HandVerb
@@ -87,8 +88,14 @@ class World:
         #: Whether sites have name servers.
         self.with_names = False
         self.sites: dict[SiteName, SimSite] = {}
+        #: Instances say nothing by themselves to those at other sites, so that tunnels grow old.
+        self.is_quiet = False
         #: Where the tunnels of sites find each other.
-        self.sea = Sea()
+        self.sea = Sea(lambda: loop.now_us)
+        #: How often somebody took away from a site's node what its agent keeps in force there.
+        self.losses: collections.Counter[SiteName] = collections.Counter()
+        #: And when it was last.
+        self.lost_us: dict[SiteName, int] = {}
         #: What the registrar has signed of sites since they joined, and tenants of their secrets, in order.
         self.registered: dict[SiteName, list[tuple[SiteRecord, Envelope]]] = {}
         self.secrets: dict[tuple[TenantName, SecretName], list[Envelope]] = {}
@@ -173,26 +180,37 @@ class World:
         self.sites[site.name] = site
         await site.start()
 
-    async def sign_site(
-        self, name: str, place: Place, labels: Mapping[str, str], uplinks: Mapping[str, Uplink] | None = None
-    ) -> None:
-        """Have the registrar sign a site's record anew, with its place, further labels, and uplinks if given."""
-        line = self.registered.setdefault(SiteName(name), [])
-        before = line[-1][0] if line else self.sites[SiteName(name)].record
-        assert before is not None
-        record = msgspec.structs.replace(
-            before,
-            number=before.number + 1,
-            country=place.country,
-            latitude_udeg=None if place.point is None else place.point.latitude_udeg,
-            longitude_udeg=None if place.point is None else place.point.longitude_udeg,
-            labels={**before.labels, **labels},
-            uplinks=before.uplinks if uplinks is None else dict(uplinks) or msgspec.UNSET,
-        )
-        line.append((record, self.people.sign_record(record)))
-        await self.hand_in_sites()
+    async def sign_site(self, name: str, place: Place, labels: Mapping[str, str]) -> None:
+        """Have the registrar sign a site's record anew, with its place and further labels."""
+        before = self._find_record(SiteName(name))
+        changes = {
+            "country": place.country,
+            "latitude_udeg": None if place.point is None else place.point.latitude_udeg,
+            "longitude_udeg": None if place.point is None else place.point.longitude_udeg,
+            "labels": {**before.labels, **labels},
+        }
+        await self._sign_anew(before, changes)
         for known in self.confirmed.values():
             known.touched = True  # whether an app may be there is the registrar's word too
+
+    async def sign_uplinks(self, name: str, uplinks: Mapping[str, Uplink]) -> None:
+        """Have the registrar sign other uplinks of a site, and nothing else anew."""
+        await self._sign_anew(self._find_record(SiteName(name)), {"uplinks": dict(uplinks) or msgspec.UNSET})
+
+    async def sign_relay(self, name: str, relay: SiteRelay | None) -> None:
+        """Have the registrar sign that a site may relay for others, or that it may not."""
+        await self._sign_anew(self._find_record(SiteName(name)), {"relay": relay or msgspec.UNSET})
+
+    def _find_record(self, name: SiteName) -> SiteRecord:
+        line = self.registered.get(name)
+        record = line[-1][0] if line else self.sites[name].record
+        assert record is not None
+        return record
+
+    async def _sign_anew(self, before: SiteRecord, changes: Mapping[str, Any]) -> None:
+        record = msgspec.structs.replace(before, number=before.number + 1, **changes)
+        self.registered.setdefault(before.site, []).append((record, self.people.sign_record(record)))
+        await self.hand_in_sites()
 
     async def hand_in_sites(self) -> None:
         """Give the core what the registrar has signed and it does not have, in order."""
