@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, revision, service
 
-from skerry.model.app import HealthCheck, Port, SecretUse
+from skerry.model.app import FileMount, HealthCheck, Port, SecretUse
 from skerry.model.document import Assignment, unit_id
 from skerry.model.entrance import Entrance
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, TenantName
@@ -413,3 +413,21 @@ def test_what_people_asked_is_told_of_each_service_and_port_once():
         ("web", 80, "tcp", 7, INTEGER_MAX),
     }
     assert len(doors) == 2
+
+
+def test_a_service_whose_wishes_cannot_be_followed_keeps_its_place_and_gets_no_other():
+    world = door(2)
+    more = (HOST, Entrance(host="more.example", port=80))
+    use = {"key": SecretUse(name=SecretName("not-sealed"))}
+    app = revision(2, web=service("2", entrance=more, secrets=(FileMount(source="key", target="/key"),)))
+    app = msgspec.structs.replace(app, secrets=use)
+    world.held = hold(app, *(assign(app, "web", ordinal=ordinal) for ordinal in range(2)))
+    for _ in range(4):
+        world.step()
+        world.advance(1)
+    assert len([each for each in world.observed.containers if each.state == "running"]) == 2
+    assert world.closed == 0
+    assert world.door.holders == {PLACE: "default/shop/web"}
+    world.held = hold(shop()[0])
+    world.settle()
+    assert world.door.holders == {}

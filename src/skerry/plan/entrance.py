@@ -62,8 +62,10 @@ def plan_entrance(
     stops = {action.container: action for action in draft.actions if isinstance(action, StopContainer)}
     fitting: dict[Owner, list[ContainerSeen]] = {}
     for each in sorted(observed.containers, key=lambda each: (each.instance, each.container)):
-        if each.state == "running" and each.instance in wanted and _find_address(each):
-            fitting.setdefault((each.tenant, each.app, each.service), []).append(each)
+        owner = (each.tenant, each.app, each.service)
+        is_meant = each.instance in wanted or owner in settled.lingering
+        if each.state == "running" and is_meant and _find_address(each):
+            fitting.setdefault(owner, []).append(each)
     verdicts: dict[str, str] = {}
     for container, action in stops.items():
         rest = next((each for group in fitting.values() for each in group if each.container == container), None)
@@ -280,7 +282,7 @@ def _list_servers(
         if not is_leaving and not _is_let_in(each, known, history):
             continue
         name = server_name(each.container)
-        is_older = each.spec != wanted[each.instance].derived.digest
+        is_older = each.instance not in wanted or each.spec != wanted[each.instance].derived.digest
         yield Server(
             name=name,
             address=_find_address(each),

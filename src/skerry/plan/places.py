@@ -4,19 +4,21 @@ A host name belongs to one tenant of a site, a place (host and path, TCP port, U
 keeps it; of several who ask at once the first by name has it, and the others are told so, but not who that is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites
+from skerry.model.document import Assignment
 from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, Entrance
-from skerry.model.ids import Digest, InstanceId, SecretName
+from skerry.model.ids import Digest, InstanceId, SecretName, TenantName, UnitId
 from skerry.model.observed import CertificatesSeen, EntranceSeen
 from skerry.model.policy import SecretPolicy
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_unmet
 from skerry.plan.certificates import judge_certificate
 from skerry.plan.instances import Wanted
+from skerry.plan.site_plan import HeldSite
 
 #: Tenant, app and service.
 Owner = tuple[str, str, str]
@@ -44,6 +46,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[Owner, str] = {}
     #: Instances that publish a port which the entrance has, each with the reason.
     portless: dict[InstanceId, str] = {}
+    #: Services that keep what they have, although their wishes cannot be followed now.
+    lingering: frozenset[Owner] = frozenset()
 
 
 def find_certificates(
@@ -62,14 +66,37 @@ def find_certificates(
     return found
 
 
+def find_lingering(held: HeldSite, refused: Iterable[UnitId]) -> list[Claim]:
+    """Return what services keep at whose wishes the site cannot follow now: what they had running runs on."""
+    secrets: dict[TenantName, dict[SecretName, Digest]] = {}
+    for (tenant, name), version in held.secrets.items():
+        secrets.setdefault(tenant, {})[name] = version
+    found: dict[tuple[Owner, str], Claim] = {}
+    for name in sorted(refused):
+        unit = held.units[name]
+        revision = held.revisions.get(unit.revision) if isinstance(unit, Assignment) else None
+        if revision is None or not isinstance(unit, Assignment) or unit.service not in revision.services:
+            continue
+        service, owner = revision.services[unit.service], (unit.tenant, unit.app, unit.service)
+        shown = find_certificates(revision, service, held.record, secrets.get(unit.tenant, {}))
+        for one in service.entrance or ():
+            certificate = shown.get(one.secret, (Digest(""), 0))[0]
+            found[owner, one.place] = Claim(owner, one, certificate, networks=tuple(sorted(service.networks)))
+    return list(found.values())
+
+
 def settle_entrance(
     wanted: Mapping[InstanceId, Wanted],
     seen: EntranceSeen | None,
     certificates: CertificatesSeen | None = None,
     site: str = "",
     away_us: int = 0,
+    lingering: Iterable[Claim] = (),
 ) -> Settled:
-    """Give places to services; ``away_us`` is how long the parent has been away, 0 while it is heard."""
+    """Give places to services; ``away_us`` is how long the parent has been away, 0 while it is heard.
+
+    ``lingering`` is what services keep of which nothing is wanted here that can be followed.
+    """
     seen = seen or EntranceSeen()
     newest: dict[Owner, Wanted] = {}
     for item in wanted.values():
@@ -78,6 +105,7 @@ def settle_entrance(
             newest[owner] = item
     refused: dict[Owner, str] = {}
     claims = [claim for owner in sorted(newest) for claim in _claim(owner, newest[owner], refused, seen, away_us)]
+    claims += [claim for claim in lingering if claim.owner not in newest and _holds(claim, seen)]
     claims = [_certify(claim, certificates, site) for claim in _give(claims, seen, refused)]
     published = _list_published(wanted)
     portless: dict[InstanceId, str] = {}
@@ -92,7 +120,8 @@ def settle_entrance(
             reason = f"port {port}/{protocol} of the node belongs to the site's entrance"
             portless |= dict.fromkeys(published[protocol, port], reason)
         kept.append(claim)
-    return Settled(claims=tuple(kept), refused=refused, portless=portless)
+    left = frozenset(claim.owner for claim in kept if claim.owner not in newest)
+    return Settled(claims=tuple(kept), refused=refused, portless=portless, lingering=left)
 
 
 def owner_of(item: Wanted) -> Owner:

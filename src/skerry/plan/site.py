@@ -44,7 +44,7 @@ from skerry.plan.networks import list_plans, plan_networks, plan_rules
 from skerry.plan.overlay import plan_overlay
 from skerry.plan.passing import plan_passing
 from skerry.plan.placement.request import read_room
-from skerry.plan.places import find_certificates, settle_entrance
+from skerry.plan.places import find_certificates, find_lingering, settle_entrance
 from skerry.plan.queues import plan_queues
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
@@ -130,7 +130,9 @@ def plan_site(
     plan_passing(draft, held, observed.relay)
     plan_queues(draft, wanted, crossing, network.uplinks)
     plan_flows(draft, crossing, network.uplinks)
-    entrance = settle_entrance(wanted, observed.entrance, observed.certificates, held.site, away_us)
+    entrance = settle_entrance(
+        *(wanted, observed.entrance, observed.certificates, held.site, away_us), find_lingering(held, refused)
+    )
     turns = find_turns(
         wanted,
         observed.containers,

@@ -29,8 +29,8 @@ from skerry.model.app import (
     Sites,
     Volume,
 )
-from skerry.model.geography import Region
 from skerry.model.entrance import Entrance
+from skerry.model.geography import Region
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of
 from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
