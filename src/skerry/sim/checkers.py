@@ -136,7 +136,11 @@ class Checker:
         through = sites.read_state(self.world.core.view, name).event_acknowledged
         kept = {sequence: event for sequence, event in before.events.items() if sequence <= through}
         self.seen[name] = _Seen(
-            heads=before.heads, events=kept, forgiven=before.forgiven, was_set_back=True, gone_through=through
+            heads={} if self._restores else before.heads,
+            events=kept,
+            forgiven=before.forgiven,
+            was_set_back=True,
+            gone_through=through,
         )
 
     def _note_restores(self) -> None:
@@ -153,6 +157,8 @@ class Checker:
                     self.forgiven.add((*key, number))
         for name in self.world.sites:
             seen = self.look_at(name)
+            if seen.was_set_back:
+                seen.heads = {}  # neither end knows any more which numbers were given
             seen.forgiven = max(seen.events, default=0)
             seen.said = {}
             seen.through = 0

@@ -191,8 +191,11 @@ def find_doubles(world: World) -> str:
     """Say which copy runs at two sites although both are heard (I39); empty when none does.
 
     Under ``withdraw: tenant`` no core may end a copy, so those that a smaller wish left over stay where they are. Only
-    what stands in for another may be ended, and has to be.
+    what stands in for another may be ended, and has to be. Sites that went back to an older revision keep what they have.
     """
+    newest = {(each.tenant, each.app): 0 for each in world.revisions.values()}
+    for each in world.revisions.values():
+        newest[each.tenant, each.app] = max(newest[each.tenant, each.app], each.number)
     seen: dict[str, tuple[str, bool]] = {}
     for name, site in sorted(world.sites.items()):
         held = site.followed()
@@ -201,6 +204,8 @@ def find_doubles(world: World) -> str:
                 continue
             revision = world.revisions.get(unit.revision)
             if revision is None or not revision.services[unit.service].placement.replicas.total:
+                continue
+            if revision.number < newest[unit.tenant, unit.app]:
                 continue
             copy = f"{unit.tenant}/{unit.app}/{unit.service}/{unit.ordinal}"
             may_end = revision.withdraw != "tenant" or bool(unit.instead_of)
