@@ -1,4 +1,4 @@
-"""An app uses a device and a capability that an operator's profile grants at one site, and nowhere else."""
+"""Apps use what an operator's profile grants at one site, and nowhere else: a device, a network of the site."""
 
 import tempfile
 from collections.abc import Generator
@@ -36,13 +36,43 @@ spec:
 """
 
 
+PLANT = """
+apiVersion: skerry.dev/v1
+kind: Profile
+metadata: {name: plant}
+spec:
+  tenants: [default]
+  interfaces: [lan0, lan0/100-199]
+"""
+MAC = "02:00:00:00:09:20"
+GATEWAY = """
+services:
+  gateway:
+    image: tiny:1
+    stop_grace_period: 1s
+    x-skerry:
+      interfaces:
+        wan: uplink
+        machines: {network: machines, address: 10.9.0.20, mac: "02:00:00:00:09:20"}
+networks:
+  machines:
+    ipam: {config: [{subnet: 10.9.0.0/24, ip_range: 10.9.0.16/28}]}
+    x-skerry: {%s, parent: lan0}
+x-skerry:
+  profile: plant
+  placement: {replicas: {per-site: 1}}
+"""
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Generator[Fleet]:
     with Lab(["shop", "depot"]) as lab, Fleet(lab) as fleet:
         fleet.start_core()
         fleet.must("image", "push", write_image(tmp_path_factory.mktemp("image"), "tiny", tiny_image("tiny:1")))
         fleet.start_site("shop", "tier=store")
+        fleet.agent_env["SKERRY_AGENT_LINKS"] = "skerry"
         fleet.start_site("depot", "tier=depot")
+        fleet.agent_env.clear()
         yield fleet
 
 
@@ -101,6 +131,44 @@ def test_a_profile_grants_a_device_at_its_sites_until_it_ends(fleet: Fleet, tmp_
 
     fleet.must("profile", "set", "-f", profile, "--yes")
     wait_until(lambda: runs(fleet, "shop"), "the start under the new grant")
+
+
+def test_a_profile_grants_a_network_of_the_site(fleet: Fleet, tmp_path: Path) -> None:
+    site = fleet.lab.sites["depot"]
+    # The cable's far end is at the same machine: it stands for the LAN.
+    site.run("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "far0")
+    for words in ("link set dev lan0 up", "link set dev far0 up", "address add 10.9.0.1/24 dev far0"):
+        site.run("ip", *words.split())
+    app = write(tmp_path / "gateway", "compose.yaml", GATEWAY % "kind: macvlan")
+    assert 'no site has a profile "plant"' in fleet.cli("apply", "-f", app).err
+    fleet.must("profile", "set", "-f", write(tmp_path, "plant.yaml", PLANT), "--yes")
+    fleet.must("apply", "-f", app)
+    wait_until(lambda: _phases(fleet, "gateway").get("depot") == "ready", "the gateway at the site that has the device")
+    # A node that has told of itself is not considered; another is asked, and says that podman makes its links.
+    reasons = ("needs lan0, which shop/node-1 does not have", 'set links = "skerry"')
+    wait_until(lambda: any(each in fleet.must("why", "gateway") for each in reasons), "the reason of the other site")
+
+    site.run("busybox", "ping", "-c", "1", "-W", "5", "10.9.0.20")
+    assert MAC in site.run("ip", "neighbour", "show", "10.9.0.20")
+    routes = fleet.must("exec", "gateway/gateway", "--site", "depot", "--", "/bin/sh", "-c", "ip route; ip link")
+    (way,) = (line for line in routes.splitlines() if line.startswith("default"))
+    assert "dev wan" in way
+    assert "10.9.0.0/24 dev machines" in routes
+
+    tagged = write(tmp_path / "tagged", "compose.yaml", GATEWAY % "kind: vlan, id: 120")
+    fleet.must("apply", "-f", tagged)
+    (node,) = (each for each in fleet.ask("node", "list")["items"] if each["site"] == "depot")
+    if node["facts"].get("net.vlan") != "true":
+        reason = "needs a kernel that has VLANs (802.1q), which depot/node-1 does not have"
+        wait_until(lambda: reason in fleet.must("why", "tagged"), "the reason that this kernel gives")
+    fleet.must("delete", "tagged", "--yes")
+    fleet.must("delete", "gateway", "--yes")
+    wait_until(lambda: not _phases(fleet, "gateway"), "the end of the gateway")
+    assert "master" not in site.run("ip", "link", "show", "dev", "lan0")
+
+
+def _phases(fleet: Fleet, app: str) -> dict[str, str]:
+    return {each["site"]: each["phase"] for each in fleet.ask("instance", "list", "--app", app)["items"]}
 
 
 def _list_devices(fleet: Fleet) -> dict[str, list[str]]:

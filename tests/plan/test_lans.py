@@ -180,6 +180,14 @@ def test_what_podman_does_not_make_is_told_with_the_setting_that_helps(word, add
     assert 'links = "skerry"' in why
 
 
+def test_an_instance_says_why_its_network_cannot_be_at_its_device():
+    world = scenery.World(hold(wish(BRIDGE)))
+    world.observed = msgspec.structs.replace(world.observed, node=NODE)
+    plan = step(world)
+    (reason,) = [fact.reason for fact in plan.facts if hasattr(fact, "phase")]
+    assert reason.startswith("its network lan: it is at lan0, a device of the node, and podman makes the links here")
+
+
 def test_podman_gives_no_say_in_the_way_out_where_ways_differ():
     addresses = {LAN: Address(way=2), DEFAULT: Address(way=1)}
     for mtu, reason in ((1400, "podman gives no say"), (0, "")):

@@ -31,10 +31,10 @@ class Links(msgspec.Struct, frozen=True):
 
 def plan_links(wanted: dict[InstanceId, Wanted], observed: Observation) -> Links:
     """Return the links of all instances that do not run; where the runtime makes them, why it cannot make some."""
-    if observed.translation is None:
-        return Links({}, {name: why for name, item in wanted.items() if (why := _find_beyond(item))})
-    networks = {(each.tenant, each.app, each.name): each for each in observed.networks if not each.torn}
     lans = judge_lans(wanted, observed)
+    if observed.translation is None:
+        return Links({}, {name: why for name, item in wanted.items() if (why := _find_beyond(item, lans))})
+    networks = {(each.tenant, each.app, each.name): each for each in observed.networks if not each.torn}
     networks |= {key: NetworkSeen(tenant=key[0], app=key[1], name=key[2], internal=True) for key in lans.direct}
     taken = _find_taken(wanted, observed.containers, lans)
     running = {(seen.instance, seen.spec) for seen in observed.containers if seen.state == "running"}
@@ -142,9 +142,12 @@ def _plan_instance(
     )
 
 
-def _find_beyond(item: Wanted) -> str:
+def _find_beyond(item: Wanted, lans: Lans) -> str:
     """Say what of its attachment the runtime cannot make; empty where it can make all."""
     spec = item.derived.spec
+    for name in sorted(spec.networks):
+        if (spec.tenant, spec.app, name) in lans.lacking:
+            return f"its network {name}: {lans.lacking[spec.tenant, spec.app, name]}"
     fixed = spec.further.addresses if spec.further else {}
     for name, wish in sorted(fixed.items()):
         for word, value in (("bandwidth", wish.up_bps or wish.down_bps), ("mtu", wish.mtu)):

@@ -217,10 +217,13 @@ class Wiring:
                 raise
         process = (await http.read(Inspected, f"{path}/json")).state.pid
         outcome = await wires.attach(action.container, process, action.spec, action.links) if process else DONE
-        # Its number may have been another's by then, and podman learns late of one that has ended.
-        if (not outcome.ok and not _is_process(process)) or (
-            await http.read(Inspected, f"{path}/json")
-        ).state.pid != process:
+        # Its number may have been another's by then.
+        if (await http.read(Inspected, f"{path}/json")).state.pid != process:
+            return 0
+        if not outcome.ok and not _is_process(process):
+            # Podman learns late of one that has ended, and makes no others before: this tells it.
+            with contextlib.suppress(PodmanRefusal):
+                await http.call("POST", f"{path}/stop", query={"timeout": 0}, deadline_s=_START_S)
             return 0
         return process if outcome.ok else outcome
 
