@@ -94,6 +94,22 @@ async def test_a_plan_names_problems_and_changes_nothing(api):
     assert (await api.ask("GET", "/v1/apps/shop", token=await api.admin())).status == 404
 
 
+async def test_bytes_come_with_their_length_from_an_offset_on_and_not_at_all_for_a_head(api):
+    digest = await api.rig.put_blob(b"0123456789")
+    token = await api.admin()
+    for target, content in (
+        (f"/v1/blobs/{digest}/content", b"0123456789"),
+        (f"/v1/blobs/{digest}/content?offset=7", b"789"),
+    ):
+        whole = await api.ask("GET", target, token=token)
+        assert (whole.status, whole.content, whole.headers["content-length"]) == (200, content, str(len(content)))
+        assert whole.headers["content-type"] == "application/octet-stream"
+        head = await api.ask("HEAD", target, token=token)
+        assert (head.status, head.content, head.headers["content-length"]) == (200, b"", str(len(content)))
+    assert api.rig.core.readers.count == 0, "every reader has left its place"
+    assert (await api.ask("GET", f"/v1/blobs/{digest}/content?offset=11", token=token)).status == 422
+
+
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 
