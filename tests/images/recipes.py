@@ -1,13 +1,13 @@
 """Which stand-in images there are, and which one a Compose file's name means.
 
-What each is made of is in `servers.py` and `programs.py`: packages, what to leave out of them, and how the image is to
+What each is made of is in `servers.py`, `programs.py` and `functions.py`: packages, what to leave out of them, and how the image is to
 be started. Files of ours lie under `files/<folder>/` exactly where they end up; `debian.py` turns `packages` into a
 layer, `build.py` stacks the layers.
 """
 
 from __future__ import annotations
 
-from tests.images import programs, servers
+from tests.images import functions, programs, servers
 from tests.images.recipe import DROP_ALWAYS, Recipe, User
 
 __all__ = ["DROP_ALWAYS", "RECIPES", "Recipe", "User", "full_reference", "recipe_of"]
@@ -34,6 +34,9 @@ RECIPES = (
     servers.QDRANT,
     programs.WEB_1,
     programs.WEB_2,
+    functions.FIREWALL,
+    functions.DPI,
+    functions.CACHE,
 )
 
 

@@ -72,6 +72,13 @@ RUNS = (
         20,
     ),
     LongRun(
+        "demo-chain",
+        "a firewall, an inspector and a cache from Debian in the path of an app, on a real site: order, faults, change",
+        "tests.e2e.demo.chain",
+        ("--unattended", "--json", JSON),
+        15,
+    ),
+    LongRun(
         "projects",
         "real projects' Compose files on a site: asked, one container killed, power cut, asked again",
         "tests.e2e.projects.run",
