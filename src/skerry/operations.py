@@ -374,7 +374,7 @@ _PLATFORM = (
           query=asks.SiteUseQuery, result=answers.Page[answers.SiteUseView]),
     _make("list_links", "GET /v1/links", "read", "operator",
           "List the links of sites: to the core, to other sites, and what went over each uplink this month.",
-          query=asks.SiteUseQuery, result=answers.Page[answers.SiteLinks]),
+          query=asks.LinkQuery, result=answers.Page[answers.SiteLinks]),
     _make("list_instance_use", "GET /v1/use/instances", "read", "tenant", "List what instances use.",
           query=asks.InstanceQuery, result=answers.Page[answers.InstanceUseView]),
     _make("read_use_history", "GET /v1/use/history", "read", "either",

@@ -18,8 +18,8 @@ from skerry.drivers.base import Chunk, ContainerStats
 from skerry.drivers.images import ImagesDriver
 from skerry.link.client import LinkDialer
 from skerry.link.ports import parse_endpoint
-from skerry.model.ids import Digest, NodeName, SiteName
-from skerry.model.samples import HostUse
+from skerry.model.ids import AppName, Digest, NetworkName, NodeName, SiteName, TenantName
+from skerry.model.samples import HostUse, NetworkUse, PeerUse, Sample, UplinkUse
 from skerry.model.signed import Envelope, NodeRecord, Root
 from skerry.safe.db import Db, plain
 from skerry.sim.disk import MemoryDisk
@@ -33,6 +33,47 @@ NODE = NodeName("n1")
 
 #: How long the load of a light site takes to rise and to fall again, in seconds.
 _WAVE_S = 1_500
+
+
+#: Sites with tunnels to each other, how the way is, and what it costs in round trips and loss.
+TUNNELS = (
+    ("oslo-1", "bergen-1", "direct", 11_000, 2),
+    ("oslo-1", "stockholm-1", "relayed", 64_000, 31),
+    ("oslo-1", "tromso-1", "cut", 0, 0),
+    ("hamburg-1", "rotterdam-1", "quiet", 0, 0),
+    ("hostile", "<img src=x onerror=planted=1>", "direct", 1_000, 0),
+)
+
+
+class _TellingAgent(Agent):
+    """An agent whose samples say what real tunnels, counters and uplinks would."""
+
+    async def read_sample(self) -> Sample | None:
+        sample = await super().read_sample()
+        name = self.holdings.site if self.holdings is not None else ""
+        if sample is None or not name:
+            return sample
+        peers = tuple(
+            PeerUse(
+                SiteName(there),
+                way == "relayed",
+                {"direct": 12, "relayed": 40, "quiet": 900, "cut": 700}[way],
+                way == "cut",
+                48_000_000,
+                9_000_000,
+                rtt_us,
+                1_000 if rtt_us else 0,
+                loss_m,
+            )
+            for here, there, way, rtt_us, loss_m in TUNNELS
+            if here == name
+        )
+        moved = NetworkUse(
+            TenantName("default"), AppName("beacon"), NetworkName("default"), 900, 7_000_000, 800, 64_000, 3, 400
+        )
+        purposes = {"documents": 40_000, "images": 2_100_000_000, "tunnels": 57_000_000}
+        uplinks = (UplinkUse("fibre", True, "2026-12", 2_400_000_000, purposes),) if peers else ()
+        return msgspec.structs.replace(sample, networks=(moved,), peers=peers, uplinks=uplinks)
 
 
 class _TalkingDriver(FakeDriver):
@@ -116,7 +157,7 @@ class LightSite:
         images = ImagesDriver(self._disk.root, source)
         driver = _TalkingDriver(self.machine, self.clock, lambda image: sum(map(len, images.read_archive(image))))
         driver.lines = self._lines
-        agent = Agent(
+        agent = _TellingAgent(
             clock=self.clock,
             mint=mint,
             db=Db(self._file.open(), plain, group_s=0, inline=True),

@@ -226,6 +226,42 @@ story("an app's instances say what they use, and one of them is drawn", async (p
   await page.getByText(/^\d\d:\d\d: \d+ MiB$/).first().waitFor();
 });
 
+story("links between sites are lines on the map, rows of a table, and a panel of their site", async (page) => {
+  await enter(page);
+  await page.getByRole("heading", { name: "Links from site to site" }).waitFor();
+  await page.getByRole("link", { name: "direct" }).waitFor();
+  await page.waitForFunction(() => globalThis.skerryMap.chart.lines === 4);
+  await page.getByRole("button", { name: "Hide lines" }).click();
+  await page.waitForFunction(() => globalThis.skerryMap.chart.lines === 0);
+  check(page.url().includes("links=off"), page.url());
+  await page.getByRole("button", { name: "Show lines" }).click();
+  await page.getByRole("link", { name: "cut" }).click();
+  await page.getByRole("row", { name: /oslo-1 tromso-1 cut/ }).waitFor();
+  await page.getByRole("button", { name: /^relayed/ }).click();
+  await page.getByRole("row", { name: /oslo-1 stockholm-1 relayed 64 ms 3.1 %/ }).waitFor();
+  await page.getByRole("row", { name: /oslo-1 wired .* fibre \(wired\) 2.2 GiB/ }).waitFor();
+  await page.getByRole("link", { name: "oslo-1" }).first().click();
+  await page.getByRole("row", { name: /fibre eth0 wired yes 2.2 GiB 11 % of 20 GiB 3.00 images 2.0 GiB/ }).waitFor();
+  await page.getByRole("row", { name: /bergen-1 direct 11 ms 0.2 % 46 MiB/ }).waitFor();
+});
+
+story("networks say what they moved, and a trace where packets stop", async (page) => {
+  await enter(page);
+  await open(page, "/networks");
+  await page.getByRole("button", { name: "beacon/default" }).click();
+  await page.getByRole("row", { name: /oslo-1 6.7 MiB 62.5 KiB 3 packets|oslo-1 6.7 MiB 63 KiB 3 packets/ }).waitFor();
+  check(page.url().includes("network=beacon"), page.url());
+  await page.getByLabel("From").fill("beacon/agent@oslo-1");
+  await page.getByLabel("To").fill("beacon/agent@bergen-1");
+  await page.getByLabel("Port").fill("80");
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: "stopped" }).waitFor();
+  await page.getByRole("row", { name: /stops network .*one at each site by itself/ }).waitFor();
+  await page.getByLabel("To").fill("nowhere");
+  await page.keyboard.press("Enter");
+  await page.getByText("An end is APP/SERVICE").first().waitFor();
+}, { expected: [/status of 404/] });
+
 story("images, secrets, events and audit list what there is and what happened", async (page) => {
   await enter(page);
   await open(page, "/images");
@@ -260,6 +296,7 @@ const HOSTILE = {
   "/apps": /hostile/,
   "/apps/hostile": /<img src=http:\/\/planted/,
   "/images": /registry/,
+  "/links?q=hostile": /planted/,
   "/events?kind=instance.unhealthy": /planted/,
   "/audit": /token/,
 };
@@ -378,7 +415,7 @@ story("the keyboard goes everywhere", async (page) => {
   check(await page.evaluate(() => document.activeElement.id) === "main", "the skip link does not skip");
 });
 
-const PATHS = ["/", "/sites", "/sites/oslo-1", "/sites/hostile", "/apps", "/apps/till", "/apps/hostile", "/apps/archive", "/deploy", "/images", "/secrets", "/events", "/audit"];
+const PATHS = ["/", "/sites", "/sites/oslo-1", "/sites/hostile", "/networks?network=beacon/default", "/links", "/apps", "/apps/till", "/apps/hostile", "/apps/archive", "/deploy", "/images", "/secrets", "/events", "/audit"];
 
 for (const [width, scheme] of [[360, "light"], [360, "dark"], [1360, "light"]]) {
   story(`at ${width} pixels, ${scheme}, nothing is wider than the screen`, async (page) => {

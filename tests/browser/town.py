@@ -25,10 +25,11 @@ from tests.browser import hostile
 from tests.browser.sites import NODE, LightSite
 
 from skerry.clock import SeededMint
-from skerry.model.app import HealthCheck
-from skerry.model.ids import AppName, SecretName, SiteName, TenantName, digest_of
+from skerry.model.app import HealthCheck, Network
+from skerry.model.ids import AppName, NetworkName, SecretName, SiteName, TenantName, digest_of
 from skerry.model.rollout import Gate, Rollout
 from skerry.model.signed import Envelope, PublicKey, RoleKeys, Root, SiteRecord
+from skerry.model.uplinks import Uplink
 from skerry.sim.apps import AppWords, make_image, make_revision
 from skerry.sim.keys import People, sign
 from skerry.trust.envelope import encode_envelope_json
@@ -67,6 +68,8 @@ PLACES = (
     ("ship-1", 2.1, 61.9, "", "north sea", "vessel"),
     ("ship-2", 3.4, 56.6, "", "north sea", "vessel"),
 )
+#: The one uplink that an operator has signed.
+FIBRE = Uplink(device="eth0", price_micro=1_250_000, budget_bytes=20 * 1024**3)
 #: Sites whose boxes never came.
 UNBOXED = (("vilnius-1", 25.279, 54.687, "LT", "", "depot"), ("umea-1", 20.263, 63.825, "SE", "north", "store"))
 
@@ -276,6 +279,7 @@ def furnish(town: Town, *, planted: bool = True) -> None:
             region=region,
             longitude_udeg=round(longitude * 1e6),
             latitude_udeg=round(latitude * 1e6),
+            **({"uplinks": {"fibre": FIBRE}} if name == "oslo-1" else {}),
         )
     if planted:
         town.add_site("hostile", lines=(*hostile.LINES, hostile.TERMINAL), **hostile_words())
@@ -285,7 +289,7 @@ def furnish(town: Town, *, planted: bool = True) -> None:
         match=("tier=store",),
     )
     town.apply("stock", {"scan": "registry.example/stock/scan:2.0"}, match=("tier=depot",), port=8080)
-    town.apply("beacon", {"agent": "registry.example/beacon:1"}, volume=False)
+    town.apply("beacon", {"agent": "registry.example/beacon:1"}, volume=False, change=_join)
     town.seal("till-key", {"oslo-1", "oslo-2"})
     town.apply("archive", {"keep": "registry.example/archive:1"}, match=("tier=vault",), total=2)
     settle(town, "stock", 5)
@@ -309,6 +313,11 @@ def hostile_words() -> dict[str, Any]:
         "longitude_udeg": -30_000_000,
         "latitude_udeg": 45_000_000,
     }
+
+
+def _join(revision: Any) -> Any:
+    """Say of the app's network that it is there: what it moved is shown by its name."""
+    return msgspec.structs.replace(revision, networks={NetworkName("default"): Network()})
 
 
 def _spoil(revision: Any) -> Any:

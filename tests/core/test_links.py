@@ -8,7 +8,7 @@ import pytest
 from tests.core.cores import Rig, key, sign
 
 from skerry.model.app import Network
-from skerry.model.asks import MetricsQuery, SiteUseQuery, WatchQuery
+from skerry.model.asks import LinkQuery, MetricsQuery, WatchQuery
 from skerry.model.ids import AppName, NetworkName, SiteName, TenantName
 from skerry.model.samples import NetworkUse, PeerUse, Sample, UplinkUse
 from skerry.model.uplinks import Uplink
@@ -40,7 +40,7 @@ async def rig():
 
 async def test_a_site_is_listed_with_each_of_its_ways(rig: Any):
     rig.desk.take_sample(OSLO, SAMPLE, 45_000)
-    page = await rig.service.list_links(rig.operator, query=SiteUseQuery())
+    page = await rig.service.list_links(rig.operator, query=LinkQuery())
     oslo, rome = page.items
     assert (oslo.site, oslo.rtt_us, oslo.sampled_s_ago) == (OSLO, 45_000, 0)
     assert [(each.site, each.way) for each in oslo.peers] == [
@@ -61,13 +61,13 @@ async def test_a_site_is_listed_with_each_of_its_ways(rig: Any):
 
 
 async def test_links_go_on_over_pages_and_of_one_site(rig: Any):
-    page = await rig.service.list_links(rig.operator, query=SiteUseQuery(page_size=1))
+    page = await rig.service.list_links(rig.operator, query=LinkQuery(page_size=1))
     assert [each.site for each in page.items] == [OSLO]
-    page = await rig.service.list_links(rig.operator, query=SiteUseQuery(page_token=page.next_page_token))
+    page = await rig.service.list_links(rig.operator, query=LinkQuery(page_token=page.next_page_token))
     assert [each.site for each in page.items] == [ROME]
-    page = await rig.service.list_links(rig.operator, query=SiteUseQuery(site="rome"))
+    page = await rig.service.list_links(rig.operator, query=LinkQuery(site="rome"))
     assert [each.site for each in page.items] == [ROME]
-    assert (await rig.service.list_links(rig.operator, query=SiteUseQuery(site="mars"))).items == ()
+    assert (await rig.service.list_links(rig.operator, query=LinkQuery(site="mars"))).items == ()
 
 
 async def test_new_samples_reach_operators_that_watch(rig: Any):

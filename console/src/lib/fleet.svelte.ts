@@ -2,7 +2,7 @@
 // them new. Objects that number thousands are plain maps beside a counter; a page that shows them reads the counter.
 import { get, list, onUnproven, Problem } from "./api";
 import { judge, judgeSite, STATES, type State } from "./states";
-import type { AppSummary, MapPoint, SessionView, SiteMap, SiteSummary, WatchDelta } from "./types";
+import type { AppSummary, MapPoint, SessionView, SiteLinks, SiteMap, SiteSummary, WatchDelta } from "./types";
 
 export interface Site {
   name: string;
@@ -17,6 +17,8 @@ export type Line = "connecting" | "live" | "cut";
 /** Told of sites whose state changed, and null when all may have. */
 export type Listener = (changed: Site[] | null) => void;
 
+/** Above this many sites a screen of links does not ask each of them to tell more often: what they tell anyway is shown. */
+const FRESH_SITES_MAX = 200;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
 class Fleet {
@@ -33,11 +35,15 @@ class Fleet {
   sites = new Map<string, Site>();
   summaries = new Map<string, SiteSummary>();
   apps = new Map<string, AppSummary>();
+  /** Links of sites, for operators, once a page has asked for them; `linksTurn` is raised with each change. */
+  links = new Map<string, SiteLinks>();
+  linksTurn = $state(0);
 
   #listeners = new Set<Listener>();
   #source: EventSource | null = null;
   #tries = 0;
   #wantsSummaries = false;
+  #wantsLinks = false;
   #listing: Promise<void> | null = null;
 
   get isOperator() {
@@ -77,8 +83,10 @@ class Fleet {
     this.sites.clear();
     this.summaries.clear();
     this.apps.clear();
+    this.links.clear();
     this.loaded = false;
     this.#wantsSummaries = false;
+    this.#wantsLinks = false;
     this.#recount();
   }
 
@@ -94,8 +102,22 @@ class Fleet {
     await this.#listSummaries();
   }
 
+  /** Load the links of all sites and keep them new; asking for them has sites tell of them more often. */
+  async needLinks() {
+    if (!this.isOperator) return;
+    this.#wantsLinks = true;
+    await this.#listLinks();
+  }
+
+  async #listLinks() {
+    const found = new Map<string, SiteLinks>();
+    await list<SiteLinks>(`/v1/links?fresh=${this.sites.size <= FRESH_SITES_MAX}`, (items) => items.forEach((each) => found.set(each.site, each)));
+    this.links = found;
+    this.linksTurn += 1;
+  }
+
   #connect() {
-    const source = new EventSource("/v1/watch");
+    const source = new EventSource("/v1/watch?kinds=site,app,link");
     this.#source = source;
     source.addEventListener("reset", () => {
       this.#tries = 0;
@@ -142,6 +164,7 @@ class Fleet {
           this.turn += 1;
         }
         if (this.#wantsSummaries) await this.#listSummaries();
+        if (this.#wantsLinks) await this.#listLinks();
       } catch {
         this.#source?.close();
         if (this.session) this.#cut();
@@ -178,7 +201,13 @@ class Fleet {
     const changed: Site[] = [];
     const counts = { ...this.counts };
     let strange = false;
+    let linked = false;
     for (const delta of deltas) {
+      if (delta.kind === "link") {
+        if (this.#wantsLinks && delta.links) this.links.set(delta.name, delta.links);
+        linked = true;
+        continue;
+      }
       if (delta.kind === "app") {
         if (delta.app && delta.app.state !== "ended") this.apps.set(delta.name, delta.app);
         else this.apps.delete(delta.name);
@@ -198,6 +227,7 @@ class Fleet {
         changed.push(known);
       }
     }
+    if (linked) this.linksTurn += 1;
     if (changed.length) {
       this.counts = counts;
       for (const listener of this.#listeners) listener(changed);

@@ -1,8 +1,10 @@
 // The map as two canvases: land below, sites above, no GPU needed. Sites are projected once; panning and zooming are one
 // affine transform. Lone sites are stamps copied into a pixel buffer, dense ones become a ring with a count, whose
 // segments say how many are how; a ring is painted when it changes and then copied into the same buffer.
+import { WAYS } from "../lib/links";
 import { STATES } from "../lib/states";
 import type { Site } from "../lib/fleet.svelte";
+import type { Way } from "../lib/links";
 import { makeBorders, makeLand } from "./land";
 import { project, WORLD } from "./projection";
 import { copy, radiusOf, Rings, type Sprite } from "./rings";
@@ -14,6 +16,8 @@ export interface Colours {
   ink: string;
   /** In the order of STATES. */
   states: string[];
+  /** Of lines between sites. */
+  ways: Record<Way, string>;
 }
 
 export interface Cluster {
@@ -37,6 +41,8 @@ const CELL = 64;
 const LONE = 5;
 const ZOOM = { out: 0.8, in: 400 };
 const REACH = 14;
+/** Dashes of lines, in pixels. */
+const PATTERNS: Record<Way, number[]> = { direct: [], relayed: [7, 4], quiet: [1.5, 4], cut: [10, 5] };
 
 export class Chart {
   readonly #base: CanvasRenderingContext2D;
@@ -53,6 +59,9 @@ export class Chart {
   #x = new Float32Array();
   #y = new Float32Array();
   #state = new Uint8Array();
+  #pairs: { from: string; to: string; way: Way }[] = [];
+  /** Pairs of sites by their place among the sites, with how the way between them is. */
+  #lines: [number, number, Way][] = [];
   #clusters: Cluster[] = [];
   #lone: number[] = [];
   #clusterOf: (Cluster | null)[] = [];
@@ -129,6 +138,10 @@ export class Chart {
       this.#state[index] = STATES.indexOf(site.state);
       this.#index.set(site, index);
     });
+    if (this.#pairs.length) {
+      this.#place();
+      this.#landDue = true;
+    }
     this.#level = NaN;
     if (!this.#fitted) this.fit();
     this.redraw();
@@ -149,6 +162,28 @@ export class Chart {
       cluster.due = true;
     }
     this.redraw();
+  }
+
+  /** Draw lines between sites; those without a place, and those to nowhere, are left out. */
+  join(pairs: { from: string; to: string; way: Way }[]) {
+    if (!pairs.length && !this.#pairs.length) return;
+    this.#pairs = pairs;
+    this.#place();
+    this.#landDue = true;
+    this.redraw();
+  }
+
+  #place() {
+    const places = new Map(this.#sites.map((site, index) => [site.name, index]));
+    this.#lines = this.#pairs.flatMap(({ from, to, way }) => {
+      const [one, other] = [places.get(from), places.get(to)];
+      return one === undefined || other === undefined ? [] : [[one, other, way] as [number, number, Way]];
+    });
+  }
+
+  /** How many lines are drawn. */
+  get lines(): number {
+    return this.#lines.length;
   }
 
   /** Move the view so that all sites, or the whole world, can be seen. */
@@ -307,6 +342,22 @@ export class Chart {
     context.strokeStyle = this.#colours.line;
     context.lineWidth = 0.8 / this.scale;
     context.stroke(this.#borders);
+    for (const way of WAYS) this.#drawLines(context, way);
+  }
+
+  // Under the sites, in one path for each way: colour and pattern say which.
+  #drawLines(context: CanvasRenderingContext2D, way: Way) {
+    context.beginPath();
+    for (const [one, other, how] of this.#lines) {
+      if (how !== way) continue;
+      context.moveTo(this.#x[one]!, this.#y[one]!);
+      context.lineTo(this.#x[other]!, this.#y[other]!);
+    }
+    context.setLineDash(PATTERNS[way].map((length) => length / this.scale));
+    context.lineWidth = (way === "cut" ? 2.4 : 1.4) / this.scale;
+    context.strokeStyle = this.#colours.ways[way];
+    context.stroke();
+    context.setLineDash([]);
   }
 
   #drawSites() {

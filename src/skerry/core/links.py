@@ -7,7 +7,7 @@ from skerry.core import use, views
 from skerry.core.auth import Caller
 from skerry.core.state import Core, Part
 from skerry.model.answers import Page, PeerLink, SiteLinks, UplinkUseView
-from skerry.model.asks import SiteUseQuery
+from skerry.model.asks import LinkQuery
 from skerry.model.samples import PeerUse, UplinkUse
 from skerry.model.uplinks import Uplink
 from skerry.plan.overlay import FRESH_S
@@ -23,8 +23,8 @@ _GIGABYTE = 10**9
 class LinksPart(Part):
     """The operation that lists links."""
 
-    async def list_links(self, caller: Caller, *, query: SiteUseQuery) -> Page[SiteLinks]:
-        """List sites by name with their links, and ask them to tell more often for a while."""
+    async def list_links(self, caller: Caller, *, query: LinkQuery) -> Page[SiteLinks]:
+        """List sites by name with their links."""
         position = read_page_token(query.page_token, 1)
 
         def job(connection: Connection) -> list[tuple[SiteRow, SiteState]]:
@@ -39,7 +39,8 @@ class LinksPart(Part):
 
         found = await self._core.db.read(job)
         shown = found[: query.page_size]
-        self._core.watch_use([row.site for row, _ in shown], use.WATCHED_US)
+        if query.fresh:
+            self._core.watch_use([row.site for row, _ in shown], use.WATCHED_US)
         token = write_page_token(shown[-1][0].site) if len(found) > len(shown) else ""
         return Page(items=tuple(view_links(self._core, row, state) for row, state in shown), next_page_token=token)
 

@@ -105,6 +105,13 @@ class SiteUseQuery(PageQuery, frozen=True, kw_only=True):
     site: MaybeName = ""
 
 
+class LinkQuery(PageQuery, frozen=True, kw_only=True):
+    """Links of all sites, or of one; ``fresh`` asks the sites to tell of them more often for a while."""
+
+    site: MaybeName = ""
+    fresh: bool = True
+
+
 class HistoryQuery(Ask, frozen=True, kw_only=True):
     """A site, or one instance at it, named as in listings: ``tenant/app/service/ordinal``; the last hour or day."""
 

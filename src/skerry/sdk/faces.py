@@ -490,9 +490,11 @@ class Sites(acts.SiteActs):
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
 
-    def list_links(self, *, page_size: int = 50, site: str = "") -> Iterator[answers.SiteLinks]:
+    def list_links(self, *, page_size: int = 50, site: str = "", fresh: bool = True) -> Iterator[answers.SiteLinks]:
         """List the links of sites: to the core, to other sites, and what went over each uplink this month."""
-        return self._client.pages(make_request("list_links", query=asks.SiteUseQuery(page_size=page_size, site=site)))
+        return self._client.pages(
+            make_request("list_links", query=asks.LinkQuery(page_size=page_size, site=site, fresh=fresh))
+        )
 
     def read_use_history(
         self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"
@@ -1182,9 +1184,13 @@ class AsyncSites(acts.AsyncSiteActs):
             make_request("list_site_use", query=asks.SiteUseQuery(page_size=page_size, site=site))
         )
 
-    def list_links(self, *, page_size: int = 50, site: str = "") -> AsyncIterator[answers.SiteLinks]:
+    def list_links(
+        self, *, page_size: int = 50, site: str = "", fresh: bool = True
+    ) -> AsyncIterator[answers.SiteLinks]:
         """List the links of sites: to the core, to other sites, and what went over each uplink this month."""
-        return self._client.pages(make_request("list_links", query=asks.SiteUseQuery(page_size=page_size, site=site)))
+        return self._client.pages(
+            make_request("list_links", query=asks.LinkQuery(page_size=page_size, site=site, fresh=fresh))
+        )
 
     async def read_use_history(
         self, *, site: str, instance: str = "", span: Literal["hour", "day"] = "day"

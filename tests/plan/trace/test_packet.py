@@ -14,7 +14,7 @@ from skerry.model.trace import NetworkLook, NodeView, TraceAsk, TraceVerdict, Tu
 from skerry.plan.actions import AppRules
 from skerry.plan.trace.packet import Spot, Told, judge_out, trace_packet
 from skerry.sim.apps import AppWords
-from skerry.sim.crossing import list_crossings
+from skerry.sim.crossing import list_crossings, talk
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.weather import Weather
 from skerry.sim.world import World
@@ -99,7 +99,7 @@ def test_the_verdict_is_what_packets_do():
         machine = world.sites[two].machine
         machine.guard, machine.rules = (), ""
         await compare(world)
-        await weather.stop_agent(three)
+        await weather.stop_agent(three, power=True)
         await weather.start_agent(three)
         await compare(world)
         await weather.advance(120)
@@ -118,13 +118,8 @@ def test_the_verdict_is_what_packets_do():
     run_virtual(SeededMint("trace"), main())
 
 
-def talk(world: World) -> None:
-    """Let all say something to all: who talks is heard."""
-    list(list_crossings(world))
-
-
 def cut(world: World, one: SiteName, other: SiteName) -> None:
-    world.sea.cut.add(frozenset((world.sites[one].tunnels.address, world.sites[other].tunnels.address)))
+    world.sea.part(world.sites[one].tunnels, world.sites[other].tunnels)
 
 
 # Each rule in turn
