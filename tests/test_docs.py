@@ -11,6 +11,7 @@ from tests.tidy.sources import ROOT, Source, list_pictures, list_rooms, read_che
 
 #: Classes of the model that are parts of a noun and need no word of their own.
 PARTS = {
+    "Through": "part of a peer: where a pair finds the relay of a third site",
     "ProbePass": "part of what came of a chain's test packets: one sight of one of them",
     "Bandwidth": "part of a service: what it asks of the site's uplinks",
     "DoorLook": "part of what a node says for a trace: one place of its entrance",

@@ -118,6 +118,18 @@ def test_one_of_two_networks_finds_both_and_one_of_one_finds_one(fleet: Fleet):
     assert page.find("db") == []
 
 
+def test_one_of_two_networks_reaches_the_other_sites_by_the_one_that_is_there(fleet: Fleet):
+    web, (there,) = Instance(fleet, "a", "web"), Instance(fleet, "b", "db").addresses()
+    own = {each.rpartition(".")[0] for each in Instance(fleet, "a", "db").addresses()}
+
+    def way() -> str:
+        return web.run("/bin/ip", "route", "get", there).stdout
+
+    # By the address that it has in the stretched network, whichever its first way out is.
+    wait_until(lambda: way().partition(" src ")[2].split()[0].rpartition(".")[0] in own, "the route", 30)
+    assert web.run("/bin/wget", "-q", "-O", "-", f"http://{there}:8080/").stdout == "hello\n"
+
+
 def test_no_runtime_s_own_name_server_runs(fleet: Fleet):
     listed = fleet.lab.sites["a"].run("ps", "-e", "-o", "comm")
     programs = {program for program in listed.split() if program in ("unbound", "aardvark-dns")}

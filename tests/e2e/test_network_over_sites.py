@@ -1,5 +1,6 @@
 """One network over several sites: real instances, real tunnels, and everybody who is to be kept out."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -78,6 +79,15 @@ class Instance:
     def run(self, script: str, *words: str) -> subprocess.Popen[bytes]:
         """Start a script in the instance's network."""
         return subprocess.Popen([*self._enter, sys.executable, "-c", script, *words], stdout=subprocess.PIPE)
+
+    def enter(self, *words: str) -> str:
+        """Run a program of this machine in the instance's network; its output."""
+        return subprocess.run([*self._enter, *words], capture_output=True, text=True, check=True, timeout=20).stdout
+
+    def pings(self, own: str, target: str) -> bool:
+        """Whether one of two packets from an address is answered."""
+        words = ("busybox", "ping", "-c", "2", "-W", "1", "-I", own, target)
+        return subprocess.run([*self._enter, *words], capture_output=True, timeout=20, check=False).returncode == 0
 
     def talk(self, target: str) -> "Talk":
         return Talk(self.run(TALK, target))
@@ -188,6 +198,25 @@ def test_nobody_else_gets_a_packet_through(town: Town, tenant: str, service: str
     stranger = town.find("a", service, tenant)
     for target in (town.find("b").v4, town.find("b").v6, town.find("a").v4):
         assert count(stranger.talk(target), 2)[1] == 0, target
+
+
+def test_nobody_passes_for_another_within_a_network(town: Town):
+    """The link of an instance is podman's; another address of its network, or another hardware address, is dropped."""
+    here, there = town.find("a"), town.find("b")
+    other = here.v4.rpartition(".")[0] + "." + str(int(here.v4.rpartition(".")[2]) + 9)
+    here.enter("ip", "address", "add", f"{other}/32", "dev", "eth0")
+    try:
+        assert here.pings(here.v4, there.v4)
+        assert not here.pings(other, there.v4)
+    finally:
+        here.enter("ip", "address", "delete", f"{other}/32", "dev", "eth0")
+    (link,) = json.loads(here.enter("ip", "-json", "link", "show", "dev", "eth0"))
+    try:
+        here.enter("ip", "link", "set", "dev", "eth0", "address", "02:00:00:00:00:99")
+        assert not here.pings(here.v4, there.v4)
+    finally:
+        here.enter("ip", "link", "set", "dev", "eth0", "address", link["address"])
+    wait_until(lambda: here.pings(here.v4, there.v4), "the way by its own address", 20)
 
 
 def test_a_dead_core_and_a_killed_agent_lose_no_packet(town: Town):

@@ -20,6 +20,7 @@ from skerry.agent.session import LinkSession
 from skerry.agent.snapshots import keep_snapshots
 from skerry.agent.status import StatusDesk
 from skerry.clock import Clock, Mint, Tasks
+from skerry.drivers.bindings import BindingsDriver
 from skerry.drivers.bundles import BundleSource
 from skerry.drivers.certificates import Authority, CertificatesDriver
 from skerry.drivers.chain_probes import ChainProbesDriver
@@ -195,6 +196,7 @@ class AgentHost:
                 translation,
                 overlay,
                 RelayDriver(config.run / "relay"),
+                BindingsDriver(podman.read_process, config.run, clock),
                 *names,
                 QueuesDriver(),
                 FlowsDriver(),

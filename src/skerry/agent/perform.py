@@ -38,6 +38,7 @@ class Performer:
             rules="".join(seen.rules for seen in seen_all),
             translation=next((seen.translation for seen in seen_all if seen.translation is not None), None),
             overlay=next((seen.overlay for seen in seen_all if seen.overlay is not None), None),
+            bindings=next((seen.bindings for seen in seen_all if seen.bindings is not None), None),
             relay=next((seen.relay for seen in seen_all if seen.relay is not None), None),
             entrance=next((seen.entrance for seen in seen_all if seen.entrance is not None), None),
             certificates=next((seen.certificates for seen in seen_all if seen.certificates is not None), None),

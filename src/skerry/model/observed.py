@@ -410,6 +410,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     translation: str | None = None
     #: None where no driver looks after tunnels.
     overlay: OverlaySeen | None = None
+    #: Container to the digest of what is kept at its links; None where no driver keeps anything there.
+    bindings: dict[str, Digest] | None = None
     #: None where no driver looks after a relay for other sites.
     relay: RelayHere | None = None
     #: None where no driver looks after service chains.

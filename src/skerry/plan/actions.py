@@ -386,6 +386,29 @@ class ApplyRelay(_Action, frozen=True, kw_only=True, tag="apply-relay"):
     digest: Digest
 
 
+class InsideRoute(msgspec.Struct, frozen=True, order=True):
+    """Where an instance sends what is for a range: through a gateway, by the device that has its address ``source``."""
+
+    range: str
+    gateway: str
+    source: str
+
+
+class BindLinks(_Action, frozen=True, kw_only=True, tag="bind-links"):
+    """Have just these guards at the links of a running container, and just these routes in it.
+
+    Proof: the digest of what is kept at the container is ``digest``.
+    """
+
+    container: str
+    instance: InstanceId
+    #: Of each only the network, the addresses and ``passes`` count.
+    guards: tuple[Link, ...]
+    routes: tuple[InsideRoute, ...]
+    #: Empty where nothing is kept.
+    digest: Digest
+
+
 class MakeOverlayKey(_Action, frozen=True, kw_only=True, tag="make-overlay-key"):
     """Make the node's next overlay key and have its device key sign it. Proof: the key is seen."""
 
@@ -665,6 +688,7 @@ Action = (
     | ApplyFlows
     | ApplyOverlay
     | ApplyRelay
+    | BindLinks
     | ApplyChains
     | ProbeChain
     | MakeOverlayKey
@@ -715,6 +739,8 @@ def lane(action: Action) -> str:
             return "overlay"
         case ApplyRelay():
             return "relay"
+        case BindLinks():
+            return f"links/{action.instance}"
         case ApplyEntrance():
             return "entrance"
         case MakeAccount() | ObtainCertificate():

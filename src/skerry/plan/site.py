@@ -26,6 +26,7 @@ from skerry.plan import confirm, instances
 from skerry.plan.actions import Action, FetchImage, RemoveContainer, StopContainer, instance_lane
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
+from skerry.plan.bindings import plan_bindings
 from skerry.plan.by_hand import judge_by_hand
 from skerry.plan.chains import plan_chains
 from skerry.plan.companions import settle_companions
@@ -124,6 +125,7 @@ def plan_site(
     crossing = leave_out(wanted, observed)
     guarded = plan_chains(draft, wanted, crossing, history, held.node) and guarded
     plan_translation(draft, crossing)
+    plan_bindings(draft, wanted, crossing, held.units)
     links = plan_links(wanted, observed)
     plan_names(draft, held, wanted, crossing, links.found)
     plan_overlay(draft, held, observed.overlay, guarded=guarded)

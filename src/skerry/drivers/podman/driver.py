@@ -246,6 +246,15 @@ class PodmanDriver:
         macs = seen.macs or self._macs.get((item.id, item.pid), {})
         return msgspec.structs.replace(seen, secrets=told, addresses=addresses, macs=macs, hooks=hooks)
 
+    async def read_process(self, container: str) -> int:
+        """Return the first process of a running container; 0 where there is none."""
+        try:
+            return (await self._http.read(Inspected, f"/containers/{container}/json")).state.pid
+        except PodmanRefusal as error:
+            if error.status == 404:
+                return 0
+            raise
+
     async def read_addresses(self) -> set[str] | None:
         """Return the addresses of running containers; None when podman cannot say, or while a start is under way.
 
