@@ -191,7 +191,8 @@ def find_doubles(world: World) -> str:
     """Say which copy runs at two sites although both are heard (I39); empty when none does.
 
     Under ``withdraw: tenant`` no core may end a copy, so those that a smaller wish left over stay where they are. Only
-    what stands in for another may be ended, and has to be. Sites that went back to an older revision keep what they have.
+    what stands in for another may be ended, and has to be. Sites that went back to an older revision keep what they
+    have.
     """
     newest = {(each.tenant, each.app): 0 for each in world.revisions.values()}
     for each in world.revisions.values():
