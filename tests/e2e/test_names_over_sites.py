@@ -111,6 +111,33 @@ def test_every_name_leads_to_this_site_s_own(fleet: Fleet):
     assert Instance(fleet, "a", "db").find("web") != []
 
 
+def test_a_trace_says_what_real_packets_do(fleet: Fleet):
+    """Both sites are asked over their own links what nft, WireGuard and the name server have at this moment."""
+    near, (far,) = Instance(fleet, "a", "db"), Instance(fleet, "b", "db").addresses()
+    words = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'hello', ('{far}', 9))"
+
+    def trace(start: str, end: str) -> Any:
+        return fleet.ask("network", "trace", start, end, "--port", "5432")
+
+    def passes() -> bool:
+        enter = ["nsenter", f"--net=/proc/{near.pid}/ns/net", "--"]
+        subprocess.run([*enter, sys.executable, "-c", words], check=True, timeout=30)
+        return trace("shop/db@a", "shop/db@b")["verdict"] == "passes"
+
+    wait_until(passes, "a trace that passes", 40)
+    found = trace("shop/db@a", "shop/db@b")
+    hops = [(line["hop"], line["site"]) for line in found["lines"] if line["verdict"] == "passes"]
+    assert hops[-5:] == [("rule", "a"), ("tunnel", "a"), ("tunnel", "b"), ("rule", "b"), ("port", "b")]
+    assert {line["age_s"] for line in found["lines"] if line["site"] and line["source"].startswith("the node")} == {0}
+    assert any(far in line["text"] for line in found["lines"] if line["hop"] == "rule")
+    # One of two networks leaves by one of them, which nobody can know; and no network leads into another.
+    assert "by one of them" in trace("shop/web@a", "shop/db@b")["reason"]
+    assert trace("shop/page@a", "shop/db@a")["verdict"] == "stopped"
+    # The node counts what went there; the counters are no part of what guards it.
+    counted = fleet.lab.sites["a"].run("nft", "list", "counters", "table", "inet", "skerry_flows")
+    assert "_left" in counted
+
+
 def test_one_of_two_networks_finds_both_and_one_of_one_finds_one(fleet: Fleet):
     web, page = Instance(fleet, "a", "web"), Instance(fleet, "a", "page")
     assert web.find("page") == page.addresses()
