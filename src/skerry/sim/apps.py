@@ -29,6 +29,7 @@ from skerry.model.app import (
     Sites,
     Volume,
 )
+from skerry.model.chain import Chain
 from skerry.model.entrance import Entrance
 from skerry.model.geography import Region
 from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, TenantName, VolumeName, digest_of
@@ -37,6 +38,8 @@ from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
 
 _OCI = "application/vnd.oci.image."
+#: Where the steps of an app's chain are.
+STEPS_NETWORK = NetworkName("way")
 
 
 class AppWords(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +89,8 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     stretched: tuple[str, ...] = ()
     #: What people outside reach of the service of each name.
     entrances: Mapping[str, tuple[Entrance, ...]] = {}
+    #: What leaves the app's sites passes the services that it names, which are in a network of their own.
+    chain: Chain | None = None
     #: Secrets of the tenant that every service gets, and what its sites may do with them.
     secrets: tuple[str, ...] = ()
     secret_policy: SecretPolicy = SecretPolicy()
@@ -146,9 +151,8 @@ def make_revision(
         number=number,
         source=digest_of(b"a manifest"),
         services=services,
-        networks={
-            NetworkName(name): Network(words=NetworkWords(kind="overlay", scope="app")) for name in words.stretched
-        },
+        networks=_make_networks(words),
+        chains=(words.chain,) if words.chain else UNSET,
         volumes={VolumeName("data"): Volume()} if words.volume else {},
         secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
         withdraw="tenant" if words.is_kept else UNSET,
@@ -163,7 +167,15 @@ def _is_sharer(words: AppWords, name: str) -> bool:
 def _list_networks(words: AppWords, name: str) -> dict[NetworkName, tuple[str, ...]]:
     if _is_sharer(words, name):
         return {}
+    if words.chain is not None and name in words.chain.through:
+        return {STEPS_NETWORK: ()}
     return {NetworkName(each): () for each in ("default", *words.stretched)}
+
+
+def _make_networks(words: AppWords) -> dict[NetworkName, Network]:
+    over_sites = Network(words=NetworkWords(kind="overlay", scope="app"))
+    found = {NetworkName(name): over_sites for name in words.stretched}
+    return found | ({NetworkName("default"): Network(), STEPS_NETWORK: Network()} if words.chain else {})
 
 
 def _make_further(words: AppWords, name: str) -> Further | UnsetType:

@@ -20,10 +20,14 @@ from skerry.model.ids import AppName, SiteName, TenantName, digest_of
 from skerry.model.signed import DocumentHead
 from skerry.plan.actions import Action
 from skerry.safe.errors import StoreFailed
-from skerry.sim import endings, policies
-from skerry.sim.crossing import check_i27_packets_stay_in_their_network
+from skerry.sim import detours, endings, policies
+from skerry.sim.answers import Answers
+from skerry.sim.bonds import Bonds
+from skerry.sim.crossing import check_i27_packets_stay_in_their_network, talk
 from skerry.sim.effects import EFFECT_CHECKS, Run, name_of
+from skerry.sim.lockouts import Lockouts
 from skerry.sim.parts import SimSite
+from skerry.sim.stillness import Stillness
 from skerry.sim.weather import Weather
 from skerry.sim.world import World
 from skerry.store import apps, events, sites
@@ -84,6 +88,12 @@ class Checker:
         self.weather = weather
         self.run = Run(world, weather)
         self.decisions = policies.Decisions(world)
+        self.stillness = Stillness(world)
+        self.bonds = Bonds(world, self.stillness)
+        self.answers = Answers(world, self.stillness)
+        self.detours = detours.Detours(world, self.stillness)
+        self.lockouts = Lockouts(world)
+        self._crossed: tuple[object, ...] = ()
         self.breaks: list[Break] = []
         self.seen: dict[SiteName, _Seen] = {}
         #: Confirmed numbers that a core set back has lost: outside the promise of I1.
@@ -103,7 +113,7 @@ class Checker:
 
     def check_effect(self, site: SimSite, action: Action) -> None:
         """Check an effect before it happens."""
-        for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS):
+        for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS, *detours.EFFECT_CHECKS):
             complaint = check(self.run, site, action)
             if complaint:
                 self.complain(name_of(check), complaint)
@@ -116,11 +126,11 @@ class Checker:
             complaint = check(self)
             if complaint:
                 self.complain(name_of(check), complaint)
-        complaint = check_i27_packets_stay_in_their_network(self.world)
-        if complaint:
-            self.complain("I27", complaint)
-        for invariant, complaint in self.decisions.judge():
-            self.complain(invariant, complaint)
+        self._check_crossing()
+        self.stillness.look()
+        for judge in (self.decisions, self.bonds, self.answers, self.detours, self.lockouts):
+            for invariant, complaint in judge.judge():
+                self.complain(invariant, complaint)
         failed = [*self.world.core.tasks.failed]
         for site in self.world.sites.values():
             failed += site.tasks.failed
@@ -162,6 +172,22 @@ class Checker:
             seen.forgiven = max(seen.events, default=0)
             seen.said = {}
             seen.through = 0
+
+    def _check_crossing(self) -> None:
+        """Look where packets would go, whenever anything that decides it has changed, and let instances talk."""
+        if not self.world.is_quiet:
+            talk(self.world)
+        sites = self.world.sites.values()
+        now = (
+            frozenset(self.world.sea.parted),
+            *((each.tunnels.digest, each.tunnels.address, each.machine.guard, each.record) for each in sites),
+        )
+        if now == self._crossed:
+            return
+        self._crossed = now
+        complaint = check_i27_packets_stay_in_their_network(self.world)
+        if complaint:
+            self.complain("I27", complaint)
 
     def read_events(self, site: SimSite) -> None:
         """Take in what a site has written into its outbox; at each frame, for what is acknowledged goes from there."""

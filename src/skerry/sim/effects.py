@@ -46,6 +46,8 @@ class Run:
         #: Instances that stand in for those of silent sites, and those that were stopped for a change and not started.
         self.stand_ins: set[tuple[SiteName, InstanceId]] = set()
         self.stopped: set[tuple[SiteName, InstanceId]] = set()
+        #: The document that a site was seen to follow, and since when.
+        self.documents: dict[SiteName, tuple[tuple[int, int] | None, int]] = {}
 
     def forget_disk(self, site: SimSite) -> None:
         """Its disk is an old one: only what that holds still binds the site, and nothing of it is changed just now."""

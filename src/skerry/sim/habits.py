@@ -9,6 +9,7 @@ from skerry.sim.apps import AppWords
 from skerry.sim.dice import Dice
 from skerry.sim.grounds import PLACES
 from skerry.sim.tastes import Tastes
+from skerry.sim.ties import Ties
 from skerry.sim.world import World
 
 WISHES = ("apply", "apply", "apply", "rollback", "delete", "delete-volumes", "pause", "resume", "restart")
@@ -28,10 +29,11 @@ APPS = ("shop", "till", "wall", "hub")
 class Habits:
     """The people of one world."""
 
-    def __init__(self, world: World, dice: Dice, tastes: Tastes) -> None:
+    def __init__(self, world: World, dice: Dice, tastes: Tastes, ties: Ties) -> None:
         self.world = world
         self.dice = dice
         self.tastes = tastes
+        self.ties = ties
         self.tenants = 1
         self.serial = 0
 
@@ -131,4 +133,4 @@ class Habits:
     def draw_words(self) -> AppWords:
         """What an owner says of an app this time."""
         self.serial += 1
-        return self.tastes.draw()
+        return self.ties.add(self.tastes.draw())

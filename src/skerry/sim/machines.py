@@ -168,6 +168,13 @@ class FakeMachine:
         """Instances that run now, sorted."""
         return sorted(seen.instance for seen in self.containers.values() if seen.state == "running")
 
+    def is_well(self, container: str) -> bool:
+        """Say what an instance's own health check says now; without one it is well."""
+        seen, check = self.containers[container], self.specs[container].healthcheck
+        if check is None:
+            return True
+        return bool(self._check_health(CheckHealth(container=container, instance=seen.instance, check=check)).healthy)
+
     def reboot(self) -> None:
         """Power off and on: everything stops, the disk stays."""
         self.boots += 1

@@ -8,8 +8,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from skerry.sim import endings, policies
+from skerry.sim import answers, bonds, detours, endings, lockouts, policies
 from skerry.sim.checkers import CALM_CHECKS, STATE_CHECKS
+from skerry.sim.crossing import check_i27_packets_stay_in_their_network
 from skerry.sim.effects import EFFECT_CHECKS, name_of
 from skerry.sim.storms import StormResult
 
@@ -97,9 +98,11 @@ def list_invariants() -> dict[str, tuple[str, str]]:
         before = found.get(name, (sentence, ""))
         found[name] = (before[0], ", ".join(part for part in (before[1], when) if part))
 
-    for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS):
+    for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS, *detours.EFFECT_CHECKS):
         note(check, "before each effect")
-    for check in STATE_CHECKS:
+    networks = (check_i27_packets_stay_in_their_network, *bonds.CHECKS, *answers.CHECKS)
+    ways = (detours.check_i48_no_packet_passes_a_step_by, lockouts.check_i49_no_wish_cuts_a_site_off)
+    for check in (*STATE_CHECKS, *networks, *ways):
         note(check, "at each step")
     for check in CALM_CHECKS:
         note(check, "at the end")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import msgspec
 
 from skerry.clock import SECOND_US
+from skerry.model.chain import Chain, ChainEnd
 from skerry.model.entrance import Entrance
+from skerry.model.ids import ServiceName
 from skerry.model.policy import Autonomy, Priority
 from skerry.model.rollout import Gate, InSite, Rollout, TimeWindow
 from skerry.sim.apps import AppWords
@@ -74,6 +76,8 @@ _KNOWN = (
     "withdraw",
     "stretched",
     "door",
+    "chain",
+    "fail",
 )
 
 
@@ -83,8 +87,10 @@ def read_app(named: Mapping[str, str]) -> AppWords:
     def names(word: str) -> tuple[str, ...]:
         return tuple(named[word].split(",")) if word in named else ()
 
+    steps = dict(each.split(":") for each in names("chain"))
     return AppWords(
-        services={name: image for name, image in named.items() if name not in _KNOWN},
+        services={**{name: image for name, image in named.items() if name not in _KNOWN}, **steps},
+        chain=_read_chain(tuple(steps), named) if steps else None,
         match=(named["match"].replace(":", "="),) if "match" in named else (),
         total=int(named.get("total", "0")),
         per_site=int(named.get("per_site", "1")),
@@ -110,6 +116,17 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         stretched=names("stretched"),
         entrances=_read_doors(names("door")),
         withdraw="tenant" if named.get("withdraw") == "tenant" else "core",
+    )
+
+
+def _read_chain(steps: tuple[str, ...], named: Mapping[str, str]) -> Chain:
+    """Read ``chain=wall:image,look:image fail=open``: what leaves the site passes these services."""
+    return Chain(
+        name="out",
+        start=ChainEnd(kind="network", name="default"),
+        through=tuple(map(ServiceName, steps)),
+        end=ChainEnd(kind="uplink"),
+        fail="open" if named.get("fail") == "open" else "closed",
     )
 
 

@@ -23,7 +23,9 @@ from skerry.sim.habits import APPS, Habits
 from skerry.sim.history import judge
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.mischief import DISK_KINDS, Mischief, draw_kinds
+from skerry.sim.rifts import Rifts
 from skerry.sim.tastes import Tastes
+from skerry.sim.ties import Ties
 from skerry.sim.world import World
 
 #: Virtual seconds in which a healed fleet must be as wished (I22 to I26): back-off and all transfers included.
@@ -72,9 +74,13 @@ class Storm:
             self.kinds = tuple(kind for kind in self.kinds if kind not in DISK_KINDS)
         self.course.is_long = self.dice.chance(0.08)
         self.site_count = 1 if self.course.is_long else 1 + self.dice.below(4)
-        self.habits = Habits(self.world, self.dice, draw_tastes(mint, self.site_count))
+        ties = Ties(Dice(mint.split("ties")))
+        self.world.with_names, self.world.is_quiet = ties.with_names, ties.is_quiet
+        self.habits = Habits(self.world, self.dice, draw_tastes(mint, self.site_count), ties)
         self.habits.tenants = 1 + self.dice.below(3)
         self.mischief = Mischief(self.course, self.habits, self.dice)
+        self._gusts = Dice(mint.split("gusts"))
+        self.rifts = Rifts(self.course, ties, self._gusts)
         self.duration_s = (8 * 3600 if self.course.is_long else 600) + self.dice.below(2400)
         self.pace_s = self.dice.pick((20, 60, 180)) * (20 if self.course.is_long else 1)
 
@@ -84,7 +90,7 @@ class Storm:
         disks = " on disks" if self.world.on_disk else ""
         self.world.tell(
             f"{self.site_count} sites{disks}, {self.habits.tenants} tenants, {self.duration_s} s, faults: {kinds}; "
-            f"themes: {', '.join(self.habits.tastes.themes) or 'none'}"
+            f"themes: {', '.join((*self.habits.tastes.themes, *self.habits.ties.sorts)) or 'none'}"
         )
         await self.world.begin(self.site_count, self.habits.tenants)
         await self.habits.begin()
@@ -99,6 +105,8 @@ class Storm:
                 await self.mischief.happen(self.dice.pick(self.kinds))
             else:
                 await self.habits.wish_something()
+            if self.rifts.kinds and self._gusts.chance(0.4):
+                await self.rifts.happen()
             if self.dice.chance(0.3):
                 await self.world.read(self.dice.pick(APPS), self.habits.pick_tenant())
             if self._looks.chance(0.2):

@@ -8,7 +8,16 @@ every block the invariants are checked, and a broken one becomes part of the ans
 from collections.abc import AsyncIterator
 
 from skerry.clock import SeededMint
-from skerry.sim import guard, script_doors, script_looks, script_owners, script_people, script_sticks, script_weather
+from skerry.sim import (
+    guard,
+    script_doors,
+    script_looks,
+    script_networks,
+    script_owners,
+    script_people,
+    script_sticks,
+    script_weather,
+)
 from skerry.sim.backups import Backups
 from skerry.sim.loop import run_virtual
 from skerry.sim.script import Command, Script
@@ -19,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     **script_owners.COMMANDS,
     **script_weather.COMMANDS,
     **script_looks.COMMANDS,
+    **script_networks.COMMANDS,
     **script_doors.COMMANDS,
     **script_sticks.COMMANDS,
     "sweep": sweep,
