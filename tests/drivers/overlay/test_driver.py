@@ -1,15 +1,19 @@
 """The driver of tunnels where no kernel is needed to see what it does; tests/contract/overlay.py says the rest."""
 
 import asyncio
+import base64
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from skerry.clock import SeededMint, SystemClock
 from skerry.drivers.overlay import OverlayDriver
+from skerry.drivers.overlay.wireguard import write_key
 from skerry.keys.overlay import OverlayKeys
 from skerry.model.ids import NodeName, SiteName, digest_of
 from skerry.model.observed import OverlaySeen
+from skerry.model.signed import OverlayKey
 from skerry.plan.actions import ApplyOverlay, MakeOverlayKey, Outcome, Tunnel
 from skerry.sim.disk import MemoryDisk
 from skerry.trust.keys import SigningKey
@@ -106,3 +110,32 @@ def test_an_answer_that_nobody_understands_is_a_reason_and_no_end(tools: Path):
     machine = Machine(**{"ip -json": (0, b"what?")})
     machine.devices = LINK
     assert "nobody understands" in asyncio.run(look(machine.make_driver())).reason
+
+
+def dump(own: bytes, received: int, sent: int) -> tuple[int, bytes]:
+    """One interface with one peer at a relay, as ``wg`` tells it."""
+    public, place = base64.b64encode(own).decode(), "203.0.113.1:4000"
+    peer = f"{write_key(WAY.key)}\t(none)\t{place}\t{WAY.ranges[0]}\t0\t{received}\t{sent}\toff"
+    return 0, f"(none)\t{public}\t51822\toff\n{peer}\n".encode()
+
+
+@pytest.mark.parametrize(("received", "is_told"), [(0, True), (92, False)])
+def test_a_peer_that_was_heard_after_the_look_keeps_its_place(tools: Path, received: int, is_told: bool):
+    machine = Machine(**{"ip -json": (0, b"[]")})
+    machine.devices = LINK
+
+    async def main() -> None:
+        driver = machine.make_driver()
+        await driver.perform(MakeOverlayKey(number=1))
+        (key,) = (await look(driver)).keys
+        own = msgspec.json.decode(key.statement.payload, type=OverlayKey).key
+        machine.answers["wg show"] = dump(own, 0, 0)
+        first = msgspec.structs.replace(WAY, endpoint="203.0.113.1:4000")
+        assert (await driver.perform(ApplyOverlay(tunnels=(first,), digest=digest_of(b"first")))).ok
+        await look(driver)
+        machine.ran.clear()
+        machine.answers["wg show"] = dump(own, received, 148)
+        assert (await driver.perform(ApplyOverlay(tunnels=(WAY,), digest=digest_of(b"next")))).ok
+
+    asyncio.run(main())
+    assert any(f"endpoint {WAY.endpoint}" in line for line in machine.ran) is is_told

@@ -26,6 +26,7 @@ from skerry.drivers.overlay.addresses import read_addresses, read_routes
 from skerry.drivers.overlay.wireguard import (
     INTERFACES,
     InterfaceSeen,
+    PeerSeen,
     by_interface,
     interface_name,
     list_calls,
@@ -362,6 +363,12 @@ class OverlayDriver:
             if seen is None or seen.port != port:
                 raise _Refused("E-PORT-IN-USE", f"UDP port {port} for tunnels is in use: set overlay_port to another")
         before = {key: told[text] for key in tunnels if (text := write_key(key)) in told}
+        # A peer that was heard after the look on which the plan stands has a place that works: it keeps that one.
+        heard = {key for key in before.keys() & seen.peers.keys() if self._is_heard_since(name, key, seen.peers[key])}
+        tunnels = {
+            key: msgspec.structs.replace(each, endpoint=before[key]) if key in heard and before[key] else each
+            for key, each in tunnels.items()
+        }
         for words, keys in list_calls(tunnels, seen, before):
             await self._must("wg", "set", name, *words)
             for key in keys:
@@ -370,6 +377,11 @@ class OverlayDriver:
                     self._told_at[name, key] = seen.peers[key].received_bytes if key in seen.peers else 0
         for gone in told.keys() - {write_key(key) for key in tunnels}:
             del told[gone]
+
+    def _is_heard_since(self, name: str, key: bytes, peer: PeerSeen) -> bool:
+        """Say whether something has come from a peer since the last look."""
+        received, _, _ = self._quiet.get((name, key), (-1, 0, 0))
+        return -1 < received < peer.received_bytes
 
     async def _make_link(self, mode: _Mode, name: str) -> None:
         if name in self._count_sent():
