@@ -307,7 +307,8 @@ class Detour:
         self._wait(lambda: self._states() == {"web": "whole", "rest": "whole"}, "whole chains")
         rates["chain"] += [self._flow() for _ in range(TURNS)]
         chain, bare = (sorted(rates[path])[len(rates[path]) // 2] / 1e6 for path in ("chain", "bare"))
-        report.detail = f"{chain:.0f} Mbit/s through two steps, {bare:.0f} bare, over the lab's link, which limits both: {chain / bare:.0%}"
+        what = f"{chain:.0f} Mbit/s through two steps, {bare:.0f} bare: {chain / bare:.0%}"
+        report.detail = f"{what}; the lab's own link limits both"
 
     def _show(self, report: Report) -> None:
         def measured() -> bool:
