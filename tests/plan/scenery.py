@@ -148,8 +148,9 @@ class World:
             judged={
                 name: each for name, each in {**kept.judged, **plan.judged}.items() if name not in plan.forget_judged
             },
+            reach={name: each for name, each in {**kept.reach, **plan.reach}.items() if name not in plan.forget_reach},
         )
-        self.history = msgspec.structs.replace(self.history, kept=kept, watches=plan.watches)
+        self.history = msgspec.structs.replace(self.history, kept=kept, watches=plan.watches, stands=plan.stands)
         return plan
 
     def step(self) -> SitePlan:

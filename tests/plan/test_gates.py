@@ -31,7 +31,7 @@ class Node(World):
         units = [assign(app, name, **words) for name in app.services]
         digest = digest_revision(app)
         known = {**self.held.revisions, **self.held.fallbacks}
-        needed = list_needed(self.history.kept.judged)
+        needed = list_needed(self.history.kept)
         self.held = msgspec.structs.replace(
             self.held,
             units={unit_id(unit): unit for unit in units},

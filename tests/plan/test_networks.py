@@ -47,6 +47,20 @@ def test_a_changed_plan_waits_until_nothing_of_the_app_is_here_and_then_the_netw
     assert [action for action in world.look().actions if isinstance(action, RemoveNetwork)]
 
 
+def test_a_network_that_is_not_wished_any_more_goes_once_no_container_of_before_is_here():
+    two = wish(1, None)
+    used = {NetworkName("default"): (), NetworkName("far"): ()}
+    web = msgspec.structs.replace(two.services["web"], networks=used)
+    world = scenery.World(hold(msgspec.structs.replace(two, services={"web": web})))
+    for _ in range(20):
+        world.step()
+    world.held = hold(wish(2, None))
+    assert not [action for action in world.look().actions if isinstance(action, RemoveNetwork)]
+    for _ in range(10):
+        world.step()
+    assert ([each.name for each in world.observed.networks], world.running()) == (["default"], ["web"])
+
+
 def stretch(number: int = 1):
     app = wish(number, None)
     words = NetworkWords(kind="overlay", scope="app")

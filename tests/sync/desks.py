@@ -40,6 +40,8 @@ class AgentDisk:
         self.changed = asyncio.Event()
         self.ways = Ways()
         self.way = ""
+        self.wants = False
+        self.answers: list[int] = []
         self.device = DEVICE
 
     def _fill(self) -> None:
@@ -121,6 +123,12 @@ class AgentDisk:
 
     def note_way(self, device: str) -> None:
         self.way = device
+
+    def wants_answer(self) -> bool:
+        return self.wants
+
+    def note_answer(self, asked_us: int) -> None:
+        self.answers.append(asked_us)
 
     def note_link(self, state: str, reason: str) -> None:
         self.link.append((state, reason))

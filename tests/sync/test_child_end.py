@@ -67,6 +67,24 @@ def test_hello_goes_out_at_once_and_waits_a_minute_for_its_answer():
     assert closes(end.handle(ports.Woke(), 60 * SECOND)) == "E-SILENT"
 
 
+def test_a_sign_of_life_is_asked_for_once_and_told_with_the_time_of_its_question():
+    end = quiet()
+    assert ports.Send(wire.Beat(want=True)) in end.handle(cp.Asked(), 5 * SECOND)
+    assert ports.Send(wire.Beat(want=True)) not in end.handle(cp.Asked(), 6 * SECOND)
+    assert receive(end, wire.Beat(), 7 * SECOND) == [cp.NoteAnswer(5 * SECOND)]
+    assert receive(end, wire.Beat(), 8 * SECOND) == []
+
+
+def test_a_sign_of_life_that_does_not_come_ends_the_session_before_its_heartbeats_would():
+    end, _ = up(hello=msgspec.structs.replace(welcome(), heartbeat_us=900 * SECOND))
+    end.handle(cp.FactsRead({}), 0)
+    end.handle(cp.OutboxRead(0, ()), 0)
+    end.handle(cp.Asked(), SECOND)
+    end.handle(ports.Woke(), 21 * SECOND)
+    assert closes(end.handle(ports.Woke(), 81 * SECOND)) == "E-SILENT"
+    assert ports.Send(wire.Beat(want=True)) not in end.handle(cp.Asked(), 82 * SECOND)
+
+
 def test_welcome_starts_every_flow_documents_first():
     document = welcome(0, PATCH)
     _, commands = up(hello=document)

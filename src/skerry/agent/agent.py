@@ -131,6 +131,8 @@ class Agent:
         self.read_link_moved: Callable[[], dict[str, int]] = dict
         #: The device by which the link was made.
         self._way = ""
+        #: When the newest question was asked that the parent has answered.
+        self._answered_us = 0
         self._drivers = drivers
         self.holdings: Holdings | None = None
         self.counters = journal.Counters()
@@ -263,7 +265,7 @@ class Agent:
     def _read_held(self) -> HeldSite | None:
         if self.holdings is None:
             return None
-        self.holdings.proven = list_needed(self.reconciler.history.kept.judged)
+        self.holdings.proven = list_needed(self.reconciler.history.kept)
         held = self.holdings.as_site()
         if held is None:
             return None
@@ -272,6 +274,7 @@ class Agent:
             held,
             linked=self.link.is_up,
             linked_us=since_us,
+            answered_us=self._answered_us,
             way=self._way,
             link_moved=self.read_link_moved(),
             patience_us=self._patience_us,
@@ -403,7 +406,7 @@ class Agent:
         before = {} if holdings.stored is None else holdings.stored.bodies
         begin = Grace(0, self.reconciler.history.boot, self._clock.boot_us())
         tombstones = dict.fromkeys(accepted.document.tombstones, begin)
-        holdings.proven = list_needed(self.reconciler.history.kept.judged)
+        holdings.proven = list_needed(self.reconciler.history.kept)
         needed = set(accepted.needed) | holdings.proven
         needed |= {digest for digest in holdings.objects if digest in holdings.named_now()}
         drafts = [
@@ -535,6 +538,15 @@ class Agent:
         if device != self._way:
             self._way = device
             self.reconciler.nudge()
+
+    def wants_answer(self) -> bool:
+        """Say whether it is to be asked now if the parent can be reached."""
+        return self.reconciler.plan.asks_parent
+
+    def note_answer(self, asked_us: int) -> None:
+        """The parent has answered what was asked at this boot time."""
+        self._answered_us = asked_us
+        self.reconciler.nudge()
 
     async def wait_changed(self) -> None:
         """Return when there is something new to report."""

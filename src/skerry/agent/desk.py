@@ -108,6 +108,14 @@ class AgentDesk(Protocol):
         """Show by which device the link was made; empty where the node's own routes said it."""
         ...
 
+    def wants_answer(self) -> bool:
+        """Say whether the parent is to be asked for a sign of life now."""
+        ...
+
+    def note_answer(self, asked_us: int) -> None:
+        """The parent has given one; it was asked at this boot time."""
+        ...
+
     async def wait_changed(self) -> None:
         """Return when facts or outbox have changed since the last return."""
         ...

@@ -18,7 +18,7 @@ from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
 from skerry.plan.gate import Judged
-from skerry.plan.history import AppId, Confirming, Contact, Deleting, Ended, Grace, Kept, Said, Started, Traffic
+from skerry.plan.history import AppId, Confirming, Contact, Deleting, Ended, Grace, Kept, Reach, Said, Started, Traffic
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -131,6 +131,7 @@ NOTES: dict[str, Any] = {
     "judged": Judged,
     "contact": Contact,
     "confirming": Confirming,
+    "reach": Reach,
     "traffic": Traffic,
     "said": Said,
 }
@@ -175,6 +176,7 @@ def read_all(connection: Connection) -> Remembered:
             judged={AppId(name): each for name, each in notes.read(connection, "judged", Judged).items()},
             contact=notes.find(connection, "contact", "", Contact) or Contact(),
             confirming=notes.find(connection, "confirming", "", Confirming) or Confirming(),
+            reach={AppId(name): each for name, each in notes.read(connection, "reach", Reach).items()},
             traffic=notes.find(connection, "traffic", "", Traffic) or Traffic(),
             said={InstanceId(name): each for name, each in notes.read(connection, "said", Said).items()},
         ),
@@ -279,6 +281,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     forget_judged: frozenset[AppId] = frozenset()
     contact: Contact | None = None
     confirming: Confirming | None = None
+    reach: dict[AppId, Reach] = {}
+    forget_reach: frozenset[AppId] = frozenset()
     traffic: Traffic | None = None
     said: dict[InstanceId, Said] = {}
     forget_said: frozenset[InstanceId] = frozenset()
@@ -297,6 +301,8 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.forget(connection, "judged", changes.forget_judged)
     notes.write_all(connection, "said", changes.said)
     notes.forget(connection, "said", changes.forget_said | changes.gone)
+    notes.write_all(connection, "reach", changes.reach)
+    notes.forget(connection, "reach", changes.forget_reach)
     if changes.contact is not None:
         notes.write(connection, "contact", "", changes.contact)
     if changes.confirming is not None:
@@ -320,6 +326,9 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
         judged={name: each for name, each in judged.items() if name not in changes.forget_judged},
         contact=changes.contact or kept.contact,
         confirming=changes.confirming or kept.confirming,
+        reach={
+            name: each for name, each in {**kept.reach, **changes.reach}.items() if name not in changes.forget_reach
+        },
         traffic=changes.traffic or kept.traffic,
         said={
             name: each

@@ -24,6 +24,7 @@ from skerry.agent.telling import (
     size_to_tell,
     tell_deleted,
     tell_grown,
+    tell_networks_reverted,
     tell_obtained,
     tell_reverted,
     tell_verdict,
@@ -194,6 +195,8 @@ class Reconciler:
             self.nudge()
         self.plan = plan
         await self._report(held, plan, observed)
+        if plan.asks_parent:
+            self._on_changed()
         self._followed &= self.facts.keys() | busy | {lane(action) for action in plan.actions}
         for action in plan.actions:
             name = lane(action)
@@ -253,15 +256,20 @@ class Reconciler:
             forget_judged=plan.forget_judged,
             contact=plan.contact,
             confirming=plan.confirming,
+            reach=plan.reach,
+            forget_reach=plan.forget_reach,
             traffic=plan.traffic,
             forget_said=plan.forget_said,
         )
-        self.history = msgspec.structs.replace(self.history, watches=plan.watches)
+        self.history = msgspec.structs.replace(self.history, watches=plan.watches, stands=plan.stands)
         if changes != journal.Changes():
             wall_us = self._clock.wall_us()
             drafts = [tell_verdict(fact, wall_us) for fact in plan.facts if is_verdict(fact, plan)]
             if plan.confirming is not None and plan.confirming.refused not in ("", kept.confirming.refused):
                 drafts.append(tell_reverted(plan.confirming.reason, wall_us))
+            drafts += [
+                tell_networks_reverted(app, each.reason, wall_us) for app, each in plan.judged.items() if each.locked
+            ]
 
             def record(connection: Connection) -> None:
                 journal.record_changes(connection, changes)

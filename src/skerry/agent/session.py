@@ -229,6 +229,8 @@ class LinkSession:
         while True:
             await self._desk.wait_changed()
             self._feed(child_ports.Changed())
+            if self._desk.wants_answer():
+                self._feed(child_ports.Asked())
 
     # --- events in, commands out -------------------------------------------------------------------------------------
 
@@ -251,6 +253,8 @@ class LinkSession:
             case child_ports.NoteLink():
                 self._is_up = self._is_up or command.state == "up"
                 self._desk.note_link(command.state, command.reason)
+            case child_ports.NoteAnswer():
+                self._desk.note_answer(command.asked_us)
             case child_ports.AnswerCall():
                 call = ServedCall(command.request, self._desk, self._feed, self._wait_call_room)
                 self._calls[command.request.call] = call

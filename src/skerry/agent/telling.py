@@ -152,6 +152,14 @@ def tell_reverted(why: str, now_us: int) -> journal.Draft:
     return journal.Draft(time_us=now_us, type="uplinks.reverted", klass="security", message=why)
 
 
+def tell_networks_reverted(app: AppId, why: str, now_us: int) -> journal.Draft:
+    """Tell that the networks of an app were taken back."""
+    tenant = app.partition("/")[0]
+    return journal.Draft(
+        time_us=now_us, type="networks.reverted", klass="security", subject=f"app/{app}", tenant=tenant, message=why
+    )
+
+
 def node_fact(seen: NodeSeen, agent_version: str, told_free: int | None) -> NodeFact:
     """Return what is to be told of the machine, ``told_free`` bytes of free space having been told before.
 

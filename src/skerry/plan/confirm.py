@@ -19,7 +19,7 @@ PATIENCE_US = 300_000_000
 #: Wishes are done piece by piece, so a link that came back in the first moments proves nothing yet.
 SETTLE_US = 30_000_000
 #: How often the time of a trial is written down: what a cut of the power may cost of it.
-_MARK_US = 60_000_000
+MARK_US = 60_000_000
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ def judge_wishes(
         back = Confirming(good=good, refused=name, reason=why)
         return Standing(uplinks=good, name=name_wishes(good), confirming=back, refused_why=why)
     marked = None
-    if kept.since.boot != boot or now_us - kept.since.mark_us >= _MARK_US:
+    if kept.since.boot != boot or now_us - kept.since.mark_us >= MARK_US:
         marked = msgspec.structs.replace(kept, since=Grace(tried_us, boot, now_us))
     left_us = (min(SETTLE_US, patience_us) if is_fresh else patience_us) - tried_us
     return Standing(
@@ -83,5 +83,5 @@ def judge_wishes(
         name=name,
         confirming=marked,
         is_trial=True,
-        wake_us=now_us + max(min(left_us, _MARK_US), 1),
+        wake_us=now_us + max(min(left_us, MARK_US), 1),
     )

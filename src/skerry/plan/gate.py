@@ -31,6 +31,9 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     fallback: Digest | None = None
     #: Why it failed, for people.
     reason: str = ""
+    #: It failed because under its networks the parent was not heard (``plan/reach.py``): the node's own safety, which
+    #: needs no word of the tenant.
+    locked: bool = False
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +103,9 @@ def choose_revision(
     wished: AppRevision, digest: Digest, judged: Judged | None, held: Mapping[Digest, AppRevision]
 ) -> Digest:
     """Return the revision to run: the wished one, or the fallback when that was given up and may be."""
-    if judged is None or judged.revision != digest or judged.verdict != "failed" or not may_return(wished):
+    if judged is None or judged.revision != digest or judged.verdict != "failed":
+        return digest
+    if not may_return(wished) and not judged.locked:
         return digest
     fallback = judged.fallback
     if fallback is None or fallback not in held:

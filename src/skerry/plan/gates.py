@@ -15,7 +15,7 @@ from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.ids import Digest, UnitId
 from skerry.model.observed import Fact, InstanceFact
 from skerry.plan.gate import Judged, Watch, choose_revision, find_fallback, gate_fact, judge_app
-from skerry.plan.history import AppId, History, app_id
+from skerry.plan.history import AppId, History, Kept, app_id
 from skerry.plan.site_plan import HeldSite, PlanDraft
 
 
@@ -36,13 +36,27 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 
 def return_to_proven(held: HeldSite, judged: Mapping[AppId, Judged]) -> HeldSite:
-    """Return what the node is to follow: where a revision was given up, the assignments of the one before it."""
+    """Return what the node is to follow: where a revision was given up, the assignments of the one before it.
+
+    One whose networks cut the node off and that has none before it is held.
+    """
     for name, wished in find_wished(held).items():
-        chosen = choose_revision(wished.revision, wished.digest, judged.get(name), held.fallbacks)
+        verdict = judged.get(name)
+        chosen = choose_revision(wished.revision, wished.digest, verdict, held.fallbacks)
+        if verdict is not None and verdict.locked and verdict.revision == wished.digest and verdict.fallback is None:
+            held = _shut_out(held, name, verdict.reason)
         if chosen != wished.digest:
             held = follow_instead(held, name, chosen)
             held = msgspec.structs.replace(held, returned=held.returned | {name})
     return held
+
+
+def _shut_out(held: HeldSite, app: AppId, reason: str) -> HeldSite:
+    units: dict[UnitId, Unit] = {
+        name: msgspec.structs.replace(unit, state="hold") if _is_mine(unit, held) and app_id(unit) == app else unit
+        for name, unit in held.units.items()
+    }
+    return msgspec.structs.replace(held, units=units, locked={**held.locked, app: reason})
 
 
 def follow_instead(held: HeldSite, app: AppId, digest: Digest) -> HeldSite:
@@ -116,10 +130,11 @@ def find_wished(held: HeldSite) -> dict[AppId, Wished]:
     return found
 
 
-def list_needed(judged: Mapping[AppId, Judged]) -> frozenset[Digest]:
+def list_needed(kept: Kept) -> frozenset[Digest]:
     """List the revisions that a node must not forget: what it proved may be what it goes back to."""
-    needed = {each.fallback for each in judged.values() if each.fallback is not None}
-    return frozenset(needed | {each.revision for each in judged.values() if each.verdict == "proven"})
+    needed = {each.fallback for each in kept.judged.values() if each.fallback is not None}
+    needed |= {each.good for each in kept.reach.values() if each.good is not None}
+    return frozenset(needed | {each.revision for each in kept.judged.values() if each.verdict == "proven"})
 
 
 def _is_mine(unit: Unit, held: HeldSite) -> TypeGuard[Assignment]:

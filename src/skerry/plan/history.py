@@ -90,6 +90,22 @@ class Confirming(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node knows of the networks of one app: whether the parent is heard under them (``plan/reach.py``)."""
+
+    #: Name of what is proved or was never doubted, and the revision that last asked for it; None before there was one.
+    good_name: str = ""
+    good: Digest | None = None
+    #: ``trying``: other networks come; ``doubt``: something was done for them and no answer came since; ``back``: they
+    #: were taken back; ``blamed``: the parent was heard after that; ``cleared``: it was not heard after that either.
+    stage: Literal["settled", "trying", "doubt", "back", "blamed", "cleared"] = "settled"
+    #: Name of what is tried or was taken back, and how often it was.
+    trying: str = ""
+    tries: int = 0
+    #: In ``doubt`` and ``back``: how long the parent has not been heard; None while it is.
+    away: Grace | None = None
+
+
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that went over the node's devices in one month, both ways together (``plan/uplinks.py``)."""
 
@@ -146,6 +162,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     judged: dict[AppId, Judged] = {}
     contact: Contact = Contact()
     confirming: Confirming = Confirming()
+    #: Whether the parent is heard under the networks of each app.
+    reach: dict[AppId, Reach] = {}
     traffic: Traffic = Traffic()
     #: What a person at the box, or its owner, has said of an instance.
     said: dict[InstanceId, Said] = {}
@@ -187,6 +205,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     runs: dict[InstanceId, Run] = {}
     #: What this process has seen of the revisions that are not judged yet.
     watches: dict[AppId, Watch] = {}
+    #: Boot time since which this process sees nothing more to do for the networks of an app that are tried.
+    stands: dict[AppId, int] = {}
     troubles: dict[str, Trouble] = {}
     #: What came of test packets, by chain.
     probes: dict[str, ProbeNote] = {}

@@ -9,7 +9,7 @@ from skerry.model.app import AppRevision, NetworkPlan, Subnet
 from skerry.model.document import NetworkMember, NetworkPart, Unit
 from skerry.model.ids import Digest, InstanceId, NetworkName, UnitId
 from skerry.model.network import TUNNEL_MTU, part_ranges
-from skerry.model.observed import NetworkSeen, Observation
+from skerry.model.observed import ContainerSeen, NetworkSeen, Observation
 from skerry.plan.actions import ApplyRules, AppRules, CreateNetwork, RemoveNetwork
 from skerry.plan.addresses import NoAddress, choose_ranges
 from skerry.plan.instances import Wanted
@@ -45,6 +45,8 @@ def plan_networks(
     draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation, units: Mapping[UnitId, Unit]
 ) -> frozenset[tuple[str, str, str]]:
     """Make missing app networks, remove those that no assignment and no container needs any more.
+
+    A container's networks are those of its specification, so one that is as wished needs none but wished ones.
 
     One over several sites always has a gateway, which is the way to its other parts; that there is no other way out is
     then up to the firewall alone (``plan_rules``).
@@ -98,11 +100,16 @@ def plan_networks(
                     f"network/{'/'.join(key)}",
                     "its way out and its addresses change only while no container of the app is here",
                 )
+    leaning = {(each.tenant, each.app) for each in observed.containers if not _is_as_wished(each, wanted)}
     for key in sorted(seen.keys() - needed.keys()):
-        if key[:2] not in busy:
+        if key[:2] not in leaning:
             network = seen[key]
             draft.add(RemoveNetwork(tenant=network.tenant, app=network.app, name=network.name))
     return frozenset(seen.keys() - torn) | lans.direct
+
+
+def _is_as_wished(seen: ContainerSeen, wanted: dict[InstanceId, Wanted]) -> bool:
+    return seen.instance in wanted and wanted[seen.instance].derived.digest == seen.spec
 
 
 def plan_rules(

@@ -47,6 +47,7 @@ from skerry.plan.passing import plan_passing
 from skerry.plan.placement.request import read_room
 from skerry.plan.places import find_certificates, find_lingering, settle_entrance
 from skerry.plan.queues import plan_queues
+from skerry.plan.reach import judge_reach
 from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.sharing import is_leaned_on
@@ -84,6 +85,7 @@ def plan_site(
             waits=tuple(draft.waits),
             facts=tuple(facts),
             watches=history.watches,
+            stands=history.stands,
             wake_us=draft.wake_us,
             confirming=network.confirming,
             told=_tell_network(held, network, history.kept.traffic),
@@ -97,6 +99,8 @@ def plan_site(
         draft.wait(TIME_UNKNOWN, "no signed time has come since the agent was started; the next document brings one")
     held = return_to_proven(deferred.held, history.kept.judged)
     wanted, refused = derive_wanted(held)
+    shut_out = {name: item for name, item in wanted.items() if app_id(item.assignment) in held.locked}
+    wanted = {name: item for name, item in wanted.items() if name not in shut_out}
     contact = history.kept.contact
     counts = any(item.secret_limits for item in wanted.values())
     standing = judge_autonomy(wanted, contact, linked=held.linked, boot=history.boot, now_us=now.boot_us, counts=counts)
@@ -145,7 +149,9 @@ def plan_site(
     )
     draft.wake(turns.wake_us)
     ended: dict[InstanceId, Ended] = {}
-    forget_starts: set[InstanceId] = set()
+    # They are ended by order, as what is withdrawn is, and may come back.
+    forget_starts = set(shut_out.keys() & history.kept.started.keys())
+    draft.facts += [_tell_held(item, held) for _, item in sorted(shut_out.items())]
     for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
         scene = instances.Scene(
             wanted=wanted,
@@ -192,6 +198,7 @@ def plan_site(
     if why_held and any(_is_bulk(each, held) for each in draft.actions):
         draft.wait("bulk", f"images wait: {why_held}")
         draft.actions = [each for each in draft.actions if not _is_bulk(each, held)]
+    reaches = judge_reach(draft, deferred.held, held)
     return SitePlan(
         actions=tuple(draft.actions),
         waits=tuple(draft.waits),
@@ -204,11 +211,15 @@ def plan_site(
         forget_volumes=forget_volumes,
         deleted=deleted,
         spared=spared,
-        judged=verdicts.judged,
+        judged={**verdicts.judged, **reaches.judged},
         forget_judged=verdicts.gone,
         watches=verdicts.watches,
         contact=standing.contact,
         confirming=network.confirming,
+        reach=reaches.reach,
+        forget_reach=reaches.gone,
+        stands=reaches.stands,
+        asks_parent=reaches.asks_parent,
         traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
         holds_bulk=bool(why_held),
         carried=held.carried,
@@ -263,6 +274,19 @@ def _tell_network(held: HeldSite, network: confirm.Standing, traffic: Traffic) -
         if each.budget_bytes
     }
     return told | spent
+
+
+def _tell_held(item: instances.Wanted, held: HeldSite) -> InstanceFact:
+    """Say of an instance that it is held, because the networks of its app cut the node off."""
+    unit = item.assignment
+    return InstanceFact(
+        instance=assignment_instance(unit),
+        node=held.node,
+        revision=unit.revision,
+        number=item.number,
+        phase="held",
+        reason=held.locked[app_id(unit)],
+    )
 
 
 def _closed(item: instances.Wanted, deferred: Deferred) -> str:

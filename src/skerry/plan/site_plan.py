@@ -16,7 +16,7 @@ from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Traffic
+from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Reach, Traffic
 from skerry.plan.report import Wait
 from skerry.plan.ways import LOOK_EVERY_US
 
@@ -52,6 +52,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     look_every_us: int = LOOK_EVERY_US
     #: Boot time since which it is heard without a break; 0 while it is not.
     linked_us: int = 0
+    #: Boot time at which the newest question was asked that the parent has answered; 0 before that.
+    answered_us: int = 0
     #: The device that the link is bound to; empty where the node's own routes say.
     way: str = ""
     #: Bytes that the agent's own link has carried since it began, by ``DEVICE/PURPOSE``.
@@ -64,6 +66,8 @@ class HeldSite(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: dict[Digest, AppRevision] = {}
     #: Apps that follow the revision before the one that is wished, because they gave that up.
     returned: frozenset[AppId] = frozenset()
+    #: Apps whose networks cut the node off, that have no former ones to go back to; each with the reason.
+    locked: dict[AppId, str] = {}
     #: Sealed secrets held: tenant and name to the digest of the newest version.
     secrets: dict[tuple[TenantName, SecretName], Digest] = {}
     tombstones: dict[Digest, Tombstone] = {}
@@ -107,6 +111,12 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     contact: Contact | None = None
     #: What is tried or taken back of the wishes about the node's own network: to be journaled.
     confirming: Confirming | None = None
+    #: What is known of the networks of apps, where that is new: to be journaled; and apps that are gone.
+    reach: dict[AppId, Reach] = {}
+    forget_reach: frozenset[AppId] = frozenset()
+    stands: dict[AppId, int] = {}
+    #: A word of the parent is wanted now: its answer tells whether it can be reached under what was done.
+    asks_parent: bool = False
     #: What went over the node's devices, once it is worth writing down.
     traffic: Traffic | None = None
     #: No image is fetched now: what is left of an uplink's budget is for the link itself.

@@ -19,7 +19,7 @@ from skerry.plan.actions import (
     StopContainer,
 )
 from skerry.plan.gates import follow_instead
-from skerry.plan.history import app_id
+from skerry.plan.history import AppId, app_id
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
@@ -135,6 +135,9 @@ def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> 
         return ""
     if seen.instance in site.agent.reconciler.history.kept.said:
         return ""
+    verdict = site.agent.reconciler.history.kept.judged.get(AppId(f"{seen.tenant}/{seen.app}"))
+    if verdict is not None and verdict.locked:
+        return ""  # its networks cut the site off, as far as the site can know
     copies = [each for each in site.machine.containers.values() if each.instance == seen.instance]
     return "" if len(copies) > 1 else f"{site.name} stops {seen.instance}, and nobody asked for that"
 

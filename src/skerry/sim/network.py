@@ -57,6 +57,8 @@ class SimLink:
         #: The device that the link goes over, as the last dial chose it, and those that carry nothing.
         self.device = DEVICES[0]
         self.dead: set[str] = set()
+        #: Says that a network at the node has locked it out: nothing passes by any device.
+        self.is_locked: Callable[[], bool] = lambda: False
         self.bytes_up = 0
         self.bytes_down = 0
         #: Called with each frame as it is sent: upward or not, and the frame.
@@ -76,6 +78,8 @@ class SimLink:
 
     def is_open(self, upward: bool, device: str = "") -> bool:
         """Say whether bytes pass that way now, by ``device`` or by the present one."""
+        if self.is_locked():
+            return False
         return (device or self.device) not in self.dead and (self.faults.up if upward else self.faults.down)
 
     def draw_delay_us(self) -> int:

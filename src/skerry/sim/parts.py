@@ -158,6 +158,11 @@ class SimSite:
         self.link = SimLink(loop, mint.split("link"))
         self._find = find
         self.machine = FakeMachine(self.node, mint.split("machine"))
+        #: Networks of apps, as ``TENANT/APP/NETWORK``: while one is at the machine, the core is not reached from it.
+        self.locks: set[str] = set()
+        self.link.is_locked = lambda: (
+            bool(self.locks) and any("/".join(key) in self.locks for key in self.machine.networks)
+        )
         self.tunnels = FakeTunnels(address)
         sea.join(self.tunnels)
         self._sea = sea
@@ -286,12 +291,12 @@ class SimSite:
         """Return what its agent follows: its document, and where a revision was given up the one before it."""
         if self.agent.holdings is None:
             return None
-        judged = self.agent.reconciler.history.kept.judged
-        self.agent.holdings.proven = list_needed(judged)
+        kept = self.agent.reconciler.history.kept
+        self.agent.holdings.proven = list_needed(kept)
         held = self.agent.holdings.as_site()
         if held is None:
             return None
-        return msgspec.structs.replace(return_to_proven(held, judged), linked=self.agent.link.is_up)
+        return msgspec.structs.replace(return_to_proven(held, kept.judged), linked=self.agent.link.is_up)
 
     async def kill(self, *, machine: bool = False) -> None:
         """SIGKILL the agent, or cut the power of its whole ``machine``."""

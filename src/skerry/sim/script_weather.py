@@ -26,6 +26,14 @@ async def _device(script: Script, plain: list[str], named: Mapping[str, str]) ->
     return script.news()
 
 
+async def _lock(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have a network of an app lock a site out while it is there, or do so no more."""
+    site, network, state = plain
+    locks = script.world.sites[SiteName(site)].locks
+    (locks.add if state == "locks" else locks.discard)(network)
+    return [f"{network} {'locks' if state == 'locks' else 'does not lock'} {site} out"]
+
+
 async def _spend(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     """Have so many bytes gone over a device of a site."""
     site, device, count = plain
@@ -180,6 +188,7 @@ COMMANDS: dict[str, Command] = {
     "heal": _heal,
     "slow": _slow,
     "device": _device,
+    "network": _lock,
     "spend": _spend,
     "kill": _kill,
     "power cut": _power_cut,

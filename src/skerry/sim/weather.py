@@ -433,16 +433,21 @@ class Weather:
         refused = {str(unit).removeprefix("assignment/") for unit in held.refused}
         if set(surplus) - refused:
             return f"I24 {surplus} run and nobody wants them"
-        if not poison and not held_up and not _is_settled(site):
+        # Apps whose networks were taken back stay so until their owner signs something else.
+        verdicts = site.agent.reconciler.history.kept.judged
+        locked = tuple(f"{app}/" for app, each in verdicts.items() if each.locked)
+        if not poison and not held_up and not locked and not _is_settled(site):
             return f"I24 not settled: {self._explain(site)}"
         totals = self.world.loose_apps()
         held_here = sorted(
             instance
             for instance, item in wanted.items()
             if (item.derived.spec.tenant, item.derived.spec.app) not in totals and item.assignment.state == "run"
+            if not instance.startswith(locked)
         )
-        if held_here != self.world.wanted_at(name):
-            return f"I22 wished {self.world.wanted_at(name)}, its document says {held_here}"
+        wished = [each for each in self.world.wanted_at(name) if not each.startswith(locked)]
+        if held_here != wished:
+            return f"I22 wished {wished}, its document says {held_here}"
         return ""
 
     def _is_shut_out(self, item: Wanted) -> bool:

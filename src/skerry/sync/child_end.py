@@ -78,6 +78,8 @@ class ChildEnd:
         self._claim: wire.HelloClaim | None = None
         self._pulse = Pulse(leads=True)
         self._wake_at: int | None = None
+        #: When a sign of life was asked for on behalf of the agent; None while none is awaited.
+        self._asked_us: int | None = None
         self._greet_by = 0
         self._unknown = 0
         #: The parent has seen later sessions than this site remembers (faults.md P8).
@@ -109,6 +111,10 @@ class ChildEnd:
             case child_ports.Changed():
                 self._facts.note_changed()
                 self._outbox.note_changed()
+            case child_ports.Asked():
+                if self.state is ChildState.UP and self._asked_us is None:
+                    self._asked_us = now
+                    out.append(Send(wire.Beat(want=True)))
             case child_ports.FactsRead():
                 self._facts.learn(event.facts)
                 self._send_facts(now, out)
@@ -171,6 +177,7 @@ class ChildEnd:
     def _end(self, out: list[ChildCommand]) -> None:
         self.state = ChildState.DOWN
         self._claim = None
+        self._asked_us = None
         self._gathering = None
         self._next_offer = None
         out.extend(ports.EndStream(call, "the link is down") for call in self._calls)
@@ -201,6 +208,9 @@ class ChildEnd:
                 self._close(out, message.code, message.detail, above=max(message.number, 0))
             case wire.Beat(want=True):
                 out.append(Send(wire.Beat()))
+            case wire.Beat() if self._asked_us is not None:
+                out.append(child_ports.NoteAnswer(self._asked_us))
+                self._asked_us = None
             case wire.DocumentOffer():
                 if message.site_record is not None:
                     out.append(child_ports.KeepSiteRecord(message.site_record))
@@ -335,6 +345,7 @@ class ChildEnd:
         """Say whether the parent owes an answer."""
         gathering = self._gathering
         asked = gathering is not None and not gathering.is_complete
+        asked = asked or self._asked_us is not None
         return asked or self._facts.is_waiting or self._outbox.is_waiting or self._bulk.is_waiting
 
     def _wake(self, now: int, out: list[ChildCommand]) -> None:

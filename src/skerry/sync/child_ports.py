@@ -23,6 +23,10 @@ class Changed(Value, frozen=True):
     """Facts or outbox are not what they were."""
 
 
+class Asked(Value, frozen=True):
+    """A sign of life of the parent is wanted now."""
+
+
 class FactsRead(Value, frozen=True):
     """Answer to ``ReadFacts``."""
 
@@ -92,6 +96,12 @@ class NoteLink(Value, frozen=True):
 
     state: str
     reason: str = ""
+
+
+class NoteAnswer(Value, frozen=True):
+    """The parent has given the sign of life that was wanted; the question was sent at this time."""
+
+    asked_us: int
 
 
 class KeepSiteRecord(Value, frozen=True):
@@ -166,6 +176,7 @@ ChildEvent = (
     CommonEvent
     | Linked
     | Changed
+    | Asked
     | FactsRead
     | OutboxRead
     | SampleRead
@@ -178,6 +189,7 @@ ChildEvent = (
 ChildCommand = (
     CommonCommand
     | NoteLink
+    | NoteAnswer
     | KeepSiteRecord
     | ApplyDocument
     | ReadFacts
