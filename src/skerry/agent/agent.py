@@ -351,7 +351,7 @@ class Agent:
         return number
 
     def list_device_patterns(self) -> tuple[str, ...]:
-        """Return the devices and links that this site's profiles name, as patterns; the core places by what is there."""
+        """Return the devices and links that this site's profiles name, as patterns; the core places by those here."""
         record = None if self.holdings is None else self.holdings.record
         profiles = (record.profiles or {}) if record is not None else {}
         links = {granted_device(grant) for profile in profiles.values() for grant in profile.interfaces}
