@@ -186,4 +186,10 @@ def test_names_with_dashes_are_modules_with_underscores(dev):
 
 def test_the_continuous_integration_runs_the_same_word():
     assert "exec ./dev test" in (ROOT / ".ci" / "run").read_text()
-    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111 == 0o111
+
+
+@pytest.mark.parametrize("script", ["dev", ".ci/run"])
+def test_a_fresh_clone_can_run_what_a_newcomer_types(script):
+    """Asks git, not the disk: a commit made from a copy without modes leaves the file here as it was."""
+    entry = subprocess.run(["git", "ls-files", "--stage", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert entry.stdout.startswith("100755 ")
