@@ -62,6 +62,28 @@ def test_what_does_not_fit_together_is_refused_where_it_stands(network: str, fou
     assert found in refuse("networks: [lan]", top=f"networks: {{lan: {network}}}")
 
 
+def ranges(*subnets: str) -> str:
+    return f"{{ipam: {{config: [{', '.join(f'{{subnet: {each}}}' for each in subnets)}]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("lan", "other", "found"),
+    [
+        (ranges("10.1.0.0/24", "10.1.0.128/25"), "{}", ["E-CONFLICT /networks/lan/ipam/config/1/subnet"]),
+        (ranges("10.1.0.0/24"), ranges("10.1.0.0/24"), ["E-CONFLICT /networks/other/ipam/config/0/subnet"]),
+        (ranges("10.1.2.0/24"), ranges("10.1.0.0/16"), ["E-CONFLICT /networks/other/ipam/config/0/subnet"]),
+        (ranges("fd00:1::/64"), ranges("10.1.0.0/16", "fd00::/8"), ["E-CONFLICT /networks/other/ipam/config/1/subnet"]),
+    ],
+)
+def test_ranges_that_meet_within_an_app_are_refused_where_the_later_one_stands(lan: str, other: str, found: list[str]):
+    assert refuse("networks: [lan, other]", top=f"networks: {{lan: {lan}, other: {other}}}") == found
+
+
+def test_ranges_side_by_side_and_those_of_the_site_itself_are_no_conflict():
+    lan, other = ranges("10.1.0.0/24", "fd00:1::/64"), ranges("10.1.1.0/24", "fd00:2::/64")
+    accept(wrap("networks: [lan, other]", f"networks: {{lan: {lan}, other: {other}}}"))
+
+
 GRANTS = {"lans": (Profile(tenants=(TenantName("default"),), interfaces=("lan*", "lan0/100-199")),)}
 
 

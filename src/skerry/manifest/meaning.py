@@ -15,7 +15,7 @@ from skerry.manifest.findings import Findings
 from skerry.manifest.lifecycle import read_health_words
 from skerry.manifest.names import to_name, translate_names
 from skerry.manifest.networking import DEFAULT, UPLINK, judge_gateways
-from skerry.manifest.networks import read_network
+from skerry.manifest.networks import find_meeting, read_network
 from skerry.manifest.nodes import Place
 from skerry.manifest.parts import Parts
 from skerry.manifest.placement import read_labels_of_app
@@ -156,7 +156,9 @@ def _read_networks(
     for written, place in section.entries() if section is not None else ():
         if written not in around.networks:
             continue
-        found[around.networks[written]] = read_network(reading, place, words.get(written, {}))
+        network = read_network(reading, place, words.get(written, {}))
+        find_meeting(reading, place, network, found)
+        found[around.networks[written]] = network
     for name in (DEFAULT, UPLINK):
         if any(name in service.networks for service in services):
             found.setdefault(NetworkName(name), Network())

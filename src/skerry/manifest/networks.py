@@ -6,6 +6,8 @@ operator's own profile has to grant. Neighbours: ``networking.py`` reads how ser
 their ranges.
 """
 
+import ipaddress
+from collections.abc import Mapping
 from typing import get_args
 
 import msgspec
@@ -18,6 +20,7 @@ from skerry.manifest.reading import Reading
 from skerry.manifest.wishes import Given
 from skerry.model.app import Network, NetworkPlan, NetworkWords
 from skerry.model.grants import Need
+from skerry.model.ids import NetworkName
 from skerry.model.lan import VLAN_ID_MAX, Lan, LanKind, find_lan_flaw
 from skerry.model.limits import MTU_MIN_V6
 from skerry.model.network import TUNNEL_MTU
@@ -43,6 +46,32 @@ def read_network(reading: Reading, place: Place, words: Given) -> Network:
         plan=plan if plan != NetworkPlan() else msgspec.UNSET,
         words=said if said != NetworkWords() else msgspec.UNSET,
     )
+
+
+def find_meeting(reading: Reading, place: Place, network: Network, others: Mapping[NetworkName, Network]) -> None:
+    """Complain of a range of a network that meets another one of its own or of the app's: no site could make both."""
+    taken = [(name, each) for name, other in others.items() for each in _list_made(other)]
+    configs = reading.texts(reading.find(reading.find(place, "ipam"), "config"))
+    made = _list_made(network)
+    # Where one of them is none there are other complaints.
+    for item, subnet in zip(configs, made, strict=True) if len(configs) == len(made) else ():
+        mine = ipaddress.ip_network(subnet)
+        for name, each in taken:
+            theirs = ipaddress.ip_network(each)
+            if mine.version == theirs.version and mine.overlaps(theirs):
+                whose = f"network {name}" if name else "the same network"
+                detail = (
+                    f"{mine} meets {theirs} of {whose}: a node routes an address to one bridge; give it another range"
+                )
+                reading.findings.complain(reading.find(item, "subnet") or item, "E-CONFLICT", detail)
+                break
+        taken.append((NetworkName(""), subnet))
+
+
+def _list_made(network: Network) -> tuple[str, ...]:
+    """List the ranges that a node makes for a network; those of a network of the site are not its own."""
+    plan = network.plan or NetworkPlan()
+    return () if plan.lan else tuple(each.subnet for each in plan.subnets)
 
 
 def _read_words(reading: Reading, driver: Place | None, words: Given) -> NetworkWords:
