@@ -176,7 +176,7 @@ class _Thirds:
         return ranked[:RELAYS_MAX]
 
     def _is_gone(self, site: SiteName) -> bool:
-        """Nobody hears it, or it is drained: a pair keeps it, for it may be there all the same, and no other gets it."""
+        """Say whether nobody hears it or it is drained: a pair keeps it, for it may be there, and no other gets it."""
         return self._views[site].silent or self._views[site].cordon == "drain"
 
     def _list_present(self, pair: Pair) -> list[SiteName]:
