@@ -104,7 +104,7 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     names: str = ""
     #: Who makes networks and links of instances: podman, or Skerry itself. A change makes each instance anew, once.
     links: Literal["podman", "skerry"] = "podman"
-    #: Where the authority is that the site asks for certificates of host names (`tls: acme`), and who may be written to.
+    #: The authority that the site asks for certificates of host names (`tls: acme`), and whom that may write to.
     acme_directory: str = "https://acme-v02.api.letsencrypt.org/directory"
     acme_contact: str = ""
     #: `true` says that the operator has read and accepted the authority's terms; nothing is asked of it before.
