@@ -2,7 +2,7 @@
 
 import pytest
 from tests.clocks import ManualClock
-from tests.drivers.test_chain_frames import make
+from tests.plan.test_chain_frames import make
 
 from skerry.clock import SeededMint
 from skerry.drivers import chain_probes

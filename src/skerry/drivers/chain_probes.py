@@ -22,9 +22,9 @@ from pathlib import Path
 
 from skerry.clock import Clock, Mint
 from skerry.drivers.base import run_program
-from skerry.drivers.chain_frames import build_frame, read_token, token_offset
 from skerry.model.observed import Observation, ProbePass
 from skerry.plan.actions import Action, Outcome, ProbeChain, failed
+from skerry.plan.chain_frames import build_frame, read_token, token_offset
 
 _TUN = Path("/dev/net/tun")
 #: ``linux/if_tun.h``, ``linux/sockios.h``, ``linux/if_packet.h``, ``asm-generic/socket.h``, ``linux/if_ether.h``.

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from skerry.drivers.chain_frames import build_frame, read_token, token_offset
 from skerry.model.ids import AppName, InstanceId, ServiceName, TenantName
 from skerry.plan.actions import ProbeChain, ProbeHop
+from skerry.plan.chain_frames import build_frame, read_token, token_offset
 
 OWN, OTHER = bytes.fromhex("feffffff5350"), bytes.fromhex("020000000001")
 TOKEN = 0xABCDEF07
