@@ -623,7 +623,7 @@ class Datagrams(msgspec.Struct, frozen=True, order=True):
 
 
 class Certificate(msgspec.Struct, frozen=True, order=True):
-    """What a host name is shown with: the digest of the payload of kind ``secret`` that has chain and key."""
+    """What a host name is shown with: the digest of chain and key, or of the sealed payload that has both."""
 
     host: str
     version: Digest
