@@ -1,8 +1,8 @@
 """Which stand-in images there are, and which one a Compose file's name means.
 
-What each is made of is in `servers.py`, `programs.py` and `functions.py`: packages, what to leave out of them, and how the image is to
-be started. Files of ours lie under `files/<folder>/` exactly where they end up; `debian.py` turns `packages` into a
-layer, `build.py` stacks the layers.
+What each is made of is in `servers.py`, `programs.py` and `functions.py`: packages, what to leave out of them, and how
+the image is to be started. Files of ours lie under `files/<folder>/` exactly where they end up; `debian.py` turns
+`packages` into a layer, `build.py` stacks the layers.
 """
 
 from __future__ import annotations
