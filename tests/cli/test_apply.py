@@ -282,6 +282,9 @@ def test_a_wait_ends_when_the_sites_have_it_and_times_out_when_not(town, write):
     result = town.run("apply", "-f", file, "--wait=1s")
     assert result.code == 4, result
     assert "E-TIMEOUT" in result.err
+    assert "Hint: skerry why waits\n" in result.err
+    waited = town.run("wait", "app/waits", "--timeout", "1s")
+    assert (waited.code, "Hint: skerry why waits\n" in waited.err) == (4, True)
     # Repeating it changes nothing, and waits like the first one.
     again = town.run("apply", "-f", file, "--wait=1s")
     assert (again.code, "is so already" in again.err, "E-TIMEOUT" in again.err) == (4, True, True)

@@ -13,7 +13,7 @@ from skerry.cli.watching import wait_for_operation, wait_until
 from skerry.model.answers import AppSummary, OperationView, SiteSummary
 from skerry.model.errors import NotFound
 from skerry.sdk.client import Client
-from skerry.sdk.waiting import describe_unready_app, describe_unready_site
+from skerry.sdk.waiting import describe_unready_app, describe_unready_site, hint_for
 
 Found = AppSummary | SiteSummary | OperationView
 
@@ -45,7 +45,7 @@ def wait(session: Session, what: str, wanted: str, limit_s: int) -> None:
             return "" if is_gone(found) else f"{noun} {name} is still there"
         return describe_unready(found)
 
-    wait_until(look, limit_s, f"{noun} {name}")
+    wait_until(look, limit_s, f"{noun} {name}", hint_for(noun, name))
     tell(f"{noun} {name} is {wanted}")
 
 

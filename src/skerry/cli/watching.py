@@ -23,8 +23,8 @@ REDRAW_S = 2.0
 OPERATIONS_READ_MAX = 1000
 
 
-def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:
-    """Look again and again until ``look`` returns nothing; raises ``Timeout`` with what it said last."""
+def wait_until(look: Callable[[], str], limit_s: int, what: str, hint: str = "") -> None:
+    """Look again and again until ``look`` returns nothing; raises ``Timeout`` with what it said last and ``hint``."""
     clock = SystemClock()
     end_us = clock.boot_us() + limit_s * SECOND_US
     progress = Progress()
@@ -32,7 +32,7 @@ def wait_until(look: Callable[[], str], limit_s: int, what: str) -> None:
         while said := look():
             progress.line(said)
             if clock.boot_us() >= end_us:
-                raise Timeout("E-TIMEOUT", f"{what} is not so after {limit_s} s: {said}.")
+                raise Timeout("E-TIMEOUT", f"{what} is not so after {limit_s} s: {said}.", hint=hint)
             pause(LOOK_S)
     finally:
         progress.end()

@@ -24,8 +24,13 @@ def tell_nobody(said: str) -> None:
     """Keep progress to oneself."""
 
 
-def wait_until(look: Callable[[], Steps[tuple[T, str]]], what: str, limit_s: float, told: Told) -> Steps[T]:
-    """Look again and again until nothing is missing; raises ``Timeout`` with what was missing last."""
+def wait_until(
+    look: Callable[[], Steps[tuple[T, str]]], what: str, limit_s: float, told: Told, hint: Callable[[T], str]
+) -> Steps[T]:
+    """Look again and again until nothing is missing.
+
+    Raises ``Timeout`` with what was missing last; ``hint`` makes of what was found the command that says why.
+    """
     clock = SystemClock()
     end_us = clock.boot_us() + int(limit_s * SECOND_US)
     while True:
@@ -34,7 +39,7 @@ def wait_until(look: Callable[[], Steps[tuple[T, str]]], what: str, limit_s: flo
             return found
         told(missing)
         if clock.boot_us() >= end_us:
-            raise Timeout("E-TIMEOUT", f"{what} is not so after {limit_s:g} s: {missing}.")
+            raise Timeout("E-TIMEOUT", f"{what} is not so after {limit_s:g} s: {missing}.", hint=hint(found))
         yield Pause(LOOK_S)
 
 
@@ -53,7 +58,7 @@ def wait_for_operation(operation: str, limit_s: float = WAIT_S, told: Told = tel
             return view, ""
         return view, f"{view.kind} {view.app}: {view.ready} of {view.wanted} ready"
 
-    view = yield from wait_until(look, f"operation {operation}", limit_s, told)
+    view = yield from wait_until(look, f"operation {operation}", limit_s, told, lambda view: hint_for("app", view.app))
     if view.state == "superseded":
         raise Refused("E-SUPERSEDED", f"Something newer took over from {view.kind} {view.app} {view.number}.")
     if view.refused:
@@ -70,7 +75,7 @@ def wait_for_app(app: str, limit_s: float = WAIT_S, told: Told = tell_nobody) ->
         summary = (yield from send(request)).summary
         return summary, describe_unready_app(summary)
 
-    return (yield from wait_until(look, f"app {app}", limit_s, told))
+    return (yield from wait_until(look, f"app {app}", limit_s, told, lambda _: hint_for("app", app)))
 
 
 def wait_for_site(site: str, limit_s: float = WAIT_S, told: Told = tell_nobody) -> Steps[SiteSummary]:
@@ -81,7 +86,12 @@ def wait_for_site(site: str, limit_s: float = WAIT_S, told: Told = tell_nobody) 
         summary = (yield from send(request)).summary
         return summary, describe_unready_site(summary)
 
-    return (yield from wait_until(look, f"site {site}", limit_s, told))
+    return (yield from wait_until(look, f"site {site}", limit_s, told, lambda _: hint_for("site", site)))
+
+
+def hint_for(noun: str, name: str) -> str:
+    """Return the command that says why an app or a site is not as wanted; of anything else nothing is known."""
+    return {"app": f"skerry why {name}", "site": f"skerry site show {name}"}.get(noun, "")
 
 
 def describe_unready_app(found: AppSummary) -> str:
