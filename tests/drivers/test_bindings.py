@@ -88,7 +88,13 @@ def make_driver(machine: Machine, folder: Path, *processes: int) -> BindingsDriv
         assert container == CONTAINER
         return left.pop(0) if len(left) > 1 else left[0]
 
-    return BindingsDriver(read_process, folder, SystemClock(), machine.run)
+    def find_index(device: str) -> int:
+        found = [each["ifindex"] for each in machine.outside if each["ifname"] == device]
+        if not found:
+            raise OSError("no such device")
+        return found[0]
+
+    return BindingsDriver(read_process, folder, SystemClock(), machine.run, find_index)
 
 
 async def bindings(driver: BindingsDriver) -> dict[str, str]:
@@ -105,6 +111,7 @@ def test_the_outer_end_is_found_by_both_numbers_and_the_next_agent_knows_of_it(p
         outcome = await driver.perform(ACTION)
         assert outcome.ok, outcome
         assert 'device "veth9"' in machine.given["nft"]
+        assert "meta iif != 9 accept" in machine.given["nft"]
         assert "ip saddr { 10.64.0.66 } accept" in machine.given["nft"]
         assert "ether saddr != 02:00:00:00:00:07 drop" in machine.given["nft"]
         given = machine.given["ip -4 -batch -"]
@@ -136,6 +143,26 @@ def test_guards_of_links_that_have_gone_are_taken_away(process: int, tmp_path: P
     gone = [line for line in machine.given["nft"].splitlines() if line.startswith("delete chain netdev skerry_guards")]
     assert gone[:2] == [f"delete chain netdev skerry_guards {name}" for name in ("skvgone", "skvmore")]
     assert not any("skvhere" in line for line in gone)
+
+
+def test_a_name_that_went_to_another_link_is_no_guard_of_this_one(process: int, tmp_path: Path):
+    async def main() -> None:
+        machine = Machine()
+        driver = make_driver(machine, tmp_path, process)
+        assert (await driver.perform(ACTION)).ok
+        # It started anew: its link has another number, and its former name leads to another instance now.
+        machine.outside = [
+            {"ifname": "veth9", "ifindex": 12, "link_index": 2, "master": "sk0"},
+            {"ifname": "veth7", "ifindex": 13, "link_index": 2, "master": "sk0"},
+        ]
+        machine.inside = [{**INSIDE[1], "link_index": 13}]
+        assert await bindings(driver) == {}
+        assert (await driver.perform(ACTION)).ok
+        assert machine.given["nft"].startswith(f"delete chain netdev skerry_guards {end_name(CONTAINER, 'mesh')}\n")
+        assert 'device "veth7"' in machine.given["nft"]
+        assert await bindings(driver) == {CONTAINER: ACTION.digest}
+
+    asyncio.run(main())
 
 
 def test_what_cannot_be_done_is_an_outcome_and_is_not_remembered(process: int, tmp_path: Path):

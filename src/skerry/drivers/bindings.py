@@ -13,6 +13,7 @@ A chain whose device has gone with its instance is taken away with the next one 
 import contextlib
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import msgspec
 
 from skerry.clock import SECOND_US, Clock
 from skerry.drivers.base import run_program
-from skerry.drivers.wires import GUARDS, build_guards, end_name
+from skerry.drivers.wires import GUARDS, OuterEnd, build_guards, end_name
 from skerry.model.ids import Digest
 from skerry.model.observed import Observation
 from skerry.plan.actions import DONE, Action, BindLinks, InsideRoute, Link, Outcome, failed
@@ -41,8 +42,8 @@ Run = Callable[..., Awaitable[tuple[int, bytes]]]
 
 class _Bound(msgspec.Struct, frozen=True):
     digest: Digest
-    #: Chains that guard it.
-    chains: tuple[str, ...]
+    #: Chains that guard it, each with the outer end that it was made for.
+    ends: dict[str, OuterEnd]
 
 
 class _Held(msgspec.Struct):
@@ -76,25 +77,37 @@ class BindingsDriver:
         folder: Path,
         clock: Clock,
         run_program: Run = run_program,
+        find_index: Callable[[str], int] = socket.if_nametoindex,
     ) -> None:
-        """``read_process`` gives the first process of a container, 0 for none; ``folder`` is gone with the power."""
+        """``read_process`` gives the first process of a container, 0 for none; ``folder`` is gone with the power.
+
+        ``find_index`` gives the number of a device of the node and raises ``OSError`` for none.
+        """
         self._read_process = read_process
         self._file = folder / _FILE
         self._clock = clock
         self._run = run_program
+        self._find_index = find_index
         self._bound: dict[str, _Bound] | None = None
         self._chains: tuple[int, frozenset[str]] | None = None
 
     async def observe(self) -> Observation:
         """Say what was done at which container, as far as its guards are there."""
-        bound = self._read()
-        if any(each.chains for each in bound.values()):
+        bound = {name: each for name, each in self._read().items() if all(map(self._is_there, each.ends.values()))}
+        if any(each.ends for each in bound.values()):
             now_us = self._clock.boot_us()
             if self._chains is None or now_us - self._chains[0] > _BELIEVED_US:
                 self._chains = now_us, frozenset(name for name, device in (await self._list_chains()).items() if device)
             present = self._chains[1]
-            return self._tell({name: each for name, each in bound.items() if present.issuperset(each.chains)})
+            return self._tell({name: each for name, each in bound.items() if present.issuperset(each.ends)})
         return self._tell(bound)
+
+    def _is_there(self, end: OuterEnd) -> bool:
+        """Say whether the device is still the same: an instance that starts again gets another, maybe by that name."""
+        try:
+            return self._find_index(end.device) == end.number
+        except OSError:
+            return False
 
     def _tell(self, bound: dict[str, _Bound]) -> Observation:
         return Observation(driver=self.name, bindings={name: each.digest for name, each in bound.items()})
@@ -123,31 +136,35 @@ class BindingsDriver:
 
     async def _bind(self, action: BindLinks, enter: tuple[str, ...]) -> None:
         inside = await self._list_devices(*enter, "ip", "-json", "address", "show")
-        chains: tuple[str, ...] = ()
-        if action.guards:
-            chains = await self._guard(action.container, action.guards, inside)
+        ends = await self._guard(action.container, action.guards, inside) if action.guards else {}
         await self._lay_routes(action.routes, inside, enter)
         bound = {name: each for name, each in self._read().items() if name != action.container}
         if action.digest:
-            bound[action.container] = _Bound(action.digest, chains)
+            bound[action.container] = _Bound(action.digest, ends)
         self._write(bound)
 
-    async def _guard(self, container: str, guards: tuple[Link, ...], inside: list[_Device]) -> tuple[str, ...]:
-        ends = {
-            (each.ifindex, each.link_index): each.ifname for each in await self._list_devices("ip", "-json", "link")
-        }
-        found: dict[str, str] = {}
+    async def _guard(self, container: str, guards: tuple[Link, ...], inside: list[_Device]) -> dict[str, OuterEnd]:
+        outside = await self._list_devices("ip", "-json", "link")
+        ends = {(each.ifindex, each.link_index): OuterEnd(each.ifname, each.ifindex) for each in outside}
+        found: dict[str, OuterEnd] = {}
         for link in guards:
             device = _find_device(inside, link.addresses)
             end = None if device is None else ends.get((device.link_index, device.ifindex))
             if end is None:
                 raise _RefusedError(f"the outer end of its link in network {link.network} is not found")
             found[link.network] = end
-        present = frozenset(ends.values())
-        gone = [name for name, device in (await self._list_chains()).items() if device not in present]
+        present = {each.ifname: each.ifindex for each in outside}
+        stale = {
+            name
+            for each in self._read().values()
+            for name, end in each.ends.items()
+            if present.get(end.device) != end.number
+        }
+        chains = await self._list_chains()
+        gone = [name for name, device in chains.items() if name in stale or device not in present]
         text = "".join(f"delete chain netdev {GUARDS} {name}\n" for name in gone)
         await self._must("nft", "-f", "-", given=(text + build_guards(container, guards, found)).encode())
-        return tuple(end_name(container, link.network) for link in guards)
+        return {end_name(container, link.network): found[link.network] for link in guards}
 
     async def _lay_routes(self, routes: tuple[InsideRoute, ...], inside: list[_Device], enter: tuple[str, ...]) -> None:
         wanted: dict[str, tuple[str, str]] = {}

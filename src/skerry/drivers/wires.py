@@ -11,6 +11,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -337,10 +338,18 @@ def end_name(container: str, network: str) -> str:
     return END_PREFIX + hashlib.sha256(f"{container}/{network}".encode()).hexdigest()[:12]
 
 
-def build_guards(container: str, links: tuple[Link, ...], ends: Mapping[str, str] | None = None) -> str:
+class OuterEnd(NamedTuple):
+    """A device of the node that leads to an instance, and the number that the kernel gave it and gives no other."""
+
+    device: str
+    number: int
+
+
+def build_guards(container: str, links: tuple[Link, ...], ends: Mapping[str, OuterEnd] | None = None) -> str:
     """Return nft's text that binds each link to its hardware address and its addresses.
 
-    ``ends`` names the outer end by network where somebody else has made it.
+    ``ends`` tells the outer end by network where somebody else has made it. Its name may go to another link later, to
+    which newer kernels then move the guard: one with another number is none of its business.
     """
     lines = [f"add table netdev {GUARDS}"]
     for link in links:
@@ -352,10 +361,11 @@ def build_guards(container: str, links: tuple[Link, ...], ends: Mapping[str, str
         chain = f"netdev {GUARDS} {end}"
         # A chain whose device went once may be there still: an instance that starts again has the same names.
         lines += [f"add chain {chain}", f"delete chain {chain}"]
-        device = (ends or {}).get(link.network, end)
-        hook = f'type filter hook ingress device "{device}" priority 0; policy drop;'
+        outer = (ends or {}).get(link.network)
+        hook = f'type filter hook ingress device "{outer.device if outer else end}" priority 0; policy drop;'
         lines.append(f"add chain {chain} {{ {hook} }}")
-        rules = [f"ether saddr != {link.mac} drop"]
+        rules = [f"meta iif != {outer.number} accept"] if outer else []
+        rules.append(f"ether saddr != {link.mac} drop")
         if link.up_bps:
             rate = f"{link.up_bps // 8} bytes/second burst {_burst(link.up_bps)} bytes"
             rules.append(f"limit rate over {rate} drop")
