@@ -105,6 +105,15 @@ def test_a_problem_has_its_hint_on_a_line_of_its_own():
     assert lines[1:3] == ["  a.yaml:3:1  E-IMAGE  never pushed", "    Hint: skerry image push"]
 
 
+def test_a_hint_about_manifests_names_the_one_that_was_given():
+    problem = Problem(code="E-UNKNOWN-WORD", detail="unknown word", file="my shop.yaml", line=6, column=5)
+    text = describe_error(errors.Invalid("E-MANIFEST", "1 error.", problems=(problem,)))
+    assert "  Hint: skerry validate -f 'my shop.yaml'\n" in text
+    elsewhere = Problem(code="E-UNKNOWN-WORD", detail="unknown word")
+    text = describe_error(errors.Invalid("E-MANIFEST", "1 error.", problems=(elsewhere,)))
+    assert "  Hint: skerry validate -f compose.yaml\n" in text
+
+
 def test_an_unreachable_core_is_8(town):
     result = town.run("site", "list", SKERRY_URL="http://127.0.0.1:1", SKERRY_TOKEN="x")
     assert result.code == 8

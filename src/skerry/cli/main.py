@@ -4,6 +4,7 @@ What, why, hint, docs: the words are those of the API's problem document (interf
 else to stderr.
 """
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,11 @@ def describe_error(error: "SkerryError") -> str:
     lines += [f"  {_describe_problem(problem)}" for problem in shown]
     if len(error.problems) > len(shown):
         lines.append(f"  … and {len(error.problems) - len(shown)} more")
-    lines.append(f"  Hint: {error.hint or next_step(error.code)}")
+    hint = error.hint or next_step(error.code)
+    # Commands about manifests are written for compose.yaml; who gave another file is told of that one.
+    if error.problems and error.problems[0].file:
+        hint = hint.replace("-f compose.yaml", f"-f {shlex.quote(error.problems[0].file)}")
+    lines.append(f"  Hint: {hint}")
     lines.append(f"  Docs: skerry help {error.code}")
     return "\n".join(lines) + "\n"
 
