@@ -66,3 +66,13 @@ def test_a_hardware_address_is_local_and_stays():
     assert choose_mac("skabc", "10.0.0.2") == choose_mac("skabc", "10.0.0.2")
     assert choose_mac("skabc", "10.0.0.2") != choose_mac("skabc", "10.0.0.3")
     assert choose_mac("skabc", "10.0.0.2").startswith("02:")
+
+
+def test_a_range_that_meets_only_an_end_of_the_pool_leaves_the_rest_free():
+    """Those of the other family and those outside are in nobody's way."""
+    whole = ("10.176.0.0/13", "10.184.0.0/14", "10.188.0.0/15", "10.190.0.0/16")
+    strangers = ("fd00::/8", "192.168.0.0/16", "10.0.0.0/9")
+    left = choose_subnet(*NAMES, (*whole, *strangers, *(f"10.191.{each}.128/25" for each in range(1, 256))))
+    assert left == "10.191.0.0/24"
+    with pytest.raises(NoAddress, match="4096"):
+        choose_subnet(*NAMES, ("10.0.0.0/8",))

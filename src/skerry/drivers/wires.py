@@ -6,6 +6,7 @@ whole observation, and nothing is remembered. Each link is guarded at its outer 
 sends by another hardware address or another address than its own goes nowhere.
 """
 
+import functools
 import hashlib
 import ipaddress
 import os
@@ -39,6 +40,8 @@ _CONF = Path("/proc/sys/net")
 #: What waits for its turn at a limited link, at most.
 _WAIT_MS = 200
 _LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
+#: Each range of a node is read again at each look; a thousand networks have two each.
+_RANGES_MAX = 4096
 
 
 class _Held(msgspec.Struct):
@@ -440,7 +443,15 @@ def _say(output: bytes) -> str:
 
 
 def _range_of(held: _Held) -> str:
-    return str(ipaddress.ip_interface(f"{held.local}/{held.prefixlen}").network)
+    return _name_range(f"{held.local}/{held.prefixlen}")
+
+
+@functools.lru_cache(maxsize=_RANGES_MAX)
+def _name_range(address: str) -> str:
+    return str(ipaddress.ip_interface(address).network)
+
+
+_read_range = functools.lru_cache(maxsize=_RANGES_MAX)(ipaddress.ip_network)
 
 
 def _family(subnet: Subnet) -> bool:
@@ -448,7 +459,7 @@ def _family(subnet: Subnet) -> bool:
 
 
 def _overlap(one: str, other: str) -> bool:
-    first, second = ipaddress.ip_network(one), ipaddress.ip_network(other)
+    first, second = _read_range(one), _read_range(other)
     if isinstance(first, ipaddress.IPv4Network):
         return isinstance(second, ipaddress.IPv4Network) and first.overlaps(second)
     return isinstance(second, ipaddress.IPv6Network) and first.overlaps(second)

@@ -6,6 +6,7 @@ their names, so that two starts under way at once do not get the same one; shoul
 the driver refuses an address that is in use and the next plan gives another.
 """
 
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -27,13 +28,24 @@ class NoAddress(Exception):
 
 def choose_subnet(tenant: str, app: str, name: NetworkName, taken: Iterable[str]) -> str:
     """Return a /24 of ``POOL`` that meets none of the ranges ``taken``; the same one again where it is free."""
-    others = [ipaddress.ip_network(each) for each in taken]
+    busy = {place for each in taken for place in _list_places(each)}
     first = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{name}".encode()).digest()[:4], "big")
     for step in range(_POOL_NETWORKS):
-        subnet = ipaddress.IPv4Network((int(POOL.network_address) + ((first + step) % _POOL_NETWORKS << 8), 24))
-        if not any(isinstance(other, ipaddress.IPv4Network) and subnet.overlaps(other) for other in others):
-            return str(subnet)
+        place = (first + step) % _POOL_NETWORKS
+        if place not in busy:
+            return str(ipaddress.IPv4Network((int(POOL.network_address) + (place << 8), 24)))
     raise NoAddress(f"all {_POOL_NETWORKS} networks of this node are in use")
+
+
+@functools.lru_cache(maxsize=_POOL_NETWORKS)  # the ranges of a node are asked about for each of its networks
+def _list_places(taken: str) -> range:
+    """Return which /24s of ``POOL`` a range meets, by their number."""
+    other = ipaddress.ip_network(taken)
+    if not isinstance(other, ipaddress.IPv4Network) or not other.overlaps(POOL):
+        return range(0)
+    start = max(int(other.network_address), int(POOL.network_address))
+    end = min(int(other.broadcast_address), int(POOL.broadcast_address))
+    return range(start - int(POOL.network_address) >> 8, (end - int(POOL.network_address) >> 8) + 1)
 
 
 def choose_ranges(
