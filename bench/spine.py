@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import cli
 from bench.flights import Flights
+from bench.rows import make_row, show, write_page
 from tests.e2e.fleet import LINK_PORT, Fleet, list_containers, list_started, wait_until, write_image
 from tests.e2e.kill_loop import SPARE_APP, KillLoop, Result, apply_app
 from tests.e2e.lab import WAN_DEVICE, Lab
@@ -38,6 +39,10 @@ COUNTED_S = 65.0
 PLATFORM = ("python", "podman", "conmon", "aardvark-dns", "netavark", "rootlessport")
 REPEATS = 5
 SEED = 1
+INTRO = (
+    f"Written by `./dev long bench-spine`: a core and one site with {CONTAINERS} containers of the smallest image, "
+    "real processes on one machine. The baseline of a row was measured in the same run."
+)
 
 
 def main() -> int:
@@ -68,48 +73,8 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
     if options.page:
-        options.page.write_text(write_page(rows))
+        options.page.write_text(write_page("Benchmarks of the first milestone", INTRO, rows))
     return 0
-
-
-def show(row: dict[str, Any]) -> None:
-    against = "" if row["baseline"] is None else f"  baseline {row['baseline']:g}"
-    verdict = "holds" if row["holds"] else "DOES NOT HOLD"
-    print(f"{row['id']:<24}{row['value']:>12g} {row['unit']:<5} goal {row['goal']:g}{against}  {verdict}", flush=True)
-
-
-def write_page(rows: list[dict[str, Any]]) -> str:
-    """The rows as a page: what was measured, the goal, and whether it holds."""
-    lines = [
-        "# Benchmarks of the first milestone",
-        "",
-        f"Written by `./dev long bench-spine`: a core and one site with {CONTAINERS} containers of the smallest image, "
-        "real processes on one machine. The baseline of a row was measured in the same run.",
-        "",
-        "| What | Value | Goal | Baseline | Holds |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        value, goal = (f"{row[key]:g} {row['unit']}" for key in ("value", "goal"))
-        baseline = "" if row["baseline"] is None else f"{row['baseline']:g} {row['unit']}"
-        lines.append(f"| {row['what']} | {value} | ≤ {goal} | {baseline} | {'yes' if row['holds'] else 'no'} |")
-    return "\n".join(lines) + "\n"
-
-
-def make_row(
-    name: str, what: str, value: float, unit: str, goal: float, *, baseline: float | None = None
-) -> dict[str, Any]:
-    value = round(value, 3)
-    return {
-        "id": name,
-        "what": what,
-        "value": value,
-        "unit": unit,
-        "baseline": None if baseline is None else round(baseline, 3),
-        "ratio": None if not baseline else round(value / baseline, 2),
-        "goal": round(goal, 3),
-        "holds": value <= goal,
-    }
 
 
 def measure_memory(fleet: Fleet) -> Iterable[dict[str, Any]]:

@@ -114,6 +114,13 @@ RUNS = (
         5,
     ),
     LongRun(
+        "bench-net",
+        "what networks cost: tunnels, names, a dead instance, a site's memory, many apps and many sites",
+        "bench.net",
+        ("--page", "docs/results/bench-net.md", "--json", JSON),
+        15,
+    ),
+    LongRun(
         "bench-console",
         "the console with 10,000 sites in a browser without a graphics processor: pictures, frames, bytes",
         "bench.console",
