@@ -72,7 +72,11 @@ def ranges(*subnets: str) -> str:
         (ranges("10.1.0.0/24", "10.1.0.128/25"), "{}", ["E-CONFLICT /networks/lan/ipam/config/1/subnet"]),
         (ranges("10.1.0.0/24"), ranges("10.1.0.0/24"), ["E-CONFLICT /networks/other/ipam/config/0/subnet"]),
         (ranges("10.1.2.0/24"), ranges("10.1.0.0/16"), ["E-CONFLICT /networks/other/ipam/config/0/subnet"]),
-        (ranges("fd00:1::/64"), ranges("10.1.0.0/16", "fd00::/8"), ["E-CONFLICT /networks/other/ipam/config/1/subnet"]),
+        (
+            ranges("fd00:1::/64"),
+            ranges("10.1.0.0/16", "fd00:1::/48"),
+            ["E-CONFLICT /networks/other/ipam/config/1/subnet"],
+        ),
     ],
 )
 def test_ranges_that_meet_within_an_app_are_refused_where_the_later_one_stands(lan: str, other: str, found: list[str]):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import pytest
 
-from skerry.model.app import AppRevision, ImageRef, Network, NetworkWords, Service
+from skerry.model.app import AppRevision, ImageRef, Network, NetworkPlan, NetworkWords, Service, Subnet
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer, Unit, unit_id
 from skerry.model.ids import AppName, Digest, NetworkName, NodeName, ServiceName, SiteName, TenantName, digest_of
 from skerry.model.network import part_ranges
@@ -84,6 +84,22 @@ def test_addresses_that_a_site_has_on_its_uplinks_are_given_to_no_part():
     fact = msgspec.structs.replace(next(iter(there.overlays.values())), addresses=(beside, "nonsense"))
     moved = stretch([view("a", 1), msgspec.structs.replace(there, overlays={fact.node: fact})])
     assert parts(moved[SiteName("a")])[0].index == part.index + 1
+
+
+def test_no_part_is_put_into_a_range_of_a_manifest_while_there_is_another():
+    (part,) = parts(stretch([view("a", 1)])[SiteName("a")])
+    wide = NetworkPlan(subnets=(Subnet(subnet=str(part_ranges(part).v4.supernet(new_prefix=24))),))
+    others = msgspec.structs.replace(revision(), networks={INSIDE: Network(plan=wide)})
+
+    def place(*holders: NetworkPart) -> int:
+        snapshot = FleetSnapshot(
+            sites=(view("a", 1, *holders),), revisions={REVISION: revision(), digest_of(b"others"): others}
+        )
+        seated = stretch_networks(snapshot, {SiteName("a"): [seat()]})[SiteName("a")]
+        return next(each.index for each in parts(seated) if each.app == SHOP)
+
+    assert place() == part.index // 4 * 4 + 4
+    assert place(part) == part.index, "what has its addresses keeps them"
 
 
 def test_a_service_that_is_not_in_the_network_makes_no_member():

@@ -13,12 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from skerry.model.ids import VolumeId
+from skerry.model.network import SITE_V4
 from skerry.model.network import bridge_name as bridge_name
 from skerry.model.observed import Observation
 from skerry.model.samples import HostUse
 from skerry.model.signed import Window
 from skerry.plan.actions import Action, Outcome
-from skerry.plan.addresses import POOL
 
 
 class Driver(Protocol):
@@ -119,7 +119,7 @@ async def run_program(*argv: str, given: bytes = b"", limit_s: float = _PROGRAM_
 def is_ours(address: str) -> bool:
     """Whether an address can be one of an app network."""
     try:
-        return ipaddress.IPv4Address(address) in POOL
+        return ipaddress.IPv4Address(address) in SITE_V4
     except ValueError:
         return False
 

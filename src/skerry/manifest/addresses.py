@@ -15,9 +15,10 @@ import msgspec
 from skerry.manifest.findings import Findings
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
-from skerry.model.app import Address, NetworkPlan, Subnet
+from skerry.model.app import Address, Network, NetworkPlan, Subnet
 from skerry.model.ids import NetworkName
-from skerry.model.limits import INTEGER_MAX, MTU_MAX, MTU_MIN
+from skerry.model.limits import INTEGER_MAX, MTU_MAX, MTU_MIN, MTU_MIN_V6
+from skerry.model.network import TUNNEL_MTU
 from skerry.model.profile import Range, grants_range, holds_range
 
 _One = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -32,6 +33,7 @@ class Attached(msgspec.Struct, frozen=True):
 
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
+_NO_MAC = "00:00:00:00:00:00"
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", re.ASCII)
 _DEVICE_OPTION = "com.docker.network.endpoint.ifname"
 _BITS_MIN, _BITS_MAX = 8, 30
@@ -85,6 +87,12 @@ def _read_options(reading: Reading, network: Place) -> int:
     return mtu
 
 
+def find_mtu_option(reading: Reading, network: Place) -> Place | None:
+    """Return the option of Compose that says a network's largest packet."""
+    options = reading.find(network, "driver_opts")
+    return next(filter(None, (reading.find(options, name) for name in _MTU_OPTIONS)), None)
+
+
 def _read_subnet(reading: Reading, place: Place) -> Subnet | None:
     text = reading.find(place, "subnet")
     if text is None:
@@ -95,6 +103,9 @@ def _read_subnet(reading: Reading, place: Place) -> Subnet | None:
     if found is None:
         return None
     gateway = _inside(reading, reading.find(place, "gateway"), found)
+    if gateway and is_edge(ipaddress.ip_address(gateway), found):
+        detail = f"{gateway} is the first or last address of {found}, which nobody can have"
+        reading.findings.complain(reading.find(place, "gateway") or place, "E-RANGE", detail)
     first, last = "", ""
     lease = reading.find(place, "ip_range")
     if lease is not None:
@@ -121,6 +132,11 @@ def _judge_kept(reading: Reading, place: Place | None, within: Range, first: str
         elif not first or int(ipaddress.ip_address(first)) <= int(one) <= int(ipaddress.ip_address(last)):
             detail = f"an address is kept free by an ip_range that it is not in, and {one} is one that instances get"
             reading.findings.refuse(item, detail, hint="give ip_range")
+
+
+def is_edge(one: _One, within: Range) -> bool:
+    """Say whether an address is its range's own or the one for all, which are nobody's."""
+    return one == within[0] or (one.version == 4 and one == within[-1])
 
 
 def _parse_range(reading: Reading, place: Place) -> Range | None:
@@ -254,7 +270,7 @@ def _read_version(reading: Reading, place: Place | None, version: int) -> str:
 def parse_mac(reading: Reading, place: Place | None) -> str:
     """Return the hardware address of one device; empty where none is given, and after a complaint."""
     text = reading.text(place).lower().replace("-", ":")
-    if place is not None and (_MAC.fullmatch(text) is None or int(text[1], 16) & 1):
+    if place is not None and (_MAC.fullmatch(text) is None or int(text[1], 16) & 1 or text == _NO_MAC):
         detail = f'"{reading.text(place)[:40]}" is not the address of one network device: write 02:42:ac:11:00:03'
         reading.findings.complain(place, "E-TYPE", detail)
     return text
@@ -275,11 +291,15 @@ class Places(msgspec.Struct, frozen=True):
 
 
 def check_addresses(
-    found: Names[NetworkName, Address], plans: Names[NetworkName, NetworkPlan], copies: int, places: Places
+    found: Names[NetworkName, Address], networks: Names[NetworkName, Network], copies: int, places: Places
 ) -> None:
     """Tell addresses that no range of their network has, and those of which there would be several holders."""
+    devices: dict[str, NetworkName] = {}
     for name, address in found.items():
-        plan = plans.get(name, NetworkPlan())
+        network = networks.get(name, Network())
+        plan = network.plan or NetworkPlan()
+        if address.device and devices.setdefault(address.device, name) != name:
+            places.complain(name, f"{address.device} is the device in network {devices[address.device]} already")
         if copies > 1 and (address.ipv4 or address.ipv6 or address.mac):
             detail = f"there would be {copies} copies at one site, and an address is for one"
             places.complain(name, detail)
@@ -288,16 +308,29 @@ def check_addresses(
             one = ipaddress.ip_address(text)
             if not any(one in each for each in ranges if each.version == one.version):
                 places.complain(name, f"network {name} has no range with {text}: give it one under ipam")
-            if any(text == each.gateway for each in plan.subnets):
+            if any(text == (each.gateway or _choose_gateway(each, plan)) for each in plan.subnets):
                 places.complain(name, f"{text} is the gateway of network {name}")
-        largest = plan.mtu or MTU_MAX
+            if any(one.version == each.version and is_edge(one, each) for each in ranges):
+                detail = f"{text} is the first or last address of its range, which nobody can have"
+                places.complain(name, detail, hint="give another one, or leave it out")
+        largest = min(plan.mtu or MTU_MAX, TUNNEL_MTU if network.stretched else MTU_MAX)
         if address.mtu > largest:
             places.complain(name, f"packets of {address.mtu} bytes do not fit network {name}, which takes {largest}")
+        if 0 < address.mtu < MTU_MIN_V6 and (plan.ipv6 or network.stretched):
+            detail = (
+                f"{address.mtu} bytes are too few for network {name}: with version 6 it takes {MTU_MIN_V6} at least"
+            )
+            places.complain(name, detail)
         if plan.lan and plan.lan.kind == "ipvlan" and address.mac:
             places.complain(name, "an interface of kind ipvlan has the hardware address of the node's device")
         if plan.lan and plan.lan.is_direct and (address.up_bps or address.down_bps):
             hint = "use kind: bridge"
             places.complain(name, f"nothing on the node limits an interface of kind {plan.lan.kind}", hint=hint)
+
+
+def _choose_gateway(subnet: Subnet, plan: NetworkPlan) -> str:
+    """Return the address that the node takes where none is said; none in a network of the site."""
+    return "" if plan.lan else str(ipaddress.ip_network(subnet.subnet)[1])
 
 
 def check_clashes(services: Names[str, tuple[Names[NetworkName, Address], Places]]) -> None:

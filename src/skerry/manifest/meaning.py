@@ -171,14 +171,13 @@ def _check_addresses(
     section = top.find("networks")
     if section is not None and not findings.is_sound(section):
         return  # What a network has is not known then.
-    plans = {name: network.plan for name, network in networks.items() if network.plan}
     fixed: dict[str, tuple[dict[NetworkName, Address], Places]] = {}
     for one in read:
         replicas = one.service.placement.replicas
         places = Places(one.place, one.interfaces, findings)
         if one.service.further:
             copies = max(replicas.per_site, replicas.total)
-            check_addresses(one.service.further.addresses, plans, copies, places)
+            check_addresses(one.service.further.addresses, networks, copies, places)
             fixed[one.name] = one.service.further.addresses, places
     check_clashes(fixed)
 

@@ -13,7 +13,7 @@ from typing import get_args
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from skerry.manifest.addresses import MTU, read_plan
+from skerry.manifest.addresses import MTU, find_mtu_option, read_plan
 from skerry.manifest.nodes import Place
 from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
@@ -23,9 +23,15 @@ from skerry.model.grants import Need
 from skerry.model.ids import NetworkName
 from skerry.model.lan import VLAN_ID_MAX, Lan, LanKind, find_lan_flaw
 from skerry.model.limits import MTU_MIN_V6
-from skerry.model.network import TUNNEL_MTU
+from skerry.model.network import SITE_V4, STRETCHED_V4, TUNNEL_MTU
+from skerry.model.profile import Range
 
 _LAN_DRIVERS = ("macvlan", "ipvlan")
+#: A range that meets what Skerry gives out itself has at least so many bits: a sixteenth of the smaller pool, so that
+#: files that have 10.100.0.0/16 run as they are and no app takes all that others are to get.
+_POOL_BITS_MIN = 16
+#: Local prefixes are drawn with so many bits (RFC 4193 section 3.2.1): a wider range has others' in it.
+_PREFIX_BITS_MIN = 48
 #: The mode that each has here, in Docker's words.
 _MODES = {"macvlan_mode": "bridge", "ipvlan_mode": "l2"}
 
@@ -35,7 +41,7 @@ def read_network(reading: Reading, place: Place, words: Given) -> Network:
     said = _read_words(reading, reading.find(place, "driver"), words)
     plan = read_plan(reading, place)
     lan = _read_lan(reading, place, words)
-    plan = msgspec.structs.replace(plan, mtu=_read_mtu(reading, plan, said, words), lan=lan)
+    plan = msgspec.structs.replace(plan, mtu=_read_mtu(reading, place, plan, said, words), lan=lan)
     ranges = reading.find(place, "ipam")
     if said.scope == "app" and plan.subnets and ranges is not None:
         detail = "a network over all sites has addresses of the fleet's plan, which no two networks share"
@@ -56,6 +62,13 @@ def find_meeting(reading: Reading, place: Place, network: Network, others: Mappi
     # Where one of them is none there are other complaints.
     for item, subnet in zip(configs, made, strict=True) if len(configs) == len(made) else ():
         mine = ipaddress.ip_network(subnet)
+        where = reading.find(item, "subnet") or item
+        if _hides_pool(mine):
+            detail = f"{mine} holds addresses that other networks of a site and networks over sites have"
+            narrower = f"/{_POOL_BITS_MIN if mine.version == 4 else _PREFIX_BITS_MIN}"
+            hint = f"give it {narrower} or narrower, or leave ipam out and have a range chosen"
+            reading.findings.complain(where, "E-CONFLICT", detail, hint=hint)
+            continue
         for name, each in taken:
             theirs = ipaddress.ip_network(each)
             if mine.version == theirs.version and mine.overlaps(theirs):
@@ -63,9 +76,16 @@ def find_meeting(reading: Reading, place: Place, network: Network, others: Mappi
                 detail = (
                     f"{mine} meets {theirs} of {whose}: a node routes an address to one bridge; give it another range"
                 )
-                reading.findings.complain(reading.find(item, "subnet") or item, "E-CONFLICT", detail)
+                reading.findings.complain(where, "E-CONFLICT", detail)
                 break
         taken.append((NetworkName(""), subnet))
+
+
+def _hides_pool(wished: Range) -> bool:
+    """Say whether a range takes so much of what Skerry gives out itself that others would be without."""
+    if isinstance(wished, ipaddress.IPv6Network):
+        return wished.prefixlen < _PREFIX_BITS_MIN
+    return wished.prefixlen < _POOL_BITS_MIN and any(wished.overlaps(each) for each in (SITE_V4, STRETCHED_V4))
 
 
 def _list_made(network: Network) -> tuple[str, ...]:
@@ -145,7 +165,7 @@ def _read_lan(reading: Reading, network: Place, words: Given) -> Lan | UnsetType
     return lan
 
 
-def _read_mtu(reading: Reading, plan: NetworkPlan, said: NetworkWords, words: Given) -> int:
+def _read_mtu(reading: Reading, network: Place, plan: NetworkPlan, said: NetworkWords, words: Given) -> int:
     """Return the bytes of a network's largest packet, by our word or by an option of Compose; 0 not stated."""
     place = reading.find(words.get("mtu"))
     mtu = reading.whole(place, *MTU, 0) or plan.mtu
@@ -155,7 +175,8 @@ def _read_mtu(reading: Reading, plan: NetworkPlan, said: NetworkWords, words: Gi
     if place is not None and said.scope == "app" and mtu > TUNNEL_MTU:
         detail = f"mtu: {TUNNEL_MTU}: the largest packet that a tunnel between sites takes"
         reading.findings.note(place, "translated", detail)
-    if place is not None and 0 < mtu < MTU_MIN_V6 and (plan.ipv6 or said.scope == "app"):
+    where = place or find_mtu_option(reading, network)
+    if where is not None and 0 < mtu < MTU_MIN_V6 and (plan.ipv6 or said.scope == "app"):
         detail = f"{mtu} is out of range: a network with addresses of version 6 takes at least {MTU_MIN_V6}"
-        reading.findings.complain(place, "E-RANGE", detail)
+        reading.findings.complain(where, "E-RANGE", detail)
     return mtu

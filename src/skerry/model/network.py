@@ -16,7 +16,9 @@ from skerry.model.document import NetworkMember, NetworkPart
 from skerry.model.ids import AppName, NetworkName, TenantName
 from skerry.model.signed import OverlayKey, SiteRecord
 
-#: Where parts have their IPv4 ranges: beside 10.176.0.0/12, which networks of one site have.
+#: Networks of one site lie in here, each a /24.
+SITE_V4 = ipaddress.IPv4Network("10.176.0.0/12")
+#: Where parts have their IPv4 ranges: beside ``SITE_V4``.
 STRETCHED_V4 = ipaddress.IPv4Network("10.64.0.0/10")
 #: 64 addresses a part: 61 instances, the gateway, and the two that a range cannot use.
 _PART_BITS = 6

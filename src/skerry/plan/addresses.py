@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator
 
 from skerry.model.app import Address, NetworkPlan, Subnet
 from skerry.model.ids import AppName, NetworkName, TenantName
-from skerry.model.network import network_prefix
+from skerry.model.network import SITE_V4, network_prefix
 
-#: Networks of one site lie in here, each a /24.
-POOL = ipaddress.IPv4Network("10.176.0.0/12")
 _POOL_NETWORKS = 4096
 
 _Range = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,25 +25,25 @@ class NoAddress(Exception):
 
 
 def choose_subnet(tenant: str, app: str, name: NetworkName, taken: Iterable[str]) -> str:
-    """Return a /24 of ``POOL`` that meets none of the ranges ``taken``; the same one again where it is free."""
+    """Return a /24 of ``SITE_V4`` that meets none of the ranges ``taken``; the same one again where it is free."""
     busy = {place for each in taken for place in _list_places(each)}
     first = int.from_bytes(hashlib.sha256(f"{tenant}/{app}/{name}".encode()).digest()[:4], "big")
     for step in range(_POOL_NETWORKS):
         place = (first + step) % _POOL_NETWORKS
         if place not in busy:
-            return str(ipaddress.IPv4Network((int(POOL.network_address) + (place << 8), 24)))
+            return str(ipaddress.IPv4Network((int(SITE_V4.network_address) + (place << 8), 24)))
     raise NoAddress(f"all {_POOL_NETWORKS} networks of this node are in use")
 
 
 @functools.lru_cache(maxsize=_POOL_NETWORKS)  # the ranges of a node are asked about for each of its networks
 def _list_places(taken: str) -> range:
-    """Return which /24s of ``POOL`` a range meets, by their number."""
+    """Return which /24s of ``SITE_V4`` a range meets, by their number."""
     other = ipaddress.ip_network(taken)
-    if not isinstance(other, ipaddress.IPv4Network) or not other.overlaps(POOL):
+    if not isinstance(other, ipaddress.IPv4Network) or not other.overlaps(SITE_V4):
         return range(0)
-    start = max(int(other.network_address), int(POOL.network_address))
-    end = min(int(other.broadcast_address), int(POOL.broadcast_address))
-    return range(start - int(POOL.network_address) >> 8, (end - int(POOL.network_address) >> 8) + 1)
+    start = max(int(other.network_address), int(SITE_V4.network_address))
+    end = min(int(other.broadcast_address), int(SITE_V4.broadcast_address))
+    return range(start - int(SITE_V4.network_address) >> 8, (end - int(SITE_V4.network_address) >> 8) + 1)
 
 
 def choose_ranges(

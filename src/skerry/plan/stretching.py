@@ -136,6 +136,20 @@ def _list_foreign(snapshot: FleetSnapshot) -> set[int]:
     return {index_of(each) for each in addresses if each in STRETCHED_V4}
 
 
+def _list_wished(snapshot: FleetSnapshot) -> set[int]:
+    """Return the indexes in ranges that manifests ask for: a node that has such a range has no way to a part in it."""
+    found: set[int] = set()
+    for revision in snapshot.revisions.values():
+        for network in revision.networks.values():
+            for each in network.plan.subnets if network.plan else ():
+                wished = ipaddress.ip_network(each.subnet, strict=False)
+                if isinstance(wished, ipaddress.IPv4Network) and wished.overlaps(STRETCHED_V4):
+                    first = max(wished[0], STRETCHED_V4[0])
+                    last = min(wished[-1], STRETCHED_V4[-1])
+                    found.update(range(index_of(first), index_of(last) + 1))
+    return found
+
+
 def _choose_indexes(
     snapshot: FleetSnapshot, networks: Sequence[_Network]
 ) -> dict[tuple[TenantName, AppName, NetworkName, SiteName], int]:
@@ -150,6 +164,8 @@ def _choose_indexes(
             if isinstance(unit, NetworkPart):
                 present[unit.tenant, unit.app, unit.network, view.site] = unit.index
     taken = set(present.values()) | _list_foreign(snapshot)
+    # Ranges of tenants give way where nothing else is left: nobody keeps others from having parts by asking for much.
+    wished = _list_wished(snapshot) - taken
     chosen = dict(present)
     for network in networks:
         for view in sorted(network.members, key=lambda each: each.enrolment):
@@ -157,7 +173,10 @@ def _choose_indexes(
             if part in present or len(taken) >= PARTS_MAX:
                 continue
             first = int.from_bytes(hashlib.sha256("/".join(part).encode()).digest()[:4], "big")
-            index = next(place for step in range(PARTS_MAX) if (place := (first + step) % PARTS_MAX) not in taken)
+            if len(taken) + len(wished) >= PARTS_MAX:
+                wished.clear()
+            places = ((first + step) % PARTS_MAX for step in range(PARTS_MAX))
+            index = next(place for place in places if place not in taken and place not in wished)
             taken.add(index)
             chosen[part] = index
     return chosen
