@@ -27,7 +27,7 @@ from skerry.berths.namespaces import Place, hold_folder, release_folder
 from skerry.drivers.base import run_program
 from skerry.drivers.flows import FlowsDriver, Run
 from skerry.drivers.networks import TABLE, build_table
-from skerry.drivers.wires import GUARDS, build_guards
+from skerry.drivers.wires import GUARDS, build_guards, end_name
 from skerry.model.ids import Digest
 from skerry.model.network import TUNNEL_MTU, bridge_name, part_ranges
 from skerry.plan.actions import ApplyFlows, ApplyRules, AppRules, Link
@@ -45,6 +45,7 @@ DIGEST = Digest("sha256:" + "0" * 64)
 NODES = (0, 1)
 PART = overlay.PARTS[0]
 BRIDGE = bridge_name(PART.tenant, PART.app, PART.network)
+END = end_name(CONTAINER, PART.network)
 
 
 class Carried(NamedTuple):
@@ -95,8 +96,8 @@ class Cable:
             place.run("ip", "link", "add", BRIDGE, "mtu", TUNNEL_MTU, "type", "bridge")
             place.run("ip", "address", "add", f"{_gateway(node)}/26", "dev", BRIDGE)
             place.run("ip", "link", "set", "dev", BRIDGE, "up")
-            _join(instance, "eth0", place, "end0")
-            place.run("ip", "link", "set", "dev", "end0", "mtu", TUNNEL_MTU, "master", BRIDGE, "up")
+            _join(instance, "eth0", place, END)
+            place.run("ip", "link", "set", "dev", END, "mtu", TUNNEL_MTU, "master", BRIDGE, "up")
             words = ("mtu", TUNNEL_MTU, "address", _link(node).mac)
             instance.run("ip", "link", "set", "dev", "eth0", *words, "up")
             instance.run("ip", "address", "add", f"{_address(node)}/26", "dev", "eth0")
@@ -110,7 +111,7 @@ class Cable:
             await overlay.do(self.rig, node, overlay.apply(overlay.tunnel(self.rig, node, self.keys[1 - node])))
             rules = (AppRules(PART.tenant, PART.app, PART.network, False, *_reach(node)),)
             _nft(place, build_table(ApplyRules(networks=rules, digest=rules_digest(rules))))
-            _nft(place, build_guards(CONTAINER, (_link(node),), {PART.network: "end0"}))
+            _nft(place, build_guards(CONTAINER, (_link(node),)))
             counted = ApplyFlows(bridges=(BRIDGE,), devices=("wan0",), ports=(51820, 51823), digest=DIGEST)
             outcome = await FlowsDriver(_entering(place)).perform(counted)
             assert outcome.ok, outcome
