@@ -37,7 +37,7 @@ from skerry.plan.networks import rules_digest
 OUTER = ("192.0.2.1", "192.0.2.2")
 PORT = 5001
 #: Of each way; each run is long beside the handshake and TCP's beginning.
-RUNS, RUN_S = 5, 4.0
+RUNS, RUN_S = 10, 3.0
 CONTAINER = "c" * 64
 BY_HAND = "byhand"
 BY_HAND_PORT = 51900
@@ -116,13 +116,17 @@ class Cable:
             outcome = await FlowsDriver(_entering(place)).perform(counted)
             assert outcome.ok, outcome
 
-    async def use_by_hand(self) -> None:
-        """Take all of that away and make a tunnel as its manual says."""
-        keys: list[str] = []
+    async def end_ours(self) -> None:
+        """Take all of that away."""
         for node, place in enumerate(self.nodes):
             await overlay.do(self.rig, node, overlay.apply())
             for table in (f"inet {TABLE}", f"netdev {GUARDS}", "inet skerry_flows"):
                 place.run("nft", "delete", "table", *table.split())
+
+    def use_by_hand(self) -> None:
+        """Make a tunnel as its manual says."""
+        keys: list[str] = []
+        for node, place in enumerate(self.nodes):
             if not (self.folder / f"{node}.key").exists():
                 secret = place.run("wg", "genkey")
                 (self.folder / f"{node}.key").write_text(secret)
@@ -239,12 +243,17 @@ async def carry_in_turns(cable: Cable) -> tuple[list[Carried], list[Carried]]:
     """Carry by ours and by hand in turns."""
     ours: list[Carried] = []
     bare: list[Carried] = []
-    for _ in range(RUNS):
-        await cable.use_ours()
-        ours.append(cable.carry())
-        await cable.use_by_hand()
-        bare.append(cable.carry())
-        cable.end_by_hand()
+    for turn in range(RUNS):
+        # Each goes first as often as the other.
+        for is_ours in (turn % 2 == 0, turn % 2 == 1):
+            if is_ours:
+                await cable.use_ours()
+                ours.append(cable.carry())
+                await cable.end_ours()
+            else:
+                cable.use_by_hand()
+                bare.append(cable.carry())
+                cable.end_by_hand()
     return ours, bare
 
 
