@@ -79,7 +79,7 @@ async def test_an_operator_hears_that_a_site_is_gone(api):
     assert (await screen.next())[0] == "reset"
     removed = await api.ask("DELETE", "/v1/sites/oslo", token=await api.operator(), headers={"if-match": '"1"'})
     assert removed.status == 200
-    assert await screen.next() == ("delta", {"kind": "site", "name": "oslo", "site": None, "app": None})
+    assert await screen.next() == ("delta", {"kind": "site", "name": "oslo", "site": None, "app": None, "links": None})
     await screen.close()
 
 

@@ -1,6 +1,7 @@
 """The driver of a node's relay over processes; the program itself has tests of its own (tests/link, tests/e2e)."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -24,7 +25,11 @@ class ProcessRig:
         return RelayDriver(self.folder, program=PROGRAM)
 
     def kill(self) -> None:
-        os.kill(int((self.folder / "relay.pid").read_text()), signal.SIGKILL)
+        pid = int((self.folder / "relay.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                os.sched_yield()  # it ends a moment later
 
 
 @pytest.fixture

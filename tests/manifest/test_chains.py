@@ -106,3 +106,32 @@ def test_what_makes_no_sense_is_refused_where_it_stands(words: dict[str, str], p
 def test_two_chains_have_two_names():
     problems = reject(write(chain(), chain(match="{protocol: udp}")))
     assert [line.partition(" ")[2] for line in problems] == ["E-CONFLICT /x-skerry/chain/1/name"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {}),
+        ({}, {"through": "look", "fail": "open"}),
+        ({}, {"from": "uplink", "to": "'network:inside'", "through": "wall"}),
+        ({"symmetric": "false"}, {"from": "uplink", "to": "'network:inside'", "through": "wall"}),
+        ({"from": "client", "to": "far", "through": "wall"}, {"from": "wall", "to": "uplink", "through": "look"}),
+        ({"from": "look", "to": "far", "through": "wall"}, {"from": "wall", "to": "far", "through": "look"}),
+    ],
+)
+def test_two_chains_that_would_pass_each_other_by_are_told_at_the_second(first: dict[str, str], second: dict[str, str]):
+    problems = reject(write(chain(**first), chain(name="two", **second)))
+    assert "E-CONFLICT /x-skerry/chain/1" in [line.partition(" ")[2] for line in problems]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"match": "{protocol: tcp}"}, {"match": "{protocol: udp}"}),
+        ({"match": "{protocol: tcp, ports: 80}"}, {"match": "{protocol: tcp}"}),
+        ({"symmetric": "false"}, {"from": "uplink", "to": "'network:inside'", "through": "wall", "symmetric": "false"}),
+        ({"to": "far"}, {"to": "uplink"}),
+    ],
+)
+def test_two_chains_with_traffic_of_their_own_are_taken(first: dict[str, str], second: dict[str, str]):
+    assert len(accept(write(chain(**first), chain(**({"name": "two"} | second)))).chains) == 2

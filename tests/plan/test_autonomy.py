@@ -14,6 +14,8 @@ DAY = 86_400
 class Node(World):
     """A node with one app, which keeps its memory of contacts as an agent does."""
 
+    is_answered = True
+
     def __init__(self, autonomy: Autonomy | None, boot: str = "boot-1") -> None:
         one = service(policy=Policy(autonomy=autonomy)) if autonomy else service()
         app = revision(1, web=one)

@@ -24,6 +24,8 @@ def wish(**policy):
 class Node(World):
     """A node with one app that uses one secret; it keeps its memory of contacts as an agent does."""
 
+    is_answered = True
+
     def __init__(self, **policy: object) -> None:
         app = wish(**policy)
         held = hold(app, assign(app, "web"), revisions={digest_revision(app): app}, secrets={(TENANT, "till-key"): OLD})

@@ -72,7 +72,35 @@ def check_chains(
         items = list(field.elements()) if field is not None else []
         where = items[flaw.item] if flaw.item < len(items) else field or place
         reading.findings.complain(where, flaw.code, flaw.detail)
+    for number, one in enumerate(chains):
+        for other in chains[:number]:
+            flaw = _find_rivalry(other.chain, one.chain)
+            if flaw:
+                hint = "say in one of them what the traffic passes, or tell them apart by match"
+                reading.findings.complain(one.place, "E-CONFLICT", flaw, hint=hint, at_key=True)
     return tuple(one.chain for one in chains)
+
+
+def _find_rivalry(first: Chain, second: Chain) -> str:
+    """Return why two chains cannot both have their traffic, empty where they can: a node goes by the first that fits.
+
+    Signed documents are not held to it, since some were signed before it was asked.
+    """
+    protocols = {first.match.protocol, second.match.protocol}
+    if "" not in protocols and len(protocols) > 1:
+        return ""
+    same = (first.start, first.end) == (second.start, second.end)
+    reversed_too = (first.start, first.end) == (second.end, second.start) and (first.symmetric or second.symmetric)
+    if first.match == second.match and (same or reversed_too):
+        return f"chain {first.name} has the same traffic already, and of two the first alone would be passed"
+    for one, other in ((first, second), (second, first)):
+        for end in (other.start, other.end):
+            if end.kind == "service" and end.name in one.through:
+                return (
+                    f"{end.name} is a step of chain {one.name} and an end of chain {other.name}: what it sends passes"
+                    f" the rest of {one.name} alone"
+                )
+    return ""
 
 
 def _read_chain(reading: Reading, place: Place, around: Around) -> Chain | None:
