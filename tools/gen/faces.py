@@ -116,8 +116,10 @@ def write_type(kind: Any) -> str:
         return f"answers.Page[{write_type(get_args(kind)[0])}]"
     if isinstance(kind, types.UnionType):
         return " | ".join(write_type(part) for part in get_args(kind))
-    module = kind.__module__.rpartition(".")[2]
-    return f"{module}.{kind.__name__}" if module in ("answers", "asks", "signed") else kind.__name__
+    room, _, module = kind.__module__.removeprefix("skerry.").partition(".")
+    module = module.partition(".")[0]
+    is_theirs = room == "model" and module in ("answers", "asks", "signed")
+    return f"{module}.{kind.__name__}" if is_theirs else kind.__name__
 
 
 def list_keywords(struct: type[msgspec.Struct]) -> list[tuple[str, str]]:

@@ -1,0 +1,122 @@
+"""The closed union of steps a driver performs at a site, and what comes of one.
+
+An action is complete: the performer chooses nothing. ``lane`` names what an action is about: actions of one lane are
+performed one after the other, of different lanes side by side. After each action the site is observed again, so an
+action that was half done by a crash is simply planned again from what is there. What observation proves an action done
+is said in its docstring.
+"""
+
+from skerry.plan.actions.base import DONE, BaseAction, Outcome, failed
+from skerry.plan.actions.chains import ApplyChains, ProbeChain, ProbeHop, Steer
+from skerry.plan.actions.containers import (
+    CheckHealth,
+    CreateContainer,
+    Link,
+    RemoveContainer,
+    RenewSecrets,
+    RunHooks,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+)
+from skerry.plan.actions.entrance import (
+    ApplyEntrance,
+    Backend,
+    Certificate,
+    Challenge,
+    Datagrams,
+    Listener,
+    MakeAccount,
+    ObtainCertificate,
+    Route,
+    Server,
+)
+from skerry.plan.actions.images import CreateVolume, DeleteVolume, DropBlobs, FetchImage, LoadImage, RemoveImage
+from skerry.plan.actions.names import ApplyNames, Asker, Named, PortNamed, Question, Zone
+from skerry.plan.actions.networks import (
+    ApplyFlows,
+    ApplyQueues,
+    ApplyRules,
+    ApplyTranslation,
+    AppRules,
+    BindLinks,
+    Cap,
+    CreateNetwork,
+    InsideRoute,
+    OpenPort,
+    QueueClass,
+    Rank,
+    RemoveNetwork,
+    UplinkQueue,
+    WayOut,
+)
+from skerry.plan.actions.overlay import ApplyOverlay, ApplyRelay, DropOverlayKey, MakeOverlayKey, Tunnel
+from skerry.plan.actions.union import FETCH_LANE, PROBE_LANE, Action, instance_lane, lane, volume_lane
+
+__all__ = (
+    "DONE",
+    "FETCH_LANE",
+    "PROBE_LANE",
+    "Action",
+    "AppRules",
+    "ApplyChains",
+    "ApplyEntrance",
+    "ApplyFlows",
+    "ApplyNames",
+    "ApplyOverlay",
+    "ApplyQueues",
+    "ApplyRelay",
+    "ApplyRules",
+    "ApplyTranslation",
+    "Asker",
+    "Backend",
+    "BaseAction",
+    "BindLinks",
+    "Cap",
+    "Certificate",
+    "Challenge",
+    "CheckHealth",
+    "CreateContainer",
+    "CreateNetwork",
+    "CreateVolume",
+    "Datagrams",
+    "DeleteVolume",
+    "DropBlobs",
+    "DropOverlayKey",
+    "FetchImage",
+    "InsideRoute",
+    "Link",
+    "Listener",
+    "LoadImage",
+    "MakeAccount",
+    "MakeOverlayKey",
+    "Named",
+    "ObtainCertificate",
+    "OpenPort",
+    "Outcome",
+    "PortNamed",
+    "ProbeChain",
+    "ProbeHop",
+    "Question",
+    "QueueClass",
+    "Rank",
+    "RemoveContainer",
+    "RemoveImage",
+    "RemoveNetwork",
+    "RenewSecrets",
+    "Route",
+    "RunHooks",
+    "Server",
+    "StartContainer",
+    "Steer",
+    "StopContainer",
+    "Tunnel",
+    "UnpauseContainer",
+    "UplinkQueue",
+    "WayOut",
+    "Zone",
+    "failed",
+    "instance_lane",
+    "lane",
+    "volume_lane",
+)
