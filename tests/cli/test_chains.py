@@ -29,7 +29,8 @@ x-skerry:
   placement: {replicas: {per-site: 1}}
   chain:
     - {name: out, from: "network:inside", through: [wall, look], to: uplink, max-latency: 5ms}
-    - {name: in, from: uplink, through: [wall], to: "network:inside", fail: open, symmetric: false}
+    - {name: in, from: uplink, through: [wall], to: "network:inside", fail: open, symmetric: false,
+       match: {protocol: icmp}}
 """
 
 

@@ -30,7 +30,7 @@ from skerry.plan.networks import rules_digest
 
 pytestmark = pytest.mark.e2e
 
-NODE, BEYOND = ("198.51.100.1", "2001:db8::1"), ("198.51.100.9", "2001:db8::9")
+NODE, BEYOND = ("198.51.100.1", "2001:db8:9::1"), ("198.51.100.9", "2001:db8:9::9")
 STEPS = ("wall", "look", "store")
 #: One run of the throughput, and how often each path has its turn.
 FLOW_S, TURNS = 2, 3

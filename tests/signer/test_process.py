@@ -99,8 +99,9 @@ async def test_a_chore_that_breaks_ends_the_signer(tmp_path: Path):
 
 
 async def test_a_signer_opens_no_port(tmp_path: Path):
+    before = _own_sockets()
     async with running(tmp_path, Core()):
-        own = _own_sockets()
+        own = _own_sockets() - before
         assert own
         assert not own & {inode for table in ("tcp", "tcp6", "udp", "udp6") for inode in _read_inodes(table)}
 
