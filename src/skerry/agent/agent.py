@@ -531,8 +531,8 @@ class Agent:
         )
         seen = self.reconciler.observed.queues
         links = seen.links if seen is not None else ()
-        if not self.reconciler.passes:
-            # Nobody has looked which devices are here. A link by the node's own routes would prove the wrong thing.
+        if self.holdings is not None and self.holdings.stored is not None and not self.reconciler.passes:
+            # It is going to look which devices are here. A link by the node's own routes would prove the wrong thing.
             links = tuple(each.device for each in standing.uplinks.values())
         return list_ways(standing.uplinks, links, standing.name, history.kept.traffic.used)
 
