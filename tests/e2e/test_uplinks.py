@@ -80,7 +80,7 @@ def networks_condition(fleet: Fleet) -> str:
 def settle(fleet: Fleet) -> None:
     """Wait until what was wished last was tried and holds."""
     wait_until(lambda: "are tried" in condition(fleet), "the trial of a wish", 60)
-    wait_until(lambda: not condition(fleet), "the end of the trial", 90)
+    wait_until(lambda: not condition(fleet), "the end of the trial", 240)
 
 
 #: Covers the core's address: as soon as it stands, a packet from the site to the core ends at the app's own bridge.
