@@ -2,11 +2,10 @@
 
 import subprocess
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
-from tests.e2e.fleet import LINK_PORT, Fleet, list_started, wait_until, write_image
-from tests.e2e.lab import CORE_ADDRESS, WAN_DEVICE, Lab
+from tests.e2e.fleet import LINK_PORT, Fleet, wait_until, write_image
+from tests.e2e.lab import WAN_DEVICE, Lab
 from tests.e2e.tiny_image import tiny_image
 
 pytestmark = pytest.mark.e2e
@@ -71,46 +70,10 @@ def uplink(fleet: Fleet) -> str:
     return node["facts"].get("uplink", "") if is_up else ""
 
 
-def networks_condition(fleet: Fleet) -> str:
-    """Why an app's networks are not as wished, as the agent itself says."""
-    waits = fleet.agent_status("oslo")["waits"]
-    return next((each for each in waits if each.startswith("networks/default/shop:")), "")
-
-
 def settle(fleet: Fleet) -> None:
     """Wait until what was wished last was tried and holds."""
     wait_until(lambda: "are tried" in condition(fleet), "the trial of a wish", 60)
     wait_until(lambda: not condition(fleet), "the end of the trial", 240)
-
-
-#: Covers the core's address: as soon as it stands, a packet from the site to the core ends at the app's own bridge.
-LOCKING = """
-name: shop
-services:
-  web: {image: web:1}
-  far: {image: web:1, networks: [far]}
-networks:
-  far: {ipam: {config: [{subnet: 10.99.0.0/26}]}}
-"""
-
-
-def test_networks_that_lock_the_site_out_are_taken_back_by_itself(fleet: Fleet, tmp_path: Path):
-    oslo = fleet.lab.sites["oslo"]
-    before = list_started(oslo)
-    fleet.must("apply", "-f", write_image(tmp_path, "compose", LOCKING.encode()))
-    way = ("ip", "route", "get", CORE_ADDRESS)
-    wait_until(lambda: WAN_DEVICE not in oslo.run(*way), "a route of the app takes the core's place", 60)
-    # What is journaled survives the agent; its next one is not linked from its first moment on.
-    fleet.kill_agent("oslo")
-    fleet.start_agent("oslo")
-    wait_until(lambda: "not heard for 10 s" in networks_condition(fleet), "the way back", 120)
-    wait_until(lambda: WAN_DEVICE in oslo.run(*way), "the way to the core", 60)
-    wait_until(lambda: fleet.agent_status("oslo")["link"] == "up", "the link", 120)
-    assert list_started(oslo) == before
-    wait_until(lambda: "networks.reverted" in fleet.must("events", "--site", "oslo", "-o", "jsonl"), "its event", 30)
-    fleet.must("apply", "-f", write_image(tmp_path, "compose", APP), "--yes", "--wait=2m")
-    assert not networks_condition(fleet)
-    assert list_started(oslo) == before
 
 
 def test_a_wish_holds_once_the_core_was_heard_under_it(fleet: Fleet):
