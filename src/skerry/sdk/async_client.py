@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from skerry.clock import SECOND_US, Clock, Mint, SystemClock, SystemMint
 from skerry.model.answers import BlobState, CloudEvent, LogLine, Page, WatchDelta
-from skerry.model.asks import BlobQuery, EventQuery, LogQuery, ReadBlob, WatchQuery
+from skerry.model.asks import BlobQuery, EventQuery, LogQuery, WatchQuery
 from skerry.model.errors import Conflict, NotFound, SkerryError, Unavailable
 from skerry.model.ids import Digest
 from skerry.sdk import policy, requests
@@ -223,25 +223,17 @@ class AsyncClient(AsyncFaces):
         """Give the bytes of a blob from ``offset`` on; see ``Client.download_blob``."""
         import httpx2
 
-        fruitless = 0
-        while True:
-            query = ReadBlob(offset=offset)
-            request: Request[None] = make_request("read_blob", parameters={"digest": digest}, query=query)
+        download, is_done = policy.Download(self.url, digest, offset), False
+        while not is_done:
+            cut: Exception | None = None
             try:
-                async with self._closing(await self._connect(request, policy.UNPACKED)) as response:
-                    end = offset + policy.read_length(response.headers)
+                async with self._closing(await self._connect(download.request, policy.UNPACKED)) as response:
+                    download.begin(response.headers)
                     async for content in response.aiter_bytes():
-                        fruitless, offset = 0, offset + len(content)
-                        yield content
+                        yield download.take(content)
             except httpx2.TransportError as error:
-                if fruitless >= policy.FRUITLESS_MAX:
-                    raise policy.unreachable(self.url, error) from error
-            else:
-                if offset >= end:
-                    return
-            fruitless += 1
-            if fruitless > policy.FRUITLESS_MAX:
-                raise Unavailable("E-CUT", f"{self.url} ends the bytes of {digest} again and again.")
+                cut = error
+            is_done = download.is_done(cut)
 
     async def export_site(self, site: str) -> bytes:
         """Return a site's record and newest document; see ``Client.export_site``."""

@@ -23,7 +23,6 @@ from skerry.model.asks import (
     ExecQuery,
     ForwardQuery,
     LogQuery,
-    ReadBlob,
     WatchQuery,
 )
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
@@ -301,26 +300,17 @@ class Client(Faces):
         """Give the bytes of a blob from ``offset`` on, over as many connections as it takes; whoever reads verifies."""
         import httpx2
 
-        fruitless = 0
-        while True:
-            request: Request[None] = make_request(
-                "read_blob", parameters={"digest": digest}, query=ReadBlob(offset=offset)
-            )
+        download, is_done = policy.Download(self.url, digest, offset), False
+        while not is_done:
+            cut: Exception | None = None
             try:
-                with contextlib.closing(self._connect(request, policy.UNPACKED)) as response:
-                    end = offset + policy.read_length(response.headers)
+                with contextlib.closing(self._connect(download.request, policy.UNPACKED)) as response:
+                    download.begin(response.headers)
                     for content in response.iter_bytes():
-                        fruitless, offset = 0, offset + len(content)
-                        yield content
+                        yield download.take(content)
             except httpx2.TransportError as error:
-                if fruitless >= policy.FRUITLESS_MAX:
-                    raise policy.unreachable(self.url, error) from error
-            else:
-                if offset >= end:
-                    return
-            fruitless += 1
-            if fruitless > policy.FRUITLESS_MAX:
-                raise Unavailable("E-CUT", f"{self.url} ends the bytes of {digest} again and again.")
+                cut = error
+            is_done = download.is_done(cut)
 
     def export_site(self, site: str) -> bytes:
         """Return a site's record and newest document, as ``wire.decode_carried`` reads them."""

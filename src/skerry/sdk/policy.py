@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from skerry.clock import Mint
+from skerry.model.asks import ReadBlob
 from skerry.model.errors import Conflict, Refused, SkerryError, Unavailable
-from skerry.sdk.requests import Request, is_repeatable
+from skerry.sdk.requests import Request, is_repeatable, make_request
 
 #: Seconds until a connection stands, and until a byte of an answer comes: a planner's dry run of 10,000 sites takes 5.
 CONNECT_S = 10.0
@@ -94,6 +95,41 @@ def unreachable(url: str, error: Exception) -> Unavailable:
     # The number of an error is the operating system's own and tells people nothing.
     why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     return Unavailable("E-UNREACHABLE", f"No core answers at {url}: {why}.", hint="skerry up")
+
+
+class Download:
+    """How far the bytes of a blob have come over as many connections as it takes, and when that is hopeless."""
+
+    def __init__(self, url: str, digest: str, offset: int) -> None:
+        self._url, self._digest = url, digest
+        self.offset = offset
+        self._end: int | None = None
+        self._fruitless = 0
+
+    @property
+    def request(self) -> Request[None]:
+        """What to ask next."""
+        return make_request("read_blob", parameters={"digest": self._digest}, query=ReadBlob(offset=self.offset))
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """An answer has begun."""
+        self._end = self.offset + read_length(headers)
+
+    def take(self, content: bytes) -> bytes:
+        """Count bytes that came, and give them back."""
+        self._fruitless, self.offset = 0, self.offset + len(content)
+        return content
+
+    def is_done(self, cut: Exception | None = None) -> bool:
+        """Say after a connection whether all is here; raises ``Unavailable`` after too many that bring nothing."""
+        if cut is None and self._end is not None and self.offset >= self._end:
+            return True
+        self._fruitless += 1
+        if self._fruitless > FRUITLESS_MAX:
+            if cut is not None:
+                raise unreachable(self._url, cut) from cut
+            raise Unavailable("E-CUT", f"{self._url} ends the bytes of {self._digest} again and again.")
+        return False
 
 
 def read_length(headers: Mapping[str, str]) -> int:
