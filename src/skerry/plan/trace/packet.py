@@ -89,18 +89,24 @@ def _judge_at_home(start: Spot, end: Spot, near: Told) -> TraceLine:
 
 
 def _judge_leaving(start: Spot, end: Spot, near: Told) -> TraceLine:
-    if (line := judge_guard(near)) is not None:
+    return _judge_parts(start, end, near, here=start, there=end, chain="into_tunnels")
+
+
+def _judge_parts(start: Spot, end: Spot, told: Told, *, here: Spot, there: Spot, chain: str) -> TraceLine:
+    """Say whether a node lets pass what one of its instances and one of another site say to each other."""
+    if (line := judge_guard(told)) is not None:
         return line
-    network = find_network(near.view, start.network)
+    network = find_network(told.view, here.network)
     if network is None:
-        return say("rule", near, "stopped", f"there is no network {start.network} at the node")
+        return say("rule", told, "stopped", f"there is no network {here.network} at the node")
     if not network.near:
-        return say("rule", near, "stopped", f"network {start.network} is one of this site by itself")
-    if covers(network.near, start.address) and covers(network.far, end.address):
-        text = f"table inet skerry, into_tunnels: {start.address} to {end.address} are both of {start.network}: accept"
-        return say("rule", near, "passes", text)
-    text = f"table inet skerry, into_tunnels: {end.address} is in no part of {start.network} that is known here: drop"
-    return say("rule", near, "stopped", text)
+        return say("rule", told, "stopped", f"network {here.network} is one of this site by itself")
+    rule = f"table inet skerry, {chain}:"
+    if covers(network.near, here.address) and covers(network.far, there.address):
+        text = f"{rule} {start.address} to {end.address} are both of {here.network}: accept"
+        return say("rule", told, "passes", text)
+    text = f"{rule} {there.address} is in no part of {here.network} that is known here: drop"
+    return say("rule", told, "stopped", text)
 
 
 def _judge_tunnel(start: Spot, end: Spot, near: Told) -> TraceLine:
@@ -142,16 +148,7 @@ def _judge_arriving(start: Spot, end: Spot, far: Told) -> TraceLine:
 
 
 def _judge_entering(start: Spot, end: Spot, far: Told) -> TraceLine:
-    if (line := judge_guard(far)) is not None:
-        return line
-    network = find_network(far.view, end.network)
-    if network is None:
-        return say("rule", far, "stopped", f"there is no network {end.network} at the node")
-    if covers(network.near, end.address) and covers(network.far, start.address):
-        text = f"table inet skerry, from_tunnels: {start.address} to {end.address} are both of {end.network}: accept"
-        return say("rule", far, "passes", text)
-    text = f"table inet skerry, from_tunnels: {start.address} is in no part of {end.network} that is known here: drop"
-    return say("rule", far, "stopped", text)
+    return _judge_parts(start, end, far, here=end, there=start, chain="from_tunnels")
 
 
 def judge_out(start: Spot, target: str, near: Told) -> TraceLine:
