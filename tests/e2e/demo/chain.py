@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.demo.beyond import ASK_NAME, GET, GREETED, SERVERS, SOURCE
-from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
+from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments, play
 from tests.e2e.fleet import Ended, Fleet, list_containers, wait_until, write_image
 from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.lab_site import CORE_ADDRESS
@@ -392,30 +392,9 @@ class Detour:
 def main() -> int:
     """The command line."""
     asked = arguments(__doc__ or "", interactive=False).parse_args()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
     stage = Stage("Skerry: a firewall, an inspector and a cache in the path of an app")
     path = Detour(stage)
-    code = 1
-    try:
-        path.run()
-        code = 0
-    except StepFailed as failure:
-        stage.note(f"stopped: {failure}")
-    except KeyboardInterrupt:
-        stage.note("interrupted")
-        code = 130
-    finally:
-        # A second Ctrl-C must not leave half of it behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stage.table()
-        stage.write(asked.json)
-        if asked.keep and code != 130:
-            path.lab.keep()
-        else:
-            path.stop()
-    return code
+    return play(stage, asked, path.run, lambda keep: path.lab.keep() if keep else path.stop())
 
 
 if __name__ == "__main__":

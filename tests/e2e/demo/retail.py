@@ -5,7 +5,6 @@ product's agent and link, containers pretended) and two have a machine, a podman
 ``pos.yaml`` beside this file. Every step says what must hold and looks from outside.
 """
 
-import http.client
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.checks import find_problems
-from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
+from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments, play
 from tests.e2e.demo.stores import Stores
 from tests.e2e.demo.units import Unit, start_units
 from tests.e2e.fleet import Fleet, list_started, wait_until, write_image
@@ -296,32 +295,14 @@ class Retail:
 def main() -> int:
     """The command line."""
     asked = arguments(__doc__ or "", interactive=False).parse_args()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
     stage = Stage(f"Skerry: a chain of {2 + len(LIGHT)} shops")
     is_guided = not asked.unattended and sys.stdin.isatty()
     story = Retail(stage, pause=(lambda: input("    Enter goes on ")) if is_guided else (lambda: None))
-    code = 1
-    try:
-        story.run()
-        code = 0
-    except StepFailed as failure:
-        stage.note(f"stopped: {failure}")
-        for name, unit in story.units.items():
-            stage.note(f"{name}: {unit.read_log()}")
-    except KeyboardInterrupt:
-        stage.note("interrupted")
-        code = 130
-    except (OSError, http.client.HTTPException) as problem:
-        stage.note(f"stopped: {problem}")
-    finally:
-        # A second Ctrl-C must not leave half of it behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stage.table()
-        stage.write(asked.json)
-        story.stop(keep=asked.keep and code != 130)
-    return code
+
+    def read_logs() -> list[tuple[str, str]]:
+        return [(name, unit.read_log()) for name, unit in story.units.items()]
+
+    return play(stage, asked, story.run, lambda keep: story.stop(keep=keep), read_logs)
 
 
 if __name__ == "__main__":

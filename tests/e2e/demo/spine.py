@@ -5,7 +5,6 @@ app is a real project's file, byte for byte; its images are the stand-ins of tes
 hold and looks from outside: HTTP from inside the site, podman's own words, bytes counted by the link emulator.
 """
 
-import http.client
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from tests.e2e.checks import find_problems
 from tests.e2e.demo.apps import APPS, DemoApp
-from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments
+from tests.e2e.demo.stage import Report, Stage, StepFailed, arguments, play
 from tests.e2e.fleet import Fleet, list_started, wait_until
 from tests.e2e.lab import Lab, list_leftovers, remove_leftovers
 from tests.e2e.site_http import Count, RequestCounter
@@ -355,41 +354,22 @@ def main() -> int:
     parser = arguments(__doc__ or "")
     parser.add_argument("--app", choices=sorted(APPS), default="wordpress", help="which app")
     asked = parser.parse_args()
-    # Both, because a shell that starts us in the background has SIGINT ignored, and we would inherit that.
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
     app = APPS[asked.app]
     stage = Stage(f"Skerry: {app.file.name} on three sites")
     is_guided = not asked.unattended and not asked.interactive and sys.stdin.isatty()
     spine = Spine(stage, app, pause=(lambda: input("    Enter goes on ")) if is_guided else (lambda: None))
-    code = 1
-    try:
+
+    def run() -> None:
         spine.prepare()
         if asked.interactive:
             spine.play()
         else:
             spine.run()
-        code = 0
-    except StepFailed as failure:
-        stage.note(f"stopped: {failure}")
-        for name in ("core", "signer"):
-            stage.note(f"{name}: {spine.fleet.read_log(name)[-1500:]}")
-    except KeyboardInterrupt:
-        stage.note("interrupted")
-        code = 130
-    except (OSError, http.client.HTTPException) as problem:
-        stage.note(f"stopped: {problem}")
-    finally:
-        # A second Ctrl-C must not leave half of it behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stage.table()
-        stage.write(asked.json)
-        if asked.keep and code != 130:
-            spine.keep()
-        else:
-            spine.stop()
-    return code
+
+    def read_logs() -> list[tuple[str, str]]:
+        return [(name, spine.fleet.read_log(name)[-1500:]) for name in ("core", "signer")]
+
+    return play(stage, asked, run, lambda keep: spine.keep() if keep else spine.stop(), read_logs)
 
 
 if __name__ == "__main__":

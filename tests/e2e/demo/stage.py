@@ -1,10 +1,12 @@
 """What every demo shows and writes: one line a step while it runs, a table at the end, and the same as JSON."""
 
 import argparse
+import http.client
 import json
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,40 @@ def arguments(description: str, *, interactive: bool = True) -> argparse.Argumen
         parser.add_argument("--interactive", action="store_true", help="choose the sabotage yourself")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the steps as JSON")
     return parser
+
+
+def play(
+    stage: Stage,
+    asked: argparse.Namespace,
+    run: Callable[[], None],
+    end: Callable[[bool], None],
+    read_logs: Callable[[], Iterable[tuple[str, str]]] = tuple,
+) -> int:
+    """Tell a story and show its table; return the exit code.
+
+    ``end`` is always called, with whether all is to be kept running; ``read_logs`` gives what to show of a failure.
+    """
+    # Both, because a shell that starts us in the background has SIGINT ignored, and we would inherit that.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    code = 1
+    try:
+        run()
+        code = 0
+    except StepFailed as failure:
+        stage.note(f"stopped: {failure}")
+        for name, text in read_logs():
+            stage.note(f"{name}: {text}")
+    except KeyboardInterrupt:
+        stage.note("interrupted")
+        code = 130
+    except (OSError, http.client.HTTPException) as problem:
+        stage.note(f"stopped: {problem}")
+    finally:
+        # A second Ctrl-C must not leave half of it behind.
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, signal.SIG_IGN)
+        stage.table()
+        stage.write(asked.json)
+        end(asked.keep and code != 130)
+    return code
