@@ -22,8 +22,8 @@ from tests.core.cores import GIB, Rig, key, sealing, sign
 from skerry.api.app import make_app
 from skerry.api.pages import BUILT
 from skerry.core.auth import make_token
+from skerry.model.facts import Fact, InstanceFact, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.model.ids import NodeName, SiteName, TenantName
-from skerry.model.observed import Fact, InstanceFact, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.model.signed import NodeRecord, RoleKeys, SiteRecord
 from skerry.store import Connection, access, facts, sites
 

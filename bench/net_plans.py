@@ -23,9 +23,10 @@ from skerry.drivers.networks import NetworksDriver, build_table
 from skerry.drivers.wires import make_bridge, observe_wires
 from skerry.model.app import AppRevision, Network, NetworkWords
 from skerry.model.document import NetworkMember, Peer, Unit, unit_id
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import AppName, NetworkName, NodeName, SiteName, digest_of
 from skerry.model.network import PeerHeld
-from skerry.model.observed import Observation, OverlayFact, OverlaySeen, OwnKey
+from skerry.model.observed import Observation, OverlaySeen, OwnKey
 from skerry.model.signed import Envelope, OverlayKey, SiteRecord
 from skerry.plan.actions import ApplyOverlay, ApplyRules, CreateNetwork
 from skerry.plan.history import History

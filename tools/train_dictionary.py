@@ -15,8 +15,8 @@ from skerry.clock import SeededMint
 from skerry.model.app import AppRevision, HealthCheck, ImageRef, Mount, Port, Service
 from skerry.model.document import Assignment, ImageHold, Unit, encode_unit, unit_id
 from skerry.model.event import Event
+from skerry.model.facts import Fact, ImageFact, InstanceFact, NodeFact, SiteFact, VolumeFact, encode_fact, fact_key
 from skerry.model.ids import CallId, Digest, InstanceId, NodeName, SiteName
-from skerry.model.observed import Fact, ImageFact, InstanceFact, NodeFact, SiteFact, VolumeFact, encode_fact, fact_key
 from skerry.model.signed import DocumentHead, Envelope
 from skerry.trust.envelope import encode_payload, sign_payload
 from skerry.trust.keys import SigningKey

@@ -15,8 +15,9 @@ from skerry.agent.perform import Performer
 from skerry.clock import SECOND_US, SeededMint, Tasks
 from skerry.drivers.images import ImagesDriver
 from skerry.model.app import HealthCheck, ImageRef, Mount, Restart
+from skerry.model.facts import InstanceFact, VolumeFact, decode_fact
 from skerry.model.ids import Digest, InstanceId, NodeName
-from skerry.model.observed import InstanceFact, Observation, VolumeFact, decode_fact
+from skerry.model.observed import Observation
 from skerry.plan.actions import Action, Outcome, StopContainer
 from skerry.plan.history import History
 from skerry.plan.site_plan import HeldSite

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from skerry.agent.telling import FREE_STEP_BYTES, describe_change, node_fact, size_to_tell
+from skerry.model.facts import ChainFact, encode_fact
 from skerry.model.ids import AppName, NodeName, TenantName
-from skerry.model.observed import ChainFact, NodeSeen, encode_fact
+from skerry.model.observed import NodeSeen
 
 
 def test_free_space_that_swings_around_a_step_is_told_once():

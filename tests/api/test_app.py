@@ -10,9 +10,9 @@ from tests.core.cores import key, sign
 from skerry.api.app import check_permissions, make_app
 from skerry.core.service import Service, check_complete, list_arguments
 from skerry.model.errors import Broken
+from skerry.model.facts import VolumeFact
 from skerry.model.grants import Profile
 from skerry.model.ids import VolumeId, digest_of
-from skerry.model.observed import VolumeFact
 from skerry.model.signed import Secret
 from skerry.operations import OPERATIONS, Operation, find_operation, is_allowed
 from skerry.store.events import trim_events

@@ -6,8 +6,9 @@ from tests.cli.test_control import FarSites
 from tests.cli.town import Town
 from tests.sdk.image_bytes import Image, layout, tar
 
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, NodeName, ServiceName, TenantName
-from skerry.model.observed import ChainFact, ChainProbed, ChainStepProbed
+from skerry.model.observed import ChainProbed, ChainStepProbed
 from skerry.model.samples import ChainUse, Sample, StepUse
 from skerry.wire import CallReply
 

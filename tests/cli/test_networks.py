@@ -5,8 +5,8 @@ from tests.cli.town import Town
 from tests.core.cores import key, sign
 from tests.sdk.image_bytes import Image, layout, tar
 
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import AppName, NetworkName, NodeName, SiteName, TenantName, digest_of
-from skerry.model.observed import OverlayFact
 from skerry.model.samples import NetworkUse, PeerUse, Sample
 from skerry.model.signed import OverlayKey
 

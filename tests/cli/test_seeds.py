@@ -2,7 +2,7 @@ import json
 
 from tests.sdk.image_bytes import Image, layout, write
 
-from skerry.model.observed import ImageFact
+from skerry.model.facts import ImageFact
 
 
 def _push(town, tmp_path, name):

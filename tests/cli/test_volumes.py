@@ -4,8 +4,8 @@ import pytest
 from tests.cli.town import Town
 from tests.sdk.image_bytes import Image, layout, tar
 
+from skerry.model.facts import VolumeFact
 from skerry.model.ids import volume_id
-from skerry.model.observed import VolumeFact
 
 SHOP = """
 services:

@@ -22,6 +22,7 @@ from skerry.model.app import Service as AppService
 from skerry.model.asks import BlobQuery, CreateTenant, RegisterImage
 from skerry.model.document import Assignment, Unit, decode_unit
 from skerry.model.event import Event
+from skerry.model.facts import Fact, InstanceFact, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -32,7 +33,6 @@ from skerry.model.ids import (
     UnitId,
     digest_of,
 )
-from skerry.model.observed import Fact, InstanceFact, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.model.signed import Envelope, Kind, NodeRecord, PublicKey, RoleKeys, Root, SiteRecord, Tombstone
 from skerry.safe.blobs import BlobDirectory
 from skerry.sim.disk import MemoryDisk

@@ -8,7 +8,7 @@ from skerry.core.refusals import Clash, Missing, Stale
 from skerry.core.wishes import Expected
 from skerry.model.asks import SiteQuery
 from skerry.model.errors import Invalid, NotFound
-from skerry.model.observed import SiteFact
+from skerry.model.facts import SiteFact
 
 
 @pytest.fixture

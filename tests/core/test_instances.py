@@ -6,8 +6,8 @@ from tests.core.cores import Rig
 
 from skerry.model.asks import DrainSite, PageQuery
 from skerry.model.errors import NotAllowed, NotFound
+from skerry.model.facts import AppFact, SiteFact, UnitFact
 from skerry.model.ids import NodeName, SiteName, UnitId
-from skerry.model.observed import AppFact, SiteFact, UnitFact
 from skerry.model.samples import InstanceUse, Sample
 
 SHOP = "default/shop/web/0"

@@ -13,8 +13,8 @@ from skerry.core.wishes import Expected
 from skerry.model.answers import OperationView
 from skerry.model.asks import CreateJoinToken, InstanceQuery, PageQuery, RejectJoin
 from skerry.model.document import Assignment, TombstoneNotice
+from skerry.model.facts import AppFact, InstanceFact, SiteFact, VolumeFact, encode_fact
 from skerry.model.ids import NodeName, SiteName, VolumeId, VolumeName, digest_of
-from skerry.model.observed import AppFact, InstanceFact, SiteFact, VolumeFact, encode_fact
 from skerry.model.signed import NodeRecord
 from skerry.plan.windows import TIME_UNKNOWN
 from skerry.store import apps, events, facts, objects

@@ -6,7 +6,7 @@ from tests.core.cores import Rig
 from skerry.core.loops import Watcher
 from skerry.core.mapping import SiteMaps
 from skerry.core.wishes import Expected
-from skerry.model.observed import SiteFact
+from skerry.model.facts import SiteFact
 from skerry.store.scope import PLATFORM, Scope
 
 TENANT = Scope(tenant="default")

@@ -8,8 +8,8 @@ from skerry.core import metrics
 from skerry.core.use import HOUR_STEP_S, SCRAPED_US, STEP_S, WATCHED_US
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
 from skerry.model.errors import NotFound
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName, TenantName, VolumeId
-from skerry.model.observed import ChainFact
 from skerry.model.relay import RelayOffer, RelayPairSeen, RelaySeen
 from skerry.model.samples import ChainUse, DoorUse, HostUse, InstanceUse, OutboxUse, Sample, StepUse, VolumeUse
 

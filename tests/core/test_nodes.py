@@ -7,8 +7,8 @@ from tests.core.cores import GIB, Rig, key, sealing, sign
 from skerry.core.wishes import Expected
 from skerry.model.asks import NodeQuery
 from skerry.model.errors import Invalid, NotFound, Refused
+from skerry.model.facts import NodeFact, SiteFact
 from skerry.model.ids import NodeName
-from skerry.model.observed import NodeFact, SiteFact
 from skerry.model.signed import NodeRecord
 
 

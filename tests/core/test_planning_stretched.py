@@ -6,8 +6,8 @@ from tests.core.cores import Rig, key, sign
 
 from skerry.model.app import Network, NetworkWords
 from skerry.model.document import NetworkMember, NetworkPart, Peer, named_objects
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import Digest, NetworkName, NodeName, SiteName, digest_of
-from skerry.model.observed import OverlayFact
 from skerry.model.signed import Envelope, OverlayKey
 from skerry.trust.held import AcceptedDocument, Held
 from skerry.trust.keys import SigningKey

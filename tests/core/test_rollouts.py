@@ -9,8 +9,8 @@ from skerry.core.wishes import Expected
 from skerry.model.asks import PageQuery
 from skerry.model.document import Assignment
 from skerry.model.errors import NotFound
+from skerry.model.facts import AppFact
 from skerry.model.ids import AppName, NodeName, TenantName
-from skerry.model.observed import AppFact
 from skerry.model.rollout import Rollout
 from skerry.store.events import EventFilter, last_events
 from skerry.store.scope import Scope

@@ -10,7 +10,7 @@ from skerry.model import limits
 from skerry.model.asks import AuditQuery, EventQuery, PageQuery, PruneImages, SeedImage
 from skerry.model.document import ImageHold
 from skerry.model.errors import Invalid, NotFound
-from skerry.model.observed import ImageFact
+from skerry.model.facts import ImageFact
 from skerry.operations import find_operation, is_allowed
 
 

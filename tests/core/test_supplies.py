@@ -10,8 +10,8 @@ from skerry.model.app import FileMount, SecretUse
 from skerry.model.asks import PageQuery, RegisterImage, VolumeQuery
 from skerry.model.document import SecretHold
 from skerry.model.errors import Invalid, NotFound
+from skerry.model.facts import VolumeFact
 from skerry.model.ids import SecretName, VolumeId, digest_of
-from skerry.model.observed import VolumeFact
 from skerry.model.signed import Secret
 from skerry.trust.keys import key_id
 

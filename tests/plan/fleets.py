@@ -5,6 +5,7 @@ from tests.plan.scenery import image
 
 from skerry.model.app import AppRevision, Placement, Port, Replicas, Resources, Service
 from skerry.model.document import Assignment, Unit
+from skerry.model.facts import NodeFact
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -16,7 +17,6 @@ from skerry.model.ids import (
     UnitId,
     digest_of,
 )
-from skerry.model.observed import NodeFact
 from skerry.model.signed import NodeRecord, PublicKey, RoleKeys, SiteRecord
 from skerry.plan.fleet import FleetPlan, plan_fleet
 from skerry.plan.snapshot import AppWish, FleetSnapshot, SiteView

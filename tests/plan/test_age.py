@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET
 from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, revision, service
 
-from skerry.model.observed import InstanceFact
+from skerry.model.facts import InstanceFact
 from skerry.model.policy import Autonomy, Policy
 from skerry.plan.age import round_age
 

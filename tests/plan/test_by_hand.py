@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from tests.plan.scenery import World, assign, digest_revision, hold, revision, service
 
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import InstanceId
-from skerry.model.observed import InstanceFact
 from skerry.model.policy import Autonomy, Policy
 from skerry.model.signed import Call
 from skerry.plan.actions import StopContainer

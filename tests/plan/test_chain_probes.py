@@ -6,8 +6,9 @@ from tests.plan.chain_scene import INSIDE, OUTSIDE, UPLINK, Town, address, bridg
 from tests.plan.scenery import APP, TENANT
 
 from skerry.model.chain import ChainEnd, ChainMatch
+from skerry.model.facts import ChainFact
 from skerry.model.ids import InstanceId
-from skerry.model.observed import ChainFact, ChainProbed, ProbePass
+from skerry.model.observed import ChainProbed, ProbePass
 from skerry.plan.actions import ProbeChain
 from skerry.plan.chain_probes import (
     PROBE_EVERY_US,

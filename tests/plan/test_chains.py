@@ -20,8 +20,9 @@ from tests.plan.chain_scene import (
 )
 
 from skerry.model.chain import ChainEnd, ChainMatch
+from skerry.model.facts import ChainFact
 from skerry.model.ids import ServiceName
-from skerry.model.observed import ChainFact, ChainHop, ChainsSeen
+from skerry.model.observed import ChainHop, ChainsSeen
 from skerry.plan.actions import ApplyChains, Steer
 from skerry.plan.chains import CLOSED, FIRST, HOPS, LAST, PASS_IN, PASS_OUT
 

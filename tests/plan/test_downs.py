@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.plan.scenery import World, assign, digest_revision, hold, image, revision, service
 
 from skerry.model.app import HealthCheck, Placement, Replicas
-from skerry.model.observed import InstanceFact
+from skerry.model.facts import InstanceFact
 from skerry.model.policy import Policy
 from skerry.model.rollout import InSite, Rollout
 

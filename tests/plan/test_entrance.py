@@ -7,9 +7,10 @@ from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, rev
 from skerry.model.app import FileMount, HealthCheck, Port, SecretUse
 from skerry.model.document import Assignment, unit_id
 from skerry.model.entrance import Entrance
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, TenantName
 from skerry.model.limits import INTEGER_MAX
-from skerry.model.observed import DoorCounts, EntranceSeen, InstanceFact
+from skerry.model.observed import DoorCounts, EntranceSeen
 from skerry.model.policy import SecretPolicy
 from skerry.model.rollout import InSite
 from skerry.plan.actions import Action, ApplyEntrance, Certificate, MakeAccount, ObtainCertificate, StopContainer

@@ -8,8 +8,8 @@ from tests.plan.fleets import GIB, Fleet, per_site, revision, service, site, tot
 
 from skerry.model.app import FileMount, Mount, SecretUse, Sites, Spread
 from skerry.model.document import Assignment, ImageHold, SecretHold, TombstoneNotice
+from skerry.model.facts import InstanceFact, VolumeFact
 from skerry.model.ids import AppName, KeyId, SecretName, SiteName, TenantName, VolumeId, VolumeName, digest_of
-from skerry.model.observed import InstanceFact, VolumeFact
 from skerry.model.signed import Tombstone
 from skerry.model.site_match import site_unmet
 from skerry.plan.fleet import plan_fleet

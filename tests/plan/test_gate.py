@@ -4,8 +4,8 @@ import msgspec
 from tests.plan.scenery import SECOND, revision, service
 
 from skerry.model.app import AppRevision
+from skerry.model.facts import InstanceFact, InstancePhase
 from skerry.model.ids import Digest, NodeName, digest_of
-from skerry.model.observed import InstanceFact, InstancePhase
 from skerry.model.rollout import Gate, Rollout
 from skerry.plan.gate import Judged, Watch, choose_revision, gate_fact, judge_app, may_return
 

@@ -6,8 +6,9 @@ from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, ima
 
 from skerry.model.app import AppRevision, HealthCheck, Placement, Replicas, Volume
 from skerry.model.document import unit_id
+from skerry.model.facts import AppFact
 from skerry.model.ids import ServiceName, VolumeName
-from skerry.model.observed import AppFact, NodeSeen
+from skerry.model.observed import NodeSeen
 from skerry.model.rollout import Gate, Rollout
 from skerry.plan.actions import RemoveImage
 from skerry.plan.gates import list_needed

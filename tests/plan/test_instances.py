@@ -6,8 +6,8 @@ from tests.plan import scenery
 from tests.plan.scenery import World, assign, hold, revision, service, volume_mount
 
 from skerry.model.app import Network, Restart
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import InstanceId, NetworkName
-from skerry.model.observed import InstanceFact
 from skerry.plan.actions import ApplyRules, DropBlobs, StartContainer, instance_lane
 from skerry.plan.history import History, Kept, Started
 from skerry.plan.site import plan_site

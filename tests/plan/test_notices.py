@@ -6,8 +6,8 @@ from tests.plan.fleets import GIB, Fleet, name_revision, per_site, revision, ser
 
 from skerry.model.app import Sites
 from skerry.model.document import Assignment, RevisionNotice
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import InstanceId, NodeName, SiteName
-from skerry.model.observed import InstanceFact
 from skerry.model.placing import PlacementRules
 from skerry.model.policy import Autonomy, Policy, Priority
 from skerry.model.signed import Tombstone

@@ -7,9 +7,10 @@ import pytest
 from tests.plan import scenery
 
 from skerry.model.document import NetworkMember, NetworkPart, Peer, Through, Unit, unit_id
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import AppName, Digest, NetworkName, NodeName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.network import PeerHeld, part_ranges
-from skerry.model.observed import OverlayFact, OverlaySeen, OwnKey, TunnelSeen
+from skerry.model.observed import OverlaySeen, OwnKey, TunnelSeen
 from skerry.model.signed import Envelope, OverlayKey, SiteRecord
 from skerry.plan.actions import Action, ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
 from skerry.plan.history import History

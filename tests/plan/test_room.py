@@ -4,8 +4,9 @@ import msgspec
 from tests.plan.scenery import World, assign, digest_revision, hold, image, revision, service
 
 from skerry.model.app import Resources
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import NodeName
-from skerry.model.observed import InstanceFact, NodeSeen
+from skerry.model.observed import NodeSeen
 from skerry.model.policy import Policy, Priority
 from skerry.plan.actions import FetchImage, StartContainer
 from skerry.plan.room import SLACK

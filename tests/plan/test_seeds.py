@@ -7,8 +7,9 @@ from tests.plan.scenery import World, assign, hold, image, revision, service
 
 from skerry.model.app import Sites
 from skerry.model.document import ImageHold
+from skerry.model.facts import ImageFact
 from skerry.model.ids import TenantName
-from skerry.model.observed import ImageFact, ImageSeen, NodeSeen
+from skerry.model.observed import ImageSeen, NodeSeen
 from skerry.plan.actions import DropBlobs, FetchImage, RemoveImage
 from skerry.plan.fleet import plan_fleet
 from skerry.plan.images import AHEAD_RESERVE_BYTES, DISK_RESERVE_BYTES

@@ -6,8 +6,9 @@ from tests.plan.scenery import World, assign, hold, revision, service, volume_mo
 
 from skerry.model.app import HealthCheck, Restart, Sites
 from skerry.model.document import TombstoneNotice
+from skerry.model.facts import InstanceFact, UnitFact, VolumeFact
 from skerry.model.ids import Digest, UnitId, digest_of
-from skerry.model.observed import InstanceFact, NodeSeen, UnitFact, VolumeFact
+from skerry.model.observed import NodeSeen
 from skerry.model.signed import Tombstone
 from skerry.plan import images
 from skerry.plan.actions import CheckHealth, DeleteVolume, FetchImage, Outcome, StartContainer, StopContainer

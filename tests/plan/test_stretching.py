@@ -7,9 +7,9 @@ import pytest
 
 from skerry.model.app import AppRevision, ImageRef, Network, NetworkPlan, NetworkWords, Service, Subnet
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer, Unit, unit_id
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import AppName, Digest, NetworkName, NodeName, ServiceName, SiteName, TenantName, digest_of
 from skerry.model.network import part_ranges
-from skerry.model.observed import OverlayFact
 from skerry.model.relay import RelayOffer
 from skerry.model.signed import Envelope, RoleKeys, SiteRecord
 from skerry.plan.snapshot import FleetSnapshot, SiteView

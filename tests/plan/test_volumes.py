@@ -6,9 +6,10 @@ from tests.plan.scenery import World, assign, hold, revision, service, volume_mo
 
 from skerry.model.app import Sites
 from skerry.model.document import TombstoneNotice
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import Digest, VolumeName, digest_of, volume_id
 from skerry.model.instance import implied_volume
-from skerry.model.observed import InstanceFact, VolumeSeen
+from skerry.model.observed import VolumeSeen
 from skerry.model.signed import Tombstone
 from skerry.plan.actions import CreateVolume, DeleteVolume
 from skerry.plan.history import Deleting, Grace

@@ -5,8 +5,8 @@ from tests.plan.fleets import Fleet, per_site, revision, service, site, total
 
 from skerry.model.app import AppRevision, Sites
 from skerry.model.document import Assignment, ImageHold
+from skerry.model.facts import AppFact, GateVerdict
 from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName, digest_of
-from skerry.model.observed import AppFact, GateVerdict
 from skerry.model.rollout import Rollout
 from skerry.plan.fleet import FleetPlan
 from skerry.plan.rollout import Progress

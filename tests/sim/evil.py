@@ -22,9 +22,9 @@ from skerry.model.document import (
     encode_unit,
     unit_id,
 )
+from skerry.model.facts import UnitFact
 from skerry.model.grants import Device, NodeUse, Profile
 from skerry.model.ids import AppName, Digest, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeName, digest_of
-from skerry.model.observed import UnitFact
 from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
 from skerry.sim import transcripts

@@ -8,8 +8,8 @@ from skerry.clock import SeededMint
 from skerry.link.dictionary import link_compressor
 from skerry.model.document import Assignment, digest_bodies, digest_units, encode_unit, unit_id
 from skerry.model.event import Event
+from skerry.model.facts import SiteFact, encode_fact
 from skerry.model.ids import AppName, Digest, NodeName, ServiceName, TenantName
-from skerry.model.observed import SiteFact, encode_fact
 from skerry.model.signed import DocumentHead
 from skerry.sync import child_ports as cp
 from skerry.sync import parent_ports as pp

@@ -15,8 +15,8 @@ from skerry.agent.local import LocalProblem
 from skerry.clock import Clock
 from skerry.drivers.bundles import Bundle, BundleSource
 from skerry.model.errors import Invalid
+from skerry.model.facts import ImageFact, decode_fact
 from skerry.model.ids import Digest
-from skerry.model.observed import ImageFact, decode_fact
 
 ImageState = Literal["looking", "unasked", "coming", "waits", "wrong", "here"]
 DocumentState = Literal["none", "taken", "held", "refused"]

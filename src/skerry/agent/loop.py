@@ -31,14 +31,11 @@ from skerry.agent.telling import (
 )
 from skerry.clock import Clock, Tasks, read_offset_us
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.ids import InstanceId, VolumeId, instance_id
-from skerry.model.observed import (
+from skerry.model.facts import (
     ChainFact,
-    ChainProbed,
     Fact,
     InstanceFact,
     NodeFact,
-    Observation,
     SiteFact,
     UnitFact,
     VolumeFact,
@@ -46,6 +43,8 @@ from skerry.model.observed import (
     encode_fact,
     fact_key,
 )
+from skerry.model.ids import InstanceId, VolumeId, instance_id
+from skerry.model.observed import ChainProbed, Observation
 from skerry.model.signed import Call
 from skerry.model.site_match import TIMEZONE_LABEL
 from skerry.plan.actions import (

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from skerry.model import limits
+from skerry.model.facts import Fact
 from skerry.model.ids import UnitId
-from skerry.model.observed import Fact, Observation
+from skerry.model.observed import Observation
 from skerry.plan.history import History
 from skerry.plan.report import Wait
 from skerry.plan.site import plan_site

@@ -10,8 +10,8 @@ from skerry.agent.desk import Refusal
 from skerry.agent.local import LocalProblem
 from skerry.clock import SECOND_US, Clock
 from skerry.model.event import Event
+from skerry.model.facts import InstanceFact, decode_fact
 from skerry.model.ids import VolumeId
-from skerry.model.observed import InstanceFact, decode_fact
 from skerry.plan.history import HandVerb
 from skerry.safe.db import Db
 from skerry.safe.sqlite import Connection

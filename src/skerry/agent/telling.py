@@ -8,8 +8,9 @@ from typing import TypeGuard
 import msgspec
 
 from skerry.agent import journal
+from skerry.model.facts import AppFact, ChainFact, Fact, InstanceFact, NodeFact, VolumeFact
 from skerry.model.ids import VolumeId
-from skerry.model.observed import AppFact, ChainFact, Fact, InstanceFact, NodeFact, NodeSeen, VolumeFact
+from skerry.model.observed import NodeSeen
 from skerry.plan.actions import DeleteVolume, ObtainCertificate
 from skerry.plan.history import AppId, Deleting
 from skerry.plan.site_plan import SitePlan

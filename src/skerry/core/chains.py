@@ -11,8 +11,8 @@ from skerry.model.answers import ChainDetail, ChainNodeView, ChainView, Page
 from skerry.model.app import AppRevision
 from skerry.model.asks import ChainQuery
 from skerry.model.chain import Chain
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, ServiceName, SiteName
-from skerry.model.observed import ChainFact
 from skerry.store import Connection, facts
 from skerry.store.fleet import read_newest_revisions
 from skerry.store.rows import read_page_token, write_page_token

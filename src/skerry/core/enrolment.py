@@ -23,8 +23,8 @@ from skerry.model.answers import (
 )
 from skerry.model.asks import SiteQuery
 from skerry.model.errors import Invalid
+from skerry.model.facts import SiteFact
 from skerry.model.ids import Digest, InstanceId, SiteName, digest_of
-from skerry.model.observed import SiteFact
 from skerry.model.selector import Selector, SelectorError, matches, parse_selector
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.model.site_match import site_labels

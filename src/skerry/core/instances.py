@@ -12,8 +12,8 @@ from skerry.core.state import Part
 from skerry.model.answers import Condition, InstanceDetail, PlaceView
 from skerry.model.app import ImageRef
 from skerry.model.document import Assignment, assignment_instance
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import AppName, UnitId
-from skerry.model.observed import InstanceFact
 from skerry.plan.report import AppReport
 from skerry.store import Connection, apps, cordons, documents, events, facts, fleet, objects, sites
 from skerry.store.events import EventFilter

@@ -14,9 +14,9 @@ from skerry.core.drawing import Ask, Drawings
 from skerry.core.state import Core
 from skerry.model import limits
 from skerry.model.event import Event
+from skerry.model.facts import Fact, InstanceFact, OverlayFact, SiteFact
 from skerry.model.ids import AppName, Digest, NodeName, SiteName, TenantName, UnitId
 from skerry.model.network import OVERLAY_KEYS_MAX
-from skerry.model.observed import Fact, InstanceFact, OverlayFact, SiteFact
 from skerry.model.samples import Sample
 from skerry.model.signed import Envelope, Root
 from skerry.plan.windows import TIME_UNKNOWN

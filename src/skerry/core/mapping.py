@@ -12,8 +12,8 @@ from skerry.core import views
 from skerry.core.changes import CHANGES_MAX
 from skerry.core.state import Core
 from skerry.model.answers import MapPoint
+from skerry.model.facts import SiteFact
 from skerry.model.ids import SiteName
-from skerry.model.observed import SiteFact
 from skerry.store import Connection, facts, sites
 from skerry.store.scope import Scope
 from skerry.store.sites import SiteState

@@ -20,9 +20,9 @@ from skerry.core.refusals import not_found
 from skerry.core.state import Core, Part
 from skerry.model.answers import InstanceUseView, InstanceView, Page, ScrapeGroup, SiteUseView, UseHistory, UsePoint
 from skerry.model.asks import HistoryQuery, InstanceQuery, MetricsQuery, SiteUseQuery, TargetQuery
+from skerry.model.facts import ChainFact, NodeFact, SiteFact
 from skerry.model.ids import InstanceId, SiteName, TenantName
 from skerry.model.limits import METRICS_SITES_MAX
-from skerry.model.observed import ChainFact, NodeFact, SiteFact
 from skerry.model.relay import RelaySeen
 from skerry.store import Connection, facts, sites
 from skerry.store.rows import read_page_token, write_page_token

@@ -7,8 +7,8 @@ from skerry.core.refusals import Clash, not_found
 from skerry.core.state import Part, Stamp
 from skerry.model.answers import Page, RolloutSite, RolloutView
 from skerry.model.asks import PageQuery
+from skerry.model.facts import GateVerdict
 from skerry.model.ids import Digest, SiteName
-from skerry.model.observed import GateVerdict
 from skerry.model.rollout import Rollout
 from skerry.plan import rollout as deciding
 from skerry.plan.rollout import Progress

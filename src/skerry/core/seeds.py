@@ -14,9 +14,9 @@ from skerry.model.answers import ImageAtSite, Page, SeedView
 from skerry.model.app import Sites
 from skerry.model.asks import PageQuery, SeedImage
 from skerry.model.errors import Invalid
+from skerry.model.facts import ImageFact
 from skerry.model.ids import Digest, SiteName, TenantName
 from skerry.model.limits import SEEDS_MAX
-from skerry.model.observed import ImageFact
 from skerry.model.selector import SelectorError, parse_selector
 from skerry.model.signed import SiteRecord
 from skerry.model.site_match import site_unmet

@@ -18,8 +18,8 @@ from skerry.model.app import AppRevision
 from skerry.model.asks import TraceQuery
 from skerry.model.document import assignment_instance
 from skerry.model.errors import NotFound, SkerryError
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, ServiceName, SiteName, TenantName
-from skerry.model.observed import ChainFact
 from skerry.model.trace import NodeView, TraceAsk
 from skerry.plan.trace.ends import BadEnd, End, There, read_end
 from skerry.plan.trace.known import Known, Placed, Standing, expect_view, is_sound

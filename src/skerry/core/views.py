@@ -21,8 +21,8 @@ from skerry.model.answers import (
     Unplaced,
 )
 from skerry.model.document import Assignment, assignment_instance
+from skerry.model.facts import InstanceFact, NodeFact
 from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName
-from skerry.model.observed import InstanceFact, NodeFact
 from skerry.model.signed import SiteRecord
 from skerry.plan.report import AppReport
 from skerry.store import Connection, apps, documents, facts

@@ -2,7 +2,7 @@
 
 A sample may be lost: whatever grows is counted since a beginning (of a boot, of a container), so the next sample says
 what the lost one would have said, and the difference of any two is a true mean. States and restarts are
-facts (observed.py) and not repeated here. Arrays on the wire: fields are only ever appended.
+facts (facts.py) and not repeated here. Arrays on the wire: fields are only ever appended.
 """
 
 from typing import Annotated, Literal

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, InstanceId, NetworkName, NodeName, ServiceName, SiteName, TenantName
-from skerry.model.observed import ChainFact
 
 #: Parts of one kind in a node's view: a site has at most so many networks of one app, tunnels to one peer or waits
 #: about them that are worth a person's eye.

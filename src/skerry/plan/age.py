@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from skerry.model.observed import ContainerSeen, InstanceFact
+from skerry.model.facts import InstanceFact
+from skerry.model.observed import ContainerSeen
 from skerry.model.policy import Autonomy, Policy
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted

@@ -19,10 +19,11 @@ from typing import Literal
 import msgspec
 
 from skerry.model.chain import Chain, ChainEnd
+from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, Digest, InstanceId, NetworkName, NodeName, ServiceName, TenantName
 from skerry.model.limits import INTEGER_MAX
 from skerry.model.network import STRETCHED_V4, bridge_name, network_prefix
-from skerry.model.observed import ChainFact, ChainHop, ContainerSeen, Observation
+from skerry.model.observed import ChainHop, ContainerSeen, Observation
 from skerry.model.samples import ChainUse, StepUse
 from skerry.plan.actions import ApplyChains, ProbeChain, ProbeHop, Steer
 from skerry.plan.addresses import choose_mac

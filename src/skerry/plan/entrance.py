@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import AppName, Digest, InstanceId, ServiceName, TenantName
 from skerry.model.limits import INTEGER_MAX
-from skerry.model.observed import ContainerSeen, EntranceSeen, InstanceFact, Observation, ServerSeen
+from skerry.model.observed import ContainerSeen, EntranceSeen, Observation, ServerSeen
 from skerry.model.samples import DoorUse
 from skerry.plan.actions import (
     Action,

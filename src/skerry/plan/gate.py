@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from skerry.model.app import AppRevision
+from skerry.model.facts import AppFact, GateVerdict, InstanceFact
 from skerry.model.ids import AppName, Digest, NodeName, TenantName
-from skerry.model.observed import AppFact, GateVerdict, InstanceFact
 from skerry.model.rollout import Gate
 
 AppKey = tuple[TenantName, AppName]

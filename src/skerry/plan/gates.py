@@ -12,8 +12,8 @@ from msgspec import UNSET
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, unit_id
+from skerry.model.facts import Fact, InstanceFact
 from skerry.model.ids import Digest, UnitId
-from skerry.model.observed import Fact, InstanceFact
 from skerry.plan.gate import Judged, Watch, choose_revision, find_fallback, gate_fact, judge_app
 from skerry.plan.history import AppId, History, Kept, app_id
 from skerry.plan.site_plan import HeldSite, PlanDraft

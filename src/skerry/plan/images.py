@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from skerry.model.app import AppRevision
 from skerry.model.document import ImageHold
+from skerry.model.facts import ImageFact
 from skerry.model.ids import Digest, InstanceId
-from skerry.model.observed import ImageFact, Observation
+from skerry.model.observed import Observation
 from skerry.plan.actions import DropBlobs, FetchImage, LoadImage, RemoveImage
 from skerry.plan.instances import Wanted
 from skerry.plan.room import find_priority

@@ -13,6 +13,7 @@ from skerry.model.app import NetworkPlan, Resources
 from skerry.model.chain import Chain
 from skerry.model.document import Assignment
 from skerry.model.entrance import Entrance
+from skerry.model.facts import InstanceFact, InstancePhase
 from skerry.model.ids import (
     Digest,
     InstanceId,
@@ -25,7 +26,7 @@ from skerry.model.ids import (
     volume_id,
 )
 from skerry.model.instance import InstanceSpec, is_implied_by, signal_of
-from skerry.model.observed import ContainerSeen, InstanceFact, InstancePhase
+from skerry.model.observed import ContainerSeen
 from skerry.model.policy import Policy
 from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth

@@ -15,8 +15,8 @@ import msgspec
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, assignment_instance
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import Digest, InstanceId, SecretName, ServiceName, SiteName
-from skerry.model.observed import InstanceFact
 from skerry.plan.budget import allow_down
 from skerry.plan.derive import Derived, derive_instance
 from skerry.plan.snapshot import AppWish, SiteView

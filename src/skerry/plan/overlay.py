@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from skerry.model.document import NetworkMember, NetworkPart, Peer, Unit
+from skerry.model.facts import OverlayFact
 from skerry.model.ids import Digest, SiteName
 from skerry.model.network import OVERLAY_KEYS_MAX, part_ranges
-from skerry.model.observed import OverlayFact, OverlaySeen, OwnKey, TunnelSeen
+from skerry.model.observed import OverlaySeen, OwnKey, TunnelSeen
 from skerry.plan.actions import ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft
 from skerry.plan.ways import (

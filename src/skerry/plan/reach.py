@@ -21,9 +21,9 @@ import msgspec
 
 from skerry.model.app import AppRevision, Further, Service
 from skerry.model.document import Assignment, NetworkPart, Unit
+from skerry.model.facts import InstanceFact
 from skerry.model.grants import NodeUse
 from skerry.model.ids import Digest, InstanceId
-from skerry.model.observed import InstanceFact
 from skerry.plan.actions import (
     Action,
     ApplyChains,

@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from skerry.model.facts import GateVerdict
 from skerry.model.ids import AppName, Digest, SiteName, TenantName
-from skerry.model.observed import GateVerdict
 from skerry.model.rollout import Rollout
 
 #: ``running`` and ``baking`` go on by themselves, ``approval``, ``paused`` and ``halted`` wait for a person,

@@ -17,8 +17,9 @@ from msgspec import UNSET, UnsetType
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, assignment_instance, unit_id
+from skerry.model.facts import Fact, InstanceFact, UnitFact
 from skerry.model.ids import Digest, InstanceId, UnitId
-from skerry.model.observed import ContainerSeen, Fact, InstanceFact, Observation, UnitFact
+from skerry.model.observed import ContainerSeen, Observation
 from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core

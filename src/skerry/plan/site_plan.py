@@ -8,9 +8,9 @@ import msgspec
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Unit
+from skerry.model.facts import Fact, ImageFact, InstanceFact
 from skerry.model.ids import Digest, InstanceId, NodeName, SecretName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.network import PeerHeld
-from skerry.model.observed import Fact, ImageFact, InstanceFact
 from skerry.model.samples import ChainUse, DoorUse
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane

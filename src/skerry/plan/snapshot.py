@@ -10,8 +10,8 @@ import msgspec
 
 from skerry.model.app import AppRevision, ImageRef, Sites
 from skerry.model.document import Unit
+from skerry.model.facts import AppFact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.ids import AppName, Digest, KeyId, NodeName, SecretName, ServiceName, SiteName, TenantName, UnitId
-from skerry.model.observed import AppFact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.relay import RelayOffer
 from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.report import Preempted

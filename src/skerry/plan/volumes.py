@@ -6,8 +6,9 @@ here and is gone is not made anew, empty, until its owner or who keeps the box h
 """
 
 from skerry.model.document import TombstoneNotice
+from skerry.model.facts import Fact, VolumeFact
 from skerry.model.ids import Digest, InstanceId, TenantName, VolumeId
-from skerry.model.observed import Fact, Observation, VolumeFact, VolumeSeen
+from skerry.model.observed import Observation, VolumeSeen
 from skerry.model.signed import Tombstone
 from skerry.model.site_match import site_unmet
 from skerry.plan.actions import CreateVolume, DeleteVolume, volume_lane

@@ -9,8 +9,8 @@ import msgspec
 
 from skerry.model.app import AppRevision, Sites
 from skerry.model.document import Assignment
+from skerry.model.facts import AppFact
 from skerry.model.ids import AppName, SiteName, TenantName
-from skerry.model.observed import AppFact
 from skerry.model.rollout import Rollout
 from skerry.model.site_match import service_unmet, site_unmet
 from skerry.plan.letting_in import LOOK_US, Seats, find_held

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import msgspec
 
 from skerry.model.app import AppRevision
+from skerry.model.facts import InstanceFact, decode_fact
 from skerry.model.ids import AppName, ServiceName, TenantName
-from skerry.model.observed import ContainerSeen, InstanceFact, decode_fact
+from skerry.model.observed import ContainerSeen
 from skerry.model.policy import Policy
 from skerry.model.withdrawal import find_end
 from skerry.plan.actions import Action, StartContainer, StopContainer

@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from skerry.model.ids import SiteName, is_name
-from skerry.model.observed import (
+from skerry.model.facts import (
     AppFact,
     ChainFact,
     Fact,
@@ -19,6 +18,7 @@ from skerry.model.observed import (
     decode_fact,
     fact_key,
 )
+from skerry.model.ids import SiteName, is_name
 from skerry.store.rows import put_row
 from skerry.store.schema import FACTS
 from skerry.store.scope import Scope, owned, visible_sites

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from skerry.model.app import AppRevision, ImageRef
 from skerry.model.document import Assignment, Unit, unit_id
+from skerry.model.facts import AppFact, Fact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -21,7 +22,6 @@ from skerry.model.ids import (
     TenantName,
     UnitId,
 )
-from skerry.model.observed import AppFact, Fact, InstanceFact, NodeFact, OverlayFact, VolumeFact
 from skerry.model.signed import Envelope, Secret, Tombstone
 from skerry.plan.fleet import FleetPlan, describe_yielded
 from skerry.plan.placement.seat import assignment_of

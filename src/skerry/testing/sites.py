@@ -11,8 +11,8 @@ from skerry.core.state import Core, SiteCall
 from skerry.model.document import Assignment, decode_unit
 from skerry.model.errors import Unavailable
 from skerry.model.event import Event
+from skerry.model.facts import Fact, InstanceFact, InstancePhase, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.model.ids import Digest, NodeName, SiteName, UnitId
-from skerry.model.observed import Fact, InstanceFact, InstancePhase, NodeFact, SiteFact, encode_fact, fact_key
 from skerry.store.apps import read_numbers
 from skerry.sync.facts import digest_facts
 from skerry.wire import FORMAT, FactsPatch, HelloClaim

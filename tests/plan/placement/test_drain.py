@@ -6,7 +6,7 @@ from tests.plan.fleets import GIB, Fleet, per_site, revision, service, total
 
 from skerry.model.app import Mount
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.observed import InstanceFact
+from skerry.model.facts import InstanceFact
 from skerry.model.policy import Policy
 from skerry.plan.placement.drain import LOOK_US, find_wait
 from skerry.plan.placement.why import explain_site

@@ -8,7 +8,7 @@ from tests.plan.fleets import Fleet, per_site, revision, service, total
 from tests.plan.placement.test_drain import report
 
 from skerry.model.document import Assignment, assignment_instance
-from skerry.model.observed import InstanceFact
+from skerry.model.facts import InstanceFact
 from skerry.model.policy import Autonomy, Policy
 
 MINUTE = 60_000_000

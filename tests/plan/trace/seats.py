@@ -6,6 +6,7 @@ import msgspec
 
 from skerry.model.app import AppRevision, ImageRef, Network, NetworkWords, Port, Service
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -18,7 +19,6 @@ from skerry.model.ids import (
     digest_of,
 )
 from skerry.model.network import part_ranges
-from skerry.model.observed import InstanceFact
 from skerry.model.trace import InstanceLook, NetworkLook, NodeView, TunnelLook
 from skerry.model.uplinks import Uplink
 from skerry.plan.trace.ends import End

@@ -9,8 +9,8 @@ from tests.plan.trace.seats import MESH, SHOP, Scene, end
 from skerry.model.app import AppRevision, Network, Port
 from skerry.model.chain import Chain, ChainEnd
 from skerry.model.entrance import Entrance
+from skerry.model.facts import ChainFact
 from skerry.model.ids import NetworkName, NodeName, SiteName
-from skerry.model.observed import ChainFact
 from skerry.model.trace import DoorLook, InstanceLook, NameLook, NetworkLook, TunnelLook
 from skerry.plan.trace.way import choose_place
 from skerry.plan.trace.wish import Wish

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import UNSET
 
-from skerry.model.observed import InstanceFact
+from skerry.model.facts import InstanceFact
 from skerry.model.policy import Autonomy, Policy
 from skerry.plan.placement.request import Request
 from skerry.plan.snapshot import SiteView

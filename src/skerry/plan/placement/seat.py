@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.model.document import Assignment
+from skerry.model.facts import InstanceFact
 from skerry.model.ids import AppName, InstanceId, NodeName, ServiceName, SiteName, TenantName
-from skerry.model.observed import InstanceFact
 from skerry.plan.placement import drain
 from skerry.plan.placement.estate import Slot
 from skerry.plan.placement.request import Request

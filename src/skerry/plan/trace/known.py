@@ -8,9 +8,9 @@ import msgspec
 
 from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, NetworkMember, NetworkPart, Peer
+from skerry.model.facts import ChainFact, InstanceFact
 from skerry.model.ids import AppName, NodeName, ServiceName, SiteName
 from skerry.model.network import part_ranges
-from skerry.model.observed import ChainFact, InstanceFact
 from skerry.model.trace import InstanceLook, NetworkLook, NodeView, TunnelLook
 from skerry.model.uplinks import Uplink
 from skerry.plan.trace.packet import Told

@@ -12,8 +12,9 @@ from typing import Literal
 import msgspec
 
 from skerry.model.document import Peer
+from skerry.model.facts import ChainFact, InstanceFact
 from skerry.model.ids import InstanceId, ServiceName, UnitId
-from skerry.model.observed import ChainFact, EntranceSeen, InstanceFact, Observation
+from skerry.model.observed import EntranceSeen, Observation
 from skerry.model.trace import (
     PARTS_MAX,
     DoorLook,
