@@ -135,6 +135,10 @@ def check_i17_nothing_stops_unasked(run: Run, site: SimSite, action: Action) -> 
         return ""
     if seen.instance in site.agent.reconciler.history.kept.said:
         return ""
+    held = site.followed()
+    wanted = {} if held is None else derive_wanted(held)[0]
+    if seen.instance in wanted and find_rest(run.world, site, seen.instance, wanted):
+        return ""  # its owner has signed when it rests
     verdict = site.agent.reconciler.history.kept.judged.get(AppId(f"{seen.tenant}/{seen.app}"))
     if verdict is not None and verdict.locked:
         return ""  # its networks cut the site off, as far as the site can know
