@@ -29,7 +29,7 @@ from skerry.plan.actions import (
     Steer,
     WayOut,
 )
-from skerry.plan.chains import HOPS
+from skerry.plan.chain_marks import HOPS
 from skerry.plan.networks import rules_digest
 
 pytestmark = pytest.mark.e2e

@@ -24,7 +24,7 @@ from skerry.model.facts import ChainFact
 from skerry.model.ids import ServiceName
 from skerry.model.observed import ChainHop, ChainsSeen
 from skerry.plan.actions import ApplyChains, Steer
-from skerry.plan.chains import CLOSED, FIRST, HOPS, LAST, PASS_IN, PASS_OUT
+from skerry.plan.chain_marks import CLOSED, FIRST, HOPS, LAST, PASS_IN, PASS_OUT
 
 INTERNET = "203.0.113.9"
 CLIENT = address(INSIDE, 10)

@@ -7,7 +7,7 @@ from tests.sim.town import ONE, broken, freeze, in_town, pass_time
 from skerry.model.ids import InstanceId
 from skerry.model.observed import ChainsSeen
 from skerry.plan.actions import StartContainer
-from skerry.plan.chains import PASS_OUT
+from skerry.plan.chain_marks import PASS_OUT
 from skerry.sim.script import Script
 
 

@@ -18,7 +18,7 @@ import msgspec
 from skerry.drivers.base import run_program
 from skerry.model.observed import ChainHop, ChainsSeen, Observation
 from skerry.plan.actions import DONE, Action, ApplyChains, Outcome, Steer, failed
-from skerry.plan.chains import CLOSED, FIRST, LAST
+from skerry.plan.chain_marks import CLOSED, FIRST, LAST
 
 TABLE = "skerry_chains"
 #: Names our routes and rules in the kernel; from the range that ``rtnetlink(7)`` leaves to administrators.

@@ -17,7 +17,7 @@ from skerry.drivers.base import bridge_name, is_ours, run_program
 from skerry.model.network import STRETCHED_V4, network_prefix
 from skerry.model.observed import Observation
 from skerry.plan.actions import DONE, Action, ApplyRules, AppRules, Outcome, failed
-from skerry.plan.chains import HOPS, LAST, PASS_IN, PASS_OUT
+from skerry.plan.chain_marks import HOPS, LAST, PASS_IN, PASS_OUT
 
 TABLE = "skerry"
 #: Never reachable from an instance: link-local and cloud metadata.

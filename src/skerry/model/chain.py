@@ -1,7 +1,7 @@
 """Service chains as their tenant signs them: which traffic passes which services, in which order.
 
 A chain has two ends and its steps between them. At each site it is about what passes between the ends there.
-Neighbours: ``manifest/chains.py`` reads one, ``plan/chains.py`` says how a node steers its packets.
+Neighbours: ``manifest/chains.py`` reads one, ``plan/chains.py`` says how a node steers packets.
 """
 
 import ipaddress

@@ -14,8 +14,8 @@ from skerry.model.network import bridge_name
 from skerry.model.observed import ChainHop, ChainsSeen, ContainerSeen, NetworkSeen, Observation, ProbePass
 from skerry.plan.actions import DONE, Action, ApplyChains, Outcome, ProbeChain, Steer, failed
 from skerry.plan.addresses import choose_mac
+from skerry.plan.chain_marks import CLOSED, PASS_IN, PASS_OUT
 from skerry.plan.chain_probes import hop_limit
-from skerry.plan.chains import CLOSED, PASS_IN, PASS_OUT
 
 #: Nothing that a packet meets in a network of ours is farther than this.
 _WAY_MAX = 64

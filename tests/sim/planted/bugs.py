@@ -412,9 +412,9 @@ BUGS = (
     Bug(
         "a closed chain is an open one",
         "chains",
-        "plan/chains.py",
-        '        is_open = self._chain.fail == "open"',
-        "        is_open = True",
+        "plan/chain_rules.py",
+        '    is_open = path.chain.fail == "open"',
+        "    is_open = True",
         ("I48",),
     ),
     Bug(
@@ -428,7 +428,7 @@ BUGS = (
     Bug(
         "a step that is not well goes on being one",
         "chains",
-        "plan/chains.py",
+        "plan/chain_path.py",
         '    return run is not None and run.health == "healthy"\n',
         "    return run is not None\n",
         ("I48",),

@@ -10,7 +10,7 @@ from skerry.plan.actions.base import BaseAction
 
 
 class Steer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which packets get which mark; what is empty does not matter. ``plan/chains.py`` says what marks mean."""
+    """Which packets get which mark; what is empty does not matter. ``plan/chain_rules.py`` says what marks mean."""
 
     family: Literal["ip", "ip6"]
     mark: int
