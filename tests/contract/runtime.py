@@ -433,17 +433,37 @@ async def check_a_terminal_has_a_size_that_follows_and_ctrl_c_reaches_it(rig: Ri
     seen = await wait_state(rig, spec, "running")
     command = ("/bin/sh", "-c", "while :; do until stty size 2>/dev/null; do :; done; read line; done")
 
-    async def type_slowly() -> AsyncIterator[Typed]:
+    output, old, new = bytearray(), b"30 100\r\n", b"50 132\r\n"
+
+    async def wait_told(times: int) -> None:
+        while output.count(old) + output.count(new) < times:
+            await rig.wait(0.02)
+
+    async def type_when_told() -> AsyncIterator[Typed]:
         # Ctrl-C throws away what was typed before it and was not read yet.
-        for item in (b"x\n", Window(columns=132, rows=50), b"y\n", b"\x03"):
-            yield item
-            await rig.wait(0.5)
+        await wait_told(1)
+        yield b"x\n"
+        await wait_told(2)
+        yield Window(columns=132, rows=50)
+        # What is typed goes another way than the size, and may come first.
+        for times in range(3, 103):
+            yield b"y\n"
+            await wait_told(times)
+            if new in output:
+                break
+        yield b"\x03"
         await asyncio.Event().wait()
 
-    size = Window(columns=100, rows=30)
-    output, code = await collect(rig.console.run_command(seen.container, command, type_slowly(), size))
-    assert output.count(b"30 100\r\n") == 2, output
-    assert output.count(b"50 132\r\n") == 1, output
+    size, code = Window(columns=100, rows=30), None
+    async with asyncio.timeout(60):  # only ends what hangs
+        async for item in rig.console.run_command(seen.container, command, type_when_told(), size):
+            match item:
+                case Chunk():
+                    output += item.data
+                case Exit():
+                    code = item.code
+    assert output.startswith(old + b"x\r\n" + old), output
+    assert output.count(new) == 1, output
     assert code == 130
 
 

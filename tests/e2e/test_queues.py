@@ -34,6 +34,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Place]]:
         for place in made:
             place.disk.mkdir()
             place.create()
+            # The kernel's own packets, its asking for routers of version 6, would be counted with ours.
+            place.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
         node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         node.run("ip", "link", "add", "dev", queues.BRIDGE, "type", "bridge")
         node.run("ip", "address", "add", "10.176.7.1/24", "dev", queues.BRIDGE)

@@ -77,6 +77,8 @@ class StatePart(msgspec.Struct, rename="pascal"):
     running: bool = False
     #: 0 where there is no process.
     pid: int = 0
+    #: Who watches it.
+    conmon_pid: int = 0
 
 
 class AddressItem(msgspec.Struct):

@@ -24,7 +24,7 @@ class Process(msgspec.Struct, frozen=True):
 
 def end_session(session: str, container: str) -> None:
     """Kill every process that was started by a session inside a container."""
-    for pid in list_members(session, list(_list_processes())):
+    for pid in list_members(session, list(list_processes())):
         # Held first and looked at then: its number may be somebody else's by now.
         with contextlib.suppress(OSError):
             handle = os.pidfd_open(pid)
@@ -45,7 +45,8 @@ def list_members(session: str, processes: Iterable[Process]) -> tuple[int, ...]:
     return tuple(sorted(members - roots))
 
 
-def _list_processes() -> Iterator[Process]:
+def list_processes() -> Iterator[Process]:
+    """Read who runs on the node; one that ends meanwhile is left out."""
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):

@@ -24,6 +24,7 @@ from skerry.drivers import wires
 from skerry.drivers.base import bridge_name
 from skerry.drivers.podman.alongside import name_pair
 from skerry.drivers.podman.answers import ContainerItem, Inspected, NetworkItem
+from skerry.drivers.podman.clearing import wait_cleared
 from skerry.drivers.podman.http import PodmanHttp, PodmanRefusal, Query
 from skerry.drivers.podman.names import LABEL
 from skerry.drivers.podman.spec import container_name
@@ -34,7 +35,7 @@ from skerry.model.observed import ContainerSeen, NetworkSeen
 from skerry.plan.actions import DONE, CreateNetwork, Outcome, RemoveNetwork, StartContainer, failed
 
 _START_S = 120.0
-#: podman clears up once after each end: a second time would be another's.
+#: The first may find namespaces that a killed agent has left, and the second meets somebody's hand on podman.
 _STARTS_MAX = 3
 #: As the firewall's table: only a person changes bridges while no process comes or goes.
 _BELIEVED_S = 25.0
@@ -181,8 +182,8 @@ class Wiring:
     async def start(self, http: PodmanHttp, action: StartContainer) -> Outcome:
         """Start a container with its links; one that runs already is left alone.
 
-        podman's clearing up after a former process may come late, and end namespaces that were made since. A start
-        would then make others, without links: so it is looked at before and after, and all is done again.
+        A start by podman makes namespaces where there are none, without links: so it is looked at before and after
+        whether they are those that were made here, and where they went with their process, all is done again.
         """
         path = f"/containers/{action.container}"
         for _ in range(_STARTS_MAX):
@@ -205,11 +206,12 @@ class Wiring:
             if not state.pid or state.pid == process:  # it may have ended by itself since
                 return DONE
             await http.call("POST", f"{path}/stop", query={"timeout": 0}, deadline_s=_START_S)
-        return failed("E-RUNTIME", "podman cleared the container's namespaces away each time that they were made")
+        return failed("E-RUNTIME", "the container's namespaces went away each time that they were made")
 
     async def _make_links(self, http: PodmanHttp, action: StartContainer) -> Outcome | int:
         """Make namespaces and links; return the process that holds them, 0 where they went at once, or what failed."""
         path = f"/containers/{action.container}"
+        await wait_cleared(action.container, (await http.read(Inspected, f"{path}/json")).state.conmon_pid)
         try:
             await http.call("POST", f"{path}/init", deadline_s=_START_S)
         except PodmanRefusal as error:
