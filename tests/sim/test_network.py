@@ -107,6 +107,27 @@ async def test_a_long_cut_ends_only_the_end_that_sends(world: World):
 
 
 @scene
+async def test_what_comes_to_an_end_that_has_given_up_arrives_nowhere(world: World):
+    arrivals: list[bool] = []
+    world.link.on_arrival = arrivals.append
+    parents = Parents()
+    await world.listener.serve(parents.handle)
+    pair = await parents.meet(world.rig)
+    await pair.child.send(b"heard")
+    assert await pair.parent.receive() == b"heard"
+    assert arrivals
+    arrivals.clear()
+    world.link.change(up=False, down=False)
+    await pair.child.send(b"late")
+    await pair.parent.send(b"nothing gets through")
+    with pytest.raises(LinkClosed):
+        await pair.parent.receive()
+    world.link.change(up=True, down=True)
+    await asyncio.sleep(3600)
+    assert not arrivals
+
+
+@scene
 async def test_a_killed_child_is_told_by_its_machine_and_a_dead_machine_tells_nothing(world: World):
     parents = Parents()
     await world.listener.serve(parents.handle)

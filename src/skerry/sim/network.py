@@ -63,7 +63,7 @@ class SimLink:
         self.bytes_down = 0
         #: Called with each frame as it is sent: upward or not, and the frame.
         self.witness: Callable[[bool, bytes], None] = lambda upward, frame: None
-        #: Called when a frame has arrived, upward or not.
+        #: Called when a frame has arrived at an end that still has its connection, upward or not.
         self.on_arrival: Callable[[bool], None] = lambda upward: None
         self._streams: set[_Stream] = set()
         #: When the line of each way has sent what was given to it.
@@ -127,6 +127,8 @@ class _Stream:
         self.flight_bytes = 0
         self.arrived: deque[_Item] = deque()
         self.arrived_bytes = 0
+        #: Who would read has given the connection up: its kernel answers what still comes with a reset.
+        self.is_left = False
         self.readable = asyncio.Event()
         self.room = asyncio.Event()
         self.room.set()
@@ -171,7 +173,7 @@ class _Stream:
         self.flight_bytes -= len(item) if isinstance(item, bytes) else 4
         self.arrived.append(item)
         self.arrived_bytes += len(item) if isinstance(item, bytes) else 0
-        if isinstance(item, bytes):
+        if isinstance(item, bytes) and not self.is_left:
             self._link.on_arrival(self._upward)
         self.readable.set()
         self._measure_room()
@@ -269,15 +271,13 @@ class SimConnection:
         """Say goodbye."""
         if self._over is None:
             assert self.outward is not None
-            self._over = LinkClosed(CloseReason.OURS, "closed at this end", code=code)
+            self._leave(LinkClosed(CloseReason.OURS, "closed at this end", code=code))
             self.outward.put(_Goodbye(CloseReason.CLOSED, code, reason))
-            self._wake()
 
     def lose(self, reason: CloseReason, detail: str) -> None:
         """The connection is over at this end without a goodbye."""
         if self._over is None:
-            self._over = LinkClosed(reason, detail)
-            self._wake()
+            self._leave(LinkClosed(reason, detail))
 
     def abandon(self, *, tell: bool) -> None:
         """The process at this end died; ``tell`` says whether its machine still answers for it with a reset."""
@@ -291,7 +291,9 @@ class SimConnection:
         if self._over is None and isinstance(head, _Goodbye):
             self._over = LinkClosed(head.reason, head.detail, code=head.code)
 
-    def _wake(self) -> None:
+    def _leave(self, over: LinkClosed) -> None:
+        self._over = over
+        self._inward.is_left = True
         self._inward.readable.set()
         if self.outward is not None:
             self.outward.room.set()

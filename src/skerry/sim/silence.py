@@ -1,6 +1,7 @@
 """How long each end of a simulated link heard nothing of the other: the truth, of which the programs know their part.
 
 Frames count when they arrive at the machine, in whatever state the process there is; who compares leaves room for that.
+What comes late, over a connection that this end has given up, is heard by nobody and does not count.
 """
 
 from collections import deque
