@@ -5,6 +5,7 @@ import pytest
 from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, image, revision, service
 
 from skerry.model.app import Placement, Replicas
+from skerry.model.entrance import Entrance
 from skerry.model.rollout import Gate, Rollout, TimeWindow
 from skerry.plan.site_plan import Now
 from skerry.plan.windows import TIME_UNKNOWN, judge_windows
@@ -183,3 +184,38 @@ def test_without_prefetch_the_image_waits_too() -> None:
     node.two = msgspec.structs.replace(node.two, rollout=msgspec.structs.replace(WORDS, prefetch=False))
     node.wish_two()
     assert image("2").config not in {seen.config for seen in node.observed.images}
+
+
+def test_a_new_way_in_to_what_stays_as_it_is_waits_too_and_stays_once_it_was_begun() -> None:
+    node = Node()
+    web = msgspec.structs.replace(node.one.services["web"], entrance=(Entrance(port=80, host="shop.example"),))
+    node.two = msgspec.structs.replace(node.one, number=2, rollout=WORDS, services={"web": web})
+    node.wish_two()
+    assert (node.told().verdict, "window" in node.told().reason) == ("none", True)
+    node.tell_time(MIDNIGHT + 5 * HOUR - 1)
+    node.look()
+    node.tell_time(MIDNIGHT + 5 * HOUR)
+    node.work()
+    assert node.told().verdict == "watching"
+
+
+def test_what_only_goes_away_stays_away_after_the_window() -> None:
+    node = Node(proven=False)
+    node.one = revision(1, web=node.one.services["web"], db=node.one.services["web"])
+    node.two = msgspec.structs.replace(node.one, number=2, rollout=WORDS, services={"web": node.one.services["web"]})
+    fallbacks = {digest_revision(each): each for each in (node.one, node.two)}
+
+    def wish(app) -> None:
+        units = [assign(app, name) for name in app.services]
+        node.held = hold(app, *units, revisions={digest_revision(app): app}, fallbacks=fallbacks)
+        node.work()
+
+    wish(node.one)
+    wish(node.two)
+    assert len(node.running()) == 2
+    node.tell_time(MIDNIGHT + 5 * HOUR - 1)
+    node.work()
+    assert len(node.running()) == 1
+    node.tell_time(MIDNIGHT + 5 * HOUR)
+    node.work()
+    assert len(node.running()) == 1

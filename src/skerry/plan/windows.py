@@ -15,7 +15,7 @@ from skerry.model.ids import Digest, InstanceId
 from skerry.model.observed import Observation
 from skerry.model.rollout import DAY_MIN, TimeWindow
 from skerry.plan.derive import Derived, derive_instance
-from skerry.plan.gate import find_fallback
+from skerry.plan.gate import Judged, find_fallback
 from skerry.plan.gates import find_wished, follow_instead
 from skerry.plan.history import AppId, History, app_id
 from skerry.plan.site_plan import HeldSite, Now
@@ -61,7 +61,7 @@ def defer_revisions(held: HeldSite, observed: Observation, history: History, now
             continue
         fallback = find_fallback(judged, wished.digest)
         fallback = fallback if fallback in held.fallbacks else None
-        if _has_begun(held, name, wished.digest, fallback, observed):
+        if _has_begun(held, name, wished.digest, fallback, observed, judged):
             continue
         waiting[name] = reason
         if left_us:
@@ -122,12 +122,32 @@ def _tell(minutes: int) -> str:
     return f"{-(-minutes // 60)} h"
 
 
-def _has_begun(held: HeldSite, app: AppId, digest: Digest, fallback: Digest | None, observed: Observation) -> bool:
-    """Say whether a container is here that only the new revision can have asked for, or whether it changes nothing."""
+def _has_begun(
+    held: HeldSite,
+    app: AppId,
+    digest: Digest,
+    fallback: Digest | None,
+    observed: Observation,
+    judged: Judged | None,
+) -> bool:
+    """Say whether a container is here that only the new revision can have asked for, or whether it changes nothing.
+
+    One that makes no container anew waits for nothing in its window: it is begun once it has come under watch.
+    """
     fresh = _derive(held, app, held.revisions[digest], digest)
     before = _derive(held, app, held.fallbacks[fallback], fallback) if fallback is not None else {}
     changed = {spec for instance, spec in fresh.items() if before.get(instance) != spec}
-    return fresh == before or any(seen.spec in changed for seen in observed.containers)
+    if changed:
+        return any(seen.spec in changed for seen in observed.containers)
+    if judged is not None and judged.revision == digest:
+        return True
+    return fresh == before and (fallback is None or _leads_alike(held.revisions[digest], held.fallbacks[fallback]))
+
+
+def _leads_alike(one: AppRevision, other: AppRevision) -> bool:
+    """Say whether people and packets are led to instances in the same way under both."""
+    ways = [({name: each.entrance or () for name, each in of.services.items()}, of.chains or ()) for of in (one, other)]
+    return ways[0] == ways[1]
 
 
 def _derive(held: HeldSite, app: AppId, revision: AppRevision, digest: Digest) -> dict[InstanceId, Digest]:

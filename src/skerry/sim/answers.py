@@ -14,11 +14,13 @@ from skerry.model.network import part_ranges
 from skerry.model.observed import ContainerSeen
 from skerry.plan.actions import ApplyEntrance, Server
 from skerry.plan.entrance import server_name
+from skerry.plan.history import app_id
 from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.sim.effects import name_of
 from skerry.sim.parts import SimSite
 from skerry.sim.stillness import Stillness
+from skerry.sim.windows import list_former, list_waiting
 from skerry.sim.world import World
 
 _Owner = tuple[TenantName, AppName, ServiceName]
@@ -66,8 +68,11 @@ def check_i46_names_lead_to_the_nearest_that_is_well(answers: Answers, name: Sit
         return ""
     if not answers.is_new("names", name, all_sites=True):
         return ""
-    wanted = _list_wanted(site)
+    held, wanted = site.followed(), _list_wanted(site)
+    waiting = list_waiting(site, held)
     for zone in site.names.told.zones:
+        if f"{zone.tenant}/{zone.app}" in waiting:
+            continue  # its names may still be those of before
         services = {
             each.assignment.service
             for each in wanted.values()
@@ -186,20 +191,23 @@ def _read_places(action: ApplyEntrance) -> _Places:
 
 def _find_missing(site: SimSite, places: _Places) -> str:
     """Say which place that nobody else asks for is not given, and which leads to what is not well or misses one."""
+    held = site.followed()
     wanted = _list_wanted(site)
     newest: dict[_Owner, Wanted] = {}
     for item in wanted.values():
-        owner = item.assignment.tenant, item.assignment.app, item.assignment.service
+        owner = _owner_of(item)
         if item.entrance and (owner not in newest or newest[owner].number < item.number):
             newest[owner] = item
+    waiting = list_waiting(site, held)
+    former = [] if held is None else list_former(held, waiting)
     asked: dict[str, set[_Owner]] = {}
     tenants: dict[str, set[TenantName]] = {}
-    for owner, item in newest.items():
+    for item in (*newest.values(), *former):
         for each in item.entrance:
-            asked.setdefault(each.place, set()).add(owner)
-            tenants.setdefault(_subject(each), set()).add(owner[0])
+            asked.setdefault(each.place, set()).add(_owner_of(item))
+            tenants.setdefault(_subject(each), set()).add(item.assignment.tenant)
     for owner, item in newest.items():
-        for each in item.entrance:
+        for each in item.entrance if app_id(item.assignment) not in waiting else ():
             alone = len(asked[each.place]) == 1 and len(tenants[_subject(each)]) == 1
             if alone and (each.place not in places or places[each.place][0] != owner):
                 return f"{site.name}: {each.place} is not given to {'/'.join(owner)}, which alone asks for it"
@@ -210,6 +218,10 @@ def _find_missing(site: SimSite, places: _Places) -> str:
         if well is not None and up != well:
             return f"{site.name}: {place} leads to {up}, and well of {'/'.join(owner)} are {well}"
     return ""
+
+
+def _owner_of(item: Wanted) -> _Owner:
+    return item.assignment.tenant, item.assignment.app, item.assignment.service
 
 
 def _subject(one: Entrance) -> str:

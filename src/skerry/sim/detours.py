@@ -20,6 +20,7 @@ from skerry.sim.chains import FakeChains, Packet, find_way
 from skerry.sim.effects import Run
 from skerry.sim.parts import SimSite
 from skerry.sim.stillness import Stillness
+from skerry.sim.windows import has_windows, list_waiting
 from skerry.sim.world import World
 
 #: Of the documentation's addresses (RFC 5737): beyond every site.
@@ -127,7 +128,10 @@ def walk(site: SimSite, packet: Packet) -> tuple[list[ServiceName], str]:
 
 
 def list_chains(world: World, site: SimSite) -> Iterator[tuple[AppRevision, Chain]]:
-    """Give each chain of the newest revision of each app that a site follows, where the site has steps in force."""
+    """Give each chain of the newest revision of each app that a site follows, where the site has steps in force.
+
+    Not of an app that waits for a window: its chains may still be those of before.
+    """
     held = site.followed() if site.starts and (site.machine.steers or site.machine.containers) else None
     newest: dict[tuple[TenantName, AppName], AppRevision] = {}
     for unit in () if held is None else held.units.values():
@@ -135,7 +139,9 @@ def list_chains(world: World, site: SimSite) -> Iterator[tuple[AppRevision, Chai
         if revision is not None:
             key = revision.tenant, revision.app
             newest[key] = max(newest.get(key, revision), revision, key=lambda each: each.number)
-    for _, revision in sorted(newest.items()):
+    for (tenant, app), revision in sorted(newest.items()):
+        if has_windows(revision) and f"{tenant}/{app}" in list_waiting(site, held):
+            continue
         yield from ((revision, chain) for chain in revision.chains or ())
 
 

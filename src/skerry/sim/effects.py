@@ -18,7 +18,6 @@ from skerry.plan.actions import (
     StartContainer,
     StopContainer,
 )
-from skerry.plan.gates import follow_instead
 from skerry.plan.history import AppId, app_id
 from skerry.plan.images import DISK_RESERVE_BYTES
 from skerry.plan.instances import Wanted
@@ -27,6 +26,7 @@ from skerry.plan.site_plan import HeldSite
 from skerry.sim.parts import SimSite
 from skerry.sim.rests import find_rest
 from skerry.sim.weather import Weather
+from skerry.sim.windows import has_windows, list_former
 from skerry.sim.world import World
 
 #: A manifest, a configuration and the rounding of tar files, which the size of an image leaves out.
@@ -173,13 +173,11 @@ def check_i18_nothing_stops_without_a_successor(run: Run, site: SimSite, action:
 def _list_successors(held: HeldSite, item: Wanted) -> set[Digest]:
     """Name what an instance may become: what is wished, and while that waits for its window what was there before."""
     unit = item.assignment
-    found = {item.derived.digest}
-    rollout = held.revisions[unit.revision].rollout
-    for digest, former in held.fallbacks.items() if rollout and rollout.windows else ():
-        if (former.tenant, former.app) == (unit.tenant, unit.app):
-            before = derive_wanted(follow_instead(held, app_id(unit), digest))[0].get(item.derived.spec.id)
-            found |= set() if before is None else {before.derived.digest}
-    return found
+    former = list_former(held, {app_id(unit)}) if has_windows(held.revisions[unit.revision]) else []
+    return {
+        item.derived.digest,
+        *(each.derived.digest for each in former if each.derived.spec.id == item.derived.spec.id),
+    }
 
 
 def check_i27_tenants_share_no_uids(run: Run, site: SimSite, action: Action) -> str:

@@ -13,14 +13,15 @@ from skerry.agent import journal
 from skerry.clock import SECOND_US
 from skerry.model.ids import AppName, InstanceId, SiteName, TenantName
 from skerry.model.observed import ChainsSeen
+from skerry.plan.history import app_id
 from skerry.plan.images import DISK_RESERVE_BYTES
-from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.safe.errors import StoreFailed, StoreFull
 from skerry.sim.machines import MEMORY_BYTES, MachineFaults
 from skerry.sim.parts import SimSite
 from skerry.sim.relays import FakeRelay
 from skerry.sim.rests import find_rest, is_held_up, must_rest
+from skerry.sim.windows import has_windows, list_former, list_shut_out
 from skerry.sim.world import Signed, World
 from skerry.store import facts, sites
 
@@ -420,16 +421,20 @@ class Weather:
         wanted, _ = derive_wanted(held)
         running = {(seen.instance, seen.spec) for seen in site.machine.containers.values() if seen.state == "running"}
         made = {seen.spec for seen in site.machine.containers.values()}
-        held_up = False
+        shut_out = list_shut_out(self.world, site, held)
+        held_up = bool(shut_out)
         for instance, item in sorted(wanted.items()):
             should = item.assignment.state == "run" and item.derived.spec.image not in poison
             should = should and not find_rest(self.world, site, instance, wanted)
-            if is_held_up(site, instance, wanted) or (item.derived.digest not in made and self._is_shut_out(item)):
+            if is_held_up(site, instance, wanted):
                 held_up = True
+                continue
+            if app_id(item.assignment) in shut_out and item.derived.digest not in made:
                 continue
             if should and (instance, item.derived.digest) not in running:
                 return f"{'I25' if poison else 'I24'} {instance} does not run as wished: {self._explain(site)}"
-        surplus = sorted({instance for instance, _ in running} - wanted.keys())
+        former = {item.derived.spec.id for item in list_former(held, shut_out)}
+        surplus = sorted({instance for instance, _ in running} - wanted.keys() - former)
         refused = {str(unit).removeprefix("assignment/") for unit in held.refused}
         if set(surplus) - refused:
             return f"I24 {surplus} run and nobody wants them"
@@ -450,13 +455,6 @@ class Weather:
             return f"I22 wished {wished}, its document says {held_here}"
         return ""
 
-    def _is_shut_out(self, item: Wanted) -> bool:
-        """Say whether it waits for a window that nobody opens: of a revision whose successor has not come here yet."""
-        unit = item.assignment
-        revision = self.world.revisions.get(unit.revision)
-        is_old = self.world.app_row((unit.tenant, unit.app)).revision_digest != unit.revision
-        return is_old and bool(revision and revision.rollout and revision.rollout.windows)
-
     def find_idle(self, site: SimSite) -> str:
         """Say what a site that was rebooted while cut off does not run and could, or runs and must not."""
         held = site.followed()
@@ -474,7 +472,7 @@ class Weather:
             if item.assignment.state != "run" or (instance, item.derived.digest) in running or not here:
                 continue
             revision = self.world.revisions.get(item.assignment.revision)
-            waits = bool(revision and revision.rollout and revision.rollout.windows) and item.derived.digest not in made
+            waits = revision is not None and has_windows(revision) and item.derived.digest not in made
             waits = waits or is_held_up(site, instance, wanted)
             if not waits and not find_rest(self.world, site, instance, wanted):
                 return f"{instance} does not run: {self._explain(site)}"
