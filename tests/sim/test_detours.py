@@ -2,13 +2,16 @@
 
 import msgspec
 import pytest
+from tests.sim.test_checkers import SITE, virtually
 from tests.sim.town import ONE, broken, freeze, in_town, pass_time
 
 from skerry.model.ids import InstanceId
 from skerry.model.observed import ChainsSeen
 from skerry.plan.actions import StartContainer
 from skerry.plan.chain_marks import PASS_OUT
+from skerry.sim.detours import list_chains
 from skerry.sim.script import Script
+from skerry.sim.script_words import read_app
 
 
 @pytest.mark.sim
@@ -48,3 +51,12 @@ async def test_a_step_that_is_not_well(script: Script):
     script.world.sites[ONE].machine.unhealthy.clear()
     await pass_time(script, 180)
     assert "I48" in broken(script)
+
+
+@pytest.mark.sim
+@virtually
+async def test_steps_at_a_site_that_has_no_client_of_their_chain(script: Script):
+    await script.world.apply("hub", read_app({"chain": "wall:pf", "volume": "no"}))
+    await pass_time(script, 300)
+    assert [chain.name for _, chain in list_chains(script.world, script.world.sites[SITE])] == ["out"]
+    assert broken(script) == set()

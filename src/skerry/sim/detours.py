@@ -50,10 +50,10 @@ class Detours:
                 complaint = check_i48_no_packet_passes_a_step_by(self, site, revision, chain)
                 losses = self.world.losses[name]
                 mark = (name, site.machine.boots, losses, revision.tenant, revision.app, revision.number)
+                if complaint and (mark in self.in_force or self.stillness.is_still(name)):
+                    yield "I48", complaint
                 if not complaint and site.machine.steers:
                     now.add(mark)
-                elif mark in self.in_force or self.stillness.is_still(name):
-                    yield "I48", complaint
         self.in_force = now
 
 
