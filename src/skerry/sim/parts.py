@@ -95,7 +95,8 @@ class SimCore:
         self.starts += 1
         mint = self._mint.split(f"start {self.starts}")
         self.tasks = Tasks()
-        db = Db(self.file.open(), core_connection, group_s=0, inline=True)
+        # Over the same plain connection: what statements were compiled to is kept over a restart.
+        db = Db(self.file.open(), lambda _: self.view, group_s=0, inline=True)
         self.db = db
         self.core = Core(
             db=db,

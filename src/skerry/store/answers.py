@@ -4,10 +4,12 @@ Kept for a day and to a number per tenant, whichever ends first; what is sealed 
 """
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from skerry.model.ids import Digest
 from skerry.store.schema import ANSWERS
+
+_TRIM = delete(ANSWERS).where(ANSWERS.c.recorded_us < bindparam("oldest_us"))
 
 
 class AnswerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,4 +51,4 @@ def record_answer(connection: Connection, tenant: str, name: str, answer: bytes)
 
 def trim_answers(connection: Connection, oldest_us: int) -> None:
     """Forget what was done before a time."""
-    connection.execute(delete(ANSWERS).where(ANSWERS.c.recorded_us < oldest_us))
+    connection.execute(_TRIM, {"oldest_us": oldest_us})

@@ -4,13 +4,23 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from skerry.model.ids import AppName, CauseId, Digest, OperationId, PlanId, ServiceName, TenantName
 from skerry.plan.report import AppReport, Preempted
-from skerry.store.rows import put_row
+from skerry.store.rows import named, put_row
 from skerry.store.schema import APPS, OPERATIONS, PLANS, REPORTS, RESTARTS, REVISIONS
 from skerry.store.scope import Scope, owned
+
+_APP = select(APPS).where(named(APPS, "tenant", "app"))
+_ALL_APPS = select(APPS).order_by(APPS.c.tenant, APPS.c.app)
+_REVISION = select(REVISIONS).where(named(REVISIONS, "tenant", "app", "number"))
+_RESTARTS = select(RESTARTS).where(named(RESTARTS, "tenant", "app"))
+_ALL_RESTARTS = select(RESTARTS)
+_ALL_REPORTS = select(REPORTS.c.body)
+_REPORTS = select(REPORTS).where(named(REPORTS, "tenant"))
+_REPORT = _REPORTS.where(named(REPORTS, "app"))
+_TRIM_PLANS = delete(PLANS).where(PLANS.c.made_us < bindparam("oldest_us"))
 
 OperationKind = Literal["apply", "delete", "pause", "resume", "restart"]
 
@@ -80,8 +90,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_app(connection: Connection, tenant: TenantName, app: str) -> AppRow | None:
     """Return one app of a tenant."""
-    query = select(APPS).where(APPS.c.tenant == tenant, APPS.c.app == app)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_APP, {"of_tenant": tenant, "of_app": app}).mappings().first()
     return None if row is None else AppRow(**row)
 
 
@@ -93,8 +102,7 @@ def list_apps(connection: Connection, scope: Scope, after: str = "", limit: int 
 
 def list_all_apps(connection: Connection) -> list[AppRow]:
     """Return every app of every tenant, for planning."""
-    query = select(APPS).order_by(APPS.c.tenant, APPS.c.app)
-    return [AppRow(**row) for row in connection.execute(query).mappings()]
+    return [AppRow(**row) for row in connection.execute(_ALL_APPS).mappings()]
 
 
 def record_app(connection: Connection, row: AppRow) -> None:
@@ -111,8 +119,7 @@ def record_revision(connection: Connection, row: RevisionRow) -> None:
 
 def find_revision(connection: Connection, tenant: TenantName, app: str, number: int) -> RevisionRow | None:
     """Return one number of an app's line."""
-    where = REVISIONS.c.tenant == tenant, REVISIONS.c.app == app, REVISIONS.c.number == number
-    row = connection.execute(select(REVISIONS).where(*where)).first()
+    row = connection.execute(_REVISION, {"of_tenant": tenant, "of_app": app, "of_number": number}).first()
     return None if row is None else _read_revision(row)
 
 
@@ -143,14 +150,14 @@ def raise_restart(connection: Connection, tenant: TenantName, app: str, service:
 
 def read_restarts(connection: Connection, tenant: TenantName, app: str) -> dict[ServiceName, int]:
     """Return the restart counters of an app by service."""
-    query = select(RESTARTS).where(RESTARTS.c.tenant == tenant, RESTARTS.c.app == app)
-    return {ServiceName(row.service): row.counter for row in connection.execute(query)}
+    rows = connection.execute(_RESTARTS, {"of_tenant": tenant, "of_app": app})
+    return {ServiceName(row.service): row.counter for row in rows}
 
 
 def read_all_restarts(connection: Connection) -> dict[tuple[TenantName, AppName], dict[ServiceName, int]]:
     """Return the restart counters of all apps."""
     found: dict[tuple[TenantName, AppName], dict[ServiceName, int]] = {}
-    for row in connection.execute(select(RESTARTS)):
+    for row in connection.execute(_ALL_RESTARTS):
         found.setdefault((TenantName(row.tenant), AppName(row.app)), {})[ServiceName(row.service)] = row.counter
     return found
 
@@ -163,10 +170,9 @@ def record_report(connection: Connection, report: AppReport) -> None:
 
 def read_reports(connection: Connection, tenant: TenantName, app: str = "") -> dict[AppName, AppReport]:
     """Return the newest reports of a tenant's apps, or of one."""
-    query = select(REPORTS).where(REPORTS.c.tenant == tenant)
-    if app:
-        query = query.where(REPORTS.c.app == app)
-    return {AppName(row.app): msgspec.json.decode(row.body, type=AppReport) for row in connection.execute(query)}
+    of = {"of_tenant": tenant}
+    rows = connection.execute(_REPORT, of | {"of_app": app}) if app else connection.execute(_REPORTS, of)
+    return {AppName(row.app): msgspec.json.decode(row.body, type=AppReport) for row in rows}
 
 
 class _Yielded(msgspec.Struct, frozen=True):
@@ -179,7 +185,7 @@ class _Yielded(msgspec.Struct, frozen=True):
 
 def read_preempted(connection: Connection) -> dict[tuple[TenantName, AppName], tuple[Preempted, ...]]:
     """Return which instances made room for others and have no place since, by app."""
-    rows = connection.execute(select(REPORTS.c.body))
+    rows = connection.execute(_ALL_REPORTS)
     read = (msgspec.json.decode(row.body, type=_Yielded) for row in rows)
     return {(each.tenant, each.app): each.preempted for each in read if each.preempted}
 
@@ -219,7 +225,7 @@ def find_plan(connection: Connection, scope: Scope, plan: str) -> PlanRow | None
 
 def trim_plans(connection: Connection, oldest_us: int) -> None:
     """Forget dry runs made before a time."""
-    connection.execute(delete(PLANS).where(PLANS.c.made_us < oldest_us))
+    connection.execute(_TRIM_PLANS, {"oldest_us": oldest_us})
 
 
 def _read_revision(row: Row[Any]) -> RevisionRow:

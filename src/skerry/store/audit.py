@@ -7,8 +7,12 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from skerry.model.ids import CauseId
+from skerry.store.rows import named
 from skerry.store.schema import AUDIT
 from skerry.trust.chain import CHAIN_START, AuditRecord, chain_hash
+
+_HEAD = select(AUDIT.c.seq, AUDIT.c.hash).where(named(AUDIT, "chain")).order_by(AUDIT.c.seq.desc()).limit(1)
+_APPEND = insert(AUDIT)
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,19 +36,14 @@ def append_audit(
     cause: CauseId,
 ) -> None:
     """Append a record to a chain: a tenant's name, or empty for the operator's."""
-    head = connection.execute(
-        select(AUDIT.c.seq, AUDIT.c.hash).where(AUDIT.c.chain == chain).order_by(AUDIT.c.seq.desc()).limit(1)
-    ).first()
+    head = connection.execute(_HEAD, {"of_chain": chain}).first()
     seq, previous = (1, CHAIN_START) if head is None else (head.seq + 1, head.hash)
     record = AuditRecord(
         seq=seq, time_us=time_us, actor=actor, operation=operation, object=subject, outcome=outcome, cause=cause
     )
     payload = msgspec.json.encode(record)
-    connection.execute(
-        insert(AUDIT).values(
-            chain=chain, seq=seq, previous=previous, hash=chain_hash(previous, payload), payload=payload
-        )
-    )
+    link = {"chain": chain, "seq": seq, "previous": previous, "hash": chain_hash(previous, payload), "payload": payload}
+    connection.execute(_APPEND, link)
 
 
 def list_audit(connection: Connection, chain: str, after: int, limit: int) -> list[AuditRow]:

@@ -11,6 +11,8 @@ from skerry.plan.snapshot import CordonMode
 from skerry.store.rows import put_row
 from skerry.store.schema import CORDONS, NODE_CORDONS
 
+_OF_SITES, _OF_NODES = select(CORDONS), select(NODE_CORDONS)
+
 
 class Cordon(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator said of a site, and when; the time is the core's wall clock in microseconds."""
@@ -32,7 +34,7 @@ def end_cordon(connection: Connection, site: SiteName) -> None:
 
 def read_cordons(connection: Connection) -> dict[SiteName, Cordon]:
     """Return all cordons by site: operators set them by hand, so they are few."""
-    return {row["site"]: Cordon(**row) for row in connection.execute(select(CORDONS)).mappings()}
+    return {row["site"]: Cordon(**row) for row in connection.execute(_OF_SITES).mappings()}
 
 
 class NodeCordon(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,6 @@ def end_node_cordon(connection: Connection, site: SiteName, node: NodeName) -> N
 def read_node_cordons(connection: Connection) -> dict[SiteName, dict[NodeName, NodeCordon]]:
     """Return all cordons of nodes by site and node."""
     found: dict[SiteName, dict[NodeName, NodeCordon]] = {}
-    for row in connection.execute(select(NODE_CORDONS)).mappings():
+    for row in connection.execute(_OF_NODES).mappings():
         found.setdefault(row["site"], {})[row["node"]] = NodeCordon(**row)
     return found

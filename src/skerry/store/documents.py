@@ -29,6 +29,7 @@ from skerry.model.document import (
 from skerry.model.ids import AppName, Digest, SiteName, TenantName, UnitId
 from skerry.model.signed import Envelope
 from skerry.store.objects import pack_envelope
+from skerry.store.rows import among, named
 from skerry.store.schema import DOCUMENTS, SITE_STATE, UNITS
 from skerry.store.scope import Scope, owned
 from skerry.store.sites import change_states
@@ -43,6 +44,29 @@ _BODIES_KNOWN = 4_096
 _DIGESTS: msgspec.msgpack.Decoder[dict[UnitId, Digest]] = msgspec.msgpack.Decoder(dict[UnitId, Digest])
 _NAMES: msgspec.msgpack.Decoder[tuple[Digest, ...]] = msgspec.msgpack.Decoder(tuple[Digest, ...])
 _ENVELOPE: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
+
+
+_DIGESTS_OF_SITES = select(UNITS.c.site, UNITS.c.unit, UNITS.c.digest).where(among(UNITS.c.site, "sites"))
+_DIGESTS_OF_SITE = select(UNITS.c.unit, UNITS.c.digest).where(named(UNITS, "site"))
+_BODIES_OF_SITES = (
+    select(UNITS.c.site, UNITS.c.unit, UNITS.c.body)
+    .where(among(UNITS.c.site, "sites"))
+    .order_by(UNITS.c.site, UNITS.c.unit)
+)
+_ALL_UNITS = select(UNITS.c.site, UNITS.c.unit, UNITS.c.body)
+_DOCUMENT = select(DOCUMENTS).where(named(DOCUMENTS, "site", "epoch", "generation"))
+_NEWEST = (
+    select(DOCUMENTS)
+    .join(
+        SITE_STATE,
+        and_(
+            SITE_STATE.c.site == DOCUMENTS.c.site,
+            SITE_STATE.c.epoch == DOCUMENTS.c.epoch,
+            SITE_STATE.c.generation == DOCUMENTS.c.generation,
+        ),
+    )
+    .where(among(SITE_STATE.c.site, "sites"))
+)
 
 
 class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +89,7 @@ def record_units(connection: Connection, wished: Mapping[SiteName, Mapping[UnitI
 
 def _record_page(connection: Connection, wished: Mapping[SiteName, Mapping[UnitId, Unit]]) -> None:
     present: dict[SiteName, dict[UnitId, Digest]] = {}
-    for site, unit, digest in connection.execute(
-        select(UNITS.c.site, UNITS.c.unit, UNITS.c.digest).where(UNITS.c.site.in_(list(wished)))
-    ):
+    for site, unit, digest in connection.execute(_DIGESTS_OF_SITES, {"sites": list(wished)}):
         present.setdefault(site, {})[unit] = digest
     gone: list[dict[str, object]] = []
     fresh: list[dict[str, object]] = []
@@ -93,15 +115,14 @@ def _record_page(connection: Connection, wished: Mapping[SiteName, Mapping[UnitI
 
 def read_unit_digests(connection: Connection, site: SiteName) -> dict[UnitId, Digest]:
     """Return the wished map of a site by digest."""
-    rows = connection.execute(select(UNITS.c.unit, UNITS.c.digest).where(UNITS.c.site == site))
+    rows = connection.execute(_DIGESTS_OF_SITE, {"of_site": site})
     return {UnitId(unit): Digest(digest) for unit, digest in rows}
 
 
 def read_bodies(connection: Connection, sites: Collection[SiteName]) -> dict[SiteName, dict[UnitId, bytes]]:
     """Return the wished units of sites, encoded, in the order of their names."""
-    query = select(UNITS.c.site, UNITS.c.unit, UNITS.c.body).where(UNITS.c.site.in_(sorted(sites)))
     found: dict[SiteName, dict[UnitId, bytes]] = {site: {} for site in sites}
-    for site, unit, body in connection.execute(query.order_by(UNITS.c.site, UNITS.c.unit)):
+    for site, unit, body in connection.execute(_BODIES_OF_SITES, {"sites": sorted(sites)}):
         found[site][unit] = body
     return found
 
@@ -109,7 +130,7 @@ def read_bodies(connection: Connection, sites: Collection[SiteName]) -> dict[Sit
 def read_all_units(connection: Connection) -> dict[SiteName, dict[UnitId, Unit]]:
     """Return the wished units of all sites."""
     found: dict[SiteName, dict[UnitId, Unit]] = {}
-    for site, unit, body in connection.execute(select(UNITS.c.site, UNITS.c.unit, UNITS.c.body)):
+    for site, unit, body in connection.execute(_ALL_UNITS):
         found.setdefault(SiteName(site), {})[UnitId(unit)] = decode_unit(body)
     return found
 
@@ -225,20 +246,14 @@ def record_documents(connection: Connection, rows: Sequence[DocumentRow]) -> Non
 
 def find_document(connection: Connection, site: SiteName, epoch: int, generation: int) -> DocumentRow | None:
     """Return one numbered document of a site, if it is still kept."""
-    where = DOCUMENTS.c.site == site, DOCUMENTS.c.epoch == epoch, DOCUMENTS.c.generation == generation
-    row = connection.execute(select(DOCUMENTS).where(*where)).first()
+    named_so = {"of_site": site, "of_epoch": epoch, "of_generation": generation}
+    row = connection.execute(_DOCUMENT, named_so).first()
     return None if row is None else _read(row)
 
 
 def read_newest(connection: Connection, sites: Collection[SiteName]) -> dict[SiteName, DocumentRow]:
     """Return the newest numbered document of each of these sites that has one."""
-    newest = (
-        SITE_STATE.c.site == DOCUMENTS.c.site,
-        SITE_STATE.c.epoch == DOCUMENTS.c.epoch,
-        SITE_STATE.c.generation == DOCUMENTS.c.generation,
-    )
-    query = select(DOCUMENTS).join(SITE_STATE, and_(*newest)).where(SITE_STATE.c.site.in_(sorted(sites)))
-    return {row.site: _read(row) for row in connection.execute(query)}
+    return {row.site: _read(row) for row in connection.execute(_NEWEST, {"sites": sorted(sites)})}
 
 
 def names_of(bodies: Iterable[bytes]) -> tuple[Digest, ...]:

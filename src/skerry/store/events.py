@@ -4,14 +4,16 @@ A site's event is known by (site, sequence); storing it twice is impossible, so 
 nothing. ``id`` orders the whole log and is what readers resume by; an id is never used twice.
 """
 
+import functools
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
 
 from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, SiteName
+from skerry.store.rows import named
 from skerry.store.schema import EVENTS
 from skerry.store.scope import Scope, owned
 
@@ -26,6 +28,16 @@ WARNINGS = (
     "site.silent",
     "unit.refused",
 )
+
+
+#: Choices of events whose statements are kept: what the core asks for itself, and what screens follow just now.
+_CHOICES_KNOWN = 64
+
+_APPEND = insert(EVENTS).returning(EVENTS.c.id)
+_OF_SITE = select(EVENTS).where(named(EVENTS, "site", "sequence"))
+_NEWEST_OWN = select(func.max(EVENTS.c.sequence)).where(EVENTS.c.site == "")
+_NEWEST_ID = select(func.max(EVENTS.c.id))
+_EDGE = select(EVENTS.c.id).order_by(EVENTS.c.id.desc()).offset(bindparam("keep")).limit(1)
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +89,12 @@ def append_site_event(connection: Connection, site: SiteName, event: Event, tena
         "message": event.message,
         "data": msgspec.json.encode(event.data),
     }
-    return connection.execute(insert(EVENTS).values(**values).returning(EVENTS.c.id)).scalar_one()
+    return connection.execute(_APPEND, values).scalar_one()
 
 
 def find_site_event(connection: Connection, site: SiteName, sequence: int) -> Event | None:
     """Return a site's event by its number; None when it was dropped, forgotten or never there."""
-    row = connection.execute(select(EVENTS).where(EVENTS.c.site == site, EVENTS.c.sequence == sequence)).one_or_none()
+    row = connection.execute(_OF_SITE, {"of_site": site, "of_sequence": sequence}).one_or_none()
     return None if row is None else _read(row).event
 
 
@@ -99,7 +111,7 @@ def append_core_event(
     data: dict[str, str] | None = None,
 ) -> int:
     """Write an event of the core itself and return its id."""
-    newest = connection.execute(select(func.max(EVENTS.c.sequence)).where(EVENTS.c.site == "")).scalar() or 0
+    newest = connection.execute(_NEWEST_OWN).scalar() or 0
     event = Event(
         sequence=newest + 1,
         time_us=time_us,
@@ -123,7 +135,7 @@ def newest_of(connection: Connection, subject: str, types: Collection[str]) -> s
 
 def newest_event_id(connection: Connection) -> int:
     """Return the id of the newest event, 0 when there was none."""
-    return connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0
+    return connection.execute(_NEWEST_ID).scalar() or 0
 
 
 def oldest_event_id(connection: Connection) -> int:
@@ -133,8 +145,14 @@ def oldest_event_id(connection: Connection) -> int:
 
 def list_events(connection: Connection, scope: Scope, after: int, limit: int, chosen: EventFilter) -> list[LoggedEvent]:
     """Return visible events above id ``after``, oldest first."""
-    query = _choose(scope, chosen).where(EVENTS.c.id > after)
-    return [_read(row) for row in connection.execute(query.order_by(EVENTS.c.id).limit(limit))]
+    rows = connection.execute(_choose_above(scope, chosen), {"after": after, "most": limit})
+    return [_read(row) for row in rows]
+
+
+@functools.lru_cache(_CHOICES_KNOWN)
+def _choose_above(scope: Scope, chosen: EventFilter) -> Select[Any]:
+    query = _choose(scope, chosen).where(EVENTS.c.id > bindparam("after"))
+    return query.order_by(EVENTS.c.id).limit(bindparam("most"))
 
 
 def last_events(connection: Connection, scope: Scope, count: int, chosen: EventFilter) -> list[LoggedEvent]:
@@ -151,7 +169,7 @@ def find_tail(connection: Connection, scope: Scope, count: int, chosen: EventFil
 
 def trim_events(connection: Connection, keep: int) -> int:
     """Forget the oldest events of class ``event`` beyond the newest ``keep``; return how many went."""
-    edge = connection.execute(select(EVENTS.c.id).order_by(EVENTS.c.id.desc()).offset(keep).limit(1)).scalar()
+    edge = connection.execute(_EDGE, {"keep": keep}).scalar()
     if edge is None:
         return 0
     where = EVENTS.c.id <= edge, EVENTS.c.klass != "security"

@@ -19,9 +19,17 @@ from skerry.model.facts import (
     fact_key,
 )
 from skerry.model.ids import SiteName, is_name
-from skerry.store.rows import put_row
+from skerry.store.rows import named, put_row
 from skerry.store.schema import FACTS
 from skerry.store.scope import Scope, owned, visible_sites
+
+_OF_SITE = select(FACTS.c.key, FACTS.c.body).where(named(FACTS, "site")).order_by(FACTS.c.key)
+_FORGET = delete(FACTS).where(named(FACTS, "site", "key"))
+_FOR_PLANS = (
+    select(FACTS.c.site, FACTS.c.body)
+    .where(FACTS.c.kind.in_(("node", "instance", "volume", "app", "overlay")))
+    .order_by(FACTS.c.site, FACTS.c.key)
+)
 
 
 class FactLabel(msgspec.Struct, frozen=True):
@@ -95,15 +103,14 @@ def change_facts(
             connection.execute(insert(FACTS), [{"site": site, "key": key} | row for key, row in rows.items()])
         return
     for key in sorted(removed):
-        connection.execute(delete(FACTS).where(FACTS.c.site == site, FACTS.c.key == key))
+        connection.execute(_FORGET, {"of_site": site, "of_key": key})
     for key, row in rows.items():
         put_row(connection, FACTS, {"site": site, "key": key}, row)
 
 
 def read_raw_facts(connection: Connection, site: SiteName) -> dict[str, bytes]:
     """Return all facts of a site, encoded, in the order of their keys."""
-    query = select(FACTS.c.key, FACTS.c.body).where(FACTS.c.site == site).order_by(FACTS.c.key)
-    return {row.key: row.body for row in connection.execute(query)}
+    return {row.key: row.body for row in connection.execute(_OF_SITE, {"of_site": site})}
 
 
 def list_instance_facts(
@@ -220,8 +227,7 @@ def read_site_facts(
 
 def read_all_facts(connection: Connection) -> dict[SiteName, list[Fact]]:
     """Return what the planner needs of all sites: nodes, instances, volumes, health gates, and ways through tunnels."""
-    query = select(FACTS.c.site, FACTS.c.body).where(FACTS.c.kind.in_(("node", "instance", "volume", "app", "overlay")))
     found: dict[SiteName, list[Fact]] = {}
-    for name, body in connection.execute(query.order_by(FACTS.c.site, FACTS.c.key)):
+    for name, body in connection.execute(_FOR_PLANS):
         found.setdefault(SiteName(name), []).append(decode_fact(body))
     return found

@@ -8,7 +8,12 @@ from sqlalchemy import Connection, insert, select
 from skerry.model.errors import Broken
 from skerry.model.ids import Digest, digest_of
 from skerry.model.signed import Envelope, Kind
+from skerry.store.rows import among, named
 from skerry.store.schema import OBJECTS, SITES
+
+_KNOWN = select(OBJECTS.c.digest).where(named(OBJECTS, "digest"))
+_SOME = select(OBJECTS.c.digest, OBJECTS.c.envelope).where(among(OBJECTS.c.digest, "digests"))
+_RECORDS = select(SITES.c.digest, SITES.c.envelope).where(among(SITES.c.digest, "digests"))
 
 _DECODER: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
 
@@ -32,7 +37,7 @@ def unpack_envelope(content: bytes, digest: str) -> Envelope:
 def record_object(connection: Connection, tenant: str, kind: Kind, envelope: Envelope, now_us: int) -> Digest:
     """Keep a signed object; one that is here already stays as it is."""
     digest = digest_of(envelope.payload)
-    known = connection.execute(select(OBJECTS.c.digest).where(OBJECTS.c.digest == digest)).scalar()
+    known = connection.execute(_KNOWN, {"of_digest": digest}).scalar()
     if known is None:
         connection.execute(
             insert(OBJECTS).values(
@@ -48,10 +53,7 @@ def read_objects(connection: Connection, digests: Iterable[Digest]) -> dict[Dige
     found: dict[Digest, Envelope] = {}
     # SQLite allows 32,766 placeholders; pages of a thousand keep the statement cache small.
     for start in range(0, len(wanted), 1000):
-        rows = connection.execute(
-            select(OBJECTS.c.digest, OBJECTS.c.envelope).where(OBJECTS.c.digest.in_(wanted[start : start + 1000]))
-        )
-        for digest, content in rows:
+        for digest, content in connection.execute(_SOME, {"digests": wanted[start : start + 1000]}):
             found[Digest(digest)] = unpack_envelope(content, digest)
     return found | _read_records(connection, wanted, found)
 
@@ -63,7 +65,7 @@ def _read_records(
     lacking = [digest for digest in wanted if digest not in found][:1000]
     if not lacking:
         return {}
-    rows = connection.execute(select(SITES.c.digest, SITES.c.envelope).where(SITES.c.digest.in_(lacking)))
+    rows = connection.execute(_RECORDS, {"digests": lacking})
     return {Digest(digest): unpack_envelope(content, digest) for digest, content in rows}
 
 

@@ -9,6 +9,8 @@ from skerry.store.rows import put_row
 from skerry.store.schema import ROLLOUTS
 from skerry.store.scope import Scope, owned
 
+_ALL = select(ROLLOUTS.c.body)
+
 
 def record_progress(connection: Connection, progress: Progress) -> None:
     """Keep how far the rollout of an app has come."""
@@ -32,6 +34,6 @@ def list_progress(connection: Connection, scope: Scope, after: str = "", limit: 
 
 def read_all_progress(connection: Connection) -> dict[tuple[TenantName, AppName], Progress]:
     """Return the newest rollout of every app of every tenant, for planning."""
-    rows = connection.execute(select(ROLLOUTS.c.body))
+    rows = connection.execute(_ALL)
     found = [msgspec.json.decode(row.body, type=Progress) for row in rows]
     return {(each.tenant, each.app): each for each in found}

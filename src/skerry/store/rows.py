@@ -1,11 +1,30 @@
-"""Small helpers that every query file uses: put a row, count up, turn a page."""
+"""Small helpers that every query file uses: name a row, put a row, count up, turn a page.
+
+Rule: a statement that is run often is built once, with parameters for what differs. To build one costs as much as to
+run it, and only one that was built before is known to be compiled already.
+"""
 
 import base64
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from skerry.model.errors import Refused
 from skerry.store.schema import COUNTERS
@@ -14,14 +33,36 @@ from skerry.store.schema import COUNTERS
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+def named(table: Table, *columns: str) -> ColumnElement[bool]:
+    """Say that columns are what the parameters of a statement are: each is called ``of_`` and the column's name."""
+    return and_(*(table.c[name] == bindparam(f"of_{name}") for name in columns))
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Say that a column is one of the values of the parameter ``name``."""
+    values: BindParameter[Any] = bindparam(name, expanding=True)
+    return column.in_(values)
+
+
 def put_row(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Write a row whether or not it is there; columns that are not named keep what they have."""
-    where = and_(*(table.c[name] == value for name, value in key.items()))
-    if values and connection.execute(update(table).where(where).values(**values)).rowcount:
+    change, count, add = _build_puts(table, tuple(key))
+    of = {f"of_{name}": value for name, value in key.items()}
+    if values and connection.execute(change, {**values, **of}).rowcount:
         return
-    if not values and connection.execute(select(func.count()).select_from(table).where(where)).scalar_one():
+    if not values and connection.execute(count, of).scalar_one():
         return
-    connection.execute(insert(table).values(**key, **values))
+    connection.execute(add, {**key, **values})
+
+
+@functools.cache
+def _build_puts(table: Table, key: tuple[str, ...]) -> tuple[Update, Select[int], Insert]:
+    """Build what changes a row, counts it and adds it: as many as there are tables."""
+    where = named(table, *key)
+    return update(table).where(where), select(func.count()).select_from(table).where(where), insert(table)
+
+
+_COUNTER = select(COUNTERS.c.value).where(named(COUNTERS, "name"))
 
 
 def count_up(connection: Connection, name: str) -> int:
@@ -33,7 +74,7 @@ def count_up(connection: Connection, name: str) -> int:
 
 def read_counter(connection: Connection, name: str) -> int:
     """Return a counter of the core; it begins at 0."""
-    found = connection.execute(select(COUNTERS.c.value).where(COUNTERS.c.name == name)).scalar()
+    found = connection.execute(_COUNTER, {"of_name": name}).scalar()
     return 0 if found is None else int(found)
 
 

@@ -16,6 +16,9 @@ from skerry.store.schema import SEEDS
 _SITES: msgspec.json.Decoder[Sites] = msgspec.json.Decoder(Sites)
 
 
+_ALL = select(SEEDS).order_by(SEEDS.c.tenant, SEEDS.c.digest)
+
+
 class SeedRow(msgspec.Struct, frozen=True, kw_only=True):
     """Which image is wanted at which sites, and until when; times are the core's wall clock in microseconds."""
 
@@ -52,8 +55,7 @@ def list_seeds(connection: Connection, tenant: TenantName, after: str = "", limi
 
 def list_all_seeds(connection: Connection) -> list[SeedRow]:
     """Return everybody's wishes, for planning."""
-    query = select(SEEDS).order_by(SEEDS.c.tenant, SEEDS.c.digest)
-    return [_read({**row}) for row in connection.execute(query).mappings()]
+    return [_read({**row}) for row in connection.execute(_ALL).mappings()]
 
 
 def end_overdue(connection: Connection, now_us: int) -> list[SeedRow]:

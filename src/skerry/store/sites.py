@@ -1,15 +1,16 @@
 """Sites: the registrar's signed records, and what the core knows of each site's session and document."""
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from skerry.model.ids import Digest, SiteName, TenantName, digest_of
 from skerry.model.signed import Envelope, SiteRecord
 from skerry.store.objects import pack_envelope, record_object, unpack_envelope
-from skerry.store.rows import put_row
+from skerry.store.rows import among, named, put_row
 from skerry.store.schema import (
     CORDONS,
     DOCUMENTS,
@@ -24,8 +25,26 @@ from skerry.store.schema import (
 from skerry.store.scope import PLATFORM, Scope, visible_sites
 from skerry.wire import LinkClass
 
+#: Scopes whose statements are kept: the core's own, and those of tenants that ask just now.
+_SCOPES_KNOWN = 64
+
 #: Payloads are JSON of the strict parser's making; they were verified before they were stored.
 _RECORD: msgspec.json.Decoder[SiteRecord] = msgspec.json.Decoder(SiteRecord)
+
+
+_SITE = select(SITES).where(named(SITES, "site"))
+_STATE = select(SITE_STATE).where(named(SITE_STATE, "site"))
+_STATES = select(SITE_STATE)
+_SOME_STATES = _STATES.where(among(SITE_STATE.c.site, "sites"))
+_CHANGE_STATE = update(SITE_STATE).where(named(SITE_STATE, "site"))
+_RAISE_BYTES = (
+    update(LINK_BYTES)
+    .where(named(LINK_BYTES, "site", "purpose"))
+    .values(
+        sent=LINK_BYTES.c.sent + bindparam("more_sent"), received=LINK_BYTES.c.received + bindparam("more_received")
+    )
+)
+_ADD_BYTES = insert(LINK_BYTES)
 
 
 class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,17 +128,25 @@ def remove_site(connection: Connection, site: SiteName, now_us: int) -> None:
 
 def find_site(connection: Connection, site: str, scope: Scope | None = None) -> SiteRow | None:
     """Return a site that stands and that the scope may see; without a scope any site, removed ones too."""
-    query = select(SITES).where(SITES.c.site == site)
-    if scope is not None:
-        query = visible_sites(query, SITES.c.site, scope)
-    row = connection.execute(query).first()
+    query = _SITE if scope is None else _find_visible(scope)
+    row = connection.execute(query, {"of_site": site}).first()
     return None if row is None else _read(row)
+
+
+@functools.lru_cache(_SCOPES_KNOWN)
+def _find_visible(scope: Scope) -> Select[Any]:
+    return visible_sites(_SITE, SITES.c.site, scope)
 
 
 def list_sites(connection: Connection, scope: Scope, after: str = "", limit: int = 1_000_000) -> list[SiteRow]:
     """Return visible sites in the order of their names."""
-    query = visible_sites(select(SITES), SITES.c.site, scope).where(SITES.c.site > after)
-    return [_read(row) for row in connection.execute(query.order_by(SITES.c.site).limit(limit))]
+    return [_read(row) for row in connection.execute(_list_visible(scope), {"after": after, "most": limit})]
+
+
+@functools.lru_cache(_SCOPES_KNOWN)
+def _list_visible(scope: Scope) -> Select[Any]:
+    query = visible_sites(select(SITES), SITES.c.site, scope).where(SITES.c.site > bindparam("after"))
+    return query.order_by(SITES.c.site).limit(bindparam("most"))
 
 
 def list_named(connection: Connection, scope: Scope, names: Collection[SiteName]) -> list[SiteRow]:
@@ -137,16 +164,14 @@ def list_admitting(connection: Connection, tenant: TenantName) -> frozenset[Site
 
 def read_state(connection: Connection, site: str) -> SiteState:
     """Return what is known of a site's session and document."""
-    row = connection.execute(select(SITE_STATE).where(SITE_STATE.c.site == site)).mappings().first()
+    row = connection.execute(_STATE, {"of_site": site}).mappings().first()
     return SiteState(site=SiteName(site)) if row is None else SiteState(**row)
 
 
 def read_states(connection: Connection, sites: Collection[SiteName] | None = None) -> dict[SiteName, SiteState]:
     """Return the states of the sites named, or of all."""
-    query = select(SITE_STATE)
-    if sites is not None:
-        query = query.where(SITE_STATE.c.site.in_(sorted(sites)))
-    return {row["site"]: SiteState(**row) for row in connection.execute(query).mappings()}
+    rows = connection.execute(_STATES) if sites is None else connection.execute(_SOME_STATES, {"sites": sorted(sites)})
+    return {row["site"]: SiteState(**row) for row in rows.mappings()}
 
 
 def read_link_classes(connection: Connection) -> dict[SiteName, LinkClass]:
@@ -157,27 +182,23 @@ def read_link_classes(connection: Connection) -> dict[SiteName, LinkClass]:
 
 def change_state(connection: Connection, site: SiteName, **values: object) -> None:
     """Change some words of a site's state."""
-    connection.execute(update(SITE_STATE).where(SITE_STATE.c.site == site).values(**values))
+    connection.execute(_CHANGE_STATE, {**values, "of_site": site})
 
 
 def change_states(connection: Connection, changes: Mapping[SiteName, Mapping[str, object]]) -> None:
     """Change the same words of the states of many sites."""
     if changes:
-        rows = [{"of": site, **values} for site, values in changes.items()]
-        connection.execute(update(SITE_STATE).where(SITE_STATE.c.site == bindparam("of")), rows)
+        connection.execute(_CHANGE_STATE, [{**values, "of_site": site} for site, values in changes.items()])
 
 
 def add_link_bytes(connection: Connection, site: SiteName, sent: dict[str, int], received: dict[str, int]) -> None:
     """Add bytes by purpose to a site's totals."""
     for purpose in sorted(set(sent) | set(received)):
-        where = LINK_BYTES.c.site == site, LINK_BYTES.c.purpose == purpose
         more_sent, more_received = sent.get(purpose, 0), received.get(purpose, 0)
-        raised = update(LINK_BYTES).where(*where)
-        raised = raised.values(sent=LINK_BYTES.c.sent + more_sent, received=LINK_BYTES.c.received + more_received)
-        if not connection.execute(raised).rowcount:
-            connection.execute(
-                insert(LINK_BYTES).values(site=site, purpose=purpose, sent=more_sent, received=more_received)
-            )
+        more = {"of_site": site, "of_purpose": purpose, "more_sent": more_sent, "more_received": more_received}
+        if not connection.execute(_RAISE_BYTES, more).rowcount:
+            row = {"site": site, "purpose": purpose, "sent": more_sent, "received": more_received}
+            connection.execute(_ADD_BYTES, row)
 
 
 def read_link_bytes(connection: Connection, site: SiteName) -> list[tuple[str, int, int]]:

@@ -6,12 +6,19 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select
 
 from skerry.model.ids import Digest, SecretName, TenantName
-from skerry.store.rows import put_row
+from skerry.store.rows import named, put_row
 from skerry.store.schema import BLOBS, IMAGE_BLOBS, IMAGES, SECRETS
 from skerry.store.scope import Scope, owned
 
 #: ``BlobRow.size_bytes`` of a blob that a tenant has begun to upload.
 UNFINISHED = -1
+
+
+_SECRET = select(SECRETS).where(named(SECRETS, "tenant", "name"))
+_ALL_SECRETS = select(SECRETS).where(SECRETS.c.removed.is_(False)).order_by(SECRETS.c.tenant, SECRETS.c.name)
+_BLOB = select(BLOBS.c.size_bytes).where(named(BLOBS, "tenant", "digest"))
+_IMAGE = select(IMAGES).where(named(IMAGES, "tenant", "digest"))
+_IMAGES_WITH = select(IMAGE_BLOBS.c.image).where(named(IMAGE_BLOBS, "blob"))
 
 
 class SecretRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +47,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_secret(connection: Connection, tenant: TenantName, name: str) -> SecretRow | None:
     """Return a secret of a tenant, a removed one too."""
-    query = select(SECRETS).where(SECRETS.c.tenant == tenant, SECRETS.c.name == name)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_SECRET, {"of_tenant": tenant, "of_name": name}).mappings().first()
     return None if row is None else SecretRow(**row)
 
 
@@ -54,8 +60,7 @@ def list_secrets(connection: Connection, scope: Scope, after: str = "", limit: i
 
 def list_all_secrets(connection: Connection) -> list[SecretRow]:
     """Return every tenant's secrets, for planning."""
-    query = select(SECRETS).where(SECRETS.c.removed.is_(False)).order_by(SECRETS.c.tenant, SECRETS.c.name)
-    return [SecretRow(**row) for row in connection.execute(query).mappings()]
+    return [SecretRow(**row) for row in connection.execute(_ALL_SECRETS).mappings()]
 
 
 def record_secret(connection: Connection, row: SecretRow) -> None:
@@ -72,8 +77,7 @@ def record_blob(connection: Connection, tenant: TenantName, digest: Digest, size
 
 def find_blob(connection: Connection, tenant: TenantName, digest: str) -> int | None:
     """Return the size of a tenant's blob, ``UNFINISHED``, or None when the tenant never sent it."""
-    query = select(BLOBS.c.size_bytes).where(BLOBS.c.tenant == tenant, BLOBS.c.digest == digest)
-    return connection.execute(query).scalar()
+    return connection.execute(_BLOB, {"of_tenant": tenant, "of_digest": digest}).scalar()
 
 
 def record_image(connection: Connection, row: ImageRow, blobs: tuple[Digest, ...]) -> None:
@@ -87,8 +91,7 @@ def record_image(connection: Connection, row: ImageRow, blobs: tuple[Digest, ...
 
 def find_image(connection: Connection, tenant: TenantName, digest: str) -> ImageRow | None:
     """Return an image of a tenant."""
-    query = select(IMAGES).where(IMAGES.c.tenant == tenant, IMAGES.c.digest == digest)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_IMAGE, {"of_tenant": tenant, "of_digest": digest}).mappings().first()
     return None if row is None else ImageRow(**row)
 
 
@@ -110,8 +113,8 @@ def list_image_blobs(connection: Connection, tenant: TenantName, image: Digest) 
 
 def list_images_with(connection: Connection, blob: Digest) -> frozenset[Digest]:
     """Return the images, of any tenant, that a blob belongs to: for what sites may fetch."""
-    query = select(IMAGE_BLOBS.c.image).where(IMAGE_BLOBS.c.blob == blob)
-    return frozenset(Digest(image) for image in connection.execute(query).scalars())
+    images = connection.execute(_IMAGES_WITH, {"of_blob": blob}).scalars()
+    return frozenset(Digest(image) for image in images)
 
 
 def list_all_images(connection: Connection, tenant: TenantName) -> list[ImageRow]:
