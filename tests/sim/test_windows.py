@@ -5,7 +5,9 @@ import pytest
 from tests.sim.test_checkers import SITE, virtually
 from tests.sim.town import broken, pass_time
 
+from skerry.agent.status import Controlled
 from skerry.model.entrance import Entrance
+from skerry.model.policy import Autonomy
 from skerry.model.rollout import TimeWindow
 from skerry.plan.history import AppId
 from skerry.sim.apps import AppWords
@@ -15,7 +17,13 @@ from skerry.sim.script_words import read_app
 from skerry.sim.windows import list_former, list_shut_out, list_waiting
 
 TILL = AppId("default/till")
-DAY = AppWords(services={"web": "nginx"}, volume=False, entrances={"web": (Entrance(port=80, host="till.example"),)})
+DAY = AppWords(
+    services={"web": "nginx"},
+    per_site=2,
+    volume=False,
+    entrances={"web": (Entrance(port=80, host="till.example"),)},
+    autonomy=Autonomy(local_control="full"),
+)
 NIGHT = msgspec.structs.replace(
     read_app({"web": "better", "rollout": "night", "volume": "no", "chain": "wall:pf"}),
     entrances={"web": (Entrance(port=80, host="shop.example"),)},
@@ -34,10 +42,13 @@ async def test_a_place_and_a_chain_that_are_asked_for_from_a_window_on(script: S
     held = site.followed()
     assert held is not None
     assert list_waiting(site, held) == {TILL}
-    assert [each.place for item in list_former(held, {TILL}) for each in item.entrance] == ["http/till.example/"]
+    assert {each.place for item in list_former(held, {TILL}) for each in item.entrance} == {"http/till.example/"}
     assert list(site.machine.entrance.holders) == ["http/till.example/"]
     assert list(list_chains(script.world, site)) == []
     assert broken(script) == set()
+    # A person at the box speaks of what is there.
+    said = await script.world.say_at_box(SITE, "restart", "default/till/web/1")
+    assert isinstance(said, Controlled)
     # Its owner can still open the window; nobody can that of a revision whose successor is kept from the site.
     assert list_shut_out(script.world, site, held) == set()
     rollout = NIGHT.rollout

@@ -66,7 +66,6 @@ from skerry.plan.by_hand import find_meant, refuse, say
 from skerry.plan.chain_probes import PROBES_ASKED, probe_key
 from skerry.plan.chains import find_probe
 from skerry.plan.companions import find_companions
-from skerry.plan.gates import return_to_proven
 from skerry.plan.history import (
     Deleting,
     Ended,
@@ -83,6 +82,7 @@ from skerry.plan.instances import Wanted
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
 from skerry.plan.volumes import find_lost_volumes
+from skerry.plan.windows import find_followed
 from skerry.safe.db import Db
 from skerry.safe.errors import StoreFull
 from skerry.safe.sqlite import Connection
@@ -375,7 +375,9 @@ class Reconciler:
 
     def _derive_wanted(self) -> dict[InstanceId, Wanted]:
         held = self._read_held()
-        return {} if held is None else derive_wanted(return_to_proven(held, self.history.kept.judged))[0]
+        if held is None:
+            return {}
+        return derive_wanted(find_followed(held, self.observed, self.history, self._read_now(held)))[0]
 
     async def _take_word(
         self, verb: HandVerb, meant: tuple[InstanceId, ...], wanted: dict[InstanceId, Wanted], call: Call | None = None

@@ -16,7 +16,7 @@ from skerry.model.observed import Observation
 from skerry.model.rollout import DAY_MIN, TimeWindow
 from skerry.plan.derive import Derived, derive_instance
 from skerry.plan.gate import Judged, find_fallback
-from skerry.plan.gates import find_wished, follow_instead
+from skerry.plan.gates import find_wished, follow_instead, return_to_proven
 from skerry.plan.history import AppId, History, app_id
 from skerry.plan.site_plan import HeldSite, Now
 
@@ -79,6 +79,11 @@ def defer_revisions(held: HeldSite, observed: Observation, history: History, now
         images=tuple(images),
         wake_us=min(wakes, default=0),
     )
+
+
+def find_followed(held: HeldSite, observed: Observation, history: History, now: Now) -> HeldSite:
+    """Return what a node follows: what is proven here of apps that wait or whose newest revision was given up."""
+    return return_to_proven(defer_revisions(held, observed, history, now).held, history.kept.judged)
 
 
 def judge_windows(windows: Iterable[TimeWindow], now: Now) -> tuple[str, int]:

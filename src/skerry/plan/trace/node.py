@@ -27,7 +27,6 @@ from skerry.model.trace import (
 )
 from skerry.plan.actions import ApplyOverlay, ApplyRules, AppRules
 from skerry.plan.chains import plan_chains
-from skerry.plan.gates import return_to_proven
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
 from skerry.plan.lans import leave_out
@@ -37,7 +36,7 @@ from skerry.plan.overlay import plan_overlay
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.uplinks import find_uplink
-from skerry.plan.windows import defer_revisions
+from skerry.plan.windows import find_followed
 
 #: No digest is like this, so a planner that is shown it says all that it wishes.
 _UNLIKE = "nothing"
@@ -52,7 +51,7 @@ def view_node(
     ask: TraceAsk, held: HeldSite, observed: Observation, history: History, now: Now, plan: SitePlan
 ) -> NodeView:
     """Say what the node has of an app's way; ``observed`` is a look of this moment, ``plan`` the node's last plan."""
-    followed = return_to_proven(defer_revisions(held, observed, history, now).held, history.kept.judged)
+    followed = find_followed(held, observed, history, now)
     wanted, _ = derive_wanted(followed)
     # Without troubles and back-off: what is asked is what is wished, not what is tried next.
     draft = PlanDraft(History(boot=history.boot, kept=history.kept, runs=history.runs), now)
