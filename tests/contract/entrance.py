@@ -13,6 +13,7 @@ from skerry.plan.entrance import entrance_digest
 
 HOST, OTHER = "shop.example", "zoo.example"
 PORT, TCP, UDP = 8080, 2525, 5353
+VISITORS = 8
 
 
 class Rig(Protocol):
@@ -32,8 +33,11 @@ class Rig(Protocol):
         """End it at once."""
         ...
 
-    async def ask(self, place: str) -> str:
-        """Ask at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``; return the copy's name, empty for no answer."""
+    async def ask(self, place: str, visitor: int = 0) -> str:
+        """Ask at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``; return the copy's name, empty for no answer.
+
+        Of ``VISITORS``, who come from an address each; it makes a difference over UDP alone.
+        """
         ...
 
     def restart_agent(self) -> None:
@@ -75,7 +79,7 @@ async def becomes(rig: Rig, place: str, wanted: set[str], seconds: float = 4.0) 
     """Wait until who asks at a place is led to these copies, each of them."""
     found: set[str] = set()
     for _ in range(int(seconds * 10)):
-        found = {await rig.ask(place) for _ in range(4 * max(len(wanted), 1))}
+        found = {await rig.ask(place, visitor) for visitor in range(VISITORS)}
         if found == wanted:
             return
         await rig.wait(0.1)
@@ -154,6 +158,15 @@ async def check_connections_and_datagrams_are_shared_out(rig: Rig) -> None:
     await apply(rig, both(server(1, "drain"), server(2)))
     await becomes(rig, f"tcp/{TCP}", {"c2"})
     await becomes(rig, f"udp/{UDP}", {"c2"})
+    await apply(rig, both(server(1), server(2)))
+    await becomes(rig, f"udp/{UDP}", {"c1", "c2"})
+    # Who sends is kept with one copy, also by one that leaves and comes back.
+    kept = [await rig.ask(f"udp/{UDP}", visitor) for visitor in range(VISITORS)]
+    await apply(rig, both(server(1)))
+    await becomes(rig, f"udp/{UDP}", {"c1"})
+    await apply(rig, both(server(1), server(2)))
+    await becomes(rig, f"udp/{UDP}", {"c1", "c2"})
+    assert [await rig.ask(f"udp/{UDP}", visitor) for visitor in range(VISITORS)] == kept
     await apply(rig, entrance(routes=(), backends=()))
     assert await rig.ask(f"tcp/{TCP}") == ""
     assert await rig.ask(f"udp/{UDP}") == ""
@@ -166,6 +179,28 @@ async def check_others_are_asked_only_where_none_of_the_first_answers(rig: Rig) 
     await becomes(rig, f"http/{HOST}/", {"c1"})
     await rig.kill(1)
     await becomes(rig, f"http/{HOST}/", {"c2"}, 2.0)
+
+
+async def check_datagrams_go_to_others_only_where_none_of_the_first_is_wished(rig: Rig) -> None:
+    await rig.serve(1)
+    await rig.serve(2)
+
+    def port(*servers: Server) -> ApplyEntrance:
+        doors = (Datagrams(port=UDP, holder="t/dns/web", servers=servers),)
+        return entrance(routes=(), backends=(), datagrams=doors)
+
+    await apply(rig, port(server(1), server(2, rank=1)))
+    await becomes(rig, f"udp/{UDP}", {"c1"})
+    await apply(rig, port(server(1, "drain"), server(2, rank=1)))
+    await becomes(rig, f"udp/{UDP}", {"c2"})
+    await apply(rig, port(server(1), server(2, rank=1)))
+    await becomes(rig, f"udp/{UDP}", {"c1"})
+    await apply(rig, port())
+    assert await rig.ask(f"udp/{UDP}") == ""
+    # Nobody asks whether who has datagrams is there.
+    await apply(rig, port(server(1), server(2, rank=1)))
+    await rig.kill(1)
+    assert await rig.ask(f"udp/{UDP}") == ""
 
 
 async def check_an_authority_is_answered_for_its_hosts_alone(rig: Rig) -> None:

@@ -1,5 +1,6 @@
 """The firewall table as text: what it must say, word for word."""
 
+import msgspec
 import pytest
 
 from skerry.drivers.base import bridge_name, is_ours
@@ -125,6 +126,24 @@ def test_a_network_over_sites_passes_between_its_bridge_and_its_members_and_nowh
     ]
     assert sorted(order, key=forward.index) == order
     assert f'    iifname "{bridge}" drop' in forward
+
+
+def test_what_the_entrance_leads_to_another_site_passes_at_its_ports_and_nothing_else():
+    near, far = ("10.64.0.0/26", "fd00:1::/64"), ("10.64.0.64/26", "fd00:2::/64")
+    mesh = AppRules("alpha", "shop", "mesh", False, near, far)
+    text = table(mesh, msgspec.structs.replace(mesh, network="other", doors=(53, 5353)))
+    bridges = sorted(bridge_name("alpha", "shop", name) for name in ("mesh", "other"))
+    ours = "{ " + ", ".join(f'"{each}"' for each in bridges) + " }"
+    lines = map(str.strip, text.splitlines())
+    assert [
+        each for each in lines if each.startswith((f"iifname != {ours} ct status", f"oifname != {ours} ct dir"))
+    ] == [
+        f"iifname != {ours} ct status dnat ip daddr {{ 10.64.0.64/26 }} udp dport {{ 53, 5353 }} accept",
+        f"iifname != {ours} ct status dnat ip6 daddr {{ fd00:2::/64 }} udp dport {{ 53, 5353 }} accept",
+        f"oifname != {ours} ct direction reply ct status dnat ip saddr {{ 10.64.0.64/26 }} accept",
+        f"oifname != {ours} ct direction reply ct status dnat ip6 saddr {{ fd00:2::/64 }} accept",
+    ]
+    assert "ct direction" not in table(mesh)
 
 
 def test_a_network_over_sites_without_other_members_leaks_nothing():

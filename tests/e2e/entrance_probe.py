@@ -4,33 +4,38 @@
 """
 
 import asyncio
+import ipaddress
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
 
+import msgspec
 from tests.contract import entrance
 from tests.contract.entrance import HOST, OTHER, PORT, server
 from tests.e2e.certificates import make_certificate, trust
 from tests.e2e.entrance_load import Load, ask_once
 
+from skerry.berths.namespaces import inside_net
 from skerry.clock import SystemClock
-from skerry.drivers.base import Driver, run_program
+from skerry.drivers.base import Driver
 from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.entrance.control import ask
 from skerry.model.ids import Digest, digest_of
-from skerry.plan.actions import ApplyEntrance, Route
+from skerry.plan.actions import ApplyEntrance, Backend, Datagrams, Listener, Route, Server
 from skerry.safe.paths import RealDirectory
 
 CHECK_S_MAX = 30
-_ASK_UDP = (
-    "import socket,sys;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.settimeout(0.5);"
-    "s.connect((sys.argv[1],int(sys.argv[2])));s.send(b'?');print(s.recv(99).decode())"
-)
+#: The first address of who asks from outside; others follow.
+VISITOR = "192.0.2.100"
+#: The node's own IPv6 address, that of a copy and that of the node towards copies, and the first of who asks.
+OWN_V6, COPY_V6, SOURCE_V6, VISITOR_V6 = "2001:db8::1", "fd00:176::11", "fd00:176::1", "2001:db8::100"
+ANSWER_S_MAX = 0.5
 
 
 class RealRig:
@@ -57,8 +62,8 @@ class RealRig:
             raise OSError("not held")
         return self.secrets[version]
 
-    async def serve(self, copy: int) -> None:
-        address = f"10.176.0.{10 + copy}"
+    async def serve(self, copy: int, address: str = "") -> None:
+        address = address or f"10.176.0.{10 + copy}"
         words = [sys.executable, "-m", "tests.e2e.entrance_server", f"c{copy}", address, str(PORT)]
         self.copies[copy] = subprocess.Popen(words)
         while (await ask_once(address, PORT, "x"))[0] != 200:
@@ -70,24 +75,48 @@ class RealRig:
             process.kill()
             process.wait()
 
-    async def ask(self, place: str) -> str:
+    async def ask(self, place: str, visitor: int = 0) -> str:
+        return await self.ask_at(self.own, place, visitor)
+
+    async def ask_at(self, own: str, place: str, visitor: int = 0) -> str:
+        """Ask at one of the node's own addresses."""
         kind, _, rest = place.partition("/")
         if kind == "http":
             host, _, path = rest.partition("/")
-            status, body, _ = await ask_once(self.own, 80, host, "/" + path)
+            status, body, _ = await ask_once(own, 80, host, "/" + path)
             return body.split(" ")[0] if status == 200 else ""
         if kind == "tcp":
             try:
-                reader, writer = await asyncio.open_connection(self.own, int(rest))
+                reader, writer = await asyncio.open_connection(own, int(rest))
             except OSError:
                 return ""
             writer.write(b"HELLO\n")
             line = await reader.readline()
             writer.close()
             return line.decode().strip()
-        words = ("nsenter", f"--net={self.outside}", "--", sys.executable, "-c", _ASK_UDP, self.own, rest)
-        code, output = await run_program(*words)
-        return output.decode().strip() if code == 0 else ""
+        with self.knock(own, int(rest), visitor) as opened:
+            return await send(opened)
+
+    def knock(self, own: str, port: int, visitor: int) -> socket.socket:
+        """Return a socket of a visitor outside, who sends to a port of the node."""
+        first = ipaddress.ip_address(VISITOR_V6 if ":" in own else VISITOR)
+        with inside_net(Path(self.outside)):
+            opened = socket.socket(socket.AF_INET6 if ":" in own else socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setblocking(False)
+        opened.bind((str(first + visitor), 0))
+        opened.connect((own, port))
+        return opened
+
+
+async def send(opened: socket.socket) -> str:
+    """Send a datagram; return what is answered, empty for nothing."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(ANSWER_S_MAX):
+            await loop.sock_sendall(opened, b"?")
+            return (await loop.sock_recv(opened, 99)).decode()
+    except OSError:  # a refusal, or the end of the time
+        return ""
 
 
 async def find_process(rig: RealRig) -> int:
@@ -241,6 +270,46 @@ async def check_what_somebody_changes_by_hand_is_seen(rig: RealRig) -> None:
     assert (await entrance.look(rig)).digest == ""
     await entrance.apply(rig, action)
     await entrance.becomes(rig, f"http/{HOST}/", {"c1"})
+
+
+async def check_who_sent_before_there_was_a_copy_is_led_to_one(rig: RealRig) -> None:
+    """Whom nobody answers goes on with his socket; what the kernel remembers of that must not keep him out."""
+    await rig.serve(1)
+    # With this one the kernel tracks connections all the while, as the firewall has it do elsewhere.
+    other = Datagrams(port=entrance.TCP, holder="t/log/web", servers=(server(1),))
+    asked = Datagrams(port=entrance.UDP, holder="t/dns/web", servers=(server(1),))
+    steps = (((), ""), ((asked,), "c1"), ((msgspec.structs.replace(asked, servers=()),), ""), ((asked,), "c1"))
+    with rig.knock(rig.own, entrance.UDP, 0) as opened:
+        for doors, answer in steps:
+            await entrance.apply(rig, entrance.entrance(routes=(), backends=(), datagrams=(other, *doors)))
+            for _ in range(2):
+                assert await send(opened) == answer, doors
+
+
+async def check_who_comes_by_ipv6_is_led_in_and_copies_are_asked_by_it(rig: RealRig) -> None:
+    await rig.serve(1)
+    far = Server(name="c2", address=COPY_V6, port=PORT, rank=1, source=SOURCE_V6)
+    action = entrance.entrance(
+        server(1),
+        far,
+        listeners=(Listener(port=entrance.TCP, backend="b1t", holder="t/mail/web"),),
+        backends=(
+            Backend(name="b1", mode="http", page="", servers=(server(1), far)),
+            Backend(name="b1t", mode="tcp", page="", servers=(server(1), far)),
+        ),
+        datagrams=(Datagrams(port=entrance.UDP, holder="t/dns/web", servers=(server(1), far)),),
+    )
+    await entrance.apply(rig, action)
+    await rig.serve(2, COPY_V6)
+    places = [f"http/{HOST}/", f"tcp/{entrance.TCP}"]
+    for place in places:
+        assert await rig.ask_at(OWN_V6, place) == "c1", place
+    # Of this family there is none but the other one.
+    assert await rig.ask_at(OWN_V6, f"udp/{entrance.UDP}") == "c2"
+    await rig.kill(1)
+    for place in places:
+        await entrance.becomes(rig, place, {"c2"}, 2.0)
+        assert await rig.ask_at(OWN_V6, place) == "c2", place
 
 
 def _tell(what: str, load: Load) -> None:

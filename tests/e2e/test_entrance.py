@@ -1,5 +1,6 @@
 """HAProxy, nftables and uacme in a namespace of their own keep the contracts of their fakes, also under load."""
 
+import ipaddress
 import json
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Place]]:
             place.run("ip", "link", "set", "dev", f"out{node}", "up")
         for copy in (1, 2):
             places[0].run("ip", "address", "add", f"10.176.0.{10 + copy}/32", "dev", "lo")
+        for address in (entrance_probe.COPY_V6, entrance_probe.SOURCE_V6):
+            places[0].run("ip", "address", "add", f"{address}/128", "dev", "lo")
+        places[0].run("ip", "address", "add", f"{entrance_probe.OWN_V6}/64", "dev", "out0", "nodad")
+        for first, bits in ((entrance_probe.VISITOR, 24), (entrance_probe.VISITOR_V6, 64)):
+            for visitor in range(entrance.VISITORS):
+                address = ipaddress.ip_address(first) + visitor
+                flag = ("nodad",) if bits == 64 else ()
+                places[1].run("ip", "address", "add", f"{address}/{bits}", "dev", "out1", *flag)
         yield places
     finally:
         for place in places:

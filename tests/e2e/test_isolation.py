@@ -5,26 +5,34 @@ lets through is left to the table alone, as if the other end were in wrong hands
 ``test_overlay.py``. What arrives is seen in the namespaces of instances and nodes: no answer is asked for.
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import itertools
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from tests.e2e.lab import CHECKOUT
 
-from skerry.berths.namespaces import Place, hold_folder, release_folder
+from skerry.berths.namespaces import Place, hold_folder, inside_net, release_folder
+from skerry.clock import SystemClock
+from skerry.drivers.base import run_program
+from skerry.drivers.entrance import EntranceDriver
 from skerry.drivers.networks import build_table
 from skerry.model.document import NetworkPart
-from skerry.model.ids import AppName, NetworkName, TenantName
+from skerry.model.ids import AppName, Digest, NetworkName, TenantName
 from skerry.model.network import bridge_name, part_ranges
-from skerry.plan.actions import ApplyRules, AppRules
+from skerry.plan.actions import ApplyEntrance, ApplyRules, AppRules, Datagrams, Server
+from skerry.plan.entrance import entrance_digest
 from skerry.plan.networks import rules_digest
+from skerry.safe.paths import RealDirectory
 
 pytestmark = pytest.mark.e2e
 
@@ -100,18 +108,18 @@ class Sea:
         for site, node in self.nodes.items():
             words = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"
             node.run("sh", "-c", words)
-            self._give(node, "lo", NODES[site], (32, 128))
+            self.give(node, "lo", NODES[site], (32, 128))
             for end in (each for each in ENDS if each.site == site and not each.copy):
                 node.run("ip", "link", "add", end.bridge, "type", "bridge")
-                self._give(node, end.bridge, end.gateways, (26 if end.network == "mesh" else 24, 64))
+                self.give(node, end.bridge, end.gateways, (26 if end.network == "mesh" else 24, 64))
         for end, place in self.places.items():
             node = self.nodes[end.site]
-            self._cable(place, "eth0", node, end.name)
+            self.cable(place, "eth0", node, end.name)
             node.run("ip", "link", "set", end.name, "master", end.bridge, "up")
-            self._give(place, "eth0", end.addresses, (26 if end.network == "mesh" else 24, 64))
+            self.give(place, "eth0", end.addresses, (26 if end.network == "mesh" else 24, 64))
             for family, gateway in zip(("-4", "-6"), end.gateways, strict=True):
                 place.run("ip", family, "route", "add", "default", "via", gateway)
-        self._cable(self.nodes[1], "skw0", self.nodes[2], "skw0")
+        self.cable(self.nodes[1], "skw0", self.nodes[2], "skw0")
         for site, node in self.nodes.items():
             node.run("ip", "link", "set", "skw0", "address", f"02:00:00:00:00:0{site}", "up")
             near, far = (f"169.254.217.{each}" for each in (site, 3 - site))
@@ -128,14 +136,14 @@ class Sea:
             words = node.argv("nft", "-f", "-")
             subprocess.run(words, input=build_table(make_rules(site)).encode(), check=True, capture_output=True)
 
-    def _cable(self, one: Place, near: str, other: Place, far: str) -> None:
+    def cable(self, one: Place, near: str, other: Place, far: str) -> None:
         one.run("ip", "link", "add", "dev", near, "type", "veth", "peer", "name", "peer-end")
         words = ["nsenter", f"--net={one.net}", "ip", "link", "set", "dev", "peer-end", "netns", str(other.net)]
         subprocess.run(words, check=True, capture_output=True)
         other.run("ip", "link", "set", "dev", "peer-end", "name", far)
 
     @staticmethod
-    def _give(place: Place, device: str, addresses: tuple[str, str], bits: tuple[int, int]) -> None:
+    def give(place: Place, device: str, addresses: tuple[str, str], bits: tuple[int, int]) -> None:
         place.run("ip", "address", "add", f"{addresses[0]}/{bits[0]}", "dev", device)
         place.run("ip", "address", "add", f"{addresses[1]}/{bits[1]}", "dev", device, "nodad")
         place.run("ip", "link", "set", "dev", device, "up")
@@ -167,15 +175,16 @@ class Sea:
                 seer.kill()
 
 
-def make_rules(site: int) -> ApplyRules:
-    """Return what a node of the site has in force: a row for each network there."""
+def make_rules(site: int, doors: tuple[int, ...] = ()) -> ApplyRules:
+    """Return what a node of the site has in force: a row for each network there; ``doors`` are of the first one."""
     networks: list[AppRules] = []
     for tenant, network in itertools.product(TENANTS, NETWORKS):
         own, others = (tuple(map(str, ranges(tenant, network, each))) for each in (site, 3 - site))
         reach = (own, others) if network == "mesh" else ((), ())
-        networks.append(AppRules(TenantName(tenant), APP, NetworkName(network), network == "shut", *reach))
-    rules = tuple(sorted(networks))
-    return ApplyRules(networks=rules, digest=rules_digest(rules))
+        rules = AppRules(TenantName(tenant), APP, NetworkName(network), network == "shut", *reach)
+        networks.append(msgspec.structs.replace(rules, doors=doors) if not networks else rules)
+    ordered = tuple(sorted(networks))
+    return ApplyRules(networks=ordered, digest=rules_digest(ordered))
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +259,131 @@ def test_nobody_speaks_by_an_address_of_another_network(sea: Sea):
     for end in ENDS:
         foreign = {each for each in seen[end.name] if each[2] in end.addresses}
         assert foreign == set(), end
+
+
+#: Answers each datagram with its own name and whom it seems to come from, at the port where every end listens.
+ECHO = """
+import socket, sys
+name, *addresses = sys.argv[1:]
+ends = []
+for address in addresses:
+    end = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    end.bind((address, 7000))
+    ends.append(end)
+print("ready", flush=True)
+import select
+while True:
+    for end in select.select(ends, [], [])[0]:
+        _, source = end.recvfrom(64)
+        end.sendto(f"{name} {source[0]}".encode(), source)
+"""
+#: Where people come from, and the node's own addresses there.
+OUTSIDE = (("203.0.113.1", "203.0.113.2"), ("2001:db8:1::1", "2001:db8:1::2"))
+DOOR = 5353
+
+
+class Outside:
+    """Somebody beyond the first site's node, who keeps his socket, and copies that answer."""
+
+    def __init__(self, sea: Sea, folder: Path) -> None:
+        self.sea, self.node = sea, sea.nodes[1]
+        self.place = Place(sea.folder / "ns", "out", folder)
+        (folder / "state").mkdir()
+        state = RealDirectory.open_root(folder / "state")
+        self.driver = EntranceDriver(folder / "run", state, bytes.fromhex, SystemClock(), self._run)
+
+    async def _run(self, *words: str, given: bytes = b"") -> tuple[int, bytes]:
+        return await run_program(*self.node.argv(*words), given=given)
+
+    @contextlib.contextmanager
+    def open(self) -> Generator[None]:
+        self.place.create()
+        try:
+            self.sea.cable(self.place, "eth0", self.node, "out")
+            for number, place, device in ((0, self.node, "out"), (1, self.place, "eth0")):
+                self.sea.give(place, device, (OUTSIDE[0][number], OUTSIDE[1][number]), (24, 64))
+            for family, (gateway, _) in zip(("-4", "-6"), OUTSIDE, strict=True):
+                self.place.run("ip", family, "route", "add", "default", "via", gateway)
+            yield
+        finally:
+            self.place.destroy()
+
+    @contextlib.contextmanager
+    def serve(self, end: End) -> Generator[None]:
+        words = self.sea.places[end].argv(sys.executable, "-c", ECHO, end.name, *end.addresses)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as echo:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == "ready\n"
+            try:
+                yield
+            finally:
+                echo.kill()
+
+    def knock(self, address: str, port: int = DOOR) -> socket.socket:
+        with inside_net(self.place.net):
+            opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        opened.settimeout(1)
+        opened.connect((address, port))
+        return opened
+
+    def lead(self, *ends: tuple[End, int], doors: tuple[int, ...] = (7000,)) -> None:
+        """Have the node lead people to these, each with its rank; the firewall lets them into the first network."""
+        table = build_table(make_rules(1, doors)).encode()
+        subprocess.run(self.node.argv("nft", "-f", "-"), input=table, check=True, capture_output=True)
+        sources = [str(each[1]) for each in ranges("alpha", "mesh", 1)]
+        servers = tuple(
+            Server(name=f"{end.name}{six}", address=address, port=7000, rank=rank, source=sources[six] if rank else "")
+            for end, rank in ends
+            for six, address in enumerate(end.addresses)
+        )
+        action = ApplyEntrance(
+            datagrams=(Datagrams(port=DOOR, holder="a/shop/web", servers=servers),), digest=Digest("")
+        )
+        action = msgspec.structs.replace(action, digest=entrance_digest(action))
+        outcome = asyncio.run(self.driver.perform(action))
+        assert outcome.ok, outcome
+
+
+def say(opened: socket.socket) -> str:
+    """Send a datagram; return what is answered, empty for nothing."""
+    try:
+        opened.send(b"?")
+        return opened.recv(64).decode()
+    except OSError:
+        return ""
+
+
+def test_people_are_led_to_another_site_while_none_of_this_one_has_a_copy(sea: Sea, tmp_path: Path):
+    near, far, stranger = End("alpha", "mesh", 1), End("alpha", "mesh", 2), End("beta", "mesh", 2)
+    outside = Outside(sea, tmp_path)
+    with (
+        outside.open(),
+        outside.serve(near),
+        outside.serve(far),
+        outside.serve(stranger),
+        contextlib.ExitStack() as stack,
+    ):
+        people = [stack.enter_context(outside.knock(own)) for own, _ in OUTSIDE]
+        # Who they are is kept where they are seen; at the other site the node speaks for them.
+        here = [f"{near.name} {mine}" for _, mine in OUTSIDE]
+        there = [f"{far.name} {gateway}" for gateway in near.gateways]
+        for expected, ends in ((here, [(near, 0), (far, 1)]), (there, [(far, 1)]), (here, [(near, 0), (far, 1)])):
+            outside.lead(*ends)
+            for _ in range(2):
+                assert [say(each) for each in people] == expected
+        outside.lead((far, 1), doors=())
+        assert [say(each) for each in people] == ["", ""]
+        outside.lead((stranger, 1))
+        assert [say(each) for each in people] == ["", ""]
+        outside.lead((far, 1))
+        assert [say(each) for each in people] == there
+        # Nobody gets there by himself, nor an instance by the node's own door.
+        for address in far.addresses:
+            assert say(stack.enter_context(outside.knock(address, 7000))) == ""
+        for end in (near, End("beta", "plain", 1)):
+            for own, _ in OUTSIDE:
+                with inside_net(sea.places[end].net):
+                    opened = socket.socket(socket.AF_INET6 if ":" in own else socket.AF_INET, socket.SOCK_DGRAM)
+                opened.settimeout(0.3)
+                opened.connect((own, DOOR))
+                assert say(stack.enter_context(opened)) == "", (end, own)

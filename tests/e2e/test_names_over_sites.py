@@ -1,6 +1,8 @@
 """Names of a network over two sites, as real instances ask for them: own site first, then the other, then back."""
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ import pytest
 from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
 from tests.e2e.lab import CHECKOUT, Lab
 from tests.e2e.tiny_image import tiny_image
+
+from skerry.berths.namespaces import inside_net
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +37,7 @@ services:
     restart: always
     stop_grace_period: 1s
     healthcheck: {test: [CMD, /bin/sh, -c, "! stat /down"], interval: 1s, retries: 1}
-    x-skerry: {entrance: [{host: shop.example, port: 8080}, {tcp: 2525, port: 8080}]}
+    x-skerry: {entrance: [{host: shop.example, port: 8080}, {tcp: 2525, port: 8080}, {udp: 5353, port: 7}]}
 networks:
   front: {}
   mesh: {x-skerry: {kind: overlay, scope: app}}
@@ -41,8 +45,20 @@ x-skerry:
   placement: {replicas: {per-site: 1}}
 """
 CLIENT = Path(__file__).with_name("dns_client.py")
+#: Answers each datagram at port 7 with a name and whom it seems to come from.
+ECHO = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+    opened.bind(("", 7))
+    print("ready", flush=True)
+    while True:
+        _, source = opened.recvfrom(64)
+        opened.sendto(f"{sys.argv[1]} {source[0]}".encode(), source)
+"""
 #: A dead instance is out of names in this time.
 OUT_S_MAX = 2.0
+#: ... and one of the other site in this one, with a limit for a machine that others use too.
+FAR_S_MAX = 10.0
 
 
 class Instance:
@@ -182,6 +198,64 @@ def test_what_is_not_well_gives_way_to_the_other_site_and_comes_back(fleet: Flee
     subprocess.run(["nsenter", "--target", db.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
     wait_until(lambda: web.find("db") == own, "this site's own", 30)
     fleet.start_core()
+
+
+@contextlib.contextmanager
+def echo(instance: Instance, name: str) -> Generator[None]:
+    """Have an instance answer datagrams, as long as its network namespace is there."""
+    enter = ["nsenter", f"--net=/proc/{instance.pid}/ns/net", "--", sys.executable, "-c", ECHO, name]
+    with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def say(opened: socket.socket) -> list[str]:
+    """Send a datagram; return what is answered, nothing for no answer."""
+    try:
+        opened.send(b"?")
+        return opened.recv(64).decode().split()
+    except OSError:
+        return []
+
+
+def leave(fleet: Fleet, dead: Instance, seconds: float) -> None:
+    """Kill an instance; the first site leads no datagram to it any more within so many seconds."""
+    addresses, began = dead.addresses(), time.monotonic()
+    assert addresses
+    subprocess.run(["kill", "-KILL", dead.pid], check=True)
+    table = ("nft", "list", "table", "inet", "skerry_entrance")
+    while any(each in fleet.lab.sites["a"].run(*table) for each in addresses):
+        assert time.monotonic() - began < seconds
+    print(f"a dead copy of {dead.place.name} is left after {time.monotonic() - began:.2f} s")
+
+
+def test_datagrams_go_to_the_other_site_while_nothing_is_well_here_and_leave_a_dead_copy(fleet: Fleet):
+    """One visitor with one socket all the while: what the kernel remembers of a flow must not outlast its copy."""
+    near, far = Instance(fleet, "a", "db"), Instance(fleet, "b", "db")
+    mine = near.addresses()
+    with inside_net(fleet.lab.core.net):
+        visitor = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with visitor, echo(near, "a"), echo(far, "b"):
+        visitor.settimeout(0.2)
+        visitor.connect((fleet.lab.sites["a"].address, 5353))
+        own = visitor.getsockname()[0]
+        wait_until(lambda: say(visitor) == ["a", own], "this site's own", 30)
+        assert near.run("/bin/touch", "/down").returncode == 0
+        wait_until(lambda: say(visitor)[:1] == ["b"], "the other site's", 30)
+        # It is spoken to by the node's address in the network, and by no address of the world outside.
+        _, seen = say(visitor)
+        assert seen.rpartition(".")[0] == mine[0].rpartition(".")[0]
+        assert seen not in mine
+        leave(fleet, far, FAR_S_MAX)
+        subprocess.run(["nsenter", "--target", near.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
+        wait_until(lambda: say(visitor) == ["a", own], "this site's own", 30)
+        leave(fleet, near, OUT_S_MAX)
+    web = Instance(fleet, "a", "web")
+    wait_until(lambda: web.find("db") and web.find("db") == Instance(fleet, "a", "db").addresses(), "the next one", 60)
 
 
 def come(fleet: Fleet, *words: object) -> subprocess.Popen[bytes]:

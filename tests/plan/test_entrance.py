@@ -36,6 +36,8 @@ class Door(World):
         self.stops: list[StopContainer] = []
         #: Times at which nobody who asked was answered, from the first answer on.
         self.closed = 0
+        #: What addresses of copies begin with.
+        self.nets: tuple[str, ...] = ("10.176.0.",)
         self._opened = False
 
     def alive(self):
@@ -45,7 +47,7 @@ class Door(World):
         containers = tuple(
             msgspec.structs.replace(
                 each,
-                addresses={NetworkName("default"): (f"10.176.0.{int(each.container[1:])}",)}
+                addresses={NetworkName("default"): tuple(f"{net}{int(each.container[1:])}" for net in self.nets)}
                 if each.state == "running"
                 else {},
             )
@@ -395,6 +397,29 @@ def test_a_copy_of_the_revision_before_is_asked_where_it_listens():
             asked |= {(each.name in old, each.port) for each in backend.servers}
     assert asked == {(True, 80), (False, 8080)}
     assert world.closed == 0
+
+
+def test_over_udp_a_copy_is_asked_in_both_families_and_leaves_in_both():
+    words = {"entrance": (HOST, Entrance(udp=53, port=5353)), "in_site": InSite(parallel=1)}
+    app, units = shop(1, 2, **words)
+    world = Door(hold(app, *units))
+    world.nets = ("10.176.0.", "fd00::")
+    world.settle()
+    assert world.door.applied is not None
+    (port,) = world.door.applied.datagrams
+    assert [(each.address, each.port) for each in port.servers] == [
+        (f"{net}{copy}", 5353) for copy in (1, 2) for net in world.nets
+    ]
+    assert [each.address for each in world.door.applied.backends[0].servers] == ["10.176.0.1", "10.176.0.2"]
+    world.change(shop(2, 2, **words)[0], 0, 1)
+    while not world.stops:
+        world.step()
+        world.advance(0.2)
+    states = {each.address: each.state for each in world.door.applied.datagrams[0].servers}
+    left = [address for address, state in states.items() if state == "drain"]
+    assert left in ([f"{net}{copy}" for net in world.nets] for copy in (1, 2))
+    world.settle(60)
+    assert world.running() == ["web", "web"]
 
 
 def test_what_people_asked_is_told_of_each_service_and_port_once():

@@ -8,6 +8,7 @@ from tests.plan import scenery
 
 from skerry.model.app import AppRevision, HealthCheck, Network, NetworkWords, Port, Service, Subnet
 from skerry.model.document import NetworkMember, NetworkPart, Unit, unit_id
+from skerry.model.entrance import Entrance
 from skerry.model.ids import (
     AppName,
     Digest,
@@ -267,6 +268,20 @@ def test_only_what_is_not_well_here_is_asked_for_and_what_is_used_is_asked_often
     assert [each.often for each in node.apply().questions] == [True, False]
     node.run("web", "10.64.0.201")
     assert node.apply().questions == ()
+
+
+def test_where_people_are_led_to_is_asked_more_often_still():
+    door = (Entrance(tcp=25, port=80),)
+    node = Node(stretched=True, web=scenery.service(entrance=door))
+
+    def asked() -> list[tuple[SiteName, bool, bool]]:
+        return [(each.site, each.often, each.soon) for each in node.apply().questions]
+
+    assert asked() == [(FAR, True, False), (FARTHER, True, False)]
+    node.hear("web", FAR, address(FAR, 5))
+    assert asked() == [(FAR, True, True), (FARTHER, False, False)]
+    node.run("web", "10.64.0.201")
+    assert asked() == [(FAR, False, False), (FARTHER, False, False)]
 
 
 def test_a_network_of_this_site_asks_nobody():

@@ -4,8 +4,9 @@ import msgspec
 from tests.plan import scenery
 
 from skerry.model.app import Network, NetworkPlan, NetworkWords, Subnet
-from skerry.model.document import NetworkPart, unit_id
-from skerry.model.ids import NetworkName
+from skerry.model.document import NetworkMember, NetworkPart, unit_id
+from skerry.model.entrance import Entrance
+from skerry.model.ids import NetworkName, SiteName
 from skerry.model.network import TUNNEL_MTU, part_ranges
 from skerry.plan.actions import ApplyRules, CreateNetwork, RemoveNetwork
 
@@ -79,6 +80,22 @@ def test_a_network_over_sites_waits_for_its_addresses_and_then_has_those_of_its_
     (made,) = [action for action in world.look().actions if isinstance(action, CreateNetwork)]
     assert [subnet.subnet for subnet in made.plan.subnets] == [str(part_ranges(part).v4), str(part_ranges(part).v6)]
     assert (made.plan.ipv6, made.plan.mtu) == (True, TUNNEL_MTU)
+
+
+def test_people_are_let_to_other_sites_at_the_ports_of_datagrams_that_the_site_leads_in():
+    app = stretch()
+    asked = (Entrance(udp=53, port=5353), Entrance(udp=54, port=5353), Entrance(tcp=25, port=2525))
+    app = msgspec.structs.replace(app, services={"web": scenery.service(entrance=asked)})
+    part = NetworkPart(app.tenant, app.app, NetworkName("default"), 5)
+    there = NetworkMember(app.tenant, app.app, NetworkName("default"), SiteName("bergen"), 7)
+    alone, together = ((part,), (part, there))
+    for units, doors in ((alone, ()), (together, (5353,))):
+        held = hold(app)
+        units = {unit_id(each): each for each in units}
+        world = scenery.World(msgspec.structs.replace(held, units={**held.units, **units}))
+        world.step()
+        (rules,) = [action for action in world.look().actions if isinstance(action, ApplyRules)]
+        assert [each.doors for each in rules.networks] == [doors]
 
 
 def test_that_a_network_over_sites_has_no_way_out_is_up_to_the_firewall():

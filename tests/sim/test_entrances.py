@@ -39,8 +39,8 @@ class FakeRig:
     async def kill(self, copy: int) -> None:
         self.alive.discard(f"c{copy}")
 
-    async def ask(self, place: str) -> str:
-        return self.entrance.ask(place, self.alive)
+    async def ask(self, place: str, visitor: int = 0) -> str:
+        return self.entrance.ask(place, self.alive, visitor)
 
     def restart_agent(self) -> None:
         pass

@@ -4,7 +4,8 @@ One nftables table, ``inet skerry``, replaced whole in one transaction beside wh
 instances is denied but for published ports and their own network; egress is open but to the node itself, to other
 tenants' networks, and to link-local and metadata addresses. Between a bridge and the node's tunnels (``skw*``) a packet
 passes only from a range of the bridge's network to another range of the same one; that is asked of each packet, so that
-a member that is no longer one is out at once, with all its connections. A chain named by the digest says what the table
+a member that is no longer one is out at once, with all its connections. Besides, datagrams that the site's entrance
+leads to members pass, at the ports that it has them at. A chain named by the digest says what the table
 was made from, so observing is one read.
 """
 
@@ -105,11 +106,11 @@ def build_table(action: ApplyRules, refused: tuple[str, ...] = ()) -> str:
         f"table inet {TABLE} {{",
         f"  chain made_from_{action.digest.removeprefix('sha256:')} {{ }}",
         "  chain into_tunnels {",
-        *(line for rules in stretched for line in _let_out(rules)),
+        *(line for rules in stretched for line in (*_let_out(rules), *_let_people_out(rules, ours))),
         "    drop",
         "  }",
         "  chain from_tunnels {",
-        *(line for rules in stretched for line in _let_in(rules)),
+        *(line for rules in stretched for line in (*_let_in(rules), *_let_answers_in(rules, ours))),
         "    drop",
         "  }",
         "  chain tunnels_to_node {",
@@ -216,6 +217,25 @@ def _let_out(rules: AppRules) -> list[str]:
 def _let_in(rules: AppRules) -> list[str]:
     words = f'oifname "{_bridge(rules)}"'
     return [f"    {words} {family} saddr {far} {family} daddr {near} accept" for family, near, far in _reach(rules)]
+
+
+def _let_people_out(rules: AppRules, ours: str) -> list[str]:
+    """Let datagrams pass that the site's entrance leads to copies at other sites (``entrance/datagrams.py``)."""
+    ports = _set(map(str, rules.doors))
+    return [
+        f"    iifname != {ours} ct status dnat {family} daddr {far} udp dport {ports} accept"
+        for family, _, far in _reach(rules)
+        if rules.doors
+    ]
+
+
+def _let_answers_in(rules: AppRules, ours: str) -> list[str]:
+    """… and let those who sent them hear what comes back."""
+    return [
+        f"    oifname != {ours} ct direction reply ct status dnat {family} saddr {far} accept"
+        for family, _, far in _reach(rules)
+        if rules.doors
+    ]
 
 
 def _let_to_gateway(rules: AppRules) -> list[str]:

@@ -76,9 +76,11 @@ def plan_entrance(
     _hold_back(draft, {name for name, verdict in verdicts.items() if verdict != "go"}, seen)
     leaving = {name for name in stops if verdicts.get(name, "go") != "stay"}
     servers = [
-        (*_list_servers(claim, fitting.get(claim.owner, ()), leaving, wanted, seen, draft.history), *reserve)
+        (
+            *_list_servers(claim, fitting.get(claim.owner, ()), leaving, wanted, seen, draft.history),
+            *list_reserve(claim, held.units, observed.names),
+        )
         for claim in settled.claims
-        for reserve in (() if claim.entrance.udp else list_reserve(claim, held.units, observed.names),)
     ]
     certificates = observed.certificates
     thumbprint = certificates.thumbprint if certificates is not None else ""
@@ -284,12 +286,14 @@ def _list_servers(
             continue
         name = server_name(each.container)
         is_older = each.instance not in wanted or each.spec != wanted[each.instance].derived.digest
-        yield Server(
-            name=name,
-            address=_find_address(each),
-            port=_find_port(claim.entrance.port, known.get(name, ()) if is_older else ()),
-            state="drain" if is_leaving else "up",
-        )
+        # Datagrams keep their family; a connection is begun anew, by whichever address the node has for it.
+        for address in _list_first(each) if claim.entrance.udp else (_find_address(each),):
+            yield Server(
+                name=name,
+                address=address,
+                port=_find_port(claim.entrance.port, known.get(name, ()) if is_older else ()),
+                state="drain" if is_leaving else "up",
+            )
 
 
 def _find_port(wished: int, known: Iterable[ServerSeen]) -> int:
@@ -300,8 +304,14 @@ def _find_port(wished: int, known: Iterable[ServerSeen]) -> int:
 
 def _find_address(seen: ContainerSeen) -> str:
     """Return where the node reaches a container: an IPv4 address where it has one."""
+    return next(iter(_list_first(seen)), "")
+
+
+def _list_first(seen: ContainerSeen) -> tuple[str, ...]:
+    """Return a container's first address of each family, IPv4 before IPv6."""
     found = [address for name in sorted(seen.addresses) for address in seen.addresses[name]]
-    return min(found, key=lambda address: ":" in address, default="")
+    firsts = (next((each for each in found if (":" in each) == is_v6), "") for is_v6 in (False, True))
+    return tuple(filter(None, firsts))
 
 
 def list_holders(action: ApplyEntrance) -> dict[str, str]:

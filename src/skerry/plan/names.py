@@ -419,7 +419,8 @@ def _list_questions(
         return
     source = str(part_ranges(view.part).v4[1])
     for service in sorted(view.services):
-        if view.own.get(service) and not any(each.entrance for each in view.services[service]):
+        has_door = any(each.entrance for each in view.services[service])
+        if view.own.get(service) and not has_door:
             continue
         used = sets[service].site
         for site, member in sorted(view.members.items()):
@@ -434,4 +435,5 @@ def _list_questions(
                 source=source,
                 ranges=(str(ranges.v4), str(ranges.v6)),
                 often=used in (None, site),
+                soon=has_door and used == site,
             )

@@ -15,6 +15,7 @@ from skerry.plan.addresses import NoAddress, choose_ranges
 from skerry.plan.instances import Wanted
 from skerry.plan.lans import judge_lans
 from skerry.plan.names import is_named_here
+from skerry.plan.places import Claim
 from skerry.plan.site_plan import PlanDraft
 
 
@@ -113,21 +114,32 @@ def _is_as_wished(seen: ContainerSeen, wanted: dict[InstanceId, Wanted]) -> bool
 
 
 def plan_rules(
-    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation, units: Mapping[UnitId, Unit]
+    draft: PlanDraft,
+    wanted: dict[InstanceId, Wanted],
+    observed: Observation,
+    units: Mapping[UnitId, Unit],
+    claims: Iterable[Claim],
 ) -> bool:
     """Make the node's firewall table say exactly what the networks that are here need; say whether it does.
 
     A network wished without a way out has none from now on, also while the runtime's own network still has one.
+    ``claims`` are the places that services have at the site's entrance.
     """
     shut = {
         (item.derived.spec.tenant, item.derived.spec.app, name) for item in wanted.values() for name in item.internal
     }
     near, far = _list_reach(units.values())
+    doors: dict[_Key, set[int]] = {}
+    for claim in claims:
+        for name in claim.networks if claim.entrance.udp and not claim.chained else ():
+            doors.setdefault((*claim.owner[:2], name), set()).add(claim.entrance.port)
     networks: list[AppRules] = []
     for network in observed.networks:
         key = (network.tenant, network.app, network.name)
         internal = network.internal or key in shut
-        networks.append(AppRules(*key, internal, near.get(key, ()), tuple(sorted(far.get(key, ()))), network.lan))
+        members = tuple(sorted(far.get(key, ())))
+        open_to = tuple(sorted(doors.get(key, ()))) if members else ()
+        networks.append(AppRules(*key, internal, near.get(key, ()), members, network.lan, open_to))
     networks.sort()
     digest = rules_digest(tuple(networks))
     if observed.rules == digest:

@@ -4,11 +4,12 @@ A host name belongs to one tenant of a site, a place (host and path, TCP port, U
 keeps it; of several who ask at once the first by name has it, and the others are told so, but not who that is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from skerry.model.app import AppRevision, Service, Sites
+from skerry.model.chain import Chain
 from skerry.model.document import Assignment
 from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, Entrance
 from skerry.model.ids import Digest, InstanceId, SecretName, TenantName, UnitId
@@ -35,6 +36,8 @@ class Claim(msgspec.Struct, frozen=True):
     page: str = ""
     #: The networks that its copies are in.
     networks: tuple[str, ...] = ()
+    #: A chain of its app lies between them and the outside.
+    chained: bool = False
     #: What is wrong with its certificate; its place is given all the same.
     flaw: str = ""
 
@@ -81,7 +84,9 @@ def find_lingering(held: HeldSite, refused: Iterable[UnitId]) -> list[Claim]:
         shown = find_certificates(revision, service, held.record, secrets.get(unit.tenant, {}))
         for one in service.entrance or ():
             certificate = shown.get(one.secret, (Digest(""), 0))[0]
-            found[owner, one.place] = Claim(owner, one, certificate, networks=tuple(sorted(service.networks)))
+            networks = tuple(sorted(service.networks))
+            chained = _is_chained(revision.chains or (), unit.service, networks)
+            found[owner, one.place] = Claim(owner, one, certificate, networks=networks, chained=chained)
     return list(found.values())
 
 
@@ -133,6 +138,8 @@ def _claim(owner: Owner, item: Wanted, refused: dict[Owner, str], seen: Entrance
     spec = item.derived.spec
     probe = spec.healthcheck.probe if spec.healthcheck is not None else None
     found: list[Claim] = []
+    networks = tuple(sorted(spec.networks))
+    chained = _is_chained(item.chains, spec.service, networks)
     for each in item.entrance:
         certificate, limit_us = item.certificates.get(each.secret, (Digest(""), 0))
         why = ""
@@ -145,8 +152,17 @@ def _claim(owner: Owner, item: Wanted, refused: dict[Owner, str], seen: Entrance
             refused[owner] = f"the certificate of {each.host} (secret {each.secret}) {why}"
             continue
         page = probe.path if probe and probe.port == each.port else ""
-        found.append(Claim(owner, each, certificate, page, tuple(sorted(spec.networks))))
+        found.append(Claim(owner, each, certificate, page, networks, chained))
     return found
+
+
+def _is_chained(chains: Iterable[Chain], service: str, networks: Collection[str]) -> bool:
+    """Say whether what comes to a service from outside is to pass the steps of a chain."""
+    for chain in chains:
+        kinds = {chain.start.kind: chain.start.name, chain.end.kind: chain.end.name}
+        if "uplink" in kinds and (kinds.get("service") == service or kinds.get("network") in networks):
+            return True
+    return False
 
 
 def _certify(claim: Claim, seen: CertificatesSeen | None, site: str) -> Claim:

@@ -126,7 +126,10 @@ def plan_site(
     networks = plan_networks(draft, wanted, observed, held.units)
     lost = find_lost_volumes(observed, history)
     usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
-    guarded = plan_rules(draft, wanted, observed, held.units)
+    entrance = settle_entrance(
+        *(wanted, observed.entrance, observed.certificates, held.site, away_us), find_lingering(held, refused)
+    )
+    guarded = plan_rules(draft, wanted, observed, held.units, entrance.claims)
     crossing = leave_out(wanted, observed)
     guarded = plan_chains(draft, wanted, crossing, history, held.node) and guarded
     plan_translation(draft, crossing)
@@ -137,9 +140,6 @@ def plan_site(
     plan_passing(draft, held, observed.relay)
     plan_queues(draft, wanted, crossing, network.uplinks)
     plan_flows(draft, crossing, network.uplinks)
-    entrance = settle_entrance(
-        *(wanted, observed.entrance, observed.certificates, held.site, away_us), find_lingering(held, refused)
-    )
     turns = find_turns(
         wanted,
         observed.containers,

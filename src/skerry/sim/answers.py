@@ -5,7 +5,7 @@ Who is well is what the machine's own health checks say now, not what an agent h
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from skerry.model.document import NetworkMember
 from skerry.model.entrance import Entrance
@@ -24,6 +24,7 @@ from skerry.sim.windows import list_former, list_waiting
 from skerry.sim.world import World
 
 _Owner = tuple[TenantName, AppName, ServiceName]
+_Places = dict[str, tuple[_Owner, list[Server]]]
 
 
 class Answers:
@@ -159,22 +160,51 @@ def check_i47_the_entrance_leads_to_the_right_instances(answers: Answers, name: 
     }
     if len({host for host, _ in hosts}) < len(hosts):
         return f"{name}: a host name is given to two tenants: {sorted(hosts)}"
-    speakers = {
+    here, there = _list_speakers([site]), _list_speakers(answers.world.sites.values())
+    for place, (owner, servers) in places.items():
+        for server in servers:
+            # Addresses of a network of one site are another one's at the next; those over sites are one's alone.
+            speaker = (there if server.rank else here).get(server.address)
+            if speaker is not None and (speaker.tenant, speaker.app) != owner[:2]:
+                return f"{name}: {place} of {'/'.join(owner)} leads to {speaker.instance}"
+    if not answers.is_new("entrance", name):
+        return ""
+    return _find_missing(site, places) or _find_shut(site, places)
+
+
+def _list_speakers(sites: Iterable[SimSite]) -> dict[str, ContainerSeen]:
+    return {
         address: each
+        for site in sites
         for each in site.machine.containers.values()
         if each.state == "running"
         for addresses in each.addresses.values()
         for address in addresses
     }
+
+
+def _find_shut(site: SimSite, places: _Places) -> str:
+    """Say which datagrams the firewall stops on their way to another site, and which it lets out for nobody."""
+    wished = {
+        (item.assignment.tenant, item.assignment.app, each.port)
+        for item in _list_wanted(site).values()
+        for each in item.entrance
+        if each.udp
+    }
+    for rules in site.machine.guard:
+        for port in rules.doors:
+            if (rules.tenant, rules.app, port) not in wished:
+                return f"{site.name}: port {port} of {rules.app}/{rules.network} is open to outsiders for no service"
     for place, (owner, servers) in places.items():
-        for server in servers:
-            speaker = speakers.get(server.address)
-            if speaker is not None and (speaker.tenant, speaker.app) != owner[:2]:
-                return f"{name}: {place} of {'/'.join(owner)} leads to {speaker.instance}"
-    return _find_missing(site, places) if answers.is_new("entrance", name) else ""
+        for server in servers if place.startswith("udp/") else ():
+            mine = [each for each in site.machine.guard if (each.tenant, each.app) == owner[:2]]
+            if server.rank and not any(server.port in each.doors and _is_in(server.address, each.far) for each in mine):
+                return f"{site.name}: {place} leads to {server.address}, and the firewall stops it"
+    return ""
 
 
-_Places = dict[str, tuple[_Owner, list[Server]]]
+def _is_in(address: str, ranges: Iterable[str]) -> bool:
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(each) for each in ranges)
 
 
 def _read_places(action: ApplyEntrance) -> _Places:
@@ -214,7 +244,8 @@ def _find_missing(site: SimSite, places: _Places) -> str:
     for place, (owner, servers) in places.items():
         if owner not in asked.get(place, set()):
             return f"{site.name}: {place} is still given to {'/'.join(owner)}, which does not ask for it"
-        well, up = _list_asked(site, owner, wanted), sorted(each.name for each in servers if not each.rank)
+        # Over UDP a copy is asked at an address of each family.
+        well, up = _list_asked(site, owner, wanted), sorted({each.name for each in servers if not each.rank})
         if well is not None and up != well:
             return f"{site.name}: {place} leads to {up}, and well of {'/'.join(owner)} are {well}"
     return ""

@@ -3,6 +3,7 @@
 It goes on while no agent is there, forgets its servers when the machine goes off and keeps who holds which place.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable
 
@@ -64,18 +65,22 @@ class FakeEntrance:
 
     def answers(self, place: str, alive: Collection[str]) -> bool:
         """Say whether who asks for a place is led to a server that answers."""
-        return bool(self._find(place, alive))
+        return bool(set(self._find(place, alive)) & set(alive))
 
-    def ask(self, place: str, alive: Collection[str]) -> str:
-        """Return the server that answers who asks at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``, in turn.
+    def ask(self, place: str, alive: Collection[str], visitor: int = 0) -> str:
+        """Return the server that answers who asks at ``http/HOST/PATH``, ``tcp/PORT`` or ``udp/PORT``.
 
-        An authority that asks for a token is answered by the entrance itself.
+        Requests and connections go to servers in turn, datagrams of one visitor to one server. An authority that asks
+        for a token is answered by the entrance itself.
         """
         asked = _CHALLENGE.fullmatch(place)
         challenge = self.applied.challenge if self.applied is not None else Challenge()
         if asked is not None and asked[1] in challenge.hosts:
             return f"{asked[2]}.{challenge.thumbprint}"
         found = self._find(place, alive)
+        if place.startswith("udp/"):
+            chosen = max(found, key=lambda name: hashlib.sha256(f"{visitor} {name}".encode()).digest(), default="")
+            return chosen if chosen in alive else ""
         self._turn += 1
         return found[self._turn % len(found)] if found else ""
 
@@ -91,7 +96,10 @@ class FakeEntrance:
         places |= {f"tcp/{each.port}/": backends[each.backend] for each in self.applied.listeners}
         places |= {f"udp/{each.port}/": each.servers for each in self.applied.datagrams}
         fitting = max((each for each in places if f"{place}/".startswith(each)), key=len, default="")
-        up = [each for each in places.get(fitting, ()) if each.state == "up" and each.name in alive]
+        up = [each for each in places.get(fitting, ()) if each.state == "up"]
+        # Nobody looks whether who has datagrams answers, and who sends them does so by IPv4 here.
+        is_udp = place.startswith("udp/")
+        up = [each for each in up if (":" not in each.address if is_udp else each.name in alive)]
         lowest = min((each.rank for each in up), default=0)
         return [each.name for each in up if each.rank == lowest]
 

@@ -46,13 +46,14 @@ def _find_over_tunnel(world: World, site: SimSite, server: Server) -> dict[str, 
 def _ask(world: World, site: SimSite, place: str, times: int) -> list[str]:
     """Return who answers people that come to a place one after the other; empty for who is turned away."""
     answering = find_answering(world, site)
-    return [answering.get(site.machine.entrance.ask(place, answering.keys()), "") for _ in range(times)]
+    entrance = site.machine.entrance
+    return [answering.get(entrance.ask(place, answering.keys(), visitor), "") for visitor in range(times)]
 
 
 async def _come(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
-    """Have some people come to ``PLACE``, such as http/shop.example or tcp/25, and say who answers them."""
+    """Have some people come to ``PLACE``, such as http/shop.example, tcp/25 or udp/53, and say who answers them."""
     name, place = plain
-    found = _ask(script.world, script.world.sites[SiteName(name)], place, 6)
+    found = _ask(script.world, script.world.sites[SiteName(name)], place, 12)
     return [f"{place} at {name}: {', '.join(sorted(set(found) - {''})) or 'nobody'}"]
 
 

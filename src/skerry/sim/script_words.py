@@ -131,11 +131,15 @@ def _read_chain(steps: tuple[str, ...], named: Mapping[str, str]) -> Chain:
 
 
 def _read_doors(texts: tuple[str, ...]) -> dict[str, tuple[Entrance, ...]]:
-    """Read ``door=web:shop.example,web:2525``: by host name, or by a port of the node."""
+    """Read ``door=web:shop.example,web:2525,web:5353/udp``: by host name, or by a port of the node."""
     found: dict[str, tuple[Entrance, ...]] = {}
     for text in texts:
         service, _, place = text.partition(":")
-        one = Entrance(tcp=int(place), port=80) if place.isdigit() else Entrance(host=place, port=80)
+        number, _, protocol = place.partition("/")
+        if protocol == "udp":
+            one = Entrance(udp=int(number), port=53)
+        else:
+            one = Entrance(tcp=int(place), port=80) if place.isdigit() else Entrance(host=place, port=80)
         found[service] = (*found.get(service, ()), one)
     return found
 

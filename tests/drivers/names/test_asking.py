@@ -18,8 +18,8 @@ RANGES = ("10.64.0.64/26", "fd00::/64")
 KEY = (TenantName("alpha"), AppName("shop"), NetworkName("mesh"), ServiceName("web"))
 
 
-def question(server: str = "127.0.0.1", site: str = "bergen", *, often: bool = True) -> Question:
-    return Question(*KEY, SiteName(site), server, "127.0.0.1", RANGES, often)
+def question(server: str = "127.0.0.1", site: str = "bergen", *, often: bool = True, soon: bool = False) -> Question:
+    return Question(*KEY, SiteName(site), server, "127.0.0.1", RANGES, often, soon)
 
 
 def heard(*addresses: str, site: str = "bergen") -> Heard:
@@ -157,6 +157,10 @@ async def test_what_is_not_used_is_asked_seldom_and_at_once_when_it_is_needed():
         assert rig.asking.next_us == 0
         await rig.pass_until_next()
         assert rig.asking.next_us - rig.clock.boot_us() < 2 * WIRED.period_us
+        rig.asking.ask_from_now_on([question(soon=True)])
+        assert rig.asking.next_us == 0
+        await rig.pass_until_next()
+        assert rig.asking.next_us - rig.clock.boot_us() < 1_000_000
 
 
 async def test_what_is_no_longer_asked_is_forgotten():

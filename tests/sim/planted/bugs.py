@@ -333,8 +333,8 @@ BUGS = (
         "the firewall takes one app's networks for one",
         "networks",
         "plan/networks.py",
-        "tuple(sorted(far.get(key, ()))), network.lan))",
-        "tuple(sorted(each for given in far.values() for each in given)), network.lan))",
+        "        members = tuple(sorted(far.get(key, ())))",
+        "        members = tuple(sorted(each for given in far.values() for each in given))",
         ("I27",),
     ),
     Bug(
@@ -399,6 +399,14 @@ BUGS = (
         "plan/entrance.py",
         'return run is not None and run.spec == each.spec and run.health == "unhealthy"',
         'return run is not None and run.spec == each.spec and run.health == "dead"',
+        ("I47",),
+    ),
+    Bug(
+        "datagrams for another site meet a shut firewall",
+        "entrance",
+        "plan/networks.py",
+        "        open_to = tuple(sorted(doors.get(key, ()))) if members else ()",
+        "        open_to = ()",
         ("I47",),
     ),
     Bug(

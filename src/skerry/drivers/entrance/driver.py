@@ -78,6 +78,15 @@ class _Applied(msgspec.Struct, frozen=True, kw_only=True):
     applied_us: int = 0
 
 
+class _Held(msgspec.Struct, frozen=True):
+    local: str = ""
+
+
+class _Device(msgspec.Struct, frozen=True):
+    ifname: str = ""
+    addr_info: tuple[_Held, ...] = ()
+
+
 class EntranceDriver:
     """Driver over ``haproxy``, ``nft`` and ``conntrack``."""
 
@@ -270,16 +279,32 @@ class EntranceDriver:
             return failed("E-NETWORK", f"nft refused the table of the entrance: {said}")
         for port, address in udp.list_left(old, action.datagrams):
             # Flows that stand would go on to a copy that is gone.
-            words = ("-p", "udp", "--orig-port-dst", str(port), "--reply-src", address)
-            await self._run("conntrack", "-D", *words)
+            await self._forget(port, "--reply-src", address)
+        opened = {each.port for each in action.datagrams} - {each.port for each in old}
+        for address in sorted(await self._list_own()) if opened else ():
+            for port in sorted(opened):
+                # Who has sent all the while was led nowhere, and would be for as long as he goes on.
+                await self._forget(port, "--orig-dst", address, "--reply-src", address)
         return DONE
+
+    async def _forget(self, port: int, *words: str) -> None:
+        await self._run("conntrack", "-D", "-p", "udp", "--orig-port-dst", str(port), *words)
+
+    async def _list_own(self) -> set[str]:
+        """Return the addresses at which the node is spoken to from outside; none where they cannot be read."""
+        code, output = await self._run("ip", "-json", "address", "show", "up")
+        try:
+            devices = msgspec.json.decode(output, type=list[_Device]) if code == 0 else []
+        except msgspec.DecodeError:
+            return set()
+        return {held.local for each in devices if not each.ifname.startswith("sk") for held in each.addr_info}
 
     async def _has_table(self, applied: _Applied) -> bool:
         if not applied.wish.datagrams:
             return True
         now_us = self._clock.boot_us()
         if not self._table[1] or now_us - self._table[0] > _BELIEVED_US:
-            code, output = await self._run("nft", "list", "table", "inet", udp.TABLE)
+            code, output = await self._run("nft", "list", "chains", "inet")
             self._table = now_us, code == 0 and udp.mark_of(applied.wish.datagrams).encode() in output
         return self._table[1]
 

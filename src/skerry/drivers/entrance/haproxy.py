@@ -220,12 +220,17 @@ def _write_server(server: Server) -> str:
 
 def _write_rank(server: Server) -> str:
     """Copies here are asked whether they are there; of the reserve the names of other sites say so."""
-    source = f" source {server.source}" if server.source else ""
+    source = f" source {_bracket(server.source)}" if server.source else ""
     return f" backup{source}" if server.rank else f" check{source}"
 
 
 def _write_address(server: Server) -> str:
-    return f"[{server.address}]:{server.port}" if ":" in server.address else f"{server.address}:{server.port}"
+    return f"{_bracket(server.address)}:{server.port}"
+
+
+def _bracket(address: str) -> str:
+    """Keep what follows an address from being taken for a part of it."""
+    return f"[{address}]" if ":" in address else address
 
 
 def _write_places(action: ApplyEntrance) -> str:

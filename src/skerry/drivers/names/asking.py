@@ -32,18 +32,20 @@ _SAME_SHARE, _SAME_US = 4, 1_000
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How often is asked, and how long is waited, in microseconds."""
+    """How often is asked, and how long is waited, in microseconds; ``soon_us`` is for where people are led to."""
 
     period_us: int
     wait_us: int
+    soon_us: int
 
 
 #: 8 questions a minute and kind over a metered link, one a minute over a dear one; a round trip over a satellite and
-#: back takes 0.6 s, over a relay twice that.
+#: back takes 0.6 s, over a relay twice that. Where people are led to over a cheap link, a copy that dies is left within
+#: 2 s: the other site takes up to a second to see it.
 PACES: dict[LinkClass, Pace] = {
-    "wired": Pace(3 * SECOND_US, SECOND_US),
-    "mobile": Pace(15 * SECOND_US, 2 * SECOND_US),
-    "satellite": Pace(60 * SECOND_US, 3 * SECOND_US),
+    "wired": Pace(3 * SECOND_US, SECOND_US, SECOND_US * 3 // 4),
+    "mobile": Pace(15 * SECOND_US, 2 * SECOND_US, 15 * SECOND_US),
+    "satellite": Pace(60 * SECOND_US, 3 * SECOND_US, 60 * SECOND_US),
 }
 
 #: See ``ask_server``.
@@ -102,7 +104,7 @@ class Asking:
         for question in questions:
             key = _key_of(question)
             state = self._states.get(key)
-            if state is None or (question.often and not state.question.often):
+            if state is None or _is_dearer(question, state.question):
                 state = _State(question, failures=0 if state is None else state.failures)
             state.question = question
             states[key] = state
@@ -154,7 +156,8 @@ class Asking:
                 state.next_us = now_us + self._jitter(self._pace.wait_us // 2)
             return
         state.failures = 0
-        state.next_us = now_us + self._jitter(self._pace.period_us * (1 if question.often else _SELDOM))
+        period_us = self._pace.period_us * (1 if question.often else _SELDOM)
+        state.next_us = now_us + self._jitter(self._pace.soon_us if question.soon else period_us)
         addresses = tuple(sorted(each for each in found if _is_inside(each, question.ranges)))
         self._heard[key] = Heard(*key[:4], question.site, addresses)
         self._measure(question.site, now_us - began_us)
@@ -177,6 +180,11 @@ class Asking:
 
 def _key_of(about: Question | Heard) -> _Key:
     return (about.tenant, about.app, about.network, about.service, about.site)
+
+
+def _is_dearer(question: Question, before: Question) -> bool:
+    """Say whether something is to be asked more often than before."""
+    return (question.soon, question.often) > (before.soon, before.often)
 
 
 def _is_inside(address: str, ranges: Iterable[str]) -> bool:

@@ -50,7 +50,7 @@ class Listener(msgspec.Struct, frozen=True, order=True):
 
 
 class Datagrams(msgspec.Struct, frozen=True, order=True):
-    """A UDP port of the node whose datagrams go to servers in turn."""
+    """A UDP port of the node whose datagrams go to servers, those of one sender to one of them."""
 
     port: int
     holder: str

@@ -68,6 +68,8 @@ class Question(msgspec.Struct, frozen=True, order=True):
     ranges: tuple[str, ...]
     #: What is heard there is used now, or nothing was heard yet: asked often; others are asked seldom.
     often: bool
+    #: People who come to this site are led there now: one that dies is to be left soon.
+    soon: bool = False
 
 
 class ApplyNames(BaseAction, frozen=True, kw_only=True, tag="apply-names"):

@@ -83,6 +83,8 @@ class AppRules(msgspec.Struct, frozen=True, order=True):
     far: tuple[str, ...] = ()
     #: It is a part of a network of the site, with which the node itself has nothing to do.
     lan: bool = False
+    #: UDP ports of its instances at other sites to which the entrance here may lead people.
+    doors: tuple[int, ...] = ()
 
 
 class QueueClass(msgspec.Struct, frozen=True, order=True):

@@ -33,6 +33,7 @@ from skerry.plan.lans import leave_out
 from skerry.plan.names import explain_names
 from skerry.plan.networks import plan_rules
 from skerry.plan.overlay import plan_overlay
+from skerry.plan.places import find_lingering, settle_entrance
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.uplinks import find_uplink
@@ -52,11 +53,11 @@ def view_node(
 ) -> NodeView:
     """Say what the node has of an app's way; ``observed`` is a look of this moment, ``plan`` the node's last plan."""
     followed = find_followed(held, observed, history, now)
-    wanted, _ = derive_wanted(followed)
+    wanted, refused = derive_wanted(followed)
     # Without troubles and back-off: what is asked is what is wished, not what is tried next.
     draft = PlanDraft(History(boot=history.boot, kept=history.kept, runs=history.runs), now)
     crossing = leave_out(wanted, observed)
-    guard, rules = _find_rules(draft, wanted, observed, followed)
+    guard, rules = _find_rules(draft, wanted, refused, observed, followed)
     uplink = find_uplink(followed.record.uplinks or {}, followed.way)
     return NodeView(
         site=held.site,
@@ -78,9 +79,14 @@ def view_node(
 
 
 def _find_rules(
-    draft: PlanDraft, wanted: dict[InstanceId, Wanted], observed: Observation, held: HeldSite
+    draft: PlanDraft,
+    wanted: dict[InstanceId, Wanted],
+    refused: Iterable[UnitId],
+    observed: Observation,
+    held: HeldSite,
 ) -> tuple[_Guard, tuple[AppRules, ...]]:
-    plan_rules(draft, wanted, msgspec.structs.replace(observed, rules=_UNLIKE), held.units)
+    doors = settle_entrance(wanted, observed.entrance, lingering=find_lingering(held, refused)).claims
+    plan_rules(draft, wanted, msgspec.structs.replace(observed, rules=_UNLIKE), held.units, doors)
     wished = next(each for each in draft.actions if isinstance(each, ApplyRules))
     if wished.digest == observed.rules:
         return "in force", wished.networks
