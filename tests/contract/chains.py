@@ -6,7 +6,7 @@ Each check is a function over a ``Rig``: the town of ``tests/plan/chain_scene.py
 from collections.abc import Callable
 from typing import Protocol
 
-from tests.plan.chain_scene import OUTSIDE, make_chain
+from tests.plan.chain_scene import FROM_LAN, OUTSIDE, make_chain
 
 from skerry.model.chain import Chain, ChainEnd
 from skerry.model.observed import ChainProbed, ChainsSeen
@@ -17,8 +17,11 @@ class Rig(Protocol):
         """Have these chains and nothing else, and see that then there is nothing left to do."""
         ...
 
-    def ping(self, *, far: bool = False, count: int = 4) -> int:
-        """Return how many of the client's packets had an answer, from beyond the site or from who is outside."""
+    def ping(self, *, desk: bool = False, far: bool = False, count: int = 4) -> int:
+        """Return how many packets had an answer, from beyond the site or from who is outside.
+
+        They are the client's, or those of the desk, which is at a device of the node.
+        """
         ...
 
     def look(self) -> ChainsSeen:
@@ -53,6 +56,34 @@ def check_a_dead_step_closes_a_chain_and_is_gone_around_in_an_open_one(rig: Rig)
     assert rig.ping() == 4
 
 
+def check_what_comes_from_a_device_passes_every_step_both_ways(rig: Rig) -> None:
+    rig.steer(make_chain(start=FROM_LAN))
+    assert rig.ping(desk=True) == 4
+    counts = {f"c0s{step}_{way}": 4 for step in (1, 2, 3) for way in ("out", "back")}
+    assert rig.look().counts == counts
+    # Nobody else's packets are in it.
+    assert rig.ping() == 4
+    assert rig.look().counts == counts
+
+
+def check_a_dead_step_closes_what_comes_from_a_device_and_is_gone_around_in_an_open_chain(rig: Rig) -> None:
+    rig.steer(make_chain(start=FROM_LAN), down=frozenset({"look"}))
+    assert rig.ping(desk=True) == 0
+    assert rig.look().counts["c0s3_back"] == 0
+    assert rig.ping() == 4
+    rig.steer(make_chain(start=FROM_LAN, fail="open"), down=frozenset({"look"}))
+    assert rig.ping(desk=True) == 4
+    rig.steer(make_chain(start=FROM_LAN, fail="open"), down=frozenset({"wall", "look", "store"}))
+    assert rig.ping(desk=True) == 4
+
+
+def check_between_a_device_and_a_network_packets_pass_in_order_whoever_begins(rig: Rig) -> None:
+    rig.steer(make_chain("wall", "look", start=FROM_LAN, end=ChainEnd(kind="network", name=OUTSIDE)))
+    assert rig.ping(desk=True, far=True) == 4
+    counts = rig.look().counts
+    assert counts == {f"c0s{step}_{way}": 4 for step in (1, 2) for way in ("out", "back")}
+
+
 def check_a_change_keeps_the_hops_that_stay_and_an_end_leaves_nothing(rig: Rig) -> None:
     rig.steer(make_chain())
     before = {hop.address: hop.number for hop in rig.look().hops}
@@ -73,7 +104,13 @@ def check_a_chain_between_networks_is_all_that_opens_them(rig: Rig) -> None:
 
 
 def check_test_packets_are_seen_in_their_order_and_leave_the_site_never(rig: Rig) -> None:
-    for chain in (make_chain(), make_chain("look"), make_chain("wall", "look", symmetric=False)):
+    for chain in (
+        make_chain(),
+        make_chain("look"),
+        make_chain("wall", "look", symmetric=False),
+        make_chain(start=FROM_LAN),
+        make_chain("look", end=FROM_LAN),
+    ):
         rig.steer(chain)
         found = rig.probe()
         assert (found.sent, found.arrived, found.reason) == (3, 3, ""), found

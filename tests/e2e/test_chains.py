@@ -12,7 +12,24 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.contract import chains as contract
-from tests.plan.chain_scene import INSIDE, OUTSIDE, PEOPLE, V4, Town, address, bridge, mac, make_chain, v6
+from tests.plan.chain_scene import (
+    DESK,
+    FROM_INSIDE,
+    FROM_LAN,
+    INSIDE,
+    LAN,
+    LAN_V4,
+    LAN_V6,
+    OUTSIDE,
+    PEOPLE,
+    V4,
+    Town,
+    address,
+    bridge,
+    mac,
+    make_chain,
+    v6,
+)
 from tests.plan.scenery import APP, TENANT
 
 from skerry.berths.namespaces import Place, hold_folder, inside_net, release_folder
@@ -22,7 +39,8 @@ from skerry.drivers.chain_probes import ChainProbesDriver
 from skerry.drivers.chains import PRIORITY, PROTOCOL, TABLE, ChainsDriver
 from skerry.drivers.networks import build_table
 from skerry.drivers.translation import build_translation
-from skerry.model.chain import Chain, ChainMatch
+from skerry.model.app import Port
+from skerry.model.chain import Chain, ChainEnd, ChainMatch
 from skerry.model.observed import ChainProbed, ChainsSeen
 from skerry.plan.actions import ApplyChains, ApplyRules, ApplyTranslation, AppRules, ProbeChain, WayOut
 from skerry.plan.chain_probes import judge_probe
@@ -30,6 +48,7 @@ from skerry.plan.networks import rules_digest
 
 pytestmark = pytest.mark.e2e
 
+LAN_NODE = ("10.177.9.1", "2001:db8:77::1")
 NODE, BEYOND = ("198.51.100.1", "2001:db8:9::1"), ("198.51.100.9", "2001:db8:9::9")
 STEPS = ("wall", "look", "store")
 #: One run of the throughput, and how often each path has its turn.
@@ -75,7 +94,8 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.places = {name: Place(folder / "ns", name, folder / name) for name in ("node", "beyond", *PEOPLE)}
+        names = ("node", "beyond", "desk", *PEOPLE)
+        self.places = {name: Place(folder / "ns", name, folder / name) for name in names}
         self.node, self.beyond = self.places["node"], self.places["beyond"]
         self.driver = ChainsDriver(self.run)
         self.town = Town()
@@ -99,6 +119,14 @@ class Node:
         self._cable("node", "wan0", "beyond", "wan0")
         self._address(self.node, "wan0", *NODE, 24, 64)
         self._address(self.beyond, "wan0", *BEYOND, 24, 64)
+        self._cable("node", LAN, "desk", "eth0")
+        self._address(self.node, LAN, *LAN_NODE, 24, 64)
+        self._address(self.places["desk"], "eth0", *DESK, 24, 64)
+        for family, gateway in zip(("-4", "-6"), LAN_NODE, strict=True):
+            self.places["desk"].run("ip", family, "route", "add", "default", "via", gateway)
+        # The node translates for its LAN by rules that are not Skerry's, as a router at a branch does.
+        own = f"ip saddr {LAN_V4} oifname wan0 masquerade; ip6 saddr {LAN_V6} oifname wan0 masquerade;"
+        self.nft(f"table inet router {{ chain out {{ type nat hook postrouting priority srcnat; {own} }}; }}")
         for name, (number, networks) in PEOPLE.items():
             for place, network in enumerate(networks):
                 outer = f"{name}{place}"
@@ -111,9 +139,9 @@ class Node:
                 gateway = address(networks[-1], 1, six=six)
                 self.places[name].run("ip", "-6" if six else "-4", "route", "add", "default", "via", gateway)
         rules = tuple(sorted(AppRules(TENANT, APP, name, False) for name in V4))
-        self._nft(build_table(ApplyRules(networks=rules, digest=rules_digest(rules))))
+        self.nft(build_table(ApplyRules(networks=rules, digest=rules_digest(rules))))
         ways = tuple(WayOut(TENANT, APP, name, (V4[name], v6(name)), False) for name in V4)
-        self._nft(build_translation(ApplyTranslation(networks=ways, ports=(), digest=rules_digest(()))))
+        self.nft(build_translation(ApplyTranslation(networks=ways, ports=(), digest=rules_digest(()))))
 
     def _cable(self, one: str, device: str, other: str, far: str, hardware: str = "") -> None:
         """Connect two places."""
@@ -131,7 +159,7 @@ class Node:
         place.run("ip", "address", "add", f"{v6}/{bits6}", "dev", device, "nodad")
         place.run("ip", "link", "set", "dev", device, "up")
 
-    def _nft(self, text: str) -> None:
+    def nft(self, text: str) -> None:
         subprocess.run(self.node.argv("nft", "-f", "-"), input=text.encode(), check=True, capture_output=True)
 
     def apply(self) -> ApplyChains | None:
@@ -179,13 +207,13 @@ class Node:
         return int(found[1]) if found else 0
 
     @contextlib.contextmanager
-    def flow(self, seconds: float, rate: float = 0) -> Generator[Flow]:
-        """Send by TCP from the client to the machine beyond, at most ``rate`` bits a second where one is given."""
+    def flow(self, seconds: float, rate: float = 0, sender: str = "client") -> Generator[Flow]:
+        """Send by TCP to the machine beyond, at most ``rate`` bits a second where one is given."""
         found = Flow()
         sink = subprocess.Popen(self.beyond.argv(sys.executable, "-c", _SINK), stdout=subprocess.PIPE, text=True)
         assert sink.stdout is not None
         assert sink.stdout.readline() == "ready\n"
-        words = self.places["client"].argv(sys.executable, "-c", _SOURCE, BEYOND[0], seconds, rate)
+        words = self.places[sender].argv(sys.executable, "-c", _SOURCE, BEYOND[0], seconds, rate)
         source = subprocess.Popen(words)
         try:
             yield found
@@ -230,8 +258,9 @@ class RealRig:
     def steer(self, *chains: Chain, down: frozenset[str] = frozenset()) -> None:
         self._node.steer(*chains, down=set(down))
 
-    def ping(self, *, far: bool = False, count: int = 4) -> int:
-        return self._node.ping(target=address(OUTSIDE, 30) if far else BEYOND[0], count=count)
+    def ping(self, *, desk: bool = False, far: bool = False, count: int = 4) -> int:
+        source = "desk" if desk else "client"
+        return self._node.ping(source, address(OUTSIDE, 30) if far else BEYOND[0], count)
 
     def look(self) -> ChainsSeen:
         seen = asyncio.run(ChainsDriver(self._node.run).observe()).chains
@@ -286,11 +315,14 @@ def test_a_step_that_takes_long_is_what_is_slow(node: Node):
     assert max(steps["wall"], steps["store"]) < steps["look"] / 2
 
 
-@pytest.mark.parametrize("target", BEYOND)
-def test_every_packet_passes_every_step_in_order_both_ways(node: Node, target: str):
-    assert node.ping(target=target) == 4
-    node.steer(make_chain())
-    assert node.ping(target=target) == 4
+@pytest.mark.parametrize(
+    ("sender", "start", "target"),
+    [("client", FROM_INSIDE, BEYOND[0]), ("client", FROM_INSIDE, BEYOND[1]), ("desk", FROM_LAN, BEYOND[1])],
+)
+def test_every_packet_passes_every_step_in_order_both_ways(node: Node, sender: str, start: ChainEnd, target: str):
+    assert node.ping(sender, target) == 4
+    node.steer(make_chain(start=start))
+    assert node.ping(sender, target) == 4
     assert node.count() == {f"c0s{step}_{way}": 4 for step in (1, 2, 3) for way in ("out", "back")}
     # A packet that may pass three machines after the client's first one dies at the second step: order, not number.
     words = node.places["client"].argv("busybox", "ping", "-c", "1", "-W", "1", "-t", "4", target)
@@ -309,6 +341,41 @@ def test_the_machine_beyond_sees_the_node_and_not_who_is_inside(node: Node):
     visit = f"import socket; socket.create_connection(('{BEYOND[0]}', 80), timeout=5)"
     node.places["client"].run(sys.executable, "-c", visit)
     assert server.communicate(timeout=10)[0].strip() == NODE[0]
+
+
+def test_users_come_in_by_a_published_port_and_through_the_chain(node: Node):
+    node.town.ports = {"client": (Port(target=80, published=8080),)}
+    client = address(INSIDE, 10)
+    # As a runtime does it.
+    led = f"iifname wan0 tcp dport 8080 dnat ip to {client}:80"
+    node.nft(f"table ip runtime {{ chain come {{ type nat hook prerouting priority dstnat; {led}; }}; }}")
+    program = (
+        "import socket; s = socket.create_server(('', 80)); print('ready', flush=True)\n"
+        "while end := s.accept()[0]: end.sendall(b'well'); end.close()"
+    )
+    words = node.places["client"].argv(sys.executable, "-c", program)
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    visit = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1).recv(9))"
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        node.steer(make_chain("store", "wall", start=ChainEnd(kind="users"), end=FROM_INSIDE))
+        assert "well" in node.beyond.run(sys.executable, "-c", visit, NODE[0], "8080")
+        counts = node.count()
+        assert all(counts[f"c0s{step}_{way}"] >= 3 for step in (1, 2) for way in ("out", "back")), counts
+        # The chain opens nothing: who knows the way to the instance itself is dropped as ever.
+        node.beyond.run("ip", "route", "add", V4[INSIDE], "via", NODE[0])
+        with pytest.raises(OSError, match="timed out"):
+            node.beyond.run(sys.executable, "-c", visit, client, "80")
+        node.steer(make_chain("store", "wall", start=ChainEnd(kind="users"), end=FROM_INSIDE), down={"wall"})
+        with pytest.raises(OSError, match="No route to host"):
+            node.beyond.run(sys.executable, "-c", visit, NODE[0], "8080")
+    finally:
+        server.kill()
+        server.communicate()
+        node.beyond.run("ip", "route", "flush", "root", V4[INSIDE])
+        node.node.run("nft", "delete", "table", "ip", "runtime")
+        node.town.ports = {}
 
 
 def test_nobody_else_may_pass_where_the_chain_lets_its_packets_pass(node: Node):
@@ -334,16 +401,18 @@ def test_a_chain_between_two_networks_opens_them_to_each_other_and_only_through_
     assert node.count() == {"c0s1_out": 4, "c0s2_out": 4}
 
 
-def test_a_change_while_packets_flow_loses_none(node: Node):
+@pytest.mark.parametrize(("sender", "start"), [("client", FROM_INSIDE), ("desk", FROM_LAN)])
+def test_a_change_while_packets_flow_loses_none(node: Node, sender: str, start: ChainEnd):
+    steps = (("wall", "look", "store"), ("wall", "store"), ("look",), (), ("wall", "look", "store"))
     node.steer()
     log = node.folder / "ping"
     words: list[str | Path] = ["busybox", "ping", "-i", "0.02", "-c", "150", "-W", "1", BEYOND[0]]
-    pinging = node.places["client"].popen(words, log)
+    pinging = node.places[sender].popen(words, log)
     time.sleep(0.2)  # pings before the first change
-    with node.flow(3, rate=20e6) as flow:
-        for chains in ((make_chain(),), (make_chain("wall", "store"),), (make_chain("look"),), (), (make_chain(),)):
+    with node.flow(3, rate=20e6, sender=sender) as flow:
+        for through in steps:
             time.sleep(0.35)  # packets between two changes
-            node.steer(*chains)
+            node.steer(*(make_chain(*through, start=start) for _ in through[:1]))
     pinging.wait(30)
     found = re.search(r"(\d+) packets transmitted, (\d+) packets received", log.read_text())
     assert found is not None

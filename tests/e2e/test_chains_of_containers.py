@@ -16,6 +16,8 @@ pytestmark = pytest.mark.e2e
 #: The app of the page that tells people how, with the smallest image as each of its programs.
 PAGE = CHECKOUT / "docs/how-to/chain-services.md"
 APP = PAGE.read_text().partition("```yaml")[2].partition("\n")[2].partition("```")[0]
+#: What it has people type, in order; their site is called oslo there.
+TYPED = re.findall(r"^\$ skerry (.*)$", PAGE.read_text().partition("```console")[2].partition("```")[0], re.MULTILINE)
 
 
 class Town:
@@ -49,6 +51,10 @@ class Town:
         rows = (each["counter"] for each in said["nftables"] if "counter" in each)
         return {row["name"]: row["packets"] for row in rows}
 
+    def type(self, number: int, *more: str) -> str:
+        """Type a line of the page, and return what it says."""
+        return self.fleet.must(*TYPED[number].replace("--site oslo", "--site a").split(), *more)
+
     def state(self) -> str:
         nodes = self.fleet.ask("chain", "show", "shop/rest")["nodes"]
         return nodes[0]["state"] if nodes else ""
@@ -65,7 +71,7 @@ def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
         fleet.agent_env["SKERRY_AGENT_LINKS"] = request.param
         fleet.start_site("a")
-        fleet.must("apply", "-f", folder / "shop" / "compose.yaml", "--yes")
+        fleet.must(*TYPED[0].replace("shop/", f"{folder}/shop/").split())
         town = Town(fleet)
         wait_until(lambda: town.running() == {"till", "wall", "inspect"}, "the start of all instances", 120)
         wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
@@ -83,7 +89,8 @@ def test_what_the_till_sends_passes_the_wall_both_ways(town: Town):
 
 
 def test_an_owner_tests_the_chain_and_sees_what_it_costs(town: Town):
-    found = town.fleet.ask("chain", "test", "shop/rest", "--site", "a")
+    assert "whole" in town.type(1)
+    found = json.loads(town.type(2, "-o", "json"))
     assert (found["sent"], found["arrived"]) == (10, 10), found
     (step,) = found["steps"]
     assert (step["service"], step["given"], step["passed"]) == ("wall", 10, 10)
@@ -97,10 +104,11 @@ def test_an_owner_tests_the_chain_and_sees_what_it_costs(town: Town):
 
 def test_a_step_that_is_stopped_closes_the_chain_and_its_return_opens_it(town: Town):
     gateways = town.gateways()
-    town.fleet.must("instance", "stop", "shop/wall", "--site", "a", "--yes")
+    town.type(3)
     wait_until(lambda: town.state() == "closed", "word of the closed chain", 60)
+    assert "closed" in town.type(4)
     assert town.ping(1) == 0
-    town.fleet.must("instance", "start", "shop/wall", "--site", "a")
+    town.type(5)
     wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
     assert town.ping() == 4
     # Whoever comes and goes: those who stay would send to the old one.

@@ -1,11 +1,13 @@
 """Chains: read whole, their steps kept at one site, and everything absurd refused where it stands."""
 
+import msgspec
 import pytest
-from tests.manifest.texts import accept, reject
+from tests.manifest.texts import accept, read, reject, tell
 
 from skerry.manifest.canonical import assemble_revision
 from skerry.manifest.values import Manifest
 from skerry.model.chain import Chain, ChainEnd, ChainMatch
+from skerry.model.grants import Profile
 from skerry.model.ids import TenantName
 from skerry.model.placing import Together
 
@@ -83,7 +85,15 @@ def test_without_a_chain_nothing_is_signed_of_it():
         ({"from": "'network:nowhere'"}, "E-REFERENCE /x-skerry/chain/0/from"),
         ({"from": "'network:cell'"}, "E-CONFLICT /x-skerry/chain/0/from"),
         ({"from": "wall"}, "E-CONFLICT /x-skerry/chain/0/from"),
-        ({"from": "users"}, "E-NOT-YET /x-skerry/chain/0/from"),
+        ({"from": "users", "to": "client"}, "E-CONFLICT /x-skerry/chain/0/from"),
+        ({"from": "users"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"to": "users"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"from": "'interface:'"}, "E-TYPE /x-skerry/chain/0/from"),
+        ({"from": "'interface:a b'"}, "E-TYPE /x-skerry/chain/0/from"),
+        ({"from": "'interface:sk0123456789ab'"}, "E-TYPE /x-skerry/chain/0/from"),
+        ({"from": "'interfaces:lan1'"}, "E-REFERENCE /x-skerry/chain/0/from"),
+        ({"from": "'interface:lan1'", "to": "'interface:lan1'"}, "E-CONFLICT /x-skerry/chain/0/to"),
+        ({"from": "'interface:lan1'", "through": "[wall, look, wall]"}, "E-CONFLICT /x-skerry/chain/0/through/2"),
         ({"to": "'network:inside'"}, "E-CONFLICT /x-skerry/chain/0/to"),
         ({"to": "client"}, "E-CONFLICT /x-skerry/chain/0/to"),
         ({"from": "uplink"}, "E-CONFLICT /x-skerry/chain/0/to"),
@@ -103,6 +113,44 @@ def test_what_makes_no_sense_is_refused_where_it_stands(words: dict[str, str], p
     assert problem in found
 
 
+def give(text: str, profile: Profile | None) -> list[str]:
+    """Return what is wrong with an app of an operator's own profile."""
+    text = text.replace("x-skerry:\n", "x-skerry:\n  profile: edge\n")
+    found = read(text, grants={} if profile is None else {"edge": (profile,)})
+    return [] if isinstance(found, Manifest) else [f"{one.code} {one.pointer}" for one in found.problems]
+
+
+GRANT = Profile(tenants=(TenantName("t"),), interfaces=("lan*",))
+LED = chain(**{"from": "'interface:lan1'"})
+
+
+def test_a_device_is_an_end_where_a_profile_grants_it():
+    assert give(write(LED), GRANT) == []
+    # One that is not known yet is asked at apply.
+    assert give(write(LED), None) == []
+    other = msgspec.structs.replace(GRANT, interfaces=("wan0", "lan1/5"))
+    assert give(write(LED), other) == ["E-FIELD-REFUSED /x-skerry/chain/0/from"]
+    # The profiles that are built in grant none.
+    assert "E-FIELD-REFUSED /x-skerry/chain/0/from" in [line.partition(" ")[2] for line in reject(write(LED))]
+
+
+def test_a_device_that_a_network_of_the_app_has_whole_is_refused():
+    text = write(LED).replace("outside: {}", "outside: {x-skerry: {kind: KIND, parent: lan1}}")
+    assert give(text.replace("KIND", "bridge"), GRANT) == ["E-CONFLICT /x-skerry/chain/0/from"]
+    assert give(text.replace("KIND", "macvlan"), GRANT) == []
+
+
+def test_users_are_those_of_published_ports():
+    text = write(chain(**{"from": "users", "to": "client", "through": "[look, wall]"}))
+    served = text.replace("client: {image: a,", "client: {image: a, ports: ['8080:80'],")
+    (found,) = accept(served).chains
+    assert (found.start, str(found.start)) == (ChainEnd(kind="users"), "users")
+    network = served.replace("to: client", "to: 'network:inside'")
+    assert accept(network).chains
+    (line,) = [line for line in tell(text) if "E-CONFLICT" in line]
+    assert "users reach nothing in client: no service there has a published port" in line
+
+
 def test_two_chains_have_two_names():
     problems = reject(write(chain(), chain(match="{protocol: udp}")))
     assert [line.partition(" ")[2] for line in problems] == ["E-CONFLICT /x-skerry/chain/1/name"]
@@ -117,6 +165,10 @@ def test_two_chains_have_two_names():
         ({"symmetric": "false"}, {"from": "uplink", "to": "'network:inside'", "through": "wall"}),
         ({"from": "client", "to": "far", "through": "wall"}, {"from": "wall", "to": "uplink", "through": "look"}),
         ({"from": "look", "to": "far", "through": "wall"}, {"from": "wall", "to": "far", "through": "look"}),
+        ({"from": "'interface:lan1'"}, {"from": "'interface:lan1'", "through": "look"}),
+        ({"from": "'interface:lan1'"}, {"from": "'interface:lan1'", "to": "'interface:lan2'"}),
+        ({"from": "uplink", "to": "far"}, {"from": "'interface:lan1'", "to": "far"}),
+        ({"from": "uplink", "to": "far"}, {"from": "users", "to": "far"}),
     ],
 )
 def test_two_chains_that_would_pass_each_other_by_are_told_at_the_second(first: dict[str, str], second: dict[str, str]):
@@ -131,6 +183,7 @@ def test_two_chains_that_would_pass_each_other_by_are_told_at_the_second(first: 
         ({"match": "{protocol: tcp, ports: 80}"}, {"match": "{protocol: tcp}"}),
         ({"symmetric": "false"}, {"from": "uplink", "to": "'network:inside'", "through": "wall", "symmetric": "false"}),
         ({"to": "far"}, {"to": "uplink"}),
+        ({"to": "uplink"}, {"from": "uplink", "to": "far", "through": "look"}),
     ],
 )
 def test_two_chains_with_traffic_of_their_own_are_taken(first: dict[str, str], second: dict[str, str]):

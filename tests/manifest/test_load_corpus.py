@@ -169,7 +169,7 @@ def test_accepted_under_a_fitting_profile_and_at_a_site_that_has_it(stem):
     assert find_flaw(revision) == ""
     with_it = SiteRecord(site=SiteName("oslo"), number=1, profiles={"fitting": profile})
     without = SiteRecord(site=SiteName("oslo"), number=1)
-    for service in revision.services.values():
+    for service in revision.services:
         assert grants_unmet(revision, service, with_it) == ""
         assert grants_unmet(revision, service, without)
 

@@ -3,12 +3,12 @@
 import msgspec
 from tests.plan import scenery
 
-from skerry.model.app import HealthCheck, Network, Subnet
+from skerry.model.app import HealthCheck, Network, Port, Subnet
 from skerry.model.chain import Chain, ChainEnd
 from skerry.model.document import Assignment
 from skerry.model.ids import InstanceId, NetworkName, ServiceName
 from skerry.model.network import bridge_name, network_prefix
-from skerry.model.observed import ChainsSeen, ContainerSeen, NetworkSeen, Observation
+from skerry.model.observed import ChainsSeen, ContainerSeen, NetworkSeen, NodeSeen, Observation
 from skerry.plan.actions import ApplyChains
 from skerry.plan.chain_probes import ProbeNote
 from skerry.plan.chains import plan_chains
@@ -28,6 +28,11 @@ PEOPLE: dict[str, tuple[int, tuple[NetworkName, ...]]] = {
     "store": (23, (MIDDLE, OUTSIDE)),
     "far": (30, (OUTSIDE,)),
 }
+#: Devices of the node that chains may name, and who is there.
+LAN, LAN2 = ("lan1", "lan2")
+FROM_LAN = ChainEnd(kind="interface", name=LAN)
+LAN_V4, LAN_V6 = "10.177.9.0/24", "2001:db8:77::/64"
+DESK = ("10.177.9.10", "2001:db8:77::a")
 
 
 def v6(network: NetworkName) -> str:
@@ -63,6 +68,9 @@ class Town:
         self.seen: ChainsSeen | None = ChainsSeen()
         self.draft = PlanDraft(History(boot="b"), Now(boot_us=1))
         self.guarded = False
+        self.devices: tuple[str, ...] = (LAN, LAN2)
+        #: Published ports of those who have some.
+        self.ports: dict[str, tuple[Port, ...]] = {}
         #: What is known of test packets, and the time of the next plan.
         self.probes: dict[str, ProbeNote] = {}
         self.now_us = 1
@@ -78,7 +86,8 @@ class Town:
             for name in V4
         )
         containers = tuple(self._see(name) for name in PEOPLE if name not in self.down)
-        return Observation(driver="town", networks=networks, containers=containers, chains=self.seen)
+        node = NodeSeen(node=scenery.hold(scenery.revision(1)).node, devices=self.devices)
+        return Observation(driver="town", node=node, networks=networks, containers=containers, chains=self.seen)
 
     def _see(self, name: str) -> ContainerSeen:
         number, networks = PEOPLE[name]
@@ -100,7 +109,9 @@ class Town:
         """Return what there is to do, and take it for done."""
         check = HealthCheck(test=("CMD", "true")) if self.checked else None
         services = {
-            name: scenery.service(name, networks=dict.fromkeys(networks, ()), healthcheck=check)
+            name: scenery.service(
+                name, networks=dict.fromkeys(networks, ()), healthcheck=check, ports=self.ports.get(name, ())
+            )
             for name, (_, networks) in PEOPLE.items()
         }
         app = scenery.revision(1, **services)

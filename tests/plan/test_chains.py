@@ -1,8 +1,5 @@
 """Chains: every packet meets the steps in their order, both ways, whatever is dead; a change moves no hop under it."""
 
-import ipaddress
-from collections.abc import Iterable
-
 import msgspec
 import pytest
 from tests.plan.chain_scene import (
@@ -10,7 +7,6 @@ from tests.plan.chain_scene import (
     INSIDE,
     MIDDLE,
     OUTSIDE,
-    PEOPLE,
     UPLINK,
     Town,
     address,
@@ -18,78 +14,14 @@ from tests.plan.chain_scene import (
     mac,
     make_chain,
 )
+from tests.plan.chain_walk import CLIENT, INTERNET, Packet, back, out, walk
 
 from skerry.model.chain import ChainEnd, ChainMatch
 from skerry.model.facts import ChainFact
 from skerry.model.ids import ServiceName
 from skerry.model.observed import ChainHop, ChainsSeen
-from skerry.plan.actions import ApplyChains, Steer
-from skerry.plan.chain_marks import CLOSED, FIRST, HOPS, LAST, PASS_IN, PASS_OUT
-
-INTERNET = "203.0.113.9"
-CLIENT = address(INSIDE, 10)
-
-
-class Packet(msgspec.Struct, frozen=True):
-    """What a node knows of a packet that comes in."""
-
-    source: str
-    target: str
-    bridge: str = ""
-    mac: str = ""
-    protocol: str = "tcp"
-    ports: tuple[int, int] = (40_000, 80)
-
-
-def fits(steer: Steer, packet: Packet) -> bool:
-    def lies_in(text: str, ranges: Iterable[str]) -> bool:
-        one = ipaddress.ip_address(text)
-        return any(one in ipaddress.ip_network(each) for each in ranges)
-
-    port = packet.ports[steer.ports_of == "to"]
-    return (
-        steer.bridge == packet.bridge
-        and (":" in packet.source) == (steer.family == "ip6")
-        and (not steer.macs or packet.mac in steer.macs)
-        and packet.mac not in steer.not_macs
-        and (not steer.sources or lies_in(packet.source, steer.sources))
-        and (not steer.targets or lies_in(packet.target, steer.targets))
-        and not lies_in(packet.source, steer.not_sources)
-        and not lies_in(packet.target, steer.not_targets)
-        and steer.protocol in ("", packet.protocol)
-        and (not steer.ports or any(first <= port <= last for first, last in steer.ports))
-    )
-
-
-def walk(action: ApplyChains, packet: Packet) -> list[str]:
-    """Return whom the packet meets, and what becomes of it at last; a step hands on what it is given as it is."""
-    met: list[str] = []
-    for _ in range(30):
-        steer = next((each for each in action.steers if fits(each, packet)), None)
-        mark = steer.mark if steer else 0
-        hop = next((each for each in action.hops if each.number == mark), None)
-        if hop is None:
-            return [*met, {0: "unsteered", CLOSED: "closed", PASS_OUT: "out", PASS_IN: "in"}[mark]]
-        name, number, network = next(
-            (name, number, network)
-            for name, (number, networks) in PEOPLE.items()
-            for network in networks
-            if hop.address in (address(network, number), address(network, number, six=True))
-        )
-        assert hop.bridge == bridge(network)
-        met.append(name)
-        # It leaves by the last of its networks, as a default route there would have it.
-        last = PEOPLE[name][1][-1]
-        packet = msgspec.structs.replace(packet, bridge=bridge(last), mac=mac(last, number))
-    raise AssertionError(f"a loop: {met}")
-
-
-def out(source: str = CLIENT, target: str = INTERNET, **words: object) -> Packet:
-    return msgspec.structs.replace(Packet(source, target, bridge(INSIDE), mac(INSIDE, 10)), **words)
-
-
-def back(target: str = CLIENT, source: str = INTERNET, **words: object) -> Packet:
-    return msgspec.structs.replace(Packet(source, target, ports=(80, 40_000)), **words)
+from skerry.plan.actions import ApplyChains
+from skerry.plan.chain_marks import FIRST, HOPS, LAST, PASS_OUT
 
 
 def apply(town: Town) -> ApplyChains:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.contract import chains as contract
-from tests.plan.chain_scene import INSIDE, OUTSIDE, PEOPLE, UPLINK, Town, address, bridge, mac
+from tests.plan.chain_scene import DESK, INSIDE, LAN, OUTSIDE, PEOPLE, UPLINK, Town, address, bridge, mac
 
 from skerry.clock import SECOND_US, SeededMint
 from skerry.model.asks import ChainTestQuery
@@ -50,20 +50,22 @@ class FakeRig:
             assert asyncio.run(self.driver.perform(action)).ok
         assert self.town.plan() is None
 
-    def ping(self, *, far: bool = False, count: int = 4) -> int:
+    def ping(self, *, desk: bool = False, far: bool = False, count: int = 4) -> int:
         number = PEOPLE["client"][0]
+        source, by = (DESK[0], LAN) if desk else (address(INSIDE, number), "")
+        here = ("", "") if desk else (bridge(INSIDE), mac(INSIDE, number))
         target = address(OUTSIDE, PEOPLE["far"][0]) if far else BEYOND
         there = (bridge(OUTSIDE), mac(OUTSIDE, PEOPLE["far"][0])) if far else ("", "")
         answers = 0
         for _ in range(count):
-            client = address(INSIDE, number)
             went = self.chains.walk(
-                Packet(bridge=bridge(INSIDE), mac=mac(INSIDE, number), source=client, target=target)
+                Packet(bridge=here[0], mac=here[1], device=by, source=source, source_by=by, target=target)
             )
+            # What no chain wants goes its way, but from one network into another.
             if went.end not in ({"in"} if far else {"out", "aside"}):
                 continue
-            back = self.chains.walk(Packet(bridge=there[0], mac=there[1], source=target, target=client))
-            answers += back.end == ("in" if self.chains.steers else "aside")
+            back = self.chains.walk(Packet(bridge=there[0], mac=there[1], source=target, target=source, target_by=by))
+            answers += back.end in ("in", "out", "aside")
         return answers
 
     def look(self) -> ChainsSeen:

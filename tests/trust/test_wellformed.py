@@ -373,3 +373,11 @@ def test_a_site_takes_no_chain_that_makes_no_sense():
     assert "no service" in find_flaw(change(app, chains=(change(fine, through=("nobody",)),)))
     assert "starts" in find_flaw(change(app, chains=(change(fine, end=inside),)))
     assert "called" in find_flaw(change(app, chains=(fine, fine)))
+    led = change(fine, start=ChainEnd(kind="interface", name="lan1"))
+    assert "grants no device" in find_flaw(change(app, chains=(led,)))
+    assert find_flaw(change(app, profile="edge", chains=(led,))) == ""
+    for name in ('lan1" accept', "sk0123456789ab", "lan1/5"):
+        assert find_flaw(change(app, profile="edge", chains=(change(led, start=change(led.start, name=name)),)))
+    users = ChainEnd(kind="users")
+    assert "users come in" in find_flaw(change(app, chains=(change(fine, start=users),)))
+    assert "users begin" in find_flaw(change(app, chains=(change(fine, end=users),)))

@@ -14,25 +14,28 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import ipaddress
 import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
+import msgspec
+
 from skerry.clock import Clock, Mint
 from skerry.drivers.base import run_program
 from skerry.model.observed import Observation, ProbePass
 from skerry.plan.actions import Action, Outcome, ProbeChain, failed
 from skerry.plan.chain_frames import build_frame, read_token, token_offset
+from skerry.plan.chain_probes import PROBE_MAC
 
 _TUN = Path("/dev/net/tun")
 #: ``linux/if_tun.h``, ``linux/sockios.h``, ``linux/if_packet.h``, ``asm-generic/socket.h``, ``linux/if_ether.h``.
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _SIOCGIFMTU, _SIOCGIFHWADDR = 0x8921, 0x8927
 _OUTGOING, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ETH_P_ALL = 4, 26, 35, 0x0003
-#: Ours, of the range for local use, and above all that kernels and runtimes choose.
-_MAC = bytes.fromhex("feffffff5350")
+_MAC = bytes.fromhex(PROBE_MAC.replace(":", ""))
 _PORT = "skerry-probe"
 #: Packets are so far apart that none meets the one before it, and the last one is waited for so long.
 GAP_US = 20_000
@@ -43,6 +46,17 @@ _FRAME = 128
 _ANCILLARY = 64
 
 Run = Callable[..., Awaitable[tuple[int, bytes]]]
+
+
+class _Address(msgspec.Struct):
+    local: str = ""
+    prefixlen: int = 0
+
+
+class _Link(msgspec.Struct):
+    """One row of ``ip -json address``."""
+
+    addr_info: list[_Address] = []
 
 
 class ChainProbesDriver:
@@ -70,7 +84,31 @@ class ChainProbesDriver:
         except OSError as error:
             return Outcome(ok=True, passes=(), reason=f"this node sends no test packets: {error}")
 
+    async def _find_ends(self, action: ProbeChain) -> ProbeChain:
+        """Choose an address at each end that has none: one that the range of its device there has."""
+        found = {"source": action.source, "target": action.target}
+        for end, device in (("source", action.source_by), ("target", action.target_by)):
+            if device and not found[end]:
+                found[end] = await self._find_address(device, action.family)
+        return msgspec.structs.replace(action, **found)
+
+    async def _find_address(self, device: str, family: str) -> str:
+        words = ("ip", "-json", "-6" if family == "ip6" else "-4", "address", "show", "dev", device, "scope", "global")
+        code, output = await self._run(*words)
+        try:
+            links = msgspec.json.decode(output, type=list[_Link]) if code == 0 else []
+        except msgspec.DecodeError:
+            links = []
+        for one in (one for link in links for one in link.addr_info):
+            own = ipaddress.ip_interface(f"{one.local}/{one.prefixlen}")
+            others = [own.network[place] for place in (-2, 1) if own.network.num_addresses > 3]
+            free = next((str(other) for other in others if other != own.ip), "")
+            if free:
+                return free
+        raise OSError(f"{device} has no range of addresses to choose one of")
+
     async def _probe(self, action: ProbeChain, stack: contextlib.ExitStack) -> tuple[ProbePass, ...]:
+        action = await self._find_ends(action)
         port = stack.enter_context(_open_port())
         target, mtu = _read_bridge(action.bridge)
         for words in (

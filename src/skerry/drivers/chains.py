@@ -227,15 +227,15 @@ def build_table(action: ApplyChains) -> str:
         f"table inet {TABLE} {{",
         f"  chain {_MADE_FROM}{action.digest.removeprefix('sha256:')} {{ }}",
         *(f"  counter {name} {{ }}" for name in sorted({each.counter for each in action.steers} - {""})),
-        # Before connections are tracked: what comes from instances and from steps.
+        # Before connections are tracked: what comes from instances, steps and devices at which chains begin.
         "  chain from_networks {",
         "    type filter hook prerouting priority raw - 10; policy accept;",
-        *(f"    {write_steer(each)}" for each in action.steers if each.bridge),
+        *(f"    {write_steer(each)}" for each in action.steers if _is_early(each)),
         "  }",
         # After published ports are led in and answers are led back: what comes from beyond.
         "  chain from_beyond {",
         "    type filter hook prerouting priority dstnat + 10; policy accept;",
-        *(f"    {write_steer(each)}" for each in action.steers if not each.bridge),
+        *(f"    {write_steer(each)}" for each in action.steers if not _is_early(each)),
         "  }",
         # Who is led out by the bridge that he came in by must not be told of a shorter way.
         "  chain no_shortcuts {",
@@ -250,7 +250,9 @@ def build_table(action: ApplyChains) -> str:
 
 def write_steer(steer: Steer) -> str:
     """Return one rule."""
-    words = [f'iifname "{steer.bridge}"'] if steer.bridge else [f'iifname != {_OURS} iifname != "lo"']
+    words = [f'iifname "{way}"'] if (way := steer.bridge or steer.device) else [f'iifname != {_OURS} iifname != "lo"']
+    words += [f'iifname != "{steer.not_device}"'] if steer.not_device else []
+    words += ["ct status dnat ct direction original"] if steer.led_in else []
     for sign, macs in (("", steer.macs), ("!= ", steer.not_macs)):
         if macs:
             words.append(f"ether saddr {sign}{_set(macs)}")
@@ -261,7 +263,10 @@ def write_steer(steer: Steer) -> str:
         for sign, ranges in (("", plain), ("!= ", others)):
             if ranges:
                 words.append(f"{steer.family} {field} {sign}{_set(ranges)}")
-    if steer.bridge and steer.not_targets:
+    routed = (("saddr oifname", steer.source_by), ("daddr oifname", steer.target_by))
+    words += [f'fib {field} "{device}"' for field, device in routed if device]
+    words += [f'fib daddr oifname != "{steer.not_target_by}"'] if steer.not_target_by else []
+    if way and steer.not_targets:
         words.append("fib daddr type != local")  # the node itself is not beyond it, at whichever address
     if not any((steer.sources, steer.not_sources, steer.targets, steer.not_targets)):
         words.append(f"meta nfproto {'ipv4' if steer.family == 'ip' else 'ipv6'}")
@@ -275,6 +280,11 @@ def write_steer(steer: Steer) -> str:
         words.append(f'counter name "{steer.counter}"')
     words += [] if steer.tracked else ["notrack"]
     return " ".join([*words, f"meta mark set {steer.mark}", "accept"])
+
+
+def _is_early(steer: Steer) -> bool:
+    """Say whether a rule is about packets before the node tracks their connections."""
+    return bool(steer.bridge) or not steer.tracked
 
 
 def _numbers(action: ApplyChains, family: str) -> list[int]:

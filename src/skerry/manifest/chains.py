@@ -9,14 +9,17 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
 from skerry.manifest.service import Around, ReadService
 from skerry.model.app import Network, Service
 from skerry.model.chain import Chain, ChainEnd, ChainMatch, list_chain_flaws
+from skerry.model.grants import Need
 from skerry.model.ids import NetworkName, ServiceName
 from skerry.model.placing import PlacementRules, Together
+from skerry.model.uplinks import find_link_flaw
 
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 _NEEDED = ("name", "from", "through", "to")
@@ -61,9 +64,15 @@ def check_chains(
     lans = {name for name, network in networks.items() if network.plan and network.plan.lan}
     for one in chains:
         for word, end in (("from", one.chain.start), ("to", one.chain.end)):
+            place = one.place.find(word) or one.place
             if end.kind == "network" and end.name in lans:
                 what = "a chain from or to a network at a device of the node, whose packets do not cross the node,"
-                reading.findings.not_yet(one.place.find(word) or one.place, what)
+                hint = "write interface:DEVICE for what comes from a device that no network has"
+                reading.findings.not_yet(place, what, hint=hint)
+            elif end.kind == "interface":
+                _check_interface(reading, place, end.name, networks)
+            elif end.kind == "users":
+                _check_users(reading, place, one.chain.end, services)
     joined = {name: service.networks.keys() for name, service in services.items()}
     shut = {name: network.internal for name, network in networks.items()}
     for flaw in list_chain_flaws(tuple(one.chain for one in chains), joined, shut):
@@ -89,8 +98,9 @@ def _find_rivalry(first: Chain, second: Chain) -> str:
     protocols = {first.match.protocol, second.match.protocol}
     if "" not in protocols and len(protocols) > 1:
         return ""
-    same = (first.start, first.end) == (second.start, second.end)
-    reversed_too = (first.start, first.end) == (second.end, second.start) and (first.symmetric or second.symmetric)
+    same = _covers(first.start, second.start) and _covers(first.end, second.end)
+    is_turned = _covers(first.start, second.end) and _covers(first.end, second.start)
+    reversed_too = is_turned and (first.symmetric or second.symmetric)
     if first.match == second.match and (same or reversed_too):
         return f"chain {first.name} has the same traffic already, and of two the first alone would be passed"
     for one, other in ((first, second), (second, first)):
@@ -101,6 +111,38 @@ def _find_rivalry(first: Chain, second: Chain) -> str:
                     f" the rest of {one.name} alone"
                 )
     return ""
+
+
+def _covers(end: ChainEnd, other: ChainEnd) -> bool:
+    """Say whether whatever is at one end is at another one as well: users and devices are beyond the uplink too."""
+    return end == other or (end.kind == "uplink" and other.is_beyond)
+
+
+def _check_interface(reading: Reading, place: Place, device: str, networks: Mapping[NetworkName, Network]) -> None:
+    """Refuse a device that is not granted, or that a network of the app has whole: nothing comes to the node then."""
+    reading.findings.ask_grant(place, Need("interface", device))
+    for name, network in sorted(networks.items()):
+        lan = network.plan.lan if network.plan else UNSET
+        if lan and lan.kind == "bridge" and lan.parent == device:
+            detail = (
+                f"network {name} has {device} as a port of its bridge, so what comes from it does not cross the node"
+            )
+            reading.findings.complain(place, "E-CONFLICT", detail, hint="lead one device, and give the network another")
+
+
+def _check_users(reading: Reading, place: Place, end: ChainEnd, services: Mapping[ServiceName, Service]) -> None:
+    """Refuse users where nothing of theirs is led in that a chain could have."""
+    there = [
+        (name, service)
+        for name, service in services.items()
+        if (end.kind == "service" and name == end.name) or (end.kind == "network" and end.name in service.networks)
+    ]
+    if end.is_beyond or any(port.published or port.among for _, service in there for port in service.ports):
+        return
+    detail = f"users reach nothing in {end}: no service there has a published port"
+    if any(service.entrance for _, service in there):
+        detail += ", and what comes by an entrance ends at the node's proxy, which no chain leads"
+    reading.findings.complain(place, "E-CONFLICT", detail, hint="give the service ports, as 8080:80")
 
 
 def _read_chain(reading: Reading, place: Place, around: Around) -> Chain | None:
@@ -127,18 +169,26 @@ def _read_end(reading: Reading, place: Place | None, around: Around) -> ChainEnd
     kind, colon, name = text.partition(":")
     if place is None:
         return None
-    if text == "users":
-        reading.findings.not_yet(place, "a chain from or to users")
-        return None
+    if kind == "interface" and colon:
+        return _read_interface(reading, place, name)
     if kind == "network" and colon:
         network = around.networks.get(name) or (NetworkName(name) if name == "default" else None)
         if network is None:
             reading.findings.complain(place, "E-REFERENCE", f'network "{name[:80]}" does not exist')
         return None if network is None else ChainEnd(kind="network", name=network)
-    if text == "uplink":
-        return ChainEnd(kind="uplink")
+    if text == "uplink" or text == "users":
+        return ChainEnd(kind=text)
     service = _read_step(reading, place, around)
     return None if service is None else ChainEnd(kind="service", name=service)
+
+
+def _read_interface(reading: Reading, place: Place, device: str) -> ChainEnd | None:
+    """Return a device of the node as an end; whether the app's profile grants it is asked later."""
+    flaw = find_link_flaw(device)
+    if flaw:
+        reading.findings.complain(place, "E-TYPE", flaw, hint="write interface:lan1, as ip link calls it on the node")
+        return None
+    return ChainEnd(kind="interface", name=device)
 
 
 def _read_step(reading: Reading, place: Place, around: Around) -> ServiceName | None:
@@ -147,7 +197,8 @@ def _read_step(reading: Reading, place: Place, around: Around) -> ServiceName | 
         detail = f'service "{written[:80]}" is switched off: no profile that is on has it'
         reading.findings.complain(place, "E-REFERENCE", detail)
     elif written not in around.services:
-        hint = "write network:NAME, uplink or the name of a service" if ":" in written else ""
+        forms = "network:NAME, interface:DEVICE, uplink, users or the name of a service"
+        hint = f"write {forms}" if ":" in written else ""
         reading.findings.complain(place, "E-REFERENCE", f'service "{written[:80]}" does not exist', hint=hint)
     return around.services.get(written)
 

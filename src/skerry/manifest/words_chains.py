@@ -24,15 +24,16 @@ _MATCH = Group(
     )
 )
 
+_ENDS = "network:NAME, a service, interface:DEVICE of the node, or uplink"
 _FAIL = "what a step that is not well means: open, around it; closed, nothing passes"
 
 #: One chain.
 CHAIN = Group(
     (
         Word("name", NAME, "what the chain is called", built=True),
-        Word("from", TEXT, "network:NAME, a service, or uplink: where its traffic comes from", built=True),
+        Word("from", TEXT, f"{_ENDS}, or users: where its traffic comes from", built=True),
         Word("through", Many(NAME), "the services that it passes, in this order", built=True),
-        Word("to", TEXT, "network:NAME, a service, or uplink: where its traffic goes to", built=True),
+        Word("to", TEXT, f"{_ENDS}: where its traffic goes to", built=True),
         Word("match", _MATCH, "which of the traffic", "all of it", built=True),
         Word("symmetric", SWITCH, "what comes back passes the same steps the other way round", "true", built=True),
         Word(

@@ -12,6 +12,7 @@ import msgspec
 
 from skerry.model.ids import NetworkName, ServiceName, is_name
 from skerry.model.limits import CHAIN_LATENCY_US_MAX, CHAIN_RANGES_MAX, CHAIN_STEPS_MAX, CHAINS_MAX
+from skerry.model.uplinks import find_link_flaw
 
 #: Protocols by which a chain may choose; those with ports are the first three.
 PROTOCOLS = ("tcp", "udp", "sctp", "icmp")
@@ -23,15 +24,24 @@ class _Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
 
 
 class ChainEnd(_Word, frozen=True, kw_only=True, omit_defaults=True):
-    """Where traffic comes from or goes to: a network of the app, a service of it, or what lies beyond the site."""
+    """Where traffic comes from or goes to.
 
-    kind: Literal["network", "service", "uplink"]
-    #: Of the network or the service; empty for the uplink.
+    A network of the app, a service of it, a network device of the node, what lies beyond the site, or those beyond it
+    who come in by a published port.
+    """
+
+    kind: Literal["network", "service", "interface", "uplink", "users"]
+    #: Of the network, the service or the device; empty for the others.
     name: str = ""
 
     def __str__(self) -> str:
         """Return it as a manifest writes it."""
-        return f"network:{self.name}" if self.kind == "network" else self.name or self.kind
+        return f"{self.kind}:{self.name}" if self.kind in ("network", "interface") else self.name or self.kind
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it is not at a bridge of the node's, but where the node's own routes lead."""
+        return self.kind in ("interface", "uplink", "users")
 
 
 class ChainMatch(_Word, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,16 +111,23 @@ def _list_end_flaws(
     number: int, chain: Chain, services: Networks, networks: Mapping[NetworkName, bool]
 ) -> Iterator[ChainFlaw]:
     for field, end in (("from", chain.start), ("to", chain.end)):
-        known = {"network": end.name in networks, "service": end.name in services, "uplink": not end.name}[end.kind]
-        if not known:
+        if not _is_known(end, services, networks):
             yield ChainFlaw(number, field, 0, "E-REFERENCE", f"there is no {end.kind} {end.name[:80]!r}")
+        elif end.kind == "interface" and (flaw := find_link_flaw(end.name)):
+            yield ChainFlaw(number, field, 0, "E-TYPE", flaw)
         elif end.kind == "service" and end.name in chain.through:
             detail = f"{end.name} is a step of the chain, so what it sends would come back to it"
             yield ChainFlaw(number, field, 0, "E-CONFLICT", detail)
-        elif end.kind != "uplink" and all(networks.get(name, True) for name in _list_networks(end, services)):
+        elif not end.is_beyond and all(networks.get(name, True) for name in _list_networks(end, services)):
             yield ChainFlaw(number, field, 0, "E-CONFLICT", f"nothing leaves {end} by way of the node: it is internal")
     if chain.start == chain.end:
         yield ChainFlaw(number, "to", 0, "E-CONFLICT", "a chain cannot end where it starts")
+    elif chain.end.kind == "users":
+        detail = "users begin, so they are where a chain comes from; what they are answered goes back by it"
+        yield ChainFlaw(number, "to", 0, "E-CONFLICT", detail)
+    elif chain.start.kind == "users" and chain.end.is_beyond:
+        detail = "users come in to published ports, so a chain from them goes to a service or a network of the app"
+        yield ChainFlaw(number, "to", 0, "E-CONFLICT", detail)
     elif shared := _list_networks(chain.start, services) & _list_networks(chain.end, services):
         detail = f"both ends are in network {min(shared)}, and what is said within a network does not pass the node"
         yield ChainFlaw(number, "to", 0, "E-CONFLICT", detail)
@@ -151,6 +168,18 @@ def _list_match_flaws(number: int, match: ChainMatch) -> Iterator[ChainFlaw]:
     for text in (*match.from_cidr, *match.to_cidr):
         if not is_range(text):
             yield ChainFlaw(number, "match", 0, "E-TYPE", f"{text[:80]!r} is no range of addresses")
+
+
+def _is_known(end: ChainEnd, services: Networks, networks: Mapping[NetworkName, bool]) -> bool:
+    match end.kind:
+        case "network":
+            return end.name in networks
+        case "service":
+            return end.name in services
+        case "interface":
+            return bool(end.name)
+        case "uplink" | "users":
+            return not end.name
 
 
 def _list_networks(end: ChainEnd, services: Networks) -> frozenset[NetworkName]:

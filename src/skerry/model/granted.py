@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from skerry.model.app import AppRevision, Further, Service
 from skerry.model.grants import Need, NodeUse, Profile, find_planted, is_granted, list_needs, needs_grant
-from skerry.model.ids import TenantName
+from skerry.model.ids import ServiceName, TenantName
 from skerry.model.lan import Lan
 from skerry.model.profile import CAPABILITIES, PROFILES
 from skerry.model.signed import SiteRecord
@@ -40,20 +40,28 @@ def list_lans(revision: AppRevision, service: Service) -> Iterator[Lan]:
             yield network.plan.lan
 
 
+def list_chain_devices(revision: AppRevision, service: ServiceName) -> Iterator[str]:
+    """Yield the devices of the node whose traffic passes a service by the chains of its app."""
+    for chain in revision.chains or ():
+        if service in chain.through:
+            yield from (end.name for end in (chain.start, chain.end) if end.kind == "interface")
+
+
 def node_use(service: Service) -> NodeUse:
     """Return what a service asks of the node."""
     return (service.further.node if service.further else UNSET) or NodeUse()
 
 
-def grants_unmet(revision: AppRevision, service: Service, record: SiteRecord) -> str:
+def grants_unmet(revision: AppRevision, name: ServiceName, record: SiteRecord) -> str:
     """Say what a service asks for that the site's record does not grant its tenant; empty when all is granted."""
-    profile, tenant = revision.profile, revision.tenant
+    profile, tenant, service = revision.profile, revision.tenant, revision.services[name]
     if profile in PROFILES:
         return ""  # Built in: such a revision asks for nothing that a record has to grant, or it is not well formed.
     found = find_profile(record, tenant, profile)
     if found is None:
         return f"{record.site} has no profile {profile} for tenant {tenant}"
-    needs = (*list_service_needs(service), *(Need("interface", lan.place) for lan in list_lans(revision, service)))
+    devices = (*(lan.place for lan in list_lans(revision, service)), *list_chain_devices(revision, name))
+    needs = (*list_service_needs(service), *(Need("interface", device) for device in devices))
     missing = next((need for need in needs if not is_granted(found, need)), None)
     if missing is not None:
         return f'profile "{profile}" does not grant "{missing}" at {record.site}'

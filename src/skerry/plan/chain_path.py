@@ -1,12 +1,12 @@
 """One service chain as it lies at a node: its ends, who has the traffic of each step, and what is told of it. Pure.
 
-A chain lies between a near end, which is a network or a service of this site, and a far one; its steps are positions 1
-to n on the way out, the near end is 0 and the far end n + 1. The node recognises who hands it a packet by bridge and
-hardware address, so a step may have one network or several.
+A chain lies between a near end, which is a network or a service of this site or a device of the node, and a far one;
+its steps are positions 1 to n on the way out, the near end is 0 and the far end n + 1. The node recognises who hands it
+a packet by bridge and hardware address, so a step may have one network or several.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from skerry.model.observed import ContainerSeen, Observation
 from skerry.model.samples import ChainUse, StepUse
 from skerry.plan.actions import ProbeChain, ProbeHop
 from skerry.plan.addresses import choose_mac
+from skerry.plan.chain_devices import CLEAR, Obstacle
 from skerry.plan.chain_probes import PathOutline, choose_probe, describe_flaw, probe_key
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
@@ -28,6 +29,7 @@ from skerry.plan.instances import Wanted
 _NEVER = ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
 
 Family = Literal["ip", "ip6"]
+Protocol = Literal["", "tcp", "udp", "sctp", "icmp"]
 FAMILIES: tuple[Family, ...] = ("ip", "ip6")
 
 
@@ -39,6 +41,18 @@ class Step(msgspec.Struct, frozen=True):
     chosen: ContainerSeen | None
     #: All that run of the service.
     running: tuple[ContainerSeen, ...]
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """One end, as one family has it here."""
+
+    #: Its addresses; of one beyond the site those of the match, and none for all that are there.
+    ranges: tuple[str, ...]
+    #: Bridges by which who is there hands over.
+    bridges: tuple[str, ...] = ()
+    #: The device of the node that leads there, where the end is one.
+    device: str = ""
+    is_beyond: bool = False
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -65,9 +79,12 @@ class Path:
         observed: Observation,
         history: History,
         wanted: Mapping[InstanceId, Wanted],
+        obstacle: Obstacle = CLEAR,
     ) -> None:
+        self._obstacle = obstacle
         self.chain, self._tenant, self._app, self._wanted = chain, tenant, app, wanted
-        self.outward = chain.start.kind != "uplink"
+        # Of two ends beyond the site a device is the near one, and of two devices that where it comes from.
+        self.outward = not chain.start.is_beyond or (chain.start.kind == "interface" and chain.end.is_beyond)
         self.near, self.far = (chain.start, chain.end) if self.outward else (chain.end, chain.start)
         mine = [each for each in observed.containers if (each.tenant, each.app) == (tenant, app) and each.addresses]
         self._running = sorted((each for each in mine if each.state == "running"), key=lambda each: each.ordinal)
@@ -88,6 +105,8 @@ class Path:
 
     def choose_probe(self, count: int) -> ProbeChain | str:
         """Return the test packets of this chain, of the first family that it has here, or why there are none."""
+        if self._obstacle.reason:
+            return self._obstacle.reason
         if not (self.outward or self.chain.symmetric):
             return "test packets are sent outwards, and this chain leads inwards alone"
         if self.chain.fail == "closed" and any(step.chosen is None for step in self.steps):
@@ -99,12 +118,15 @@ class Path:
         return "its ends have nothing in common here"
 
     def _outline(self, family: Family) -> PathOutline | None:
-        near, beyond, far = self.find_ends(family)
-        if not near or not (beyond or far):
+        ends = self.find_ends(family)
+        if ends is None:
             return None
+        near, far = ends
+        kinds = self.list_kinds()
         places = [(step, self.place(step, number, family)) for number, step in enumerate(self.steps)]
-        if self.chain.fail == "closed" and any(place.way_out is None for _, place in places):
+        if not kinds or (self.chain.fail == "closed" and any(place.way_out is None for _, place in places)):
             return None
+        match = msgspec.structs.replace(self.chain.match, protocol=kinds[0][0], ports=kinds[0][1])
         steps = {step.service for step in self.steps}
         people = tuple(
             address
@@ -119,13 +141,15 @@ class Path:
             app=self._app,
             chain=self.chain.name,
             family=family,
-            match=self.chain.match,
+            match=match,
             ports_of="to" if self.outward else "from",
             max_us=self.chain.max_latency_us,
-            bridge=self.bridges(self.near)[0],
-            sources=near,
+            bridge=near.bridges[0] if near.bridges else find_first_bridge(place for _, place in places),
+            sources=near.ranges,
+            source_by=near.device,
             people=people,
-            targets=far,
+            targets=far.ranges,
+            target_by=far.device,
             near=tuple(each for each in self.all_near if is_of(each, family)),
             far_people=people,
             hops=tuple(
@@ -135,15 +159,40 @@ class Path:
             ),
         )
 
-    def find_ends(self, family: Family) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
-        """Return the ranges of the near end, whether the far one is all that is beyond, and the ranges of that one."""
+    def find_ends(self, family: Family) -> tuple[End, End] | None:
+        """Return the near and the far end as they are here; None where one of them is nowhere."""
+        if self._obstacle.bars:
+            return None
         match = self.chain.match
         near_cidr, far_cidr = (match.from_cidr, match.to_cidr) if self.outward else (match.to_cidr, match.from_cidr)
-        near = _narrow(self._list_end(self.near, family), near_cidr, family)
-        if self.far.kind == "uplink":
-            far = tuple(each for each in far_cidr if is_of(each, family))
-            return near, not far_cidr or bool(far), far
-        return near, False, _narrow(self._list_end(self.far, family), far_cidr, family)
+        near, far = self._find_end(self.near, near_cidr, family), self._find_end(self.far, far_cidr, family)
+        return None if near is None or far is None else (near, far)
+
+    def _find_end(self, end: ChainEnd, cidr: tuple[str, ...], family: Family) -> End | None:
+        ours = tuple(each for each in cidr if is_of(each, family))
+        if end.is_beyond:
+            device = end.name if end.kind == "interface" else ""
+            return None if cidr and not ours else End(ranges=ours, device=device, is_beyond=True)
+        ranges = _narrow(self._list_end(end, family), cidr, family)
+        return End(ranges=ranges, bridges=tuple(self._bridges(end))) if ranges else None
+
+    def list_kinds(self) -> list[tuple[Protocol, tuple[tuple[int, int], ...]]]:
+        """Return the protocols and ports that it is about: those of its match, or of users the ports they come to."""
+        match = self.chain.match
+        if self.far.kind != "users":
+            return [(match.protocol, match.ports)]
+        open_ports: dict[Protocol, set[int]] = {}
+        for item in self._wanted.values():
+            spec = item.derived.spec
+            if (spec.tenant, spec.app) != (self._tenant, self._app):
+                continue
+            if self.near.name in (spec.networks if self.near.kind == "network" else (spec.service,)):
+                for port in spec.ports:
+                    is_meant = not match.ports or any(first <= port.target <= last for first, last in match.ports)
+                    if port.published and is_meant and match.protocol in ("", port.protocol):
+                        open_ports.setdefault(port.protocol, set()).add(port.target)
+        kinds = sorted(open_ports.items())
+        return [(protocol, tuple((port, port) for port in sorted(ports))) for protocol, ports in kinds]
 
     def count(self, counts: Mapping[str, int], mark: str) -> ChainUse:
         """Say what each step was given, of those that the rules count by this mark."""
@@ -161,6 +210,7 @@ class Path:
         """Say where the traffic of the chain goes at this node, or is about to go where it is not so yet."""
         missing = [step.service for step in self.steps if step.chosen is None]
         state = "whole" if not missing else "around" if self.chain.fail == "open" else "closed"
+        state = "closed" if self._obstacle.reason else state
         state = state if is_so else "changing"
         note = history.probes.get(probe_key(self._tenant, self._app, self.chain.name))
         if note is None or note.through != tuple(step.chosen.instance for step in self.steps if step.chosen):
@@ -173,7 +223,7 @@ class Path:
             node=node,
             state=state,
             steps={step.service: step.chosen.instance if step.chosen else "" for step in steps},
-            reason=f"no copy of {', '.join(sorted(missing))} is well" if missing else "",
+            reason=self._obstacle.reason or (f"no copy of {', '.join(sorted(missing))} is well" if missing else ""),
             latency_us=note.latency_us if note else {},
             path_us=note.path_us if note else 0,
             late=note is not None and note.verdict == "late",
@@ -236,12 +286,16 @@ class Path:
             sorted({a for each in own for given in each.addresses.values() for a in given if is_of(a, family)})
         )
 
-    def bridges(self, end: ChainEnd) -> list[str]:
-        """Return the bridges by which who is at an end hands over."""
+    def _bridges(self, end: ChainEnd) -> list[str]:
         if end.kind == "network":
             return [bridge_name(self._tenant, self._app, end.name)]
         own = (each for each in self._running if each.service == end.name)
         return sorted({bridge_name(self._tenant, self._app, name) for each in own for name in each.addresses})
+
+
+def find_first_bridge(places: Iterable[Place]) -> str:
+    """Return the bridge of the first step that takes what goes out; empty where none does."""
+    return next((place.way_out[0] for place in places if place.way_out is not None), "")
 
 
 def _is_well(seen: ContainerSeen, history: History, wanted: Mapping[InstanceId, Wanted]) -> bool:

@@ -34,6 +34,10 @@ TOLD_US = 600_000_000
 #: Chains of a node that are remembered: those of a hundred apps.
 PROBED_MAX = 1_000
 
+#: Whose packets they are at the bridge by which they come in: of the range for local use, above all that kernels and
+#: runtimes choose.
+PROBE_MAC = "fe:ff:ff:ff:53:50"
+
 #: Nobody's addresses (RFC 5737, RFC 3849): where test packets seem to go that go beyond the site.
 _BEYOND = {
     "ip": ("192.0.2.1", "198.51.100.1", "203.0.113.1"),
@@ -58,6 +62,9 @@ class PathOutline(msgspec.Struct, frozen=True, kw_only=True):
     #: Bridge of the near end, ranges of it, and who runs there.
     bridge: str
     sources: tuple[str, ...]
+    #: Devices of the node that lead to the ends, of those that are devices.
+    source_by: str = ""
+    target_by: str = ""
     people: tuple[str, ...]
     #: Ranges of the far end, none for all that is not ``near``, and who runs there.
     targets: tuple[str, ...]
@@ -96,11 +103,11 @@ def choose_probe(outline: PathOutline, count: int) -> ProbeChain | str:
         return "no step takes traffic"
     source = _choose(outline.sources, outline.people)
     target = _choose(outline.targets, outline.far_people)
-    if not outline.targets:
+    if not outline.targets and not outline.target_by:
         shut = [ipaddress.ip_network(each) for each in outline.near]
         free = (each for each in _BEYOND[outline.family] if not _is_in(each, shut))
         target = next(free, "")
-    if not source or not target:
+    if not (source or outline.source_by) or not (target or outline.target_by):
         return "no address at its ends is free for test packets"
     protocol = match.protocol or "icmp"
     port = 0 if protocol == "icmp" else match.ports[0][0] if match.ports else _DISCARD
@@ -116,6 +123,8 @@ def choose_probe(outline: PathOutline, count: int) -> ProbeChain | str:
         bridge=outline.bridge,
         source=source,
         target=target,
+        source_by=outline.source_by,
+        target_by=outline.target_by,
         hops=outline.hops,
         count=count,
     )
@@ -130,7 +139,8 @@ def describe_probe(action: ProbeChain) -> str:
     """Say what is sent, for people."""
     words = {"tcp": "SYN {} TCP port {}", "udp": "datagram {} UDP port {}", "icmp": "echo request"}
     what = words[action.protocol].format(action.ports_of, action.port)
-    return f"{what}, {action.source} to {action.target}"
+    source = action.source or f"somebody at {action.source_by}"
+    return f"{what}, {source} to {action.target or f'somebody at {action.target_by}'}"
 
 
 def judge_probe(action: ProbeChain, passes: Iterable[ProbePass]) -> ChainProbed:

@@ -11,9 +11,10 @@ import hashlib
 import msgspec
 
 from skerry.model.chain import Chain
-from skerry.model.ids import AppName, Digest, InstanceId, NodeName, TenantName
+from skerry.model.ids import Digest, InstanceId, NodeName
 from skerry.model.observed import ChainHop, Observation
 from skerry.plan.actions import ApplyChains, ProbeChain, Steer
+from skerry.plan.chain_devices import CLEAR, AppKey, find_obstacles
 from skerry.plan.chain_marks import Hops
 from skerry.plan.chain_path import Path
 from skerry.plan.chain_probes import PROBES, find_due, probe_key
@@ -21,8 +22,6 @@ from skerry.plan.chain_rules import compile_path
 from skerry.plan.history import History
 from skerry.plan.instances import Wanted
 from skerry.plan.site_plan import PlanDraft
-
-_AppKey = tuple[TenantName, AppName]
 
 
 def plan_chains(
@@ -38,11 +37,14 @@ def plan_chains(
                 draft.wait(f"chain/{tenant}/{app}/{chain.name}", reason)
         return not any(apps.values())
     hops = Hops(seen.hops)
+    obstacles = find_obstacles(apps, wanted, observed)
     paths = [
-        Path(chain, tenant, app, observed, history, wanted)
-        for (tenant, app), chains in sorted(apps.items())
+        Path(chain, *app, observed, history, wanted, obstacles.get((app, chain.name), CLEAR))
+        for app, chains in sorted(apps.items())
         for chain in chains
     ]
+    for ((tenant, app), name), obstacle in sorted(obstacles.items(), key=lambda each: each[0]):
+        draft.wait(f"chain/{tenant}/{app}/{name}", obstacle.reason)
     steers = [steer for number, path in enumerate(paths) for steer in compile_path(path, hops, f"c{number}")]
     action = ApplyChains(hops=hops.list(), steers=tuple(steers), digest=chains_digest(hops.list(), tuple(steers)))
     idle = not (action.hops or action.steers)
@@ -66,13 +68,15 @@ def find_probe(
     wanted: dict[InstanceId, Wanted], observed: Observation, history: History, key: str, count: int
 ) -> ProbeChain | str:
     """Return how to test one chain of this node now, or why that cannot be."""
-    for (tenant, app), chains in _newest_chains(wanted).items():
+    apps = _newest_chains(wanted)
+    for (tenant, app), chains in apps.items():
         for chain in chains:
             if probe_key(tenant, app, chain.name) == key:
                 seen = observed.chains
                 if seen is None or seen.reason:
                     return "nothing here steers packets" if seen is None else seen.reason
-                return Path(chain, tenant, app, observed, history, wanted).choose_probe(count)
+                obstacle = find_obstacles(apps, wanted, observed).get(((tenant, app), chain.name), CLEAR)
+                return Path(chain, tenant, app, observed, history, wanted, obstacle).choose_probe(count)
     return f"no chain {key} is to be here"
 
 
@@ -81,9 +85,9 @@ def chains_digest(hops: tuple[ChainHop, ...], steers: tuple[Steer, ...]) -> Dige
     return Digest("sha256:" + hashlib.sha256(msgspec.json.encode((hops, steers))).hexdigest())
 
 
-def _newest_chains(wanted: dict[InstanceId, Wanted]) -> dict[_AppKey, tuple[Chain, ...]]:
+def _newest_chains(wanted: dict[InstanceId, Wanted]) -> dict[AppKey, tuple[Chain, ...]]:
     """Return the chains of each app, as its newest revision here has them."""
-    found: dict[_AppKey, tuple[int, tuple[Chain, ...]]] = {}
+    found: dict[AppKey, tuple[int, tuple[Chain, ...]]] = {}
     for item in wanted.values():
         spec = item.derived.spec
         key = spec.tenant, spec.app

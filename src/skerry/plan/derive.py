@@ -115,7 +115,7 @@ def _derive(
     unmet = service_unmet(service, record)
     if unmet:
         raise _NotDerivableError("E-PLACEMENT", unmet)
-    unmet = grants_unmet(revision, service, record)
+    unmet = grants_unmet(revision, assignment.service, record)
     if unmet:
         raise _NotDerivableError("E-PROFILE", unmet)
     return _fill(revision, service, assignment, record, secrets)

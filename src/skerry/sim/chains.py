@@ -15,8 +15,10 @@ from skerry.model.observed import ChainHop, ChainsSeen, ContainerSeen, NetworkSe
 from skerry.plan.actions import DONE, Action, ApplyChains, Outcome, ProbeChain, Steer, failed
 from skerry.plan.addresses import choose_mac
 from skerry.plan.chain_marks import CLOSED, PASS_IN, PASS_OUT
-from skerry.plan.chain_probes import hop_limit
+from skerry.plan.chain_probes import PROBE_MAC, hop_limit
 
+#: An address of the range that a device of the node has.
+AT_DEVICE = "10.177.9.254"
 #: Nothing that a packet meets in a network of ours is farther than this.
 _WAY_MAX = 64
 #: How long a step has a packet, and the node; and how far apart test packets are.
@@ -29,6 +31,13 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
     family: str = "ip"
     bridge: str
     mac: str
+    #: By which device of the node it comes from there; empty for one that no chain asks for.
+    device: str = ""
+    #: Devices by which the node's routes lead to its ends, of those that chains ask for.
+    source_by: str = ""
+    target_by: str = ""
+    #: A published port has led it in.
+    led_in: bool = False
     source: str
     target: str
     protocol: str = "icmp"
@@ -74,7 +83,7 @@ class FakeChains:
         passed: list[tuple[str, str]] = []
         hops = {hop.number: hop for hop in self.seen.hops}
         for _ in range(_WAY_MAX):
-            steer = next((each for each in self.steers if is_meant(each, packet)), None)
+            steer = self._find(packet)
             if steer is None:
                 return Walk(tuple(given), tuple(passed), "aside")
             if steer.counter:
@@ -90,8 +99,13 @@ class FakeChains:
             if way is None or packet.hops <= 2:
                 return Walk(tuple(given), tuple(passed), "lost")
             passed.append(way)
-            packet = msgspec.structs.replace(packet, bridge=way[0], mac=way[1], hops=packet.hops - 2)
+            packet = msgspec.structs.replace(packet, bridge=way[0], mac=way[1], device="", hops=packet.hops - 2)
         return Walk(tuple(given), tuple(passed), "lost")
+
+    def _find(self, packet: Packet) -> Steer | None:
+        """Return the rule that a packet meets: what is untracked is marked before the rest."""
+        fitting = [each for each in self.steers if is_meant(each, packet)]
+        return next((each for each in fitting if each.bridge or not each.tracked), next(iter(fitting), None))
 
     def probe(self, action: ProbeChain) -> tuple[ProbePass, ...]:
         """Send test packets, and say where they are seen."""
@@ -99,21 +113,22 @@ class FakeChains:
 
     def _follow(self, action: ProbeChain, number: int) -> Iterator[ProbePass]:
         at_ns = number * GAP_NS
-        mac = "fe:ff:ff:ff:53:50"
-        port = {"from_port" if action.ports_of == "from" else "to_port": action.port}
         walk = self.walk(
             Packet(
                 family=action.family,
                 bridge=action.bridge,
-                mac=mac,
-                source=action.source,
-                target=action.target,
+                mac=PROBE_MAC,
+                source=action.source or AT_DEVICE,
+                target=action.target or AT_DEVICE,
+                source_by=action.source_by,
+                target_by=action.target_by,
                 protocol=action.protocol,
                 hops=hop_limit(action),
-                **port,
+                from_port=action.port if action.ports_of == "from" else 0,
+                to_port=action.port if action.ports_of == "to" else 0,
             )
         )
-        yield ProbePass(at_ns, number, action.bridge, mac, inward=True)
+        yield ProbePass(at_ns, number, action.bridge, PROBE_MAC, inward=True)
         for place, hop in enumerate(walk.given):
             at_ns += NODE_NS
             way = walk.passed[place] if place < len(walk.passed) else None
@@ -146,6 +161,12 @@ def is_meant(steer: Steer, packet: Packet) -> bool:
     return (
         steer.family == packet.family
         and steer.bridge == packet.bridge
+        and (not steer.device or steer.device == packet.device)
+        and (not steer.not_device or steer.not_device != packet.device)
+        and (packet.led_in or not steer.led_in)
+        and (not steer.source_by or steer.source_by == packet.source_by)
+        and (not steer.target_by or steer.target_by == packet.target_by)
+        and (not steer.not_target_by or steer.not_target_by != packet.target_by)
         and (not steer.macs or packet.mac in steer.macs)
         and packet.mac not in steer.not_macs
         and (not steer.sources or _is_in(packet.source, steer.sources))

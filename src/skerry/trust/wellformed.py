@@ -187,6 +187,8 @@ def _check_chains(revision: AppRevision) -> None:
     shut = {name: network.internal for name, network in revision.networks.items()}
     for flaw in list_chain_flaws(revision.chains or (), services, shut):
         raise _FlawError(flaw.detail)
+    of_node = any(end.kind == "interface" for chain in revision.chains or () for end in (chain.start, chain.end))
+    _demand(not of_node or revision.profile not in PROFILES, f"profile {revision.profile} grants no device of the node")
 
 
 def _check_in_site(order: InSite) -> None:

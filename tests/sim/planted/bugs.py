@@ -421,8 +421,8 @@ BUGS = (
         "a closed chain is an open one",
         "chains",
         "plan/chain_rules.py",
-        '    is_open = path.chain.fail == "open"',
-        "    is_open = True",
+        '        self._is_open = path.chain.fail == "open"',
+        "        self._is_open = True",
         ("I48",),
     ),
     Bug(

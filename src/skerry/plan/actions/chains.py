@@ -16,6 +16,11 @@ class Steer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mark: int
     #: By which bridge it comes; empty for what comes from beyond the site.
     bridge: str = ""
+    #: By which device of the node what is from beyond comes, and by which not.
+    device: str = ""
+    not_device: str = ""
+    #: It was led in by a published port.
+    led_in: bool = False
     #: Hardware addresses of those who hand it over, and of those who do not.
     macs: tuple[str, ...] = ()
     not_macs: tuple[str, ...] = ()
@@ -23,6 +28,10 @@ class Steer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_sources: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     not_targets: tuple[str, ...] = ()
+    #: Devices by which the node's own routes lead to its source and its target, and one by which not to its target.
+    source_by: str = ""
+    target_by: str = ""
+    not_target_by: str = ""
     protocol: Literal["", "tcp", "udp", "sctp", "icmp"] = ""
     ports: tuple[tuple[int, int], ...] = ()
     #: At which end of the packet the ports are.
@@ -73,6 +82,9 @@ class ProbeChain(BaseAction, frozen=True, kw_only=True, tag="probe-chain"):
     bridge: str
     source: str
     target: str
+    #: Devices of the node at which the ends are. An end without an address is one that the device's own range has.
+    source_by: str = ""
+    target_by: str = ""
     hops: tuple[ProbeHop, ...]
     #: Those that count; one more is sent ahead of them and is for neighbours to get to know each other.
     count: int

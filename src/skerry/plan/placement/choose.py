@@ -79,7 +79,7 @@ def reject_new(slot: Slot) -> Rejection | None:
 
 def reject_room(request: Request, slot: Slot, secrets: Secrets) -> Rejection | None:
     """Return the first room constraint that the slot does not fulfil; spread is judged over all candidates."""
-    unmet = grants_unmet(request.revision, request.wish, slot.record)
+    unmet = grants_unmet(request.revision, request.service, slot.record)
     if unmet:
         return _rejection(slot, "profile", unmet)
     there = slot.devices

@@ -8,7 +8,7 @@ import msgspec
 
 from skerry.model.app import AppRevision, Port, Resources, Service
 from skerry.model.entrance import Entrance
-from skerry.model.granted import list_lans, node_use
+from skerry.model.granted import list_chain_devices, list_lans, node_use
 from skerry.model.ids import AppName, Digest, SecretName, ServiceName, TenantName, digest_of
 from skerry.model.lan import Lan
 from skerry.model.selector import Selector, parse_selector
@@ -75,7 +75,7 @@ def make_request(revision: AppRevision, digest: Digest, name: ServiceName) -> Re
         varies=_varies(revision, service),
         zone=_name_zone(service),
         preferred=_read_preferred(service),
-        devices=tuple(sorted(shown | {lan.parent for lan in lans})),
+        devices=tuple(sorted({*shown, *(lan.parent for lan in lans), *list_chain_devices(revision, name)})),
         lans=lans,
         entrances=service.entrance or (),
         bandwidth=service.bandwidth or NO_BANDWIDTH,

@@ -42,7 +42,7 @@ def _is(end: ChainEnd, service: ServiceName | None, revision: AppRevision) -> bo
             return end.name in revision.services[service].networks
         case "service":
             return end.name == service
-        case "uplink":
+        case "uplink" | "interface" | "users":
             return False
 
 
