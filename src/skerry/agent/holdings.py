@@ -14,6 +14,7 @@ from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, decode_unit, encode_unit, named_objects
 from skerry.model.ids import Digest, NodeName, SecretName, SiteName, TenantName, UnitId, digest_of
 from skerry.model.signed import DocumentHead, Envelope, Root, SiteRecord, Tombstone
+from skerry.plan.again import Again
 from skerry.plan.site_plan import HeldSite
 from skerry.sync.documents import PatchMismatch, apply_patch
 from skerry.trust import withdrawal
@@ -53,6 +54,7 @@ class Holdings:
         #: Revisions to keep beside what documents name: those that were proven here (plan/gates.py).
         self.proven: frozenset[Digest] = frozenset()
         self._opened: dict[tuple[Digest, int], AppRevision] = {}
+        self._sites: Again[HeldSite] = Again(1)
         #: Why the newest document of the journal is not, or not whole, what is in force; until a new one comes.
         self.damage: Denied | None = None
 
@@ -70,14 +72,18 @@ class Holdings:
         """What the planner needs to know; None before there is a record and a document."""
         if self.record is None or self.document is None:
             return None
-        document = self.document
+        record, document = self.record, self.document
+        arguments = (record, document, self.root, self.floors, self.time_floor_s, self.objects, self.proven)
+        return self._sites.get("", arguments, lambda: self._make_site(record, document))
+
+    def _make_site(self, record: SiteRecord, document: AcceptedDocument) -> HeldSite:
         secrets: dict[tuple[TenantName, SecretName], Digest] = {
             (secret.tenant, secret.name): digest for digest, secret in document.secrets.items()
         }
         return HeldSite(
             site=self.site,
             node=self.node,
-            record=self.record,
+            record=record,
             epoch=document.head.epoch,
             generation=document.head.generation,
             units=document.units,

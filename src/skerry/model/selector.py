@@ -4,6 +4,7 @@ Comma means and; a list of selectors means or. One grammar for manifests, the AP
 line. Parsing is linear; evaluation is total: a missing label fails every term but ``!k``, ``k!=v`` and ``notin``.
 """
 
+import functools
 import re
 from typing import Literal
 
@@ -42,6 +43,7 @@ class SelectorError(ValueError):
     """The text is not a selector; the message says where."""
 
 
+@functools.lru_cache(maxsize=4096)  # the same few are asked of each site by each plan
 def parse_selector(text: str) -> Selector:
     """Parse ``text``; raise ``SelectorError`` with the column of the first character that does not fit."""
     if len(text) > limits.SELECTOR_CHARACTERS_MAX:

@@ -14,6 +14,7 @@ Pure. Beside ``confirm.py``, which does the same for uplinks. Rules of this file
 All of it is journaled before it is done. Time counts by the boot-time clock alone, and stands while the machine is off.
 """
 
+import functools
 import hashlib
 from collections.abc import Iterable
 
@@ -37,6 +38,7 @@ from skerry.plan.actions import (
     RemoveNetwork,
     StartContainer,
 )
+from skerry.plan.again import Again
 from skerry.plan.confirm import MARK_US
 from skerry.plan.gate import Judged
 from skerry.plan.gates import Wished, find_wished
@@ -45,6 +47,9 @@ from skerry.plan.site_plan import HeldSite, PlanDraft
 
 #: A change is tried so often while outages of other causes come in between; each try may start instances anew.
 TRIES_MAX = 3
+#: Apps of which the name of their networks is remembered.
+_APPS_KNOWN = 1_000
+_NAMES: Again[str] = Again(_APPS_KNOWN)
 #: Phases of an instance for which the networks of its app are not yet all in use.
 _COMING = ("waiting", "restarting")
 
@@ -108,7 +113,11 @@ def judge_reach(draft: PlanDraft, wished: HeldSite, followed: HeldSite) -> Reach
             else:
                 draft.wait(f"networks/{app}", _explain_back(verdict.reason, after))
             continue
-        name = name_networks(one.revision, followed.units.values())
+        name = _NAMES.get(
+            (followed.site, followed.node, app),
+            (one.revision, followed.units),
+            functools.partial(name_networks, one.revision, followed.units.values()),
+        )
         # What a gate went back to was proved here before; an agent that did not ask yet has left an app that was well.
         is_older = one.digest != newest[app].digest or (
             app not in known and verdict is not None and (verdict.revision, verdict.verdict) == (one.digest, "proven")

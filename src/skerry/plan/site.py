@@ -25,6 +25,7 @@ from skerry.model.uplinks import NO_BANDWIDTH, sum_rates
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.plan import confirm, instances
 from skerry.plan.actions import Action, FetchImage, RemoveContainer, StopContainer, instance_lane
+from skerry.plan.again import Again
 from skerry.plan.age import tell_age
 from skerry.plan.autonomy import judge_autonomy
 from skerry.plan.bindings import plan_bindings
@@ -68,6 +69,11 @@ from skerry.plan.windows import TIME_UNKNOWN, Deferred, defer_revisions
 
 #: A runtime that does not answer is asked again this soon.
 UNAVAILABLE_US = 5_000_000
+#: A node's document and what it falls back to, and as much of some more nodes, where one process has many.
+_NODES_KNOWN = 64
+
+_DerivedUnits = tuple[dict[InstanceId, instances.Wanted], dict[UnitId, Underivable]]
+_DERIVED: Again[_DerivedUnits] = Again(_NODES_KNOWN)
 
 
 def plan_site(
@@ -312,6 +318,13 @@ def _explain(fact: InstanceFact, draft: PlanDraft, image: Digest) -> InstanceFac
 
 def derive_wanted(held: HeldSite) -> tuple[dict[InstanceId, instances.Wanted], dict[UnitId, Underivable]]:
     """Derive every assignment of this node; return what is wanted, and which units cannot be followed and why."""
+    name = held.site, held.node, held.returned
+    arguments = (held.record, held.units, held.revisions, held.secrets, held.refused.keys())
+    wanted, refused = _DERIVED.get(name, arguments, lambda: _derive_wanted(held))
+    return dict(wanted), dict(refused)
+
+
+def _derive_wanted(held: HeldSite) -> _DerivedUnits:
     wanted: dict[InstanceId, instances.Wanted] = {}
     refused: dict[UnitId, Underivable] = {}
     for name in sorted(held.units):

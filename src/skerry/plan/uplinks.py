@@ -8,6 +8,7 @@ Only the node's own sockets are bound to a device; routes and other programs are
 wished uplinks is at a device of this node, the node's own routes say where its packets go.
 """
 
+import functools
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ RETRY_US = 60_000_000
 BULK_PERCENT = 80
 #: What a cut of the power may cost of the count: less is not worth a write to the disk.
 _COUNT_BYTES = 10_000_000
+_DAY_US = 24 * 3_600_000_000
 
 
 class Ways(msgspec.Struct, frozen=True):
@@ -90,7 +92,12 @@ def hold_bulk(uplinks: Mapping[str, Uplink], device: str, used: Mapping[str, int
 
 def name_month(trust_us: int) -> str:
     """Name the month of a time since 1970, in UTC; empty for 0."""
-    return datetime.fromtimestamp(trust_us / 1_000_000, UTC).strftime("%Y-%m") if trust_us else ""
+    return _name_month_of(trust_us // _DAY_US) if trust_us else ""
+
+
+@functools.lru_cache(maxsize=8)  # it is asked for at each pass of a node
+def _name_month_of(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_US / 1_000_000, UTC).strftime("%Y-%m")
 
 
 def find_uplink(uplinks: Mapping[str, Uplink], device: str) -> str:
