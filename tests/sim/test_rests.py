@@ -50,8 +50,8 @@ async def test_what_is_to_stop_when_cut_off_must_rest_then(script: Script):
     await script.weather.start_agent(SITE)
     await script.weather.advance(400)
     assert script.weather.find_idle(site) == ""
-    assert "to stop" in must_rest(SHOP, wanted_at(script), 121 * SECOND_US)
-    assert must_rest(SHOP, wanted_at(script), 119 * SECOND_US) == ""
+    assert "to stop" in must_rest(wanted_at(script)[SHOP], 121 * SECOND_US)
+    assert must_rest(wanted_at(script)[SHOP], 119 * SECOND_US) == ""
     name = max(site.machine.containers)
     site.machine._set(name, "running", 0)
     assert "its owner wants it to stop" in script.weather.find_idle(site)
@@ -61,7 +61,7 @@ async def test_what_is_to_stop_when_cut_off_must_rest_then(script: Script):
 async def test_what_is_to_wait_after_a_reboot_must_rest(script: Script):
     await wish(script, Autonomy(restart_offline=False))
     assert await script.weather.converge() == ""
-    assert "after a reboot" in must_rest(SHOP, wanted_at(script), 0)
+    assert "after a reboot" in must_rest(wanted_at(script)[SHOP], 0)
 
 
 @virtually

@@ -7,14 +7,18 @@ from tests.sim.town import broken, pass_time
 
 from skerry.agent.status import Controlled
 from skerry.model.entrance import Entrance
+from skerry.model.ids import InstanceId
 from skerry.model.policy import Autonomy
 from skerry.model.rollout import TimeWindow
 from skerry.plan.history import AppId
+from skerry.plan.site import derive_wanted
 from skerry.sim.apps import AppWords
 from skerry.sim.detours import list_chains
+from skerry.sim.parts import SimSite
+from skerry.sim.rests import must_rest
 from skerry.sim.script import Script
 from skerry.sim.script_words import read_app
-from skerry.sim.windows import list_former, list_shut_out, list_waiting
+from skerry.sim.windows import list_former, list_meanings, list_shut_out, list_waiting
 
 TILL = AppId("default/till")
 DAY = AppWords(
@@ -59,3 +63,29 @@ async def test_a_place_and_a_chain_that_are_asked_for_from_a_window_on(script: S
     assert list_waiting(site, site.followed()) == set()
     assert list(site.machine.entrance.holders) == ["http/shop.example/"]
     assert [chain.name for _, chain in list_chains(script.world, site)] == ["out"]
+
+
+@pytest.mark.sim
+@virtually
+async def test_what_waits_rests_by_the_words_of_before(script: Script):
+    site, name = script.world.sites[SITE], InstanceId("default/till/web/0")
+    await script.world.apply("till", msgspec.structs.replace(DAY, per_site=1))
+    assert await script.weather.converge() == ""
+    asleep = msgspec.structs.replace(NIGHT, autonomy=Autonomy(restart_offline=False))
+    await script.world.apply("till", asleep)
+    await pass_time(script, 60)
+    item = derive_wanted_at(site)[name]
+    assert [must_rest(each, 0) != "" for each in list_meanings(script.world, site, item)] == [True, False]
+    script.weather.cut(SITE)
+    await script.weather.stop_agent(SITE, power=True)
+    await script.weather.start_agent(SITE)
+    await script.weather.advance(200)
+    assert name in site.machine.running()
+    assert script.weather.find_idle(site) == ""
+    assert broken(script) == set()
+
+
+def derive_wanted_at(site: SimSite):
+    held = site.followed()
+    assert held is not None
+    return derive_wanted(held)[0]

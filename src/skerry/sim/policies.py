@@ -15,10 +15,12 @@ from skerry.model.ids import AppName, InstanceId, TenantName, UnitId
 from skerry.model.policy import Autonomy, Policy
 from skerry.model.signed import SiteRecord
 from skerry.plan.actions import Action, CreateContainer, RenewSecrets, StartContainer
+from skerry.plan.site import derive_wanted
 from skerry.sim.effects import Run
 from skerry.sim.grounds import find_place, holds
 from skerry.sim.parts import SimSite
 from skerry.sim.rests import find_priority, is_above
+from skerry.sim.windows import list_meanings
 from skerry.sim.world import World
 from skerry.store import events
 from skerry.store.events import EventFilter, LoggedEvent
@@ -39,7 +41,7 @@ def check_i28_nothing_starts_on_forbidden_ground(run: Run, site: SimSite, action
     """No placement, replica, cache, log or backup leaves its geofence, not for a moment and not on the core's order."""
     if not isinstance(action, CreateContainer | StartContainer) or site.machine.faults.slow_us:
         return ""  # what a slow runtime was asked for before the site was signed anew cannot be asked back
-    record, unit = site.record, find_unit(site, action.spec.id)
+    record, unit = site.record, _find_meant(run, site, action)
     revision = None if unit is None else run.world.revisions.get(unit.revision)
     if record is None or unit is None or revision is None:
         return ""
@@ -91,7 +93,7 @@ def check_i40_secrets_end_with_their_time(run: Run, site: SimSite, action: Actio
     """A site that is cut off for longer than a secret's owner allows gives it to nothing that it starts."""
     if not isinstance(action, StartContainer | RenewSecrets) or not action.spec.secrets:
         return ""
-    unit = find_unit(site, action.spec.id)
+    unit = _find_meant(run, site, action)
     revision = None if unit is None else run.world.revisions.get(unit.revision)
     limits = [use.policy.max_offline_us for use in revision.secrets.values() if use.policy] if revision else []
     # Time in which the machine was off does not count, and what passed before a reboot is known only roughly.
@@ -99,6 +101,15 @@ def check_i40_secrets_end_with_their_time(run: Run, site: SimSite, action: Actio
     if any(limits) and away_us > max(limits) + _AWAY_SLACK_US:
         return f"{site.name} gives {action.spec.id} a secret after {away_us // SECOND_US} s without its core"
     return ""
+
+
+def _find_meant(run: Run, site: SimSite, action: CreateContainer | StartContainer | RenewSecrets) -> Assignment | None:
+    """Return the assignment that an instance is made by: of the revision of before where it is made from that."""
+    held = site.followed()
+    item = None if held is None else derive_wanted(held)[0].get(action.spec.id)
+    meanings = [] if item is None else list_meanings(run.world, site, item)
+    made = (each.assignment for each in meanings if each.derived.digest == action.spec_digest)
+    return next(made, find_unit(site, action.spec.id))
 
 
 EFFECT_CHECKS: tuple[Callable[[Run, SimSite, Action], str], ...] = (

@@ -10,6 +10,7 @@ from skerry.model.ids import InstanceId
 from skerry.model.policy import Autonomy, Policy, Priority
 from skerry.plan.instances import Wanted
 from skerry.sim.parts import SimSite
+from skerry.sim.windows import list_meanings
 from skerry.sim.world import World
 
 #: A kernel keeps a little more or less of the memory for itself at each boot; that is no shortage.
@@ -18,18 +19,24 @@ _SLACK = 32
 
 def find_rest(world: World, site: SimSite, name: InstanceId, wanted: Mapping[InstanceId, Wanted]) -> str:
     """Say why an instance may rest now; empty when it has to run."""
-    item = wanted[name]
-    autonomy = find_autonomy(item)
     if (site.name, name) in world.hands.stopped or name in site.agent.reconciler.history.kept.said:
         return "a person at the box has said so"
-    if not site.agent.link.is_up:
-        if autonomy.offline == "stop-after" and autonomy.max_offline_us:
-            return "its owner has signed that it stops when the site is cut off for long"
-        if not autonomy.restart_offline:
-            return "its owner has signed that it waits for the core after a reboot"
-        if item.secret_limits:
-            return "its owner has signed that a site cut off for long does not give out its secret"
+    for item in [] if site.agent.link.is_up else list_meanings(world, site, wanted[name]):
+        why = _find_rest_alone(item)
+        if why:
+            return why
     return "a higher one takes its room" if has_to_yield(site, name, wanted) else ""
+
+
+def _find_rest_alone(item: Wanted) -> str:
+    autonomy = find_autonomy(item)
+    if autonomy.offline == "stop-after" and autonomy.max_offline_us:
+        return "its owner has signed that it stops when the site is cut off for long"
+    if not autonomy.restart_offline:
+        return "its owner has signed that it waits for the core after a reboot"
+    if item.secret_limits:
+        return "its owner has signed that a site cut off for long does not give out its secret"
+    return ""
 
 
 def is_held_up(site: SimSite, name: InstanceId, wanted: Mapping[InstanceId, Wanted]) -> bool:
@@ -53,9 +60,9 @@ def is_held_up(site: SimSite, name: InstanceId, wanted: Mapping[InstanceId, Want
     return False
 
 
-def must_rest(name: InstanceId, wanted: Mapping[InstanceId, Wanted], away_us: int) -> str:
+def must_rest(item: Wanted, away_us: int) -> str:
     """Say why an instance must not run at a site that was rebooted while it was cut off; empty when it may."""
-    autonomy = find_autonomy(wanted[name])
+    autonomy = find_autonomy(item)
     if not autonomy.restart_offline:
         return "its owner wants it to wait for the core after a reboot"
     if autonomy.offline == "stop-after" and 0 < autonomy.max_offline_us < away_us:

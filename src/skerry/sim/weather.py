@@ -21,7 +21,7 @@ from skerry.sim.machines import MEMORY_BYTES, MachineFaults
 from skerry.sim.parts import SimSite
 from skerry.sim.relays import FakeRelay
 from skerry.sim.rests import find_rest, is_held_up, must_rest
-from skerry.sim.windows import has_windows, list_former, list_shut_out
+from skerry.sim.windows import has_windows, list_former, list_meanings, list_shut_out
 from skerry.sim.world import Signed, World
 from skerry.store import facts, sites
 
@@ -465,7 +465,9 @@ class Weather:
         wanted = derive_wanted(held)[0]
         for instance, item in sorted(wanted.items()):
             spec = item.derived.spec
-            resting = must_rest(instance, wanted, site.clock.boot_us() - AWAY_SLACK_US)
+            away_us = site.clock.boot_us() - AWAY_SLACK_US
+            rests = [must_rest(each, away_us) for each in list_meanings(self.world, site, item)]
+            resting = rests[0] if all(rests) else ""
             if resting and any(name == instance for name, _ in running):
                 return f"{instance} runs: {resting}"
             here = spec.image_config in site.machine.images and spec.image not in site.machine.poison

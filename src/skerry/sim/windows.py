@@ -53,6 +53,16 @@ def list_former(held: HeldSite, apps: Collection[AppId]) -> list[Wanted]:
     return found
 
 
+def list_meanings(world: World, site: SimSite, item: Wanted) -> list[Wanted]:
+    """Return what an instance may rightly be made from now: the newest words, and those of before while they wait."""
+    unit, held = item.assignment, site.followed()
+    revision = world.revisions.get(unit.revision)
+    if held is None or revision is None or not has_windows(revision):
+        return [item]
+    former = list_former(held, list_waiting(site, held) & {app_id(unit)})
+    return [item, *(each for each in former if each.derived.spec.id == item.derived.spec.id)]
+
+
 def has_windows(revision: AppRevision) -> bool:
     """Say whether a revision is begun in windows only."""
     return bool(revision.rollout and revision.rollout.windows)
