@@ -1,18 +1,27 @@
+import functools
+
+from nacl import pwhash
 from tests.trust import people
 
 from skerry.clock import SeededMint
 from skerry.model.ids import TenantName
 from skerry.trust.backup import (
     BACKUP_BYTES_MAX,
+    COST,
     HEAD,
     PASSPHRASE_BYTES_MAX,
     PASSPHRASE_BYTES_MIN,
     KeyBackup,
     find_passphrase_flaw,
-    open_backup,
-    seal_backup,
 )
+from skerry.trust.backup import open_backup as open_at_cost
+from skerry.trust.backup import seal_backup as seal_at_cost
 from skerry.trust.verdict import Denied
+
+#: The least that the library does. The real cost is paid once, by the test of the cost itself.
+CHEAP = (pwhash.argon2id.OPSLIMIT_MIN, pwhash.argon2id.MEMLIMIT_MIN)
+seal_backup = functools.partial(seal_at_cost, cost=CHEAP)
+open_backup = functools.partial(open_at_cost, cost=CHEAP)
 
 PASSPHRASE = b"correct horse battery"
 BACKUP = KeyBackup(
@@ -38,6 +47,13 @@ def test_only_its_passphrase_opens_a_backup_and_only_whole() -> None:
         assert isinstance(open_backup(bytes(spoilt), PASSPHRASE), Denied)
     for cut in (b"", HEAD, content[:60], b"skerry-keys-v2\n" + content[len(HEAD) :], b"x" * (BACKUP_BYTES_MAX + 1)):
         assert isinstance(open_backup(cut, PASSPHRASE), Denied)
+
+
+def test_a_file_costs_who_guesses_three_passes_over_256_mib() -> None:
+    assert COST == (3, 256 * 1024 * 1024)
+    content = seal_at_cost(BACKUP, PASSPHRASE, SeededMint("backup"))
+    assert open_at_cost(content, PASSPHRASE, (3, 256 * 1024 * 1024)) == BACKUP
+    assert isinstance(open_backup(content, PASSPHRASE), Denied)
 
 
 def test_two_backups_of_the_same_keys_have_nothing_in_common() -> None:

@@ -8,15 +8,17 @@ Neighbours: ``safe/sqlite.py`` opens the file below; why APSW is in docs/decisio
 # APSW's stubs name a type of Python 3.12 (Buffer), which Python 3.11 does not know.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import apsw
+from sqlalchemy import Engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
-from skerry.store.connections import CoreConnection, wrap_connection
+from skerry.store.connections import CoreConnection, make_engine, wrap_connection
 
 Value = int | float | str | bytes | None
 
@@ -185,6 +187,15 @@ class ApswDialect(SQLiteDialect):
 registry.register("sqlite.apsw", __name__, "ApswDialect")
 
 
+@functools.cache
+def _share_engine() -> Engine:
+    """One for all files of a process: to compile its statements anew is a third of what a short-lived store costs."""
+    engine = make_engine("sqlite+apsw://", lambda: ApswConnection(apsw.Connection(":memory:")))
+    # The first connection tells the dialect what the library can do; those of files are never asked.
+    engine.connect().close()
+    return engine
+
+
 def core_connection(raw: Any) -> CoreConnection:
     """Return the one SQLAlchemy connection over the plain one, as the ``wrap`` of ``Db``."""
-    return wrap_connection("sqlite+apsw://", lambda: ApswConnection(raw))
+    return wrap_connection(_share_engine(), lambda: ApswConnection(raw))

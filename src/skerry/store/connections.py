@@ -6,7 +6,7 @@ Neighbours: ``apsw_dialect.py`` makes one over a SQLite file, ``postgres_raw.py`
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from skerry.model.errors import Broken
@@ -24,10 +24,18 @@ class CoreConnection(Connection):
         self.commit()
 
 
-def wrap_connection(url: str, creator: Callable[[], Any], **words: Any) -> CoreConnection:
-    """Return the one SQLAlchemy connection over what ``creator`` returns; nothing here begins or ends transactions."""
-    engine = create_engine(url, creator=creator, poolclass=StaticPool, pool_reset_on_return=None, **words)
-    connection = CoreConnection(engine)
+def make_engine(url: str, creator: Callable[[], Any], **words: Any) -> Engine:
+    """Return an engine that keeps one connection, which ``creator`` returns."""
+    return create_engine(url, creator=creator, poolclass=StaticPool, pool_reset_on_return=None, **words)
+
+
+def wrap_connection(engine: Engine, creator: Callable[[], Any] | None = None) -> CoreConnection:
+    """Return the one SQLAlchemy connection of ``engine``; nothing here begins or ends transactions.
+
+    With ``creator`` it is over what that returns, and the engine, with the statements it has compiled, is lent.
+    """
+    lent = creator and StaticPool(creator, reset_on_return=None, dialect=engine.dialect).connect()
+    connection = CoreConnection(engine, lent)
     # Once for all, so that a second one is an error where it is written.
     connection.begin()
     return connection

@@ -12,7 +12,7 @@ from typing import Any
 
 from skerry.model.errors import Refused, Unavailable
 from skerry.safe.errors import StoreAway, StoreFailed, StoreFull
-from skerry.store.connections import CoreConnection, wrap_connection
+from skerry.store.connections import CoreConnection, make_engine, wrap_connection
 
 #: Seconds until a connection stands; a server on another continent needs one.
 CONNECT_S = 5
@@ -126,7 +126,7 @@ def take_lock(raw: Any) -> bool:
 
 def wrap(raw: Any) -> CoreConnection:
     """Return what store functions get over a connection."""
-    return wrap_connection("postgresql+psycopg://", lambda: raw, use_native_hstore=False)
+    return wrap_connection(make_engine("postgresql+psycopg://", lambda: raw, use_native_hstore=False))
 
 
 def find_cause(error: BaseException) -> Any | None:

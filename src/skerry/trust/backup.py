@@ -21,6 +21,8 @@ HEAD = b"skerry-keys-v1\n"
 PASSPHRASE_BYTES_MIN, PASSPHRASE_BYTES_MAX = 12, 1024
 #: Bytes of a backup: a root document and ten thousand deploy keys.
 BACKUP_BYTES_MAX = 2 * 1024 * 1024
+#: Passes and bytes of memory of Argon2id in files of this version.
+COST = (pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE)
 _SALT_BYTES = pwhash.argon2id.SALTBYTES
 _NONCE_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 
@@ -48,16 +50,16 @@ def find_passphrase_flaw(passphrase: bytes) -> str:
     return ""
 
 
-def seal_backup(backup: KeyBackup, passphrase: bytes, mint: Drawing) -> bytes:
-    """Return the file; ``passphrase`` has been looked at before."""
+def seal_backup(backup: KeyBackup, passphrase: bytes, mint: Drawing, cost: tuple[int, int] = COST) -> bytes:
+    """Return the file; ``passphrase`` has been looked at before. Another ``cost`` than the version's is for tests."""
     salt, nonce = mint.draw(_SALT_BYTES), mint.draw(_NONCE_BYTES)
     payload = msgspec.json.encode(backup)
-    box = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(payload, HEAD, nonce, _stretch(passphrase, salt))
+    box = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(payload, HEAD, nonce, _stretch(passphrase, salt, cost))
     return HEAD + salt + nonce + box
 
 
-def open_backup(content: bytes, passphrase: bytes) -> KeyBackup | Denied:
-    """Return what a file holds; another passphrase and a damaged file look the same."""
+def open_backup(content: bytes, passphrase: bytes, cost: tuple[int, int] = COST) -> KeyBackup | Denied:
+    """Return what a file holds; another passphrase, another ``cost`` and a damaged file look the same."""
     if not content.startswith(HEAD) or len(content) > BACKUP_BYTES_MAX:
         return Denied("E-BACKUP", "this is no backup of keys that this release reads")
     rest = content[len(HEAD) :]
@@ -70,7 +72,8 @@ def open_backup(content: bytes, passphrase: bytes) -> KeyBackup | Denied:
     if len(box) <= bindings.crypto_aead_xchacha20poly1305_ietf_ABYTES or find_passphrase_flaw(passphrase):
         return wrong
     try:
-        payload = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(box, HEAD, nonce, _stretch(passphrase, salt))
+        key = _stretch(passphrase, salt, cost)
+        payload = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(box, HEAD, nonce, key)
         backup = msgspec.json.decode(payload, type=KeyBackup)
     except (CryptoError, msgspec.DecodeError):
         return wrong
@@ -78,11 +81,6 @@ def open_backup(content: bytes, passphrase: bytes) -> KeyBackup | Denied:
     return backup if backup.deploy and all(len(seed) == KEY_BYTES for seed in seeds) else wrong
 
 
-def _stretch(passphrase: bytes, salt: bytes) -> bytes:
-    return pwhash.argon2id.kdf(
-        KEY_BYTES,
-        passphrase,
-        salt,
-        opslimit=pwhash.argon2id.OPSLIMIT_MODERATE,
-        memlimit=pwhash.argon2id.MEMLIMIT_MODERATE,
-    )
+def _stretch(passphrase: bytes, salt: bytes, cost: tuple[int, int]) -> bytes:
+    passes, memory_bytes = cost
+    return pwhash.argon2id.kdf(KEY_BYTES, passphrase, salt, opslimit=passes, memlimit=memory_bytes)
