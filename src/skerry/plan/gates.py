@@ -14,6 +14,7 @@ from skerry.model.app import AppRevision
 from skerry.model.document import Assignment, Unit, unit_id
 from skerry.model.facts import Fact, InstanceFact
 from skerry.model.ids import Digest, UnitId
+from skerry.plan.again import Again
 from skerry.plan.gate import Judged, Watch, choose_revision, find_fallback, gate_fact, judge_app
 from skerry.plan.history import AppId, History, Kept, app_id
 from skerry.plan.site_plan import HeldSite, PlanDraft
@@ -25,6 +26,11 @@ class Wished(msgspec.Struct, frozen=True):
     digest: Digest
     revision: AppRevision
     back: bool
+
+
+#: A node's document and what it falls back to, and as much of some more nodes, where one process has many.
+_NODES_KNOWN = 64
+_WISHED: Again[dict[AppId, Wished]] = Again(_NODES_KNOWN)
 
 
 class Verdicts(msgspec.Struct, frozen=True):
@@ -115,6 +121,11 @@ def judge_apps(
 
 def find_wished(held: HeldSite) -> dict[AppId, Wished]:
     """Find the newest revision of each app that this node is assigned and holds."""
+    name, arguments = (held.site, held.node, held.returned), (held.units, held.revisions, held.refused.keys())
+    return dict(_WISHED.get(name, arguments, lambda: _find_wished(held)))
+
+
+def _find_wished(held: HeldSite) -> dict[AppId, Wished]:
     found: dict[AppId, Wished] = {}
     for name in sorted(held.units):
         unit = held.units[name]

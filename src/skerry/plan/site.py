@@ -159,10 +159,13 @@ def plan_site(
     # They are ended by order, as what is withdrawn is, and may come back.
     forget_starts = set(shut_out.keys() & history.kept.started.keys())
     draft.facts += [_tell_held(item, held) for _, item in sorted(shut_out.items())]
+    own: dict[InstanceId, list[ContainerSeen]] = {}
+    for seen in observed.containers:
+        own.setdefault(seen.instance, []).append(seen)
     for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
         scene = instances.Scene(
             wanted=wanted,
-            containers=tuple(seen for seen in observed.containers if seen.instance == instance),
+            containers=tuple(own.get(instance, ())),
             everyone=observed.containers,
             images=have_images,
             networks=networks,
