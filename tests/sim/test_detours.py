@@ -5,11 +5,16 @@ import pytest
 from tests.sim.test_checkers import SITE, virtually
 from tests.sim.town import ONE, broken, freeze, in_town, pass_time
 
-from skerry.model.ids import InstanceId
+from skerry.clock import SeededMint
+from skerry.model.chain import Chain, ChainEnd
+from skerry.model.grants import Profile
+from skerry.model.ids import InstanceId, ServiceName, TenantName
 from skerry.model.observed import ChainsSeen
 from skerry.plan.actions import StartContainer
 from skerry.plan.chain_marks import PASS_OUT
+from skerry.sim.apps import AppWords
 from skerry.sim.detours import list_chains
+from skerry.sim.loop import run_virtual
 from skerry.sim.script import Script
 from skerry.sim.script_words import read_app
 
@@ -60,3 +65,43 @@ async def test_steps_at_a_site_that_has_no_client_of_their_chain(script: Script)
     await pass_time(script, 300)
     assert [chain.name for _, chain in list_chains(script.world, script.world.sites[SITE])] == ["out"]
     assert broken(script) == set()
+
+
+@pytest.mark.sim
+def test_what_a_device_brings_passes_the_steps_by():
+    mint = SeededMint("a device")
+
+    async def story() -> None:
+        script = Script()
+        try:
+            await script.world.begin(1)
+            site = script.world.sites[ONE]
+            site.machine.links.add("lan1")
+            await script.world.sign_profile(ONE, Profile(tenants=(TenantName("default"),), interfaces=("lan1",)))
+            steps = ServiceName("wall"), ServiceName("look")
+            chain = Chain(
+                name="out",
+                start=ChainEnd(kind="interface", name="lan1"),
+                through=steps,
+                end=ChainEnd(kind="uplink"),
+            )
+            services = {"web": "nginx", "wall": "pf", "look": "dpi"}
+            await script.world.apply("shop", AppWords(services=services, chain=chain))
+            assert await script.weather.converge() == ""
+            await pass_time(script, 60)
+            assert script.checker.breaks == []
+            steers = site.machine.steers
+            for wrong in (
+                tuple(each for each in steers if each.device != "lan1"),
+                tuple(msgspec.structs.replace(each, mark=PASS_OUT) if each.device else each for each in steers),
+                tuple(each for each in steers if each.target_by != "lan1"),
+            ):
+                machine_steers = site.machine.steers
+                site.machine.steers = wrong
+                assert broken(script) == {"I48"}
+                site.machine.steers = machine_steers
+                assert broken(script) == set()
+        finally:
+            await script.world.end()
+
+    run_virtual(mint, story())

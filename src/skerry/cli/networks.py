@@ -115,7 +115,8 @@ _LINES: tuple[Column[TraceLine], ...] = (
 def trace(session: Session, start: str, end: str, port: str, output: str) -> None:
     """Follow packets from one end to another, and say where they stop and why.
 
-    An end is APP/SERVICE[-ORDINAL][@SITE], a site, internet, an address, or a host name of an entrance.
+    An end is APP/SERVICE[-ORDINAL][@SITE], APP/interface:DEVICE[@SITE], a site, internet, an address, or a host name of
+    an entrance.
     """
     number, protocol = _read_port(port)
     found = session.client.networks.trace(start=start, end=end, port=number, protocol=protocol)

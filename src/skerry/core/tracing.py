@@ -100,7 +100,8 @@ def _read(core: Core, connection: Connection, caller: Caller, query: TraceQuery)
             raise NotFound(
                 "E-NOT-FOUND",
                 f"The end that it goes {word} means nothing here: {error}.",
-                hint="An end is APP/SERVICE[-ORDINAL][@SITE], a site, internet, an address or a host name.",
+                hint="An end is APP/SERVICE[-ORDINAL][@SITE], APP/interface:DEVICE[@SITE], a site, internet, an address"
+                " or a host name.",
             ) from None
     revisions: dict[AppName, AppRevision] = {}
     placed: list[Placed] = []
@@ -130,12 +131,15 @@ def _list_there(connection: Connection, caller: Caller, rows: dict[SiteName, Sit
     is_host = any("." in text and "/" not in text for text in texts)
     services: dict[AppName, tuple[ServiceName, ...]] = {}
     hosts: dict[str, tuple[AppName, ServiceName]] = {}
+    devices: dict[AppName, set[str]] = {}
     for app in ("",) if is_host else sorted(named - rows.keys() - {"internet"}):
         for revision in read_newest_revisions(connection, caller.scope, app=app):
             services[revision.app] = tuple(sorted(revision.services))
+            ends = (end for chain in revision.chains or () for end in (chain.start, chain.end))
+            devices[revision.app] = {end.name for end in ends if end.kind == "interface"}
             for name, service in revision.services.items():
                 hosts |= {each.host: (revision.app, name) for each in service.entrance or () if each.host}
-    return There(services=services, sites=rows.keys(), hosts=hosts)
+    return There(services=services, sites=rows.keys(), hosts=hosts, devices=devices)
 
 
 def _stand(core: Core, row: SiteRow) -> Standing:

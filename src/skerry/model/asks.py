@@ -88,8 +88,8 @@ class NetworkQuery(PageQuery, frozen=True, kw_only=True):
 class TraceQuery(Ask, frozen=True, kw_only=True):
     """From where to where, and what is sent.
 
-    An end is ``APP/SERVICE[-ORDINAL][@SITE]``, a site, ``internet``, an address, or a host name of an entrance; one
-    that is not named is the internet.
+    An end is ``APP/SERVICE[-ORDINAL][@SITE]``, ``APP/interface:DEVICE[@SITE]``, a site, ``internet``, an address, or a
+    host name of an entrance; one that is not named is the internet.
     """
 
     start: Annotated[str, Meta(max_length=256, pattern=r"^[!-~]+$")] = "internet"

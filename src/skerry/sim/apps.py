@@ -134,7 +134,7 @@ def make_revision(
             networks=_list_networks(words, name),
             further=_make_further(words, name),
             mounts=(Mount(kind="volume", source="data", target="/data"),) if words.volume else (),
-            ports=(Port(target=80, published=words.port),) if words.port and not _is_sharer(words, name) else (),
+            ports=_list_ports(words, name),
             healthcheck=_make_check(words),
             reservations=Resources(memory_bytes=words.memory_bytes),
             policy=words.policy if words.policy != Policy() else UNSET,
@@ -153,6 +153,8 @@ def make_revision(
         services=services,
         networks=_make_networks(words),
         chains=(words.chain,) if words.chain else UNSET,
+        # Devices are granted by an operator's own profile alone.
+        profile="edge" if words.chain and words.chain.start.kind == "interface" else "default",
         volumes={VolumeName("data"): Volume()} if words.volume else {},
         secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
         withdraw="tenant" if words.is_kept else UNSET,
@@ -164,10 +166,19 @@ def _is_sharer(words: AppWords, name: str) -> bool:
     return words.shares not in ("", name)
 
 
+def _is_step(words: AppWords, name: str) -> bool:
+    return words.chain is not None and name in words.chain.through
+
+
+def _list_ports(words: AppWords, name: str) -> tuple[Port, ...]:
+    has_none = _is_sharer(words, name) or _is_step(words, name)
+    return (Port(target=80, published=words.port),) if words.port and not has_none else ()
+
+
 def _list_networks(words: AppWords, name: str) -> dict[NetworkName, tuple[str, ...]]:
     if _is_sharer(words, name):
         return {}
-    if words.chain is not None and name in words.chain.through:
+    if _is_step(words, name):
         return {STEPS_NETWORK: ()}
     return {NetworkName(each): () for each in ("default", *words.stretched)}
 

@@ -23,12 +23,23 @@ from skerry.sim.stillness import Stillness
 from skerry.sim.windows import has_windows, list_waiting
 from skerry.sim.world import World
 
-#: Of the documentation's addresses (RFC 5737): beyond every site.
-_BEYOND = "203.0.113.9"
+#: Of the documentation's addresses (RFC 5737): beyond every site; and a machine at a device of a node.
+_BEYOND, _AT_DEVICE = "203.0.113.9", "198.51.100.9"
 #: Where clients of the chains of storms are.
 _NEAR = NetworkName("default")
 
 _Steered = tuple[SiteName, int, int, TenantName, AppName, int]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A packet that a chain wants: whose it is, whom it is to meet, and what becomes of it behind the last step."""
+
+    client: str
+    packet: Packet
+    order: tuple[ServiceName, ...]
+    end: str
+    #: It leaves the client, and does not come to it.
+    leaves: bool
 
 
 class Detours:
@@ -46,7 +57,11 @@ class Detours:
         """Judge what is true now: pairs of invariant and complaint."""
         now: set[_Steered] = set()
         for name, site in sorted(self.world.sites.items()):
+            owners: dict[str, tuple[TenantName, AppName]] = {}
             for revision, chain in list_chains(self.world, site):
+                app = revision.tenant, revision.app
+                if chain.start.kind == "interface" and owners.setdefault(chain.start.name, app) != app:
+                    continue  # what comes from a device is the first app's
                 complaint = check_i48_no_packet_passes_a_step_by(self, site, revision, chain)
                 losses = self.world.losses[name]
                 mark = (name, site.machine.boots, losses, revision.tenant, revision.app, revision.number)
@@ -62,30 +77,57 @@ def check_i48_no_packet_passes_a_step_by(detours: Detours, site: SimSite, revisi
     is_still = detours.stillness.is_still(site.name)
     steps = {each: _list_running(site, revision, each) for each in chain.through}
     well = [step for step in chain.through if any(site.machine.is_well(seen.container) for seen in steps[step])]
-    for client, packet, order in list_packets(site, revision, chain):
+    for sent in list_packets(site, revision, chain):
         detours.judged += 1
-        met, ending = walk(site, packet)
-        end = "out" if packet.bridge else "in"
-        flaw = _find_flaw(chain, list(order), [each for each in order if each in well], met, ending, end, is_still)
+        met, ending = walk(site, sent.packet)
+        good = [each for each in sent.order if each in well]
+        flaw = _find_flaw(chain, list(sent.order), good, met, ending, sent.end, is_still)
         if flaw:
-            return f"{site.name}: a packet of {client.instance} by chain {chain.name} met {met}, and {flaw}"
+            return f"{site.name}: a packet of {sent.client} by chain {chain.name} met {met}, and {flaw}"
     return ""
 
 
-def list_packets(
-    site: SimSite, revision: AppRevision, chain: Chain
-) -> Iterator[tuple[ContainerSeen, Packet, tuple[ServiceName, ...]]]:
+def list_packets(site: SimSite, revision: AppRevision, chain: Chain) -> Iterator[Sent]:
     """Give for each client of a chain a packet that leaves and one that comes back, with the steps in their order."""
+    turned = chain.through[::-1]
+    if chain.start.kind == "interface":
+        device = chain.start.name
+        plain = Packet(bridge="", mac="", source=_AT_DEVICE, target=_BEYOND, protocol="tcp", to_port=80)
+        out = msgspec.structs.replace(plain, device=device, source_by=device)
+        yield Sent(device, out, chain.through, "out", True)
+        if chain.symmetric:
+            yield Sent(device, _answer(plain, target_by=device), turned, "out", False)
+        return
     for client in _list_running(site, revision, None):
         for address in client.addresses.get(_NEAR, ()):
             if ":" in address:
                 continue
             bridge, mac = _name_port(site, client)
             out = Packet(bridge=bridge, mac=mac, source=address, target=_BEYOND, protocol="tcp", to_port=80)
-            yield client, out, chain.through
-            if chain.symmetric:
-                back = Packet(bridge="", mac="", source=_BEYOND, target=address, protocol="tcp", from_port=80)
-                yield client, back, chain.through[::-1]
+            come = Packet(bridge="", mac="", source=_BEYOND, target=address, protocol="tcp", to_port=80, led_in=True)
+            if chain.start.kind != "users":
+                yield Sent(client.instance, out, chain.through, "out", True)
+                if chain.symmetric:
+                    yield Sent(client.instance, _answer(out), turned, "in", False)
+            elif any(port.published and port.target == 80 for port in revision.services[client.service].ports):
+                yield Sent(client.instance, come, chain.through, "in", False)
+                if chain.symmetric:
+                    yield Sent(client.instance, _answer(come, bridge=bridge, mac=mac), turned, "out", True)
+
+
+def _answer(packet: Packet, **words: object) -> Packet:
+    """Return the answer to a packet, as it comes from beyond where ``words`` do not say otherwise."""
+    turned = msgspec.structs.replace(
+        packet,
+        bridge="",
+        mac="",
+        led_in=False,
+        source=packet.target,
+        target=packet.source,
+        from_port=packet.to_port,
+        to_port=packet.from_port,
+    )
+    return msgspec.structs.replace(turned, **words)
 
 
 def _find_flaw(
@@ -182,7 +224,8 @@ def check_i48_nothing_starts_before_its_chain(run: Run, site: SimSite, action: A
         return ""
     seen = site.machine.networks.get((spec.tenant, spec.app, _NEAR))
     for revision, chain in list_chains(run.world, site):
-        if seen is None or (revision.tenant, revision.app) != (spec.tenant, spec.app) or chain.fail != "closed":
+        is_its = (revision.tenant, revision.app) == (spec.tenant, spec.app) and chain.start.name == _NEAR
+        if seen is None or not is_its or chain.fail != "closed":
             continue
         source = next(str(ipaddress.ip_network(each.subnet)[9]) for each in seen.ranges if ":" not in each.subnet)
         bridge = bridge_name(spec.tenant, spec.app, _NEAR)

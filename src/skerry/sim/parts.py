@@ -150,15 +150,19 @@ class SimSite:
         address: str,
         on_disk: bool = False,
         with_names: bool = False,
+        wired: bool = False,
     ) -> None:
-        """``address`` is where its tunnels are found in the ``sea``; ``with_names``: it has a name server."""
+        """``address`` is where its tunnels are found in the ``sea``; ``with_names``: it has a name server.
+
+        ``wired``: Skerry makes the links of its instances.
+        """
         self.name = name
         self.node = NodeName("n1")
         self.clock = SimClock(loop)
         self._mint = mint
         self.link = SimLink(loop, mint.split("link"))
         self._find = find
-        self.machine = FakeMachine(self.node, mint.split("machine"))
+        self.machine = FakeMachine(self.node, mint.split("machine"), wired=wired)
         #: Networks of apps, as ``TENANT/APP/NETWORK``: while one is at the machine, the core is not reached from it.
         self.locks: set[str] = set()
         self.link.is_locked = lambda: (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from skerry.model.document import NetworkPart
-from skerry.model.ids import SiteName
+from skerry.model.ids import SiteName, TenantName
 from skerry.model.network import part_ranges
 from skerry.sim.detours import list_chains, list_packets, walk
 from skerry.sim.script import Command, Script
@@ -30,11 +30,24 @@ async def _pass(script: Script, plain: list[str], named: Mapping[str, str]) -> l
     site = script.world.sites[SiteName(plain[0])]
     lines: list[str] = []
     for revision, chain in list_chains(script.world, site):
-        for client, packet, order in list_packets(site, revision, chain):
-            met, end = walk(site, packet)
-            way = "from" if list(order) == list(chain.through) else "to"
-            lines.append(f"{way} {client.instance}: {', '.join([*met, end])}")
+        for sent in list_packets(site, revision, chain):
+            met, end = walk(site, sent.packet)
+            lines.append(f"{'from' if sent.leaves else 'to'} {sent.client}: {', '.join([*met, end])}")
     return lines or ["nobody there whose packets a chain wants"]
 
 
-COMMANDS: dict[str, Command] = {"parts": _parts, "move": _move, "pass": _pass}
+async def _plug(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Give a site's machine a network device, or take it away: ``plug SITE DEVICE [out]``."""
+    machine = script.world.sites[SiteName(plain[0])].machine
+    (machine.links.discard if "out" in plain else machine.links.add)(plain[1])
+    return [f"{plain[1]} is {'gone from' if 'out' in plain else 'at'} {plain[0]}"]
+
+
+async def _chains(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say what the sites told of their chains."""
+    caller = script.world.as_tenant(TenantName(named.get("tenant", "default")))
+    found = await script.world.core.service.show_chain(caller, app=plain[0], chain=named.get("chain", "out"))
+    return [f"{each.site}: {each.state}{f', {each.reason}' if each.reason else ''}" for each in found.nodes]
+
+
+COMMANDS: dict[str, Command] = {"parts": _parts, "move": _move, "pass": _pass, "plug": _plug, "chains": _chains}

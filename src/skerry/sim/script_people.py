@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from skerry.agent.local import LocalProblem
 from skerry.model.asks import DrainSite, WhyQuery
+from skerry.model.grants import Profile
 from skerry.model.ids import TenantName
 from skerry.model.site_relay import SiteRelay
 from skerry.model.uplinks import Uplink
@@ -17,6 +18,7 @@ from skerry.sim.world import ADMIN
 
 async def _world(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
     script.world.with_names = named.get("names") == "yes"
+    script.world.wired = named.get("links") == "skerry"
     script.world.core.relay = script.world.sea.core_relay if named.get("relay") == "core" else None
     await script.world.begin(int(named.get("sites", "3")), int(named.get("tenants", "1")))
     return [f"{len(script.world.sites)} sites, {len(script.world.people.tenants)} tenants"]
@@ -54,6 +56,13 @@ async def _uplinks(script: Script, plain: list[str], named: Mapping[str, str]) -
         device, _, budget = words.partition(":")
         uplinks[name] = Uplink(device=device, preference=at, budget_bytes=int(budget or 0))
     await script.world.sign_uplinks(plain[0], uplinks)
+    return [f"{plain[0]} is signed anew"]
+
+
+async def _grant(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Have the registrar grant apps of profile ``edge`` a device of a site: ``grant SITE DEVICE``."""
+    tenants = tuple(TenantName(tenant) for tenant in sorted(script.world.people.tenants))
+    await script.world.sign_profile(plain[0], Profile(tenants=tenants, interfaces=(plain[1],)))
     return [f"{plain[0]} is signed anew"]
 
 
@@ -140,6 +149,7 @@ COMMANDS: dict[str, Command] = {
     "join": _join,
     "sign": _sign,
     "uplinks": _uplinks,
+    "grant": _grant,
     "lend": _lend,
     "why": _why,
     "apply": _apply,

@@ -78,6 +78,7 @@ _KNOWN = (
     "door",
     "chain",
     "fail",
+    "led",
 )
 
 
@@ -120,12 +121,17 @@ def read_app(named: Mapping[str, str]) -> AppWords:
 
 
 def _read_chain(steps: tuple[str, ...], named: Mapping[str, str]) -> Chain:
-    """Read ``chain=wall:image,look:image fail=open``: what leaves the site passes these services."""
+    """Read ``chain=wall:image,look:image fail=open``: what leaves the site passes these services.
+
+    With ``led=users`` it is what users bring, and with ``led=lan1`` what comes from that device.
+    """
+    inside, led = ChainEnd(kind="network", name="default"), named.get("led", "")
+    start = ChainEnd(kind="users") if led == "users" else ChainEnd(kind="interface", name=led) if led else inside
     return Chain(
         name="out",
-        start=ChainEnd(kind="network", name="default"),
+        start=start,
         through=tuple(map(ServiceName, steps)),
-        end=ChainEnd(kind="uplink"),
+        end=inside if led == "users" else ChainEnd(kind="uplink"),
         fail="open" if named.get("fail") == "open" else "closed",
     )
 

@@ -25,6 +25,7 @@ from skerry.model.app import AppRevision, ImageRef, Sites
 from skerry.model.asks import BlobQuery, CreateTenant, PageQuery, RegisterImage, RestartApp, SiteUseQuery
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import SkerryError
+from skerry.model.grants import Profile
 from skerry.model.ids import AppName, Digest, InstanceId, SecretName, SiteName, TenantName, VolumeName, digest_of
 from skerry.model.signed import Envelope, NodeRecord, RoleKeys, SiteRecord, Tombstone
 from skerry.model.site_match import site_unmet
@@ -87,6 +88,8 @@ class World:
         self.on_disk = False
         #: Whether sites have name servers.
         self.with_names = False
+        #: Skerry makes the links of instances at its sites.
+        self.wired = False
         self.sites: dict[SiteName, SimSite] = {}
         #: Instances say nothing by themselves to those at other sites, so that tunnels grow old.
         self.is_quiet = False
@@ -197,6 +200,10 @@ class World:
         """Have the registrar sign other uplinks of a site, and nothing else anew."""
         await self._sign_anew(self._find_record(SiteName(name)), {"uplinks": dict(uplinks) or msgspec.UNSET})
 
+    async def sign_profile(self, name: str, profile: Profile) -> None:
+        """Have the registrar sign that a site has profile ``edge``, and nothing else anew."""
+        await self._sign_anew(self._find_record(SiteName(name)), {"profiles": {"edge": profile}})
+
     async def sign_relay(self, name: str, relay: SiteRelay | None) -> None:
         """Have the registrar sign that a site may relay for others, or that it may not."""
         await self._sign_anew(self._find_record(SiteName(name)), {"relay": relay or msgspec.UNSET})
@@ -281,6 +288,7 @@ class World:
             address=f"192.0.2.{len(self.sites) + 1}",
             on_disk=self.on_disk,
             with_names=self.with_names,
+            wired=self.wired,
         )
         site.link.witness = lambda upward, frame: self._note_frame(site, upward, frame)
         site.link.on_arrival = lambda upward: self.silence.note(site.name, upward, self.loop.now_us)

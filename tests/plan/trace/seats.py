@@ -43,9 +43,11 @@ SHOP = AppRevision(
 _SITES = ("oslo", "rome")
 
 
-def end(app: str = "", service: str = "", site: str = "", *, address: str = "", host: str = "") -> End:
+def end(
+    app: str = "", service: str = "", site: str = "", *, address: str = "", host: str = "", device: str = ""
+) -> End:
     """Return an end as ``read_end`` would."""
-    kind = "entrance" if host else "instance" if app else "site" if site else "outside"
+    kind = "device" if device else "entrance" if host else "instance" if app else "site" if site else "outside"
     text = host or (f"{app}/{service}" if app else site or address or "internet")
     return End(
         kind=kind,
@@ -55,6 +57,7 @@ def end(app: str = "", service: str = "", site: str = "", *, address: str = "", 
         site=SiteName(site),
         address=address,
         host=host,
+        device=device,
     )
 
 

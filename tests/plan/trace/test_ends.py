@@ -6,6 +6,7 @@ from skerry.model.ids import AppName, ServiceName, SiteName
 from skerry.plan.trace.ends import BadEnd, There, read_end
 
 THERE = There(
+    devices={"shop": ("lan1",)},  # type: ignore[dict-item]
     services={AppName("shop"): [ServiceName("web"), ServiceName("web-2"), ServiceName("db")]},
     sites=[SiteName("oslo"), SiteName("voss")],
     hosts={"shop.example": (AppName("shop"), ServiceName("web"))},
@@ -20,6 +21,7 @@ THERE = There(
         ("shop/web-2", "instance", "web-2", -1, ""),
         ("shop/web-2-7@oslo", "instance", "web-2", 7, "oslo"),
         ("shop/db@voss", "instance", "db", -1, "voss"),
+        ("shop/interface:lan1@oslo", "device", "", -1, "oslo"),
         ("oslo", "site", "", -1, "oslo"),
         ("internet", "outside", "", -1, ""),
         ("2001:DB8::1", "outside", "", -1, ""),
@@ -45,6 +47,7 @@ def test_an_address_has_one_form():
         ("shop/web-9999", "has no service"),
         ("mail/web", "no app 'mail'"),
         ("shop/web@mars", "no site 'mars'"),
+        ("shop/interface:lan2", "no chain of app shop begins or ends at 'lan2'; they do at lan1"),
         ("mars", "no site, no address"),
         ("other.example", "no host name of an entrance"),
         ("300.1.1.1", "no address"),

@@ -10,8 +10,17 @@ from skerry.plan.trace.packet import Told, say
 from skerry.plan.trace.wish import Wish
 
 
-def find_chains(revision: AppRevision, start: ServiceName, end: ServiceName | None, wish: Wish) -> list[Chain]:
-    """Return the chains that lie between two services, or a service and what is beyond the site (``end`` None).
+def at_service(service: ServiceName) -> ChainEnd:
+    """Return a service as the end of a way."""
+    return ChainEnd(kind="service", name=service)
+
+
+#: What is beyond the site, as the end of a way.
+BEYOND = ChainEnd(kind="uplink")
+
+
+def find_chains(revision: AppRevision, start: ChainEnd, end: ChainEnd, wish: Wish) -> list[Chain]:
+    """Return the chains that lie between two ends of a way: a service, a device of the node, what is beyond the site.
 
     A packet on its way back passes a symmetric chain as well. Ranges of addresses are not looked at: a chain that asks
     for some may be passed by.
@@ -34,23 +43,35 @@ def _wants(chain: Chain, wish: Wish) -> bool:
     return any(first <= wish.port <= last for first, last in match.ports)
 
 
-def _is(end: ChainEnd, service: ServiceName | None, revision: AppRevision) -> bool:
-    if service is None:
-        return end.kind == "uplink"
+def _is(end: ChainEnd, place: ChainEnd, revision: AppRevision) -> bool:
     match end.kind:
         case "network":
-            return end.name in revision.services[service].networks
-        case "service":
-            return end.name == service
-        case "uplink" | "interface" | "users":
+            return place.kind == "service" and end.name in revision.services[ServiceName(place.name)].networks
+        case "service" | "interface":
+            return end == place
+        case "uplink":
+            return place.is_beyond
+        case "users":
             return False
 
 
-def _share_network(revision: AppRevision, start: ServiceName, end: ServiceName | None) -> bool:
+def _share_network(revision: AppRevision, start: ChainEnd, end: ChainEnd) -> bool:
     """Within a network packets do not pass the node, and so no chain."""
-    if end is None:
+    if start.is_beyond or end.is_beyond:
         return False
-    return bool(revision.services[start].networks.keys() & revision.services[end].networks.keys())
+    near, far = (revision.services[ServiceName(each.name)].networks.keys() for each in (start, end))
+    return bool(near & far)
+
+
+def find_chains_of_users(revision: AppRevision, service: ServiceName, wish: Wish) -> list[Chain]:
+    """Return the chains that packets from beyond pass which a published port has led to a service."""
+    return [
+        chain
+        for chain in revision.chains or ()
+        if chain.start.kind in ("users", "uplink")
+        and _is(chain.end, at_service(service), revision)
+        and _wants(chain, wish)
+    ]
 
 
 def trace_chain(chain: Chain, revision: AppRevision, near: Told) -> Iterator[TraceLine]:
@@ -68,6 +89,9 @@ def trace_chain(chain: Chain, revision: AppRevision, near: Told) -> Iterator[Tra
     fact = next((each for each in near.view.chains if each.chain == chain.name), None)
     if fact is None:
         yield say("chain", near, "unknown", f"{near.view.site} did not say where {chain.name} leads")
+        return
+    if fact.state == "closed" and all(fact.steps.get(step) for step in chain.through):
+        yield say("chain", near, "stopped", f"{chain.name} leads nothing here: {fact.reason}")
         return
     for step in chain.through:
         instance = fact.steps.get(step, "")

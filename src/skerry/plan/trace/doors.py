@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from skerry.model.entrance import HTTP_PORT, HTTPS_PORT, Entrance
 from skerry.model.ids import SiteName
 from skerry.model.trace import TraceLine
+from skerry.plan.trace.chains import find_chains_of_users, trace_chain
 from skerry.plan.trace.ends import End
 from skerry.plan.trace.known import Known, Placed
 from skerry.plan.trace.packet import Told, say
@@ -45,6 +46,9 @@ def trace_doors(
         if given:
             text = f"port {given} of the node leads to {port.target}; table inet skerry, forward: ct status dnat accept"
             yield say("entrance", seat, "passes", text)
+            asked = Wish("tcp" if port.protocol == "sctp" else port.protocol, port.target)
+            for chain in find_chains_of_users(revision, end.service, asked):
+                yield from trace_chain(chain, revision, seat)
         else:
             text = f"port {port.published or port.target}/{port.protocol} of the node is not open for it"
             yield say("entrance", seat, "stopped" if seat.is_seen else "unknown", text)

@@ -1,5 +1,6 @@
-"""The ends of a trace as people write them, pure: ``APP/SERVICE[-ORDINAL][@SITE]``, a site, ``internet``, an address,
-or a host name of an entrance. What there is comes in as values; a text that means nothing says what would.
+"""The ends of a trace as people write them, pure: ``APP/SERVICE[-ORDINAL][@SITE]``, ``APP/interface:DEVICE[@SITE]``, a
+site, ``internet``, an address, or a host name of an entrance. What there is comes in as values; a text that means
+nothing says what would.
 """
 
 import ipaddress
@@ -18,7 +19,7 @@ _SHOWN_MAX = 8
 class End(msgspec.Struct, frozen=True, kw_only=True):
     """One end of a trace."""
 
-    kind: Literal["instance", "site", "outside", "entrance"]
+    kind: Literal["instance", "site", "outside", "entrance", "device"]
     text: str
     app: AppName = AppName("")
     service: ServiceName = ServiceName("")
@@ -30,6 +31,8 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     #: Of an entrance: its host name.
     host: str = ""
+    #: Of a device of a node: its name.
+    device: str = ""
 
 
 class BadEnd(ValueError):
@@ -43,6 +46,8 @@ class There(msgspec.Struct, frozen=True):
     sites: Collection[SiteName]
     #: Host names of entrances, and whose each is.
     hosts: Mapping[str, tuple[AppName, ServiceName]]
+    #: Devices of nodes that chains of an app begin or end at.
+    devices: Mapping[AppName, Collection[str]] = {}
 
 
 def read_end(text: str, there: There) -> End:
@@ -75,6 +80,14 @@ def _read_instance(text: str, there: There) -> End:
         raise BadEnd(f"there is no app {app[:80]!r}")
     if at and site not in there.sites:
         raise BadEnd(f"there is no site {site[:80]!r}")
+    if name.startswith("interface:"):
+        device = name.removeprefix("interface:")
+        known = there.devices.get(AppName(app), ())
+        if device not in known:
+            raise BadEnd(
+                f"no chain of app {app} begins or ends at {device[:80]!r}; they do at {_some(known) or 'none'}"
+            )
+        return End(kind="device", text=text, app=AppName(app), site=SiteName(site), device=device)
     service, ordinal = name, -1
     if name not in services:
         begin, _, number = name.rpartition("-")

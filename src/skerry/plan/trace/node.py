@@ -37,6 +37,7 @@ from skerry.plan.places import find_lingering, settle_entrance
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.uplinks import find_uplink
+from skerry.plan.ways import is_relayed
 from skerry.plan.windows import find_followed
 
 #: No digest is like this, so a planner that is shown it says all that it wishes.
@@ -121,7 +122,6 @@ def _list_tunnels(ask: TraceAsk, draft: PlanDraft, held: HeldSite, observed: Obs
         return
     found = {(each.own, each.aside, each.key): each for each in seen.tunnels}
     peer = held.units.get(UnitId(f"peer/{ask.other}"))
-    relay = peer.relay if isinstance(peer, Peer) else ""
     # While a place is tried, the planned one is another every few seconds, and the ways are as they were.
     is_so = wished.digest == seen.digest or any(each.trying for each in seen.tunnels)
     for tunnel in wished.tunnels:
@@ -133,7 +133,7 @@ def _list_tunnels(ask: TraceAsk, draft: PlanDraft, held: HeldSite, observed: Obs
             used=tunnel.used and is_so,
             ranges=tunnel.ranges,
             place=place,
-            relayed=bool(relay) and place == relay,
+            relayed=isinstance(peer, Peer) and is_relayed(there, peer),
             heard_s=there.heard_s,
             trying=there.trying,
             received_bytes=there.received_bytes,

@@ -14,7 +14,8 @@ from skerry.model.app import AppRevision
 from skerry.model.document import assignment_instance
 from skerry.model.ids import NetworkName, SiteName
 from skerry.model.trace import InstanceLook, TraceLine, TraceVerdict
-from skerry.plan.trace.chains import find_chains, trace_chain
+from skerry.plan.trace.chains import BEYOND, at_service, find_chains, trace_chain
+from skerry.plan.trace.devices import list_device_places, trace_device
 from skerry.plan.trace.doors import trace_doors
 from skerry.plan.trace.ends import End
 from skerry.plan.trace.known import Known, Placed
@@ -45,14 +46,14 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose_place(known: Known, end: End, near: Sequence[SiteName] = ()) -> Placed | None:
-    """Return the place of an end that is a service: at one of ``near`` if it is there, a ready one if there is one."""
-    if end.kind not in ("instance", "entrance"):
+    """Return the place of an end that is a service: at one of ``near`` if it is there, a ready one if there is one.
+
+    That of a device is one of a step of its chains.
+    """
+    if end.kind not in ("instance", "entrance", "device"):
         return None
-    found = [
-        each
-        for each in known.list_places(end.app, end.service)
-        if end.ordinal in (-1, each.unit.ordinal) and end.site in ("", each.site)
-    ]
+    places = list_device_places(known, end) if end.kind == "device" else known.list_places(end.app, end.service)
+    found = [each for each in places if end.ordinal in (-1, each.unit.ordinal) and end.site in ("", each.site)]
 
     def rank(each: Placed) -> tuple[int, bool]:
         place = near.index(each.site) if each.site in near else len(near)
@@ -95,6 +96,10 @@ def _list_lines(way: Way, known: Known, told: Mapping[SiteName, Told]) -> Iterat
             yield from _to_node(way, told)
         case "outside", "instance" | "entrance":
             yield from trace_doors(way.end, way.end_at, way.wish, known, told)
+        case "device", "instance" | "outside" | "device":
+            yield from trace_device(way.start, way.start_at, way.end, way.end_at, way.wish, known, told, leaves=True)
+        case "instance" | "outside", "device":
+            yield from trace_device(way.end, way.end_at, way.start, way.start_at, way.wish, known, told, leaves=False)
         case "site", "instance" | "entrance":
             yield from _from_node(way, known, told)
         case "site", "site":
@@ -186,7 +191,7 @@ def _between(way: Way, known: Known, told: Mapping[SiteName, Told]) -> Iterator[
         return
     yield from _tell_names(way, end, told[start.site])
     near, far = (set(revision.services[each.unit.service].networks) for each in (start, end))
-    chains = find_chains(revision, start.unit.service, end.unit.service, way.wish)
+    chains = find_chains(revision, at_service(start.unit.service), at_service(end.unit.service), way.wish)
     for chain in chains:
         yield from trace_chain(chain, revision, told[start.site])
     common = sorted(near & far, key=lambda name: (not revision.networks[name].stretched, name))
@@ -298,7 +303,7 @@ def _outwards(way: Way, known: Known, told: Mapping[SiteName, Told]) -> Iterator
         yield say(
             "network", near, "told", f"of {_list(leading)} it leaves by one, with links by Skerry by {leading[0]}"
         )
-    for chain in find_chains(revision, start.unit.service, None, way.wish):
+    for chain in find_chains(revision, at_service(start.unit.service), BEYOND, way.wish):
         for line in trace_chain(chain, revision, near):
             yield line
             if line.verdict == "stopped":
