@@ -10,6 +10,7 @@ import pytest
 from tests.cli.town import Town
 from tests.sdk.image_bytes import Image, layout, tar
 
+from skerry.__main__ import main
 from skerry.cli import names
 
 SHOP = "services:\n  web: {image: web:1}\n  worker: {image: web:1}\n"
@@ -38,17 +39,22 @@ def town(tmp_path_factory):
     town.close()
 
 
-def complete(town, line, shell="bash", **environment):
-    """What a shell is told when TAB is pressed at the end of ``line``."""
+def ask(line, shell):
+    """What a shell puts into the environment when TAB is pressed at the end of ``line``."""
     words = line.split(" ")
     asked = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
         "zsh": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
         "fish": {"COMP_WORDS": line, "COMP_CWORD": words[-1]},
     }[shell]
+    return asked | {"_SKERRY_COMPLETE": f"{shell}_complete"}
+
+
+def complete(town, line, shell="bash", **environment):
+    """What the program tells a shell."""
     done = subprocess.run(
         [sys.executable, "-m", "skerry"],
-        env=os.environ | town.environment | asked | {"_SKERRY_COMPLETE": f"{shell}_complete"} | environment,
+        env=os.environ | town.environment | ask(line, shell) | environment,
         capture_output=True,
         text=True,
         timeout=30,
@@ -90,8 +96,15 @@ def test_each_shell_is_told_the_names_of_sites(town, shell, said):
         ("skerry --context nowhere site show ", []),
     ],
 )
-def test_names_of_what_there_is(town, line, found):
-    assert [each.removeprefix("plain,") for each in complete(town, line) if each] == found
+def test_names_of_what_there_is(town, line, found, monkeypatch, capsys):
+    for name, value in (town.environment | ask(line, "bash")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["skerry"])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert [each.removeprefix("plain,") for each in said.out.split("\n") if each] == found
 
 
 def test_an_answer_is_kept_for_a_minute(town):

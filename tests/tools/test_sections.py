@@ -56,6 +56,11 @@ def test_a_command_without_report_is_counted_by_its_exit_code():
     assert sections.run_step(run_python("raise SystemExit(3)"), 60) == Count(failed=1)
 
 
+def test_programs_keep_what_they_compile(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert sections.run_step(run_python("import sys; raise SystemExit(sys.dont_write_bytecode)"), 60) == Count(passed=1)
+
+
 def test_an_old_report_is_not_counted_again(tmp_path):
     report = tmp_path / "r.xml"
     write_report(report, tests=3)

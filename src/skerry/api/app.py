@@ -18,7 +18,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from skerry.api import browser, problems, requests, streams
-from skerry.api.openapi import describe_api
+from skerry.api.openapi import write_description
 from skerry.api.pages import PREFIX, Pages
 from skerry.api.router import Match, Router
 from skerry.api.sockets import ClientSocket
@@ -96,14 +96,13 @@ class Door:
         self._service = service
         self._router = Router()
         self._pages = Pages()
-        self._openapi = msgspec.json.encode(describe_api())
 
     async def answer(self, request: AnyRequest) -> AnyResponse:
         """Answer one request."""
         path = request.scope["path"]
         try:
             if path == "/openapi.json" and request.method in ("GET", "HEAD"):
-                return Response(self._openapi, media_type="application/json", status_code=200)
+                return Response(write_description(), media_type="application/json", status_code=200)
             if path == "/schemas/app.json" and request.method in ("GET", "HEAD"):
                 return Response(write_schema().encode(), media_type="application/schema+json", status_code=200)
             if path == "/" and request.method in ("GET", "HEAD"):

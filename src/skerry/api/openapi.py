@@ -1,5 +1,6 @@
 """OpenAPI 3.1 from ``OPERATIONS`` and the structs' own schemas; pure. The same declaration answers and describes."""
 
+import functools
 from typing import Any
 
 import msgspec
@@ -48,6 +49,12 @@ def describe_api(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, An
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+@functools.cache
+def write_description() -> bytes:
+    """Return the description as the API gives it: made when it is first asked for, a tenth of a second, and once."""
+    return msgspec.json.encode(describe_api())
 
 
 def _describe(operation: Operation, refs: Refs, components: dict[str, Any]) -> dict[str, Any]:
