@@ -151,6 +151,27 @@ def test_users_are_those_of_published_ports():
     assert "users reach nothing in client: no service there has a published port" in line
 
 
+@pytest.mark.parametrize(
+    ("wall", "look", "is_refused"),
+    [
+        ("sites: role=branch", "sites: role=hub", True),
+        ("sites: {names: oslo}", "sites: {names: [rome, bergen]}", True),
+        ("sites: ['role=branch,size=1', 'role=lab']", "sites: 'role=hub'", True),
+        ("sites: role=branch", "sites: ['role=hub', 'role=branch,size=1']", False),
+        ("sites: role=branch", "sites: size=1", False),
+        ("sites: {names: [oslo, rome]}", "sites: {names: rome}", False),
+    ],
+)
+def test_no_chain_leads_from_one_site_to_another(wall: str, look: str, is_refused: bool):
+    text = write(chain())
+    for name, words in (("wall", wall), ("look", look)):
+        head, line, tail = text.partition(f"  {name}: {{image: a")
+        text = f"{head}{line}, x-skerry: {{placement: {{{words}}}}}{tail}"
+    found = read(text)
+    problems = [] if isinstance(found, Manifest) else [f"{one.code} {one.pointer}" for one in found.problems]
+    assert problems == (["E-CONFLICT /x-skerry/chain/0/through/1"] if is_refused else [])
+
+
 def test_two_chains_have_two_names():
     problems = reject(write(chain(), chain(match="{protocol: udp}")))
     assert [line.partition(" ")[2] for line in problems] == ["E-CONFLICT /x-skerry/chain/1/name"]

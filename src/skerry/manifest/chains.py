@@ -5,6 +5,7 @@ The steps of a chain are placed together at one site. Neighbours: ``wishes.py`` 
 """
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -14,11 +15,12 @@ from msgspec import UNSET
 from skerry.manifest.nodes import Place
 from skerry.manifest.reading import Reading
 from skerry.manifest.service import Around, ReadService
-from skerry.model.app import Network, Service
+from skerry.model.app import Network, Service, Sites
 from skerry.model.chain import Chain, ChainEnd, ChainMatch, list_chain_flaws
 from skerry.model.grants import Need
 from skerry.model.ids import NetworkName, ServiceName
 from skerry.model.placing import PlacementRules, Together
+from skerry.model.selector import parse_selector
 from skerry.model.uplinks import find_link_flaw
 
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
@@ -81,6 +83,8 @@ def check_chains(
         items = list(field.elements()) if field is not None else []
         where = items[flaw.item] if flaw.item < len(items) else field or place
         reading.findings.complain(where, flaw.code, flaw.detail)
+    for one in chains:
+        _check_one_site(reading, one, services)
     for number, one in enumerate(chains):
         for other in chains[:number]:
             flaw = _find_rivalry(other.chain, one.chain)
@@ -111,6 +115,31 @@ def _find_rivalry(first: Chain, second: Chain) -> str:
                     f" the rest of {one.name} alone"
                 )
     return ""
+
+
+def _check_one_site(reading: Reading, one: ReadChain, services: Mapping[ServiceName, Service]) -> None:
+    """Refuse steps whose own words put them at different sites: placement would wait for a site that cannot be."""
+    first, *others = one.chain.through or ("",)
+    items = reading.texts(one.place.find("through"))
+    for number, step in enumerate(others, 1):
+        both = [services[name].placement.sites for name in (ServiceName(first), step) if name in services]
+        if len(both) == 2 and _are_parted(*both):
+            detail = f"{step} and {first} are placed at different sites, and no chain leads from one site to another"
+            reading.findings.complain(items[number], "E-CONFLICT", detail, hint="place all steps by the same words")
+
+
+def _are_parted(one: Sites, other: Sites) -> bool:
+    """Say whether no site can be meant by both: other names, or one label with two values in every alternative."""
+    if one.names and other.names and not set(one.names) & set(other.names):
+        return True
+    wishes = [[_read_labels(text) for text in each.match] for each in (one, other)]
+    pairs = list(itertools.product(*wishes))
+    return bool(pairs) and all(any(a[key] != b[key] for key in a.keys() & b.keys()) for a, b in pairs)
+
+
+def _read_labels(selector: str) -> dict[str, str]:
+    """Return the labels that must have one value."""
+    return {term.key: term.values[0] for term in parse_selector(selector).terms if term.operator == "="}
 
 
 def _covers(end: ChainEnd, other: ChainEnd) -> bool:
