@@ -25,8 +25,9 @@ USAGE, INTERRUPTED, NOTHING_COLLECTED = 64, 130, 5
 HUNG = -1  # in place of an exit code, for a command that had to be stopped
 SEEDS, FIRST_SEED = 100, 1  # of the simulation, the same on every change so that a red run is repeatable
 HANG_FACTOR = 3.0  # times its budget: only ends a section that hangs
-#: Labs share nothing, and each file has labs of its own; more than two would only make each other slow.
-TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+#: Labs share nothing, and each file has labs of its own; more than two would only make each other slow. Their order is
+#: that of tests/e2e/conftest.py.
+TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 CLEAN_UP_S = 30.0  # what an interrupted command gets to remove its namespaces and mounts
 
 

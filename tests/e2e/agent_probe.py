@@ -1,7 +1,8 @@
 """An agent of a lab's site without a core: joins by itself, holds one signed app, and runs until it is killed.
 
-``python -m tests.e2e.agent_probe STATE RUN SOCKET COUNT RESTART`` with COUNT services of the tiny image, each with a
-volume and a health check, and a published port 18000 + n. A second start finds everything in the journal.
+``python -m tests.e2e.agent_probe STATE RUN SOCKET RESTARTS`` with a service of the tiny image for each of RESTARTS, its
+restart policy, comma-separated: each with a volume and a health check, and a published port 18000 + n. A second start
+finds everything in the journal.
 """
 
 import asyncio
@@ -23,16 +24,15 @@ from skerry.trust.x509 import make_delivery_ca
 from skerry.wire import DocumentPatch
 
 
-def make_app(source: ArchiveSource, count: int, restart: str) -> AppRevision:
+def make_app(source: ArchiveSource, restarts: list[str]) -> AppRevision:
     image = source.add(tiny_image("probe:1"))
-    names = [f"s{number}" for number in range(count)]
     return AppRevision(
         tenant=people.ALPHA,
         app=people.SHOP,
         number=1,
         source=Digest("sha256:" + "0" * 64),
         services={
-            ServiceName(name): Service(
+            ServiceName(f"s{number}"): Service(
                 image=image,
                 networks={NetworkName("default"): ()},
                 ports=(Port(target=8080, published=18000 + number),),
@@ -42,16 +42,16 @@ def make_app(source: ArchiveSource, count: int, restart: str) -> AppRevision:
                 stop_grace_us=1_000_000,
                 placement=Placement(replicas=Replicas(per_site=1)),
             )
-            for number, name in enumerate(names)
+            for number, restart in enumerate(restarts)
         },
-        volumes={VolumeName(f"v{number}"): Volume() for number in range(count)},
+        volumes={VolumeName(f"v{number}"): Volume() for number in range(len(restarts))},
         networks={},
     )
 
 
-async def serve(state: Path, run: Path, socket: str, count: int, restart: str) -> None:
+async def serve(state: Path, run: Path, socket: str, restarts: list[str]) -> None:
     source = ArchiveSource()
-    app = make_app(source, count, restart)
+    app = make_app(source, restarts)
     config = AgentConfig(state=state, run=run, podman_socket=socket, node=people.NODE)
     host = AgentHost(config, SystemClock(), SystemMint(), source)
     ready = asyncio.Event()
@@ -84,5 +84,5 @@ async def serve(state: Path, run: Path, socket: str, count: int, restart: str) -
 
 
 if __name__ == "__main__":
-    state, run, socket, count, restart = sys.argv[1:]
-    asyncio.run(serve(Path(state), Path(run), socket, int(count), restart))
+    state, run, socket, restarts = sys.argv[1:]
+    asyncio.run(serve(Path(state), Path(run), socket, restarts.split(",")))

@@ -147,13 +147,45 @@ PARTS = {
     "wired": {name: (check, ()) for name, check in (WIRED_CHECKS | LAN_CHECKS).items()},
     "node": {check.__name__: (check, ()) for check in NODE_CHECKS},
 }
+#: Checks that only make sense where Skerry makes the links.
+ONLY_WIRED = "wired"
+#: What does not change with who makes the links, and is asked once, where podman does: images, health, commands inside,
+#: grants of the node, and those fields of Compose that no network is in.
+ALIKE = {
+    *PARTS["image"],
+    *PARTS["node"],
+    "check_a_fetched_and_loaded_image_is_listed_by_both_digests",
+    "check_a_device_that_is_not_there_is_named",
+    "check_health_is_what_the_command_says",
+    "check_a_failing_health_command_is_told_with_its_output",
+    "check_a_running_instance_is_told_of_a_new_version_of_its_secret",
+    "check_streams_give_output_and_exit",
+    "check_input_reaches_a_command_and_its_end_closes_it",
+    "check_a_terminal_has_a_size_that_follows_and_ctrl_c_reaches_it",
+    "check_an_instance_without_its_image_is_refused",
+    "check_commands_after_a_start_run_once_for_it",
+    "check_a_command_after_a_start_that_fails_is_told_and_none_comes_after_it",
+    "check_what_a_vendor_describes_and_disks_are_named_where_they_are_not_there",
+    "check_a_process_is_who_and_where_it_was_told",
+    "check_a_process_gets_no_more_than_it_was_given",
+    "check_files_folders_and_memory_are_seen_as_asked",
+    "check_a_service_without_logs_has_none",
+}
 
 
-async def run(folder: Path, socket: str, part: str, *, wired: bool = False) -> dict[str, str]:
-    """Run every check of a part; the result is its trace, or nothing when it held."""
+def list_checks(part: str, links: str) -> list[str]:
+    """Name the checks of a part with links that podman makes, or Skerry (``skerry``)."""
+    if links == "podman":
+        return [] if part == ONLY_WIRED else list(PARTS[part])
+    return [name for name in PARTS[part] if name not in ALIKE]
+
+
+async def run(folder: Path, socket: str, part: str, links: str) -> dict[str, str]:
+    """Run the checks of a part; the result is the trace of each, or nothing when it held."""
     results: dict[str, str] = {}
-    for name, (check, declared) in PARTS[part].items():
-        rig = RealRig(folder, socket, declared, wired=wired)
+    for name in list_checks(part, links):
+        check, declared = PARTS[part][name]
+        rig = RealRig(folder, socket, declared, wired=links == "skerry")
         try:
             await check(rig)
             results[name] = ""
@@ -164,4 +196,4 @@ async def run(folder: Path, socket: str, part: str, *, wired: bool = False) -> d
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], wired=sys.argv[4] == "skerry"))))
+    print(json.dumps(asyncio.run(run(Path(sys.argv[1]), *sys.argv[2:5]))))

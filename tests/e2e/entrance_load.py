@@ -7,6 +7,7 @@ else is not an answer of 200 has failed.
 import asyncio
 import contextlib
 import json
+import signal
 import ssl
 import sys
 import time
@@ -125,14 +126,17 @@ async def ask_once(
 
 
 async def main(address: str, port: int, host: str, seconds: float, path: str, trusted: str) -> dict[str, object]:
-    """Ask once where there is no time, else let six people stay and four come and go for so many seconds."""
+    """Ask once where there is no time, else let six people stay and four come and go, for so long or until SIGTERM."""
     tls = ssl.create_default_context(cafile=trusted) if trusted else None
     if not seconds:
         status, body, _ = await ask_once(address, port, host, path, tls)
         return {"status": status, "body": body}
     load = Load(address, port, host, tls)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     load.start(6, 4, path)
-    await asyncio.sleep(seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
     await load.stop()
     return {
         "answers": sum(load.answers.values()),

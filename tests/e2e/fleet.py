@@ -44,18 +44,23 @@ class Ended(Exception):
 
 
 def wait_until(look: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait until ``look`` gives something true; what it raises while nothing answers yet counts as false."""
+    """Wait until ``look`` gives something true; what it raises while nothing answers yet counts as false.
+
+    A look that takes long, as a command does, leaves the machine to what it waits for as long again.
+    """
     deadline = time.monotonic() + seconds
     problem = ""
     while True:
+        began = time.monotonic()
         try:
             if look():
                 return
         except (OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
             problem = f": {error}"
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds:g} s{problem}")
-        time.sleep(POLL_S)
+        time.sleep(max(POLL_S, now - began))
 
 
 class Fleet:
@@ -74,8 +79,9 @@ class Fleet:
             "NO_COLOR": "1",
         }
         self._agents: dict[str, subprocess.Popen[bytes]] = {}
-        #: Settings of agents that start from now on, as environment has them.
+        #: Settings of agents and cores that start from now on, as environment has them.
         self.agent_env: dict[str, str] = {}
+        self.core_env: dict[str, str] = {}
 
     # The core's machine
 
@@ -108,7 +114,8 @@ class Fleet:
 
     def cli_argv(self, *arguments: object) -> tuple[list[str], dict[str, str]]:
         """The words and the environment of a skerry command on the core's machine."""
-        return self.lab.core.argv(sys.executable, "-m", "skerry", *arguments), self._core_env
+        env = {**self._core_env, **self.core_env}
+        return self.lab.core.argv(sys.executable, "-m", "skerry", *arguments), env
 
     def cli(self, *arguments: object, stdin: bytes = b"", timeout_s: float = COMMAND_S_MAX) -> Ran:
         """Run the skerry command line on the core's machine, to its end."""

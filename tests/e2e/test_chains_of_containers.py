@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
@@ -20,11 +21,15 @@ APP = PAGE.read_text().partition("```yaml")[2].partition("\n")[2].partition("```
 TYPED = re.findall(r"^\$ skerry (.*)$", PAGE.read_text().partition("```console")[2].partition("```")[0], re.MULTILINE)
 
 
-class Town:
-    """One site with the app of the page."""
+#: Who makes the links of instances at each site.
+LINKS = {"a": "podman", "b": "skerry"}
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet, self.site = fleet, fleet.lab.sites["a"]
+
+class Town:
+    """One of two sites with the app of the page."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self.fleet, self.name, self.site = fleet, name, fleet.lab.sites[name]
 
     def running(self) -> set[str]:
         return {name.split("/")[2] for name, each in list_containers(self.site).items() if each["State"] == "running"}
@@ -53,29 +58,38 @@ class Town:
 
     def type(self, number: int, *more: str) -> str:
         """Type a line of the page, and return what it says."""
-        return self.fleet.must(*TYPED[number].replace("--site oslo", "--site a").split(), *more)
+        return self.fleet.must(*TYPED[number].replace("--site oslo", f"--site {self.name}").split(), *more)
+
+    def told(self) -> dict[str, Any]:
+        """Return what the core was told of the chain at this site."""
+        nodes = self.fleet.ask("chain", "show", "shop/rest")["nodes"]
+        return next((each for each in nodes if each["site"] == self.name), {"state": "", "path_us": 0})
 
     def state(self) -> str:
-        nodes = self.fleet.ask("chain", "show", "shop/rest")["nodes"]
-        return nodes[0]["state"] if nodes else ""
+        return self.told()["state"]
 
 
-@pytest.fixture(scope="module", params=["podman", "skerry"])
-def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Town]:
-    """The town with links that podman makes, and with those that Skerry makes."""
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Generator[Fleet]:
     folder = tmp_path_factory.mktemp("app")
     (folder / "shop").mkdir()
     text = re.sub(r"image: \S+", "image: tiny:1\n    stop_grace_period: 1s", APP)
     (folder / "shop" / "compose.yaml").write_text(text)
-    with Lab(["a"]) as lab, Fleet(lab) as fleet:
+    with Lab([*LINKS]) as lab, Fleet(lab) as fleet:
         fleet.must("image", "push", write_image(folder, "tiny", tiny_image("tiny:1")))
-        fleet.agent_env["SKERRY_AGENT_LINKS"] = request.param
-        fleet.start_site("a")
+        for name, links in LINKS.items():
+            fleet.agent_env["SKERRY_AGENT_LINKS"] = links
+            fleet.start_site(name)
         fleet.must(*TYPED[0].replace("shop/", f"{folder}/shop/").split())
-        town = Town(fleet)
-        wait_until(lambda: town.running() == {"till", "wall", "inspect"}, "the start of all instances", 120)
-        wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
-        yield town
+        yield fleet
+
+
+@pytest.fixture(params=LINKS, ids=LINKS.values())
+def town(request: pytest.FixtureRequest, fleet: Fleet) -> Town:
+    town = Town(fleet, request.param)
+    wait_until(lambda: town.running() == {"till", "wall", "inspect"}, "the start of all instances", 120)
+    wait_until(lambda: town.state() == "whole", "word of the whole chain", 60)
+    return town
 
 
 def test_what_the_till_sends_passes_the_wall_both_ways(town: Town):
@@ -96,10 +110,7 @@ def test_an_owner_tests_the_chain_and_sees_what_it_costs(town: Town):
     assert (step["service"], step["given"], step["passed"]) == ("wall", 10, 10)
     assert 0 < step["median_us"] <= found["median_us"]
 
-    def measured() -> bool:
-        return town.fleet.ask("chain", "show", "shop/rest")["nodes"][0]["path_us"] > 0
-
-    wait_until(measured, "latency at the core", 60)
+    wait_until(lambda: town.told()["path_us"] > 0, "latency at the core", 60)
 
 
 def test_a_step_that_is_stopped_closes_the_chain_and_its_return_opens_it(town: Town):

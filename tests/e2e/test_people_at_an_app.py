@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -107,7 +108,7 @@ def test_the_site_has_got_a_certificate_by_itself_and_people_at_the_core_know(do
 
 def test_an_update_of_both_copies_under_load_fails_nothing(door: Door):
     before = {each["Id"] for each in door.copies().values()}
-    people = door.come(80, HOST, 60)
+    people = door.come(80, HOST, 120)
     time.sleep(1)  # what is asked before the change counts too
     door.apply(2)
 
@@ -115,7 +116,9 @@ def test_an_update_of_both_copies_under_load_fails_nothing(door: Door):
         now = {each["Id"] for each in door.copies().values()}
         return len(now) == 2 and not now & before
 
-    wait_until(changed, "the change of both copies", 50)
+    wait_until(changed, "the change of both copies", 110)
+    time.sleep(2)  # what is asked after the change counts too
+    people.send_signal(signal.SIGTERM)
     found = end(people)
     assert found["answers"] > 200
     assert found["failed"] == {}

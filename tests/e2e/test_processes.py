@@ -30,7 +30,8 @@ pytestmark = pytest.mark.e2e
 IMAGE = "localhost/tiny:1"
 WEB = "web"
 PORT, OTHER_PORT = 8080, 8081
-AGENT_KILLS = 20
+#: With apps that answer people; a hundred kills and ten thousand are in kill_loop.py.
+AGENT_KILLS = 5
 #: The agent's disk at the site "small": what an agent keeps free of images (512 MiB), and little else.
 SMALL_DISK_MB = 640
 
@@ -216,12 +217,12 @@ def test_the_disk_of_a_site_is_full(town: Town):
 
 
 def test_the_core_is_killed_during_apply(town: Town):
-    for number in range(3):
+    for number in range(2):
         numbers = len(town.revisions())
         place = town.write(manifest(PORT, ROUND=f"killed {number}"))
         argv, env = town.fleet.cli_argv("apply", "-f", place, "--name", WEB, "--sites", "tier=town", "--yes")
         applying = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.15 * (number + 1))
+        time.sleep(0.2 * (number + 1))  # so that it dies in the midst of it, early and late
         town.fleet.kill_core()
         applying.wait(120)
         town.fleet.start_core()
@@ -268,21 +269,20 @@ def test_garbage_and_endless_bytes_on_the_link_disturb_nobody(town: Town):
     assert town.apply(manifest(PORT, ROUND="after garbage")).exit == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ('{"services": {"web": {"image": "localhost/nobody:1"}}}', "localhost/nobody:1"),
-        ('{"services": {"web": {"image": "localhost/tiny:1", "potrs": ["80:80"]}}}', "potrs"),
-        ('{"services": {"web": {"image": "localhost/tiny:1", "privileged": true}}}', "privileged"),
-        ("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nservices: *c\n", "error"),
-    ],
-    ids=["no such image", "unknown field", "refused field", "bomb"],
+#: A manifest, and what is said of it.
+BAD = (
+    ('{"services": {"web": {"image": "localhost/nobody:1"}}}', "localhost/nobody:1"),
+    ('{"services": {"web": {"image": "localhost/tiny:1", "potrs": ["80:80"]}}}', "potrs"),
+    ('{"services": {"web": {"image": "localhost/tiny:1", "privileged": true}}}', "privileged"),
+    ("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nservices: *c\n", "error"),
 )
-def test_a_bad_manifest_changes_nothing(town: Town, text: str, words: str):
+
+
+def test_a_bad_manifest_changes_nothing(town: Town):
     before = town.revisions()
-    refused = town.apply(text)
-    assert refused.exit == 1
-    assert words in refused.err
+    for text, words in BAD:
+        refused = town.apply(text)
+        assert (refused.exit, words in refused.err) == (1, True), refused
     assert town.revisions() == before
 
 
