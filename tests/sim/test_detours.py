@@ -12,6 +12,7 @@ from skerry.model.ids import InstanceId, ServiceName, TenantName
 from skerry.model.observed import ChainsSeen
 from skerry.plan.actions import StartContainer
 from skerry.plan.chain_marks import PASS_OUT
+from skerry.plan.history import AppId
 from skerry.sim.apps import AppWords
 from skerry.sim.detours import list_chains
 from skerry.sim.loop import run_virtual
@@ -105,3 +106,18 @@ def test_what_a_device_brings_passes_the_steps_by():
             await script.world.end()
 
     run_virtual(mint, story())
+
+
+@pytest.mark.sim
+@virtually
+async def test_an_app_that_ends_because_it_cut_its_site_off_has_no_chains_to_judge(script: Script):
+    await script.world.apply("hub", read_app({"web": "nginx", "chain": "wall:pf", "volume": "no"}))
+    assert await script.weather.converge() == ""
+    site = script.world.sites[SITE]
+    assert [chain.name for _, chain in list_chains(script.world, site)] == ["out"]
+    reconciler, hub = site.agent.reconciler, AppId("default/hub")
+    kept = reconciler.history.kept
+    locked = msgspec.structs.replace(kept.judged[hub], verdict="failed", locked=True, fallback=None, reason="cut off")
+    kept = msgspec.structs.replace(kept, judged={**kept.judged, hub: locked})
+    reconciler.history = msgspec.structs.replace(reconciler.history, kept=kept)
+    assert list(list_chains(script.world, site)) == []
