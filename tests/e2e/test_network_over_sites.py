@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tests.e2e.fleet import Fleet, list_containers, wait_until, write_image
@@ -100,8 +101,12 @@ class Instance:
 class Talk:
     """Somebody who speaks ten times a second."""
 
+    #: All there ever were: a test that fails leaves some.
+    processes: ClassVar[list[subprocess.Popen[bytes]]] = []
+
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.processes.append(process)
 
     def end(self) -> tuple[int, int, list[str]]:
         """Let it end, and ``read``."""
@@ -134,9 +139,10 @@ class Town:
         self._echoes += [instance.run(ECHO, instance.v4), instance.run(ECHO, instance.v6)]
 
     def stop(self) -> None:
-        for process in self._echoes:
-            process.kill()
-            process.communicate()
+        for process in (*self._echoes, *Talk.processes):
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def settled(self) -> bool:
         return all(
