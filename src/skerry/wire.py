@@ -15,7 +15,7 @@ from skerry.model.event import Event
 from skerry.model.ids import CallId, Digest, InstanceId, NodeName, SiteName, UnitId
 from skerry.model.limits import INTEGER_MAX, WINDOW_SIDE_MAX
 from skerry.model.samples import Sample
-from skerry.model.signed import Envelope, PublicKey, Window
+from skerry.model.signed import CallVerb, Envelope, PublicKey, Window
 
 #: What ``HelloClaim.features`` says of a child that understands ``SamplesAsk``: others are never sent one.
 SAMPLES_FEATURE = "samples"
@@ -28,7 +28,7 @@ FORMAT = 1
 
 Purpose = Literal["heartbeat", "facts", "events", "document", "call", "logs", "image", "join", "samples"]
 LinkClass = Literal["wired", "mobile", "satellite"]
-CallKind = Literal["nonce", "logs", "exec", "forward", "restart", "stop", "start", "test-chain", "stats", "trace"]
+CallKind = Literal[CallVerb, "nonce", "logs", "stats", "trace"]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):

@@ -129,6 +129,7 @@ class Scene:
             verify_call=lambda envelope: self.signed,
             obey=self.obey,
             test_chain=self.test_chain,
+            keep_volume=self.keep_volume,
             look=self.look,
         )
         self.obeyed: list[tuple[str, str]] = []
@@ -151,6 +152,10 @@ class Scene:
         if call.chain != "out":
             return Refusal("E-CALL", "no such chain")
         return ChainProbed(sent=10, arrived=9, reason="1 was lost")
+
+    async def keep_volume(self, call: Call) -> Refusal | None:
+        self.obeyed.append((call.verb, f"{call.volume}@{call.snapshot}"))
+        return None if call.volume == "data" else Refusal("E-NOT-FOUND", "no such volume")
 
     def ask(self, kind: str, body: msgspec.Struct | bytes) -> CallAnswer:
         content = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
@@ -222,6 +227,24 @@ def test_a_test_of_a_chain_needs_a_signature_and_its_outcome_is_the_answer():
     assert msgspec.json.decode(answer.body, type=ChainProbed) == ChainProbed(sent=10, arrived=9, reason="1 was lost")
     scene.sign(scene.draw(), verb="test-chain", chain="in")
     assert (scene.ask("test-chain", people.revise(1)).code, scene.obeyed[-1]) == ("E-CALL", ("test-chain", "in"))
+
+
+def test_a_word_about_a_volume_needs_a_signature_and_a_nonce():
+    scene = Scene(state="exited")
+    words = {"service": "", "snapshot": "noon"}
+    for verb in ("snapshot", "restore", "drop-snapshot"):
+        scene.signed = Denied("E-SIGNATURE", "nobody signed this")
+        assert scene.ask(verb, people.revise(1)).code == "E-SIGNATURE"
+        scene.sign(b"not drawn here", verb=verb, volume="data", **words)
+        assert scene.ask(verb, people.revise(1)).code == "E-CALL"
+        scene.sign(scene.draw(), verb=verb, volume="data", **words)
+        assert scene.ask(verb, people.revise(1)).ok
+        scene.sign(scene.draw(), verb=verb, volume="other", **words)
+        assert scene.ask(verb, people.revise(1)).code == "E-NOT-FOUND"
+        scene.sign(scene.draw(), verb=verb, volume="data", **words)
+        assert scene.ask("stop", people.revise(1)).code == "E-SUBJECT"
+    assert scene.obeyed[:2] == [("snapshot", "data@noon"), ("snapshot", "other@noon")]
+    assert len(scene.obeyed) == 6
 
 
 def test_a_word_about_an_instance_needs_a_signature_and_a_nonce_and_nothing_that_runs():

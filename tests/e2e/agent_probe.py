@@ -17,9 +17,10 @@ from tests.trust import people
 from skerry.agent import journal
 from skerry.agent.host import AgentConfig, AgentHost
 from skerry.clock import SystemClock, SystemMint
-from skerry.model.app import AppRevision, HealthCheck, Mount, Placement, Port, Replicas, Restart, Service, Volume
+from skerry.model.app import AppRevision, HealthCheck, Mount, Placement, Port, Replicas, Restart, Service
 from skerry.model.document import Assignment
 from skerry.model.ids import Digest, NetworkName, ServiceName, VolumeName
+from skerry.model.volume import Volume
 from skerry.trust.x509 import make_delivery_ca
 from skerry.wire import DocumentPatch
 

@@ -2,7 +2,8 @@ import pytest
 from tests.manifest.texts import accept, read, refuse, service, wrap
 
 from skerry.manifest.values import SecretNeed
-from skerry.model.app import Config, FileMount, Mount, SecretUse, Volume
+from skerry.model.app import Config, FileMount, Mount, SecretUse
+from skerry.model.volume import Volume
 
 FILES = {
     "./a.conf": b"x $A",

@@ -17,7 +17,7 @@ from skerry.model.ids import (
     volume_id,
 )
 from skerry.model.instance import list_followed
-from skerry.model.observed import ChainsSeen, ContainerSeen, ImageSeen, NetworkSeen, Observation, VolumeSeen
+from skerry.model.observed import ChainsSeen, ContainerSeen, ImageSeen, NetworkSeen, Observation
 from skerry.model.signed import NodeRecord, PublicKey, RoleKeys, SiteRecord
 from skerry.plan.actions import (
     Action,
@@ -29,6 +29,7 @@ from skerry.plan.actions import (
     CreateVolume,
     DeleteVolume,
     DropBlobs,
+    DropSnapshot,
     FetchImage,
     LoadImage,
     Outcome,
@@ -36,13 +37,17 @@ from skerry.plan.actions import (
     RemoveImage,
     RemoveNetwork,
     RenewSecrets,
+    RestoreVolume,
+    SizeVolume,
     StartContainer,
     StopContainer,
+    TakeSnapshot,
     UnpauseContainer,
 )
 from skerry.plan.history import Deleting, History, Started, note_observed, note_outcome
 from skerry.plan.site import plan_site
 from skerry.plan.site_plan import HeldSite, Now, SitePlan
+from skerry.sim.volumes import FakeVolumes
 
 KEY = PublicKey(type="ed25519", key=b"k" * 32)
 TENANT = TenantName("default")
@@ -130,6 +135,7 @@ class World:
         self.now = Now(boot_us=1000 * SECOND)
         self.performed: list[Action] = []
         self.healthy = True
+        self.storage = FakeVolumes("directory")
         self._serial = 0
 
     def look(self) -> SitePlan:
@@ -152,6 +158,10 @@ class World:
                 name: each for name, each in {**kept.judged, **plan.judged}.items() if name not in plan.forget_judged
             },
             reach={name: each for name, each in {**kept.reach, **plan.reach}.items() if name not in plan.forget_reach},
+            snapped={
+                name: each for name, each in {**kept.snapped, **plan.snapped}.items() if name not in plan.forget_snapped
+            },
+            restoring={name: each for name, each in kept.restoring.items() if name not in plan.forget_restoring},
         )
         self.history = msgspec.structs.replace(self.history, kept=kept, watches=plan.watches, stands=plan.stands)
         if self.is_answered and plan.asks_parent and self.held.answered_us != self.now.boot_us:
@@ -175,7 +185,7 @@ class World:
         raise AssertionError(f"did not settle: {plan.actions} {plan.waits}")
 
     def advance(self, seconds: float) -> None:
-        self.now = Now(boot_us=self.now.boot_us + int(seconds * SECOND))
+        self.now = msgspec.structs.replace(self.now, boot_us=self.now.boot_us + int(seconds * SECOND))
 
     def do(self, action: Action) -> None:
         self.performed.append(action)
@@ -202,16 +212,10 @@ class World:
                 seen = change(seen, networks=(*seen.networks, network))
             case RemoveNetwork():
                 seen = change(seen, networks=tuple(item for item in seen.networks if item.name != action.name))
-            case CreateVolume():
-                volume = VolumeSeen(
-                    volume=action.volume,
-                    tenant=action.tenant,
-                    app=action.app,
-                    name=action.name,
-                    uid_start=action.uid_start,
-                    born=action.born,
-                )
-                seen = change(seen, volumes=(*seen.volumes, volume))
+            case CreateVolume() | SizeVolume() | TakeSnapshot() | DropSnapshot() | RestoreVolume():
+                self.storage.seen = {str(volume.volume): volume for volume in seen.volumes}
+                outcome = self.storage.do(action)
+                seen = change(seen, volumes=tuple(self.storage.seen.values()))
             case DeleteVolume():
                 deleting = Deleting(tenant=action.tenant, app=action.app, name=action.name, tombstone=action.tombstone)
                 kept = self.history.kept

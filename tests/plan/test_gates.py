@@ -4,12 +4,13 @@ import msgspec
 import pytest
 from tests.plan.scenery import SECOND, World, assign, digest_revision, hold, image, revision, service, volume_mount
 
-from skerry.model.app import AppRevision, HealthCheck, Placement, Replicas, Volume
+from skerry.model.app import AppRevision, HealthCheck, Placement, Replicas
 from skerry.model.document import unit_id
 from skerry.model.facts import AppFact
 from skerry.model.ids import ServiceName, VolumeName
 from skerry.model.observed import NodeSeen
 from skerry.model.rollout import Gate, Rollout
+from skerry.model.volume import Volume
 from skerry.plan.actions import RemoveImage
 from skerry.plan.gates import list_needed
 from skerry.plan.images import DISK_RESERVE_BYTES

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from skerry.clock import SeededMint
-from skerry.model.app import AppRevision, ImageRef, Service, Sites, Volume
+from skerry.model.app import AppRevision, ImageRef, Service, Sites
 from skerry.model.document import (
     Assignment,
     ImageHold,
@@ -41,6 +41,7 @@ from skerry.model.signed import (
     SiteRecord,
     Tombstone,
 )
+from skerry.model.volume import Volume
 from skerry.trust.envelope import encode_payload, sign_payload
 from skerry.trust.held import AcceptedDocument, Held
 from skerry.trust.keys import SigningKey

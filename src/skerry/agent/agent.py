@@ -19,6 +19,7 @@ from skerry.agent.loop import Reconciler
 from skerry.agent.meter import VolumeMeter
 from skerry.agent.perform import Performer
 from skerry.agent.sampler import Sampler
+from skerry.agent.volumes import VolumeDesk
 from skerry.clock import SECOND_US, Clock, Mint, Tasks
 from skerry.drivers.base import Console, Driver, Gauge, Typed, VolumeGauge, Watcher
 from skerry.model.event import Event
@@ -168,6 +169,7 @@ class Agent:
             verify_call=self._verify_call,
             obey=self.reconciler.obey,
             test_chain=self.reconciler.test_chain,
+            keep_volume=VolumeDesk(self.reconciler, clock, self.trust.read_sure_us).obey,
             look=Looker(clock, self.performer, self.reconciler, self._read_held, self.trust.read_sure_us).look,
         )
 

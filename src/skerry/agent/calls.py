@@ -1,8 +1,8 @@
 """Answering the parent's calls: a nonce, logs, a command, a connection, a word about an instance, use, a trace.
 
 Reading needs a session only. A command, a connection, a restart, stop or start, a test of a chain is an act on what
-runs: it needs a call signed by the tenant's deploy key that names a nonce this node drew, good once and for a short
-time (trust.md §5).
+runs, and a snapshot or a restore of a volume one on what it holds: it needs a call signed by the tenant's deploy key
+that names a nonce this node drew, good once and for a short time (trust.md §5).
 """
 
 import contextlib
@@ -48,6 +48,7 @@ class CallDesk:
         verify_call: Callable[[Envelope], Call | Denied],
         obey: Callable[[Call], Awaitable[Refusal | None]],
         test_chain: Callable[[Call], Awaitable[ChainProbed | Refusal]],
+        keep_volume: Callable[[Call], Awaitable[Refusal | None]],
         look: Callable[[TraceAsk], Awaitable[NodeView]],
     ) -> None:
         self._clock = clock
@@ -57,6 +58,7 @@ class CallDesk:
         self._verify_call = verify_call
         self._obey = obey
         self._test_chain_of = test_chain
+        self._keep_volume = keep_volume
         self._look = look
         self._nonces: dict[bytes, int] = {}
         self.node = NodeName("")
@@ -74,7 +76,9 @@ class CallDesk:
                 case "forward":
                     return await self._open_port(request, stdin)
                 case "restart" | "stop" | "start":
-                    return await self._control(request)
+                    return await self._control(request, self._obey)
+                case "snapshot" | "restore" | "drop-snapshot":
+                    return await self._control(request, self._keep_volume)
                 case "test-chain":
                     return await self._test_chain(request)
                 case "stats":
@@ -127,13 +131,13 @@ class CallDesk:
             return CallAnswer(False, code="E-PORT-CLOSED", reason=str(error))
         return CallAnswer(True, stream=_carry(request.call, pipe, stdin))
 
-    async def _control(self, request: CallRequest) -> CallAnswer:
-        """Do what a signed call says of an instance itself, whether or not it runs now."""
+    async def _control(self, request: CallRequest, obey: Callable[[Call], Awaitable[Refusal | None]]) -> CallAnswer:
+        """Do what a signed call says of an instance itself, whether or not it runs now, or of a volume."""
         call = self._judge(request)
         if isinstance(call, CallAnswer):
             return call
         try:
-            refused = await self._obey(call)
+            refused = await obey(call)
         except Unavailable as error:
             # What could not be written down does not hold, so it is not done either.
             return CallAnswer(False, code=error.code, reason=error.detail)

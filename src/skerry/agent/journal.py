@@ -18,7 +18,21 @@ from skerry.model.event import Event, EventClass
 from skerry.model.ids import CauseId, Digest, InstanceId, NodeName, SiteName, TenantName, UnitId, VolumeId
 from skerry.model.signed import Envelope
 from skerry.plan.gate import Judged
-from skerry.plan.history import AppId, Confirming, Contact, Deleting, Ended, Grace, Kept, Reach, Said, Started, Traffic
+from skerry.plan.history import (
+    AppId,
+    Confirming,
+    Contact,
+    Deleting,
+    Ended,
+    Grace,
+    Kept,
+    Reach,
+    Restoring,
+    Said,
+    Snapped,
+    Started,
+    Traffic,
+)
 from skerry.safe.sqlite import Connection, Options, record_checksum
 from skerry.trust.floors import Floor
 
@@ -134,6 +148,8 @@ NOTES: dict[str, Any] = {
     "reach": Reach,
     "traffic": Traffic,
     "said": Said,
+    "snapped": Snapped,
+    "restoring": Restoring,
 }
 
 
@@ -179,6 +195,8 @@ def read_all(connection: Connection) -> Remembered:
             reach={AppId(name): each for name, each in notes.read(connection, "reach", Reach).items()},
             traffic=notes.find(connection, "traffic", "", Traffic) or Traffic(),
             said={InstanceId(name): each for name, each in notes.read(connection, "said", Said).items()},
+            snapped={VolumeId(name): each for name, each in notes.read(connection, "snapped", Snapped).items()},
+            restoring={VolumeId(name): each for name, each in notes.read(connection, "restoring", Restoring).items()},
         ),
     )
 
@@ -286,6 +304,10 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic | None = None
     said: dict[InstanceId, Said] = {}
     forget_said: frozenset[InstanceId] = frozenset()
+    snapped: dict[VolumeId, Snapped] = {}
+    forget_snapped: frozenset[VolumeId] = frozenset()
+    restoring: dict[VolumeId, Restoring] = {}
+    forget_restoring: frozenset[VolumeId] = frozenset()
 
 
 def record_changes(connection: Connection, changes: Changes) -> None:
@@ -301,6 +323,10 @@ def record_changes(connection: Connection, changes: Changes) -> None:
     notes.forget(connection, "judged", changes.forget_judged)
     notes.write_all(connection, "said", changes.said)
     notes.forget(connection, "said", changes.forget_said | changes.gone)
+    notes.write_all(connection, "snapped", changes.snapped)
+    notes.forget(connection, "snapped", changes.forget_snapped)
+    notes.write_all(connection, "restoring", changes.restoring)
+    notes.forget(connection, "restoring", changes.forget_restoring)
     notes.write_all(connection, "reach", changes.reach)
     notes.forget(connection, "reach", changes.forget_reach)
     if changes.contact is not None:
@@ -334,6 +360,16 @@ def apply_changes(kept: Kept, changes: Changes) -> Kept:
             name: each
             for name, each in {**kept.said, **changes.said}.items()
             if name not in changes.forget_said | changes.gone
+        },
+        snapped={
+            name: each
+            for name, each in {**kept.snapped, **changes.snapped}.items()
+            if name not in changes.forget_snapped
+        },
+        restoring={
+            name: each
+            for name, each in {**kept.restoring, **changes.restoring}.items()
+            if name not in changes.forget_restoring
         },
     )
 

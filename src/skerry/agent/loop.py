@@ -49,7 +49,6 @@ from skerry.model.signed import Call
 from skerry.model.site_match import TIMEZONE_LABEL
 from skerry.plan.actions import (
     FETCH_LANE,
-    PROBE_LANE,
     Action,
     CheckHealth,
     DeleteVolume,
@@ -259,6 +258,9 @@ class Reconciler:
             forget_reach=plan.forget_reach,
             traffic=plan.traffic,
             forget_said=plan.forget_said,
+            snapped=plan.snapped,
+            forget_snapped=plan.forget_snapped,
+            forget_restoring=plan.forget_restoring,
         )
         self.history = msgspec.structs.replace(self.history, watches=plan.watches, stands=plan.stands)
         if changes != journal.Changes():
@@ -312,17 +314,20 @@ class Reconciler:
             tenant=volume.split("/")[0],
             message=f"the loss of volume {volume} was accepted at the box: it is made anew, empty",
         )
-        changes = journal.Changes(forget_volumes=frozenset((volume,)))
+        await self.remember(journal.Changes(forget_volumes=frozenset((volume,))), draft)
+        return True
+
+    async def remember(self, changes: journal.Changes, *drafts: journal.Draft) -> None:
+        """Journal what a person has said, with its events, and plan anew."""
 
         def record(connection: Connection) -> None:
             journal.record_changes(connection, changes)
-            journal.append_events(connection, [draft])
+            journal.append_events(connection, drafts)
 
         await self._db.run(record, soon=True)
         self._keep(journal.apply_changes(self.history.kept, changes))
         self._on_changed()
         self.nudge()
-        return True
 
     async def control(self, verb: HandVerb, what: str) -> tuple[InstanceId, ...] | Refusal:
         """Do what a person at the box says, durably and told of; refused whole where one owner does not allow it."""
@@ -359,19 +364,26 @@ class Reconciler:
         action = find_probe(self._derive_wanted(), self.observed, self.history, key, PROBES_ASKED)
         if isinstance(action, str):
             return Refusal("E-CALL", f"{call.chain} cannot be tested here: {action}")
-        if PROBE_LANE in self._busy:
-            await asyncio.wait((self._busy[PROBE_LANE][1],), timeout=PROBE_WAIT_S)
-        if PROBE_LANE in self._busy:
-            return Refusal("E-BUSY", "test packets are under way here: ask again in a moment")
-        probing = self._tasks.start(f"action {PROBE_LANE}", self._performer.perform(action))
-        self._busy[PROBE_LANE] = ("work", probing)
-        try:
-            outcome: Outcome = await probing
-        finally:
-            self._busy.pop(PROBE_LANE, None)
+        outcome = await self.do_asked(action, PROBE_WAIT_S)
         if not outcome.ok:
             return Refusal(outcome.code, outcome.reason)
         return read_probe(action, outcome)
+
+    async def do_asked(self, action: Action, wait_s: float) -> Outcome:
+        """Perform an action that somebody asks for and waits for, once nothing else of its lane is under way."""
+        name = lane(action)
+        if name in self._busy:
+            await asyncio.wait((self._busy[name][1],), timeout=wait_s)
+        if name in self._busy:
+            return failed("E-BUSY", f"something is under way here about {name}: ask again in a moment")
+        doing = self._tasks.start(f"action {name}", self._performer.perform(action))
+        self._busy[name] = ("work", doing)
+        try:
+            outcome: Outcome = await doing
+        finally:
+            self._busy.pop(name, None)
+            self._nudge.set()
+        return outcome
 
     def _derive_wanted(self) -> dict[InstanceId, Wanted]:
         held = self._read_held()
@@ -400,15 +412,7 @@ class Reconciler:
         if verb != "start":
             seen = self.observed.containers
             changes = journal.Changes(said={name: say(verb, wanted[name].assignment, seen, call) for name in meant})
-
-        def record(connection: Connection) -> None:
-            journal.record_changes(connection, changes)
-            journal.append_events(connection, drafts)
-
-        await self._db.run(record, soon=True)
-        self._keep(journal.apply_changes(self.history.kept, changes))
-        self._on_changed()
-        self.nudge()
+        await self.remember(changes, *drafts)
         return meant
 
     async def _do(self, name: str, action: Action) -> None:

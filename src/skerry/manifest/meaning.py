@@ -76,7 +76,7 @@ def read_app(
         services={written: ServiceName(name) for written, name in names.items() if written not in off},
         off=off,
         networks={written: NetworkName(name) for written, name in networks.items()},
-        parts=Parts(reading, top, app, wishes.secrets),
+        parts=Parts(reading, top, app, wishes),
         wishes=wishes,
         options=options,
         app=app,

@@ -17,11 +17,14 @@ from skerry.manifest.process import read_labels
 from skerry.manifest.reading import Reading
 from skerry.manifest.tmpfs import read_tmpfs_options
 from skerry.manifest.values import FileRead, FolderRead, SecretNeed
-from skerry.model.app import Config, FolderFile, Mount, SecretUse, Volume
+from skerry.manifest.volumes import complain_of_words, read_volume
+from skerry.manifest.wishes import Wishes
+from skerry.model.app import Config, FolderFile, Mount, SecretUse
 from skerry.model.ids import AppName, SecretName, ServiceName, VolumeName, is_inner_path, is_name
 from skerry.model.limits import FOLDER_FILES_MAX, SCALAR_BYTES_MAX
 from skerry.model.policy import SecretPolicy
 from skerry.model.variables import Reference, VariableError, expand, scan
+from skerry.model.volume import Volume
 
 _ORIGINS = ("content", "file", "environment", "external")
 
@@ -50,9 +53,10 @@ class _Memory(msgspec.Struct, frozen=True):
 class Parts:
     """Volumes, configs and secrets of one app, growing while its services are read."""
 
-    def __init__(self, reading: Reading, top: Place, app: AppName, secret_words: Mapping[str, Place]) -> None:
-        """``secret_words`` are our own words about secrets, by their names."""
-        self._secret_words = secret_words
+    def __init__(self, reading: Reading, top: Place, app: AppName, wishes: Wishes) -> None:
+        """``wishes`` has our own words about secrets and volumes, by their names."""
+        self._secret_words = wishes.secrets
+        self._volume_words = wishes.volumes
         self.volumes: dict[VolumeName, Volume] = {}
         self.configs: dict[str, Config] = {}
         self.secrets: dict[str, SecretUse] = {}
@@ -112,7 +116,8 @@ class Parts:
         if subpath is None:
             return volume
         part = VolumeName(make_name(volume, *steps))
-        self.volumes.setdefault(part, Volume())
+        whole = self.volumes.get(volume, Volume())
+        self.volumes.setdefault(part, msgspec.structs.replace(whole, labels={}))
         self._reading.findings.note(subpath, "translated", f"a volume of its own called {part}")
         return part
 
@@ -226,8 +231,11 @@ class Parts:
             if name is not None and other != written:
                 self._reading.findings.complain(name, "E-CONFLICT", f'volume "{other}" has the same name')
             labels = read_labels(self._reading, self._reading.find(item, "labels"))
+            words = self._volume_words.get(written, {})
             if self.volume_names[written] not in (self._memory | self._bound):
-                self.volumes[self.volume_names[written]] = Volume(labels=labels)
+                self.volumes[self.volume_names[written]] = read_volume(self._reading, labels, words)
+            else:
+                complain_of_words(self._reading, words, "it is memory or a folder of the node, and no volume of a site")
 
     def find_bound(self, volume: VolumeName) -> str:
         """Return the path that a volume of the top level binds; empty for one that is a volume."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from skerry.manifest.findings import FieldNote
-from skerry.model.app import Config, Network, SecretUse, Service, Volume
+from skerry.model.app import Config, Network, SecretUse, Service
 from skerry.model.chain import Chain
 from skerry.model.errors import Problem
 from skerry.model.geography import Region, UserPoint
@@ -18,6 +18,7 @@ from skerry.model.grants import Profile
 from skerry.model.ids import AppName, Digest, NetworkName, SecretName, ServiceName, VolumeName
 from skerry.model.rollout import Rollout
 from skerry.model.signed import DefinitionKind
+from skerry.model.volume import Volume
 
 
 class FileRead(msgspec.Struct, frozen=True):

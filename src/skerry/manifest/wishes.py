@@ -25,6 +25,8 @@ class Wishes(msgspec.Struct, frozen=True):
     secrets: dict[str, Place] = {}
     #: The words of each network that has any, by Compose's name of it.
     networks: dict[str, Given] = {}
+    #: The words of each volume that has any, by Compose's name of it.
+    volumes: dict[str, Given] = {}
 
 
 def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> Wishes:
@@ -33,6 +35,7 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
     services: dict[str, Given] = {}
     secrets: dict[str, Place] = {}
     networks: dict[str, Given] = {}
+    volumes: dict[str, Given] = {}
     words = compose.find("x-skerry")
     if words is not None:
         check_words(words, TOP, findings, find_homes)
@@ -49,6 +52,8 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
                     secrets[name] = words
                 elif section == "networks":
                     networks[name] = dict(words.entries())
+                elif section == "volumes":
+                    volumes[name] = dict(words.entries())
     if overlay is not None:
         _check_overlay(overlay, compose, findings)
         _lay_over(top, overlay, findings, frozenset(("app", "compose", *SECTIONS)))
@@ -57,10 +62,11 @@ def gather_wishes(compose: Place, overlay: Place | None, findings: Findings) -> 
             _lay_over(services.setdefault(name, {}), entry, findings, frozenset())
         laid = overlay.find("secrets")
         secrets |= dict(laid.entries()) if laid is not None else {}
-        laid = overlay.find("networks")
-        for name, entry in laid.entries() if laid is not None else ():
-            _lay_over(networks.setdefault(name, {}), entry, findings, frozenset())
-    return Wishes(top, services, secrets, networks)
+        for section, given in (("networks", networks), ("volumes", volumes)):
+            laid = overlay.find(section)
+            for name, entry in laid.entries() if laid is not None else ():
+                _lay_over(given.setdefault(name, {}), entry, findings, frozenset())
+    return Wishes(top, services, secrets, networks, volumes)
 
 
 def _check_overlay(overlay: Place, compose: Place, findings: Findings) -> None:

@@ -34,8 +34,9 @@ from skerry.manifest.word_types import (
 from skerry.manifest.words_chains import CHAIN
 from skerry.manifest.words_entrance import ENTRANCE
 from skerry.manifest.words_networks import NETWORK
-from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, REGION_WORDS, SELECTORS, WEIGHT
+from skerry.manifest.words_placement import PLACEMENT, PLACEMENT_OF_APP, SELECTORS, WEIGHT
 from skerry.manifest.words_policies import AUTONOMY, PRIORITY, ROLLOUT
+from skerry.manifest.words_volumes import VOLUME
 from skerry.model.limits import MTU_MAX, MTU_MIN
 
 _PORT = whole(1, 65535)
@@ -205,21 +206,6 @@ SECRET = (
     Word("on-rotate", TEXT, "what a new version does: restart, signal:NAME or none", "restart", built=True),
     Word("sites", SELECTORS, "labels of the sites that may ever have it", "where its users run", built=True),
     Word("env", TEXT, "variable that is set to it too", built=True),
-)
-
-#: Words of a volume.
-VOLUME = unbuilt_words(
-    2,
-    size=SIZE,
-    scope=Choice(("site", "instance", "app")),
-    on_delete=Choice(("keep", "delete")),
-    class_=TEXT,
-    access=Choice(("exclusive", "shared-read", "shared")),
-    snapshot=Group(unbuilt_words(2, every=DURATION, keep=whole(1, 10_000), before_update=SWITCH)),
-    replicate=Group(unbuilt_words(2, to=SELECTORS, copies=whole(1, 100), max_lag=DURATION, budget=BUDGET)),
-    backup=Group(unbuilt_words(2, to=NAME, every=DURATION, keep=whole(1, 10_000))),
-    move=Choice(("never", "with-instance")),
-    residency=Group(REGION_WORDS),
 )
 
 #: Places where words stand, as a message names them.

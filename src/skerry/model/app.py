@@ -19,6 +19,7 @@ from skerry.model.placing import PlacementRules
 from skerry.model.policy import Policy, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
 from skerry.model.uplinks import Bandwidth
+from skerry.model.volume import Volume
 
 #: Namespaces that an instance may have in common with one of another service of its app.
 SharedNamespace = Literal["network", "pid", "ipc"]
@@ -333,12 +334,6 @@ class Service(_Signed, frozen=True, kw_only=True):
         """The revision's secrets that a node with an instance of it needs: those it sees, then its certificates."""
         certificates = (each.secret for each in self.entrance or () if each.secret)
         return tuple(dict.fromkeys((*(mount.source for mount in self.secrets), *certificates)))
-
-
-class Volume(_Signed, frozen=True, kw_only=True):
-    """Durable storage of an app at each of its sites; never deleted but by a signed tombstone."""
-
-    labels: dict[str, str] = {}
 
 
 class Subnet(_Signed, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,6 +21,10 @@ from skerry.model.ids import (
 )
 from skerry.model.observed import Health
 from skerry.model.signed import Envelope
+from skerry.model.volume import SnapshotName, VolumeDriverName
+
+#: Snapshots of one volume that a site names, so that a fact stays under 1 kB; older ones are counted.
+TOLD_SNAPSHOTS_MAX = 24
 
 #: ``ready``: running and, where it has a health check, healthy. ``done``: completed and not to be restarted.
 InstancePhase = Literal["waiting", "starting", "ready", "unhealthy", "restarting", "held", "stopped", "done", "refused"]
@@ -46,7 +50,7 @@ class InstanceFact(msgspec.Struct, frozen=True, kw_only=True, tag="instance", ta
     ports: dict[str, int] = {}
 
 
-class VolumeFact(msgspec.Struct, frozen=True, kw_only=True, tag="volume", tag_field="kind"):
+class VolumeFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="volume", tag_field="kind"):
     """A volume of this site; key ``volume/<volume id>``."""
 
     volume: VolumeId
@@ -56,6 +60,15 @@ class VolumeFact(msgspec.Struct, frozen=True, kw_only=True, tag="volume", tag_fi
     in_use: bool = False
     #: ``kept``: no assignment uses it; ``doomed``: a tombstone's grace is running.
     state: Literal["used", "kept", "doomed", "strange"] = "used"
+    driver: VolumeDriverName = "directory"
+    #: Bytes that it cannot grow beyond; 0 where nothing holds it.
+    limit_bytes: int = 0
+    #: The newest ``TOLD_SNAPSHOTS_MAX`` of its snapshots, oldest first: name and second when it was taken (0: unknown).
+    snapshots: tuple[tuple[SnapshotName, int], ...] = ()
+    #: How many there are.
+    snapshots_count: int = 0
+    #: Why it does not have the snapshots that it is to have.
+    reason: str = ""
 
 
 class ImageFact(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_field="kind"):

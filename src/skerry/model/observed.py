@@ -20,6 +20,7 @@ from skerry.model.ids import (
 )
 from skerry.model.relay import RelayPairSeen
 from skerry.model.signed import Envelope
+from skerry.model.volume import SnapshotSeen, VolumeDriverName
 
 #: ``created``: made, never started. ``gone`` is not a state: a container that is not there is not observed.
 ContainerState = Literal["created", "running", "paused", "exited", "stopping"]
@@ -145,6 +146,11 @@ class VolumeSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: Number of the app revision that first asked for it.
     born: int
     strange: bool = False
+    driver: VolumeDriverName = "directory"
+    #: Bytes that it cannot grow beyond; 0 where nothing holds it.
+    limit_bytes: int = 0
+    #: Those that are whole, oldest first.
+    snapshots: tuple[SnapshotSeen, ...] = ()
 
 
 class NetworkSeen(msgspec.Struct, frozen=True, kw_only=True):

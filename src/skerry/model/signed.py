@@ -156,28 +156,36 @@ class Window(_Signed, frozen=True, kw_only=True):
     rows: int
 
 
+CallVerb = Literal["exec", "forward", "restart", "stop", "start", "test-chain", "snapshot", "restore", "drop-snapshot"]
+
+
 class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):
     """Payload of kind ``call``: one act on what runs, good for one nonce of one node.
 
     ``exec`` runs ``argv``; ``forward`` makes one connection to ``port`` of the instance's own address. ``restart``,
     ``stop`` and ``start`` say of the instance itself whether it runs; a stop holds until a start. ``test-chain`` sends
-    test packets through ``chain``, of which the service is a step.
+    test packets through ``chain``, of which the service is a step. ``snapshot`` keeps what a volume holds now under a
+    name, ``restore`` sets the volume back to one, keeping aside what it held, and ``drop-snapshot`` lets one go.
     """
 
     tenant: TenantName
     site: SiteName
     node: NodeName
     nonce: bytes
-    verb: Literal["exec", "forward", "restart", "stop", "start", "test-chain"]
+    verb: CallVerb
     app: AppName
-    service: ServiceName
+    #: Empty where a volume is meant.
+    service: ServiceName = ServiceName("")
     ordinal: int = 0
     argv: tuple[str, ...] = ()
     #: The command gets a terminal of this size, which may change later; None for plain streams.
     terminal: Window | None = None
     port: int = 0
     chain: str = ""
-    #: Of a restart, stop or start: who has it done, as they call themselves, and why; shown at the site.
+    #: What a snapshot or a restore is about, and which snapshot: its name is chosen by who asks.
+    volume: str = ""
+    snapshot: str = ""
+    #: Of a restart, stop, start or restore: who has it done, as they call themselves, and why; shown at the site.
     by: str = ""
     reason: str = ""
 

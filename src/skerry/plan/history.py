@@ -14,6 +14,7 @@ from skerry.model.document import Assignment
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
 from skerry.model.observed import ChainProbed, ContainerSeen, Health, Observation
 from skerry.model.uplinks import Uplink
+from skerry.model.volume import SnapshotName
 from skerry.plan.actions import Action, CheckHealth, Outcome, ProbeChain, StartContainer, instance_lane, lane
 from skerry.plan.chain_probes import ProbeNote, forget_probes, judge_probe, note_probe, probe_key
 from skerry.plan.gate import Judged, Watch
@@ -136,6 +137,24 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Snapped(msgspec.Struct, frozen=True):
+    """When the newest snapshot by time was taken of a volume: how long ago by the node's own clock."""
+
+    #: Its name; empty before the first.
+    newest: str
+    since: Grace
+
+
+class Restoring(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume that its owner has set back to a snapshot, by a signed call, and that is not back yet."""
+
+    snapshot: SnapshotName
+    #: Name of the snapshot that what it holds now becomes.
+    aside: SnapshotName
+    by: str = ""
+    reason: str = ""
+
+
 #: ``TENANT/APP``.
 AppId = NewType("AppId", str)
 
@@ -167,6 +186,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic = Traffic()
     #: What a person at the box, or its owner, has said of an instance.
     said: dict[InstanceId, Said] = {}
+    snapped: dict[VolumeId, Snapped] = {}
+    restoring: dict[VolumeId, Restoring] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from skerry.model.observed import ContainerSeen
 from skerry.model.policy import Policy
 from skerry.model.rollout import InSite
 from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth
+from skerry.model.volume import Volume
 from skerry.plan.actions import (
     Action,
     CheckHealth,
@@ -41,6 +42,7 @@ from skerry.plan.actions import (
     RunHooks,
     StartContainer,
     StopContainer,
+    TakeSnapshot,
     UnpauseContainer,
 )
 from skerry.plan.derive import Derived
@@ -85,6 +87,8 @@ class Wanted(msgspec.Struct, frozen=True):
     copies: int = 1
     #: The service chains of its app.
     chains: tuple[Chain, ...] = ()
+    #: The volumes of its app, as its revision wishes them.
+    volumes: dict[VolumeName, Volume] = {}
     #: Only its tenant may end it (``withdraw: tenant``).
     is_kept: bool = False
     #: What people outside reach of it, and its own certificates that may be shown here (``places.find_certificates``).
@@ -115,6 +119,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     #: Its links, where Skerry makes them, and why it cannot have them; neither where the runtime does.
     links: tuple[Link, ...] = ()
     unlinked: str = ""
+    #: What is to be kept of its volumes before it starts in place of an older one; None for nothing.
+    snapshot: TakeSnapshot | None = None
     #: Why it is not its turn to be changed; empty when it is.
     turn: str = ""
     #: Why its secrets are not given out now; empty when they are.
@@ -135,7 +141,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     wake_us: int = 0
 
 
-def volume_action(spec: InstanceSpec, volume: str, uid_start: int, number: int) -> CreateVolume:
+def volume_action(spec: InstanceSpec, volume: str, uid_start: int, number: int, limit_bytes: int) -> CreateVolume:
     """Return the action that makes a volume which ``spec`` mounts."""
     return CreateVolume(
         volume=volume_id(spec.tenant, spec.app, volume),
@@ -144,6 +150,7 @@ def volume_action(spec: InstanceSpec, volume: str, uid_start: int, number: int) 
         name=VolumeName(volume),
         uid_start=uid_start,
         born=number,
+        limit_bytes=limit_bytes,
     )
 
 
@@ -230,6 +237,9 @@ def _start(wanted: Wanted, current: ContainerSeen, others: tuple[ContainerSeen, 
         reason = f"it ended with code {current.exit_code}, {run.failures} times in a row; next start after a pause"
         wait = Wait(subject=instance, reason=reason, until_us=run.not_before_us)
         return _step(wanted, scene, "restarting", reason, waits=(wait,))
+    if scene.snapshot is not None:
+        reason = f"what volume {scene.snapshot.name} holds is kept before the update"
+        return _step(wanted, scene, "starting", reason, actions=(scene.snapshot,))
     action = StartContainer(
         container=current.container,
         spec=wanted.derived.spec,

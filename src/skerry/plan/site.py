@@ -54,6 +54,7 @@ from skerry.plan.room import find_priority, judge_room
 from skerry.plan.secrets import judge_secrets, read_limits
 from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
+from skerry.plan.snapshots import find_plans, find_update_snapshot, hold_for_restores, plan_snapshots
 from skerry.plan.turns import find_turns
 from skerry.plan.uplinks import find_percent, find_uplink, hold_bulk, is_worth_writing, name_month, note_moved
 from skerry.plan.volumes import (
@@ -118,6 +119,7 @@ def plan_site(
     wanted = _hold_back(wanted, standing.held)
     by_hand = judge_by_hand(wanted, history.kept.said, observed.containers)
     wanted = _hold_back(wanted, by_hand.held)
+    wanted = _hold_back(wanted, hold_for_restores(wanted, observed, history))
     wanted = _hold_back(wanted, judge_room(wanted, observed.node, sum_rates(network.uplinks)))
     for name, why in sorted(held.unsigned.items()):
         draft.wait(f"withdraw/{name.partition('/')[2]}", why)
@@ -131,7 +133,9 @@ def plan_site(
     have_images = plan_images(draft, held, wanted, observed, deferred.images)
     networks = plan_networks(draft, wanted, observed, held.units)
     lost = find_lost_volumes(observed, history)
-    usable_volumes = plan_volumes(draft, wanted, observed, uids, lost)
+    volumes = find_plans(wanted.values())
+    usable_volumes = plan_volumes(draft, wanted, observed, uids, lost, volumes)
+    snapshots = plan_snapshots(draft, volumes, observed)
     entrance = settle_entrance(
         *(wanted, observed.entrance, observed.certificates, held.site, away_us), find_lingering(held, refused)
     )
@@ -163,9 +167,10 @@ def plan_site(
     for seen in observed.containers:
         own.setdefault(seen.instance, []).append(seen)
     for instance in sorted(wanted, key=lambda name: (-find_priority(wanted[name]).value, name)):
+        containers = tuple(own.get(instance, ()))
         scene = instances.Scene(
             wanted=wanted,
-            containers=tuple(own.get(instance, ())),
+            containers=containers,
             everyone=observed.containers,
             images=have_images,
             networks=networks,
@@ -183,6 +188,7 @@ def plan_site(
             or _closed(wanted[instance], deferred)
             or entrance.portless.get(instance, ""),
             busy=instance_lane(instance) in busy,
+            snapshot=find_update_snapshot(wanted[instance], containers, observed.volumes, history, now),
         )
         step = instances.plan_instance(instance, scene)
         for action in step.actions:
@@ -204,7 +210,7 @@ def plan_site(
     plan_eviction(draft, held, wanted, observed)
     verdicts = judge_apps(draft, wished, history, draft.facts, deferred.waiting)
     draft.facts.extend(_plan_refusals(held, refused))
-    draft.facts.extend(volume_facts(held, wanted, observed))
+    draft.facts.extend(volume_facts(held, wanted, observed, volumes))
     if why_held and any(_is_bulk(each, held) for each in draft.actions):
         draft.wait("bulk", f"images wait: {why_held}")
         draft.actions = [each for each in draft.actions if not _is_bulk(each, held)]
@@ -237,6 +243,9 @@ def plan_site(
         chains=draft.chains,
         doors=draft.doors,
         forget_said=by_hand.over,
+        snapped=snapshots.snapped,
+        forget_snapped=snapshots.forget_snapped,
+        forget_restoring=snapshots.forget_restoring,
         wake_us=draft.wake_us,
         ahead=draft.ahead,
     )
@@ -356,6 +365,7 @@ def _derive_wanted(held: HeldSite) -> _DerivedUnits:
                     copies=replicas_max(revision.services[unit.service].placement),
                     is_kept=is_kept_from_core(revision),
                     chains=revision.chains or (),
+                    volumes=revision.volumes,
                     entrance=revision.services[unit.service].entrance or (),
                     certificates=find_certificates(revision, revision.services[unit.service], held.record, secrets),
                 )

@@ -16,7 +16,7 @@ from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Reach, Traffic
+from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Reach, Snapped, Traffic
 from skerry.plan.report import Wait
 from skerry.plan.ways import LOOK_EVERY_US
 
@@ -131,6 +131,10 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     doors: tuple[DoorUse, ...] = ()
     #: What a person at the box said and what is over: to be journaled.
     forget_said: frozenset[InstanceId] = frozenset()
+    #: What is to be journaled of snapshots by time and of restores.
+    snapped: dict[VolumeId, Snapped] = {}
+    forget_snapped: frozenset[VolumeId] = frozenset()
+    forget_restoring: frozenset[VolumeId] = frozenset()
     spared: frozenset[VolumeId] = frozenset()
     #: Boot time at which to plan again even if nothing happens; 0 for none.
     wake_us: int = 0

@@ -5,16 +5,20 @@ by this node's own clock since it saw the tombstone, for the time in documents i
 here and is gone is not made anew, empty, until its owner or who keeps the box has said so.
 """
 
+from collections.abc import Mapping
+
 from skerry.model.document import TombstoneNotice
-from skerry.model.facts import Fact, VolumeFact
-from skerry.model.ids import Digest, InstanceId, TenantName, VolumeId
+from skerry.model.facts import TOLD_SNAPSHOTS_MAX, Fact, VolumeFact
+from skerry.model.ids import Digest, InstanceId, TenantName, VolumeId, volume_id
 from skerry.model.observed import Observation, VolumeSeen
 from skerry.model.signed import Tombstone
 from skerry.model.site_match import site_unmet
-from skerry.plan.actions import CreateVolume, DeleteVolume, volume_lane
+from skerry.model.volume import VOLUME_BYTES, Volume
+from skerry.plan.actions import CreateVolume, DeleteVolume, SizeVolume, volume_lane
 from skerry.plan.history import Grace, History
 from skerry.plan.instances import Wanted, explain_loss, volume_action
 from skerry.plan.site_plan import HeldSite, PlanDraft
+from skerry.plan.snapshots import explain_none
 
 #: Host uids of tenants start here and are handed out in ranges of this size: 65,536 is what images expect.
 UID_FIRST = 200_000
@@ -58,10 +62,11 @@ def plan_volumes(
     observed: Observation,
     uids: dict[TenantName, int],
     lost: frozenset[VolumeId],
+    plans: Mapping[VolumeId, Volume],
 ) -> frozenset[str]:
-    """Make missing volumes that never were here; return the ids that may be mounted.
+    """Make missing volumes that never were here, and size those that are; return the ids that may be mounted.
 
-    Those are seen, with a sound identity, in the tenant's range.
+    Those are seen, with a sound identity, in the tenant's range. ``plans`` are those of ``snapshots.find_plans``.
     """
     seen: dict[str, VolumeSeen] = {volume.volume: volume for volume in observed.volumes}
     needed: dict[str, CreateVolume] = {}
@@ -69,7 +74,8 @@ def plan_volumes(
         spec = item.derived.spec
         for mount in spec.mounts:
             if mount.kind == "volume":
-                action = volume_action(spec, mount.source, uids[spec.tenant], item.number)
+                limit = plans[volume_id(spec.tenant, spec.app, mount.source)].size_bytes or VOLUME_BYTES
+                action = volume_action(spec, mount.source, uids[spec.tenant], item.number, limit)
                 known = needed.get(action.volume)
                 if known is None or action.born < known.born:
                     needed[action.volume] = action
@@ -84,7 +90,21 @@ def plan_volumes(
             draft.wait(f"volume/{name}", "another disk or a damaged identity file is in its place; it is not mounted")
         else:
             usable.add(name)
+            _plan_size(draft, volume, needed[name].limit_bytes)
     return frozenset(usable)
+
+
+def _plan_size(draft: PlanDraft, volume: VolumeSeen, limit_bytes: int) -> None:
+    if volume.limit_bytes and volume.limit_bytes != limit_bytes:
+        draft.add(
+            SizeVolume(
+                volume=volume.volume,
+                tenant=volume.tenant,
+                app=volume.app,
+                name=volume.name,
+                limit_bytes=limit_bytes,
+            )
+        )
 
 
 def find_lost_volumes(observed: Observation, history: History) -> frozenset[VolumeId]:
@@ -187,12 +207,15 @@ def _volume_in_use(volume: VolumeSeen, wanted: dict[InstanceId, Wanted], observe
     )
 
 
-def volume_facts(held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation) -> list[Fact]:
-    """Say of each volume here whether it is used, kept, doomed or not what it should be."""
+def volume_facts(
+    held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Observation, plans: Mapping[VolumeId, Volume]
+) -> list[Fact]:
+    """Say of each volume here whether it is used, kept, doomed or not what it should be, and how it is kept."""
     stones = _list_tombstones(held).values()
     facts: list[Fact] = []
     for volume in sorted(observed.volumes, key=lambda volume: volume.volume):
         in_use = _volume_in_use(volume, wanted, observed)
+        told = volume.snapshots[-TOLD_SNAPSHOTS_MAX:]
         dying = any(_dooms(stone, volume.volume, volume.born) for stone in stones)
         facts.append(
             VolumeFact(
@@ -200,6 +223,11 @@ def volume_facts(held: HeldSite, wanted: dict[InstanceId, Wanted], observed: Obs
                 born=volume.born,
                 in_use=in_use,
                 state="strange" if volume.strange else "doomed" if dying else "used" if in_use else "kept",
+                driver=volume.driver,
+                limit_bytes=volume.limit_bytes,
+                snapshots=tuple((each.name, each.taken_us // 1_000_000) for each in told),
+                snapshots_count=len(volume.snapshots),
+                reason=explain_none(volume, plans.get(volume.volume, Volume())),
             )
         )
     return facts

@@ -27,7 +27,6 @@ from skerry.model.app import (
     SecretUse,
     Service,
     Sites,
-    Volume,
 )
 from skerry.model.chain import Chain
 from skerry.model.entrance import Entrance
@@ -36,6 +35,7 @@ from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, Tena
 from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
+from skerry.model.volume import Volume
 
 _OCI = "application/vnd.oci.image."
 #: Where the steps of an app's chain are.

@@ -46,6 +46,7 @@ from skerry.plan.actions import (
     CreateNetwork,
     CreateVolume,
     DeleteVolume,
+    DropSnapshot,
     LoadImage,
     Outcome,
     ProbeChain,
@@ -53,10 +54,13 @@ from skerry.plan.actions import (
     RemoveImage,
     RemoveNetwork,
     RenewSecrets,
+    RestoreVolume,
     RunHooks,
+    SizeVolume,
     StartContainer,
     Steer,
     StopContainer,
+    TakeSnapshot,
     UnpauseContainer,
     failed,
 )
@@ -66,9 +70,12 @@ from skerry.plan.sharing import find_shared
 from skerry.sim.chains import FakeChains, find_way
 from skerry.sim.consoles import PAGE_PORT, PagePipe, read_terminal
 from skerry.sim.entrances import FakeEntrance
+from skerry.sim.volumes import FakeVolumes
 
 #: What a machine has unless some of it broke.
 MEMORY_BYTES = 8 << 30
+#: Share of machines whose storage knows limits and snapshots.
+_WITH_LIMITS = 0.5
 
 
 class MachineFaults(msgspec.Struct):
@@ -94,11 +101,7 @@ class FakeMachine:
         self.containers: dict[str, ContainerSeen] = {}
         self.specs: dict[str, InstanceSpec] = {}
         self.images: dict[Digest, ImageSeen] = {}
-        self.volumes: dict[str, VolumeSeen] = {}
-        #: What services wrote: volume id to content, to see that nothing is lost.
-        self.contents: dict[str, str] = {}
-        #: Bytes that services wrote and nobody has to read again: volume id to count.
-        self.grown: dict[str, int] = {}
+        self.storage = FakeVolumes("btrfs" if mint.split("storage").uniform() < _WITH_LIMITS else "directory")
         self.networks: dict[tuple[str, str, str], NetworkSeen] = {}
         self.network_plans: dict[tuple[str, str, str], NetworkPlan] = {}
         self.rules = ""
@@ -188,6 +191,21 @@ class FakeMachine:
             self.networks.clear()  # a bridge of ours is the kernel's alone
         self.steering.lose_power()
 
+    @property
+    def volumes(self) -> dict[str, VolumeSeen]:
+        """What is seen of its volumes."""
+        return self.storage.seen
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """What services wrote: volume id to content, to see that nothing is lost."""
+        return self.storage.contents
+
+    @property
+    def grown(self) -> dict[str, int]:
+        """Bytes that services wrote and nobody has to read again: volume id to count."""
+        return self.storage.grown
+
     def crash(self, instance: InstanceId, exit_code: int = 1) -> None:
         """Let an instance's process end by itself."""
         for name, seen in self.containers.items():
@@ -204,8 +222,7 @@ class FakeMachine:
                 self.containers,
                 self.specs,
                 self.images,
-                self.volumes,
-                self.contents,
+                self.storage.image(),
                 self.networks,
                 self.network_plans,
             )
@@ -213,7 +230,8 @@ class FakeMachine:
 
     def put_back(self, image: tuple[dict[Any, Any], ...]) -> None:
         """Be as the image says, with everything stopped: the machine was off."""
-        self.containers, self.specs, self.images, self.volumes, self.contents, networks, plans = map(dict, image)
+        self.containers, self.specs, self.images, volumes, networks, plans = map(dict, image)
+        self.storage.put_back(volumes)
         self.networks, self.network_plans = networks, plans
         self.reboot()
 
@@ -255,13 +273,11 @@ class FakeMachine:
             case RemoveNetwork():
                 self.networks.pop((action.tenant, action.app, action.name), None)
                 self.network_plans.pop((action.tenant, action.app, action.name), None)
-            case CreateVolume():
-                self._create_volume(action)
+            case CreateVolume() | SizeVolume() | TakeSnapshot() | DropSnapshot() | RestoreVolume():
+                return self.storage.do(action)
             case DeleteVolume():
-                self.volumes.pop(action.volume, None)
-                self.contents.pop(action.volume, None)
-                self.grown.pop(action.volume, None)
                 self.story.append(("delete-volume", action.volume))
+                return self.storage.do(action)
             case CreateContainer():
                 return self._create_container(action)
             case StartContainer():
@@ -367,18 +383,6 @@ class FakeMachine:
             lease = Lease(self.networks[key].ranges, self.network_plans.get(key, NetworkPlan()), taken)
             given[name] = tuple(each.partition("/")[0] for each in lease.take(fixed.get(name, Address())))
         return given
-
-    def _create_volume(self, action: CreateVolume) -> None:
-        if action.volume not in self.volumes:
-            self.volumes[action.volume] = VolumeSeen(
-                volume=action.volume,
-                tenant=action.tenant,
-                app=action.app,
-                name=action.name,
-                uid_start=action.uid_start,
-                born=action.born,
-            )
-            self.contents[action.volume] = ""
 
     def _create_container(self, action: CreateContainer) -> Outcome:
         spec = action.spec
@@ -518,7 +522,11 @@ class FakeDriver:
         CreateNetwork,
         RemoveNetwork,
         CreateVolume,
+        SizeVolume,
         DeleteVolume,
+        TakeSnapshot,
+        DropSnapshot,
+        RestoreVolume,
         CreateContainer,
         StartContainer,
         StopContainer,

@@ -56,6 +56,7 @@ from skerry.model.signed import (
 )
 from skerry.model.site_relay import find_relay_flaw
 from skerry.model.uplinks import NO_BANDWIDTH, Bandwidth, find_bandwidth_flaw, find_uplinks_flaw
+from skerry.model.volume import find_volume_flaw
 from skerry.model.withdrawal import is_kept_from_core
 from skerry.trust.keys import KEY_BYTES
 from skerry.trust.placed import find_area_flaw, find_placement_flaw, find_users_flaw
@@ -103,7 +104,7 @@ def _check(payload: msgspec.Struct) -> None:
             if len(payload.key) != KEY_BYTES:
                 raise _FlawError(f"a key of {len(payload.key)} bytes, an overlay key has {KEY_BYTES}")
         case Call():
-            _check_names(payload.tenant, payload.site, payload.node, payload.app, payload.service)
+            _check_names(payload.tenant, payload.site, payload.node, payload.app)
             _check_call(payload)
         case SiteRecord():
             _check_record(payload)
@@ -129,6 +130,9 @@ def _check_revision(revision: AppRevision) -> None:
     _demand(1 <= len(revision.services) <= SERVICES_MAX, f"an app has 1 to {SERVICES_MAX} services")
     _check_names(*revision.services, *revision.volumes, *revision.networks)
     _check_names(*(use.name for use in revision.secrets.values()))
+    for volume in revision.volumes.values():
+        flaw = find_volume_flaw(volume)
+        _demand(not flaw, flaw)
     for use in revision.secrets.values():
         _check_secret(use.policy or SecretPolicy())
     _demand(is_name(revision.profile), f"no profile is called {revision.profile[:80]!r}")
@@ -214,11 +218,19 @@ def _check_call(call: Call) -> None:
         case "test-chain":
             plain = not call.argv and call.terminal is None and call.port == 0
             _demand(plain and is_name(call.chain), "a test of a chain names it, and has neither command nor port")
+        case "snapshot" | "restore" | "drop-snapshot":
+            plain = not call.argv and call.terminal is None and call.port == 0 and not call.service and not call.ordinal
+            _demand(plain, "a word about a volume has no service, no command and no port")
+            _check_names(call.volume, call.snapshot)
+    about_volume = call.verb in ("snapshot", "restore", "drop-snapshot")
+    if not about_volume:
+        _check_names(call.service)
+    _demand(about_volume or not (call.volume or call.snapshot), "only a word about a volume names one")
     _demand(call.verb == "test-chain" or not call.chain, "only a test of a chain names one")
     for text, most in ((call.by, CALL_BY_CHARACTERS_MAX), (call.reason, CALL_REASON_CHARACTERS_MAX)):
         _demand(len(text) <= most and text.isprintable(), f"who and why are a line of at most {most} characters")
-    is_word = call.verb in ("restart", "stop", "start")
-    _demand(is_word or not (call.by or call.reason), "only a word about an instance says who and why")
+    is_word = call.verb in ("restart", "stop", "start", "restore")
+    _demand(is_word or not (call.by or call.reason), "only a word about an instance or a restore says who and why")
 
 
 def _check_service(service: Service) -> None:

@@ -31,7 +31,7 @@ from skerry.plan.actions.entrance import (
     Route,
     Server,
 )
-from skerry.plan.actions.images import CreateVolume, DeleteVolume, DropBlobs, FetchImage, LoadImage, RemoveImage
+from skerry.plan.actions.images import DropBlobs, FetchImage, LoadImage, RemoveImage
 from skerry.plan.actions.names import ApplyNames, Asker, Named, PortNamed, Question, Zone
 from skerry.plan.actions.networks import (
     ApplyFlows,
@@ -52,6 +52,14 @@ from skerry.plan.actions.networks import (
 )
 from skerry.plan.actions.overlay import ApplyOverlay, ApplyRelay, DropOverlayKey, MakeOverlayKey, Tunnel
 from skerry.plan.actions.union import FETCH_LANE, PROBE_LANE, Action, instance_lane, lane, volume_lane
+from skerry.plan.actions.volumes import (
+    CreateVolume,
+    DeleteVolume,
+    DropSnapshot,
+    RestoreVolume,
+    SizeVolume,
+    TakeSnapshot,
+)
 
 __all__ = (
     "DONE",
@@ -83,6 +91,7 @@ __all__ = (
     "DeleteVolume",
     "DropBlobs",
     "DropOverlayKey",
+    "DropSnapshot",
     "FetchImage",
     "InsideRoute",
     "Link",
@@ -104,12 +113,15 @@ __all__ = (
     "RemoveImage",
     "RemoveNetwork",
     "RenewSecrets",
+    "RestoreVolume",
     "Route",
     "RunHooks",
     "Server",
+    "SizeVolume",
     "StartContainer",
     "Steer",
     "StopContainer",
+    "TakeSnapshot",
     "Tunnel",
     "UnpauseContainer",
     "UplinkQueue",

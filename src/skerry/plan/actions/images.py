@@ -1,6 +1,6 @@
-"""Steps about images and volumes: to bring, load and drop, to make and delete."""
+"""Steps about images: to bring, load and drop."""
 
-from skerry.model.ids import AppName, Digest, TenantName, VolumeId, VolumeName
+from skerry.model.ids import Digest
 from skerry.plan.actions.base import BaseAction
 
 
@@ -31,25 +31,3 @@ class RemoveImage(BaseAction, frozen=True, kw_only=True, tag="remove-image"):
 
     image: Digest
     config: Digest
-
-
-class CreateVolume(BaseAction, frozen=True, kw_only=True, tag="create-volume"):
-    """Make a volume with its identity file, owned by the tenant's uid range. Proof: it is seen with that identity."""
-
-    volume: VolumeId
-    tenant: TenantName
-    app: AppName
-    name: VolumeName
-    uid_start: int
-    born: int
-
-
-class DeleteVolume(BaseAction, frozen=True, kw_only=True, tag="delete-volume"):
-    """Delete a volume whose tombstone's grace has passed. Proof: it is no longer seen."""
-
-    volume: VolumeId
-    tenant: TenantName
-    app: AppName
-    name: VolumeName
-    #: Digest of the tombstone's payload that permits it.
-    tombstone: Digest

@@ -13,7 +13,7 @@ from skerry.plan.actions.containers import (
     UnpauseContainer,
 )
 from skerry.plan.actions.entrance import ApplyEntrance, MakeAccount, ObtainCertificate
-from skerry.plan.actions.images import CreateVolume, DeleteVolume, DropBlobs, FetchImage, LoadImage, RemoveImage
+from skerry.plan.actions.images import DropBlobs, FetchImage, LoadImage, RemoveImage
 from skerry.plan.actions.names import ApplyNames
 from skerry.plan.actions.networks import (
     ApplyFlows,
@@ -25,6 +25,14 @@ from skerry.plan.actions.networks import (
     RemoveNetwork,
 )
 from skerry.plan.actions.overlay import ApplyOverlay, ApplyRelay, DropOverlayKey, MakeOverlayKey
+from skerry.plan.actions.volumes import (
+    CreateVolume,
+    DeleteVolume,
+    DropSnapshot,
+    RestoreVolume,
+    SizeVolume,
+    TakeSnapshot,
+)
 
 Action = (
     FetchImage
@@ -34,7 +42,11 @@ Action = (
     | CreateNetwork
     | RemoveNetwork
     | CreateVolume
+    | SizeVolume
     | DeleteVolume
+    | TakeSnapshot
+    | DropSnapshot
+    | RestoreVolume
     | CreateContainer
     | StartContainer
     | StopContainer
@@ -78,8 +90,11 @@ def lane(action: Action) -> str:
             return f"image/{action.config}"
         case CreateNetwork() | RemoveNetwork():
             return f"network/{action.tenant}/{action.app}/{action.name}"
-        case CreateVolume() | DeleteVolume():
+        case CreateVolume() | DeleteVolume() | TakeSnapshot() | DropSnapshot() | RestoreVolume():
             return volume_lane(action.volume)
+        case SizeVolume():
+            # Apart: a limit that is too small for what is there is in the way of nothing else.
+            return f"volume-size/{action.volume}"
         case CreateContainer():
             return instance_lane(action.spec.id)
         case StartContainer() | StopContainer() | UnpauseContainer() | RenewSecrets() | RunHooks() | RemoveContainer():
