@@ -169,6 +169,9 @@ _APPS = (
     _make("test_chain", "GET /v1/apps/{app}/chain-test", "deploy", "tenant",
           "Send test packets through a chain at a site: the node's nonce comes first, a signed call answers it.",
           query=asks.ChainTestQuery, style="socket", status=101),
+    _make("control_volume", "GET /v1/apps/{app}/volume-control", "deploy", "tenant",
+          "Take a snapshot of a volume at a site, go back to one or let one go: the node's nonce comes first, a signed"
+          " call answers it.", query=asks.VolumeControlQuery, style="socket", status=101),
     _make("list_rollouts", "GET /v1/rollouts", "read", "tenant", "List the newest rollout in waves of each app.",
           query=asks.PageQuery, result=answers.Page[answers.RolloutView]),
     _make("show_rollout", "GET /v1/apps/{app}/rollout", "read", "tenant",

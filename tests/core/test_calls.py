@@ -9,9 +9,10 @@ import pytest
 from tests.core.cores import Rig, key, sign
 
 from skerry.core.calls import STREAMS_MAX, LineCutter
-from skerry.model.asks import AuditQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery
+from skerry.model.asks import AuditQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery, VolumeControlQuery
 from skerry.model.errors import Invalid, NotFound, Unavailable
-from skerry.model.ids import NodeName, SiteName
+from skerry.model.facts import VolumeFact
+from skerry.model.ids import NodeName, SiteName, volume_id
 from skerry.model.signed import Call, Envelope
 from skerry.wire import WINDOW_CHANNEL, CallReply, LogsAsk, NonceAsk, NonceReply, StreamData
 
@@ -71,8 +72,8 @@ OK = CallReply("c", ok=True, stream=True)  # type: ignore[arg-type]
 async def rig():
     rig = await Rig().begin()
     rig.core.sites = rig.fake = FakeSites()
-    for name in ("oslo", "rome"):
-        await rig.add_site(name)
+    rig.oslo = await rig.add_site("oslo")
+    await rig.add_site("rome")
     await rig.apply("shop", 1)
     await rig.plan()
     yield rig
@@ -283,6 +284,50 @@ async def test_a_call_to_stop_is_not_taken_for_another_and_the_sites_word_is_pas
     with pytest.raises(Unavailable) as refused:
         await _control(rig, "stop", FakeSocket(verb="stop", argv=()))
     assert reason in refused.value.detail
+
+
+async def _keep(rig, verb: str, socket: FakeSocket, **words: Any) -> None:
+    query = VolumeControlQuery(**({"volume": "data", "snapshot": "noon", "site": "oslo", "verb": verb} | words))
+    await rig.service.control_volume(rig.admin, app="shop", query=query, socket=socket)
+
+
+VOLUME_CALL: dict[str, Any] = {"argv": (), "service": "", "volume": "data", "snapshot": "noon"}
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "restore", "drop-snapshot"])
+async def test_a_word_about_a_volume_is_signed_written_down_and_passed_on(rig, verb):
+    _ready(rig)
+    await rig.oslo.report(VolumeFact(volume=volume_id("default", "shop", "data"), born=1))
+    rig.fake.answers["oslo", verb] = (OK, [])
+    socket = FakeSocket(verb=verb, **VOLUME_CALL)
+    await _keep(rig, verb, socket)
+    assert socket.exit == 0
+    assert [(site, kind) for site, kind, _ in rig.fake.asked] == [("oslo", "nonce"), ("oslo", verb)]
+    audit = (await rig.service.list_audit(rig.admin, query=AuditQuery())).items[-1]
+    assert audit.operation == "control_volume"
+    assert audit.object.startswith(f"{verb} noon volume/default/shop/data@oslo sha256:")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"verb": "restore"}, {"snapshot": "night"}, {"volume": "cache"}, {"app": "blog"}, {"nonce": b"x" * 32}],
+)
+async def test_a_word_about_another_volume_never_reaches_the_site(rig, changes):
+    _ready(rig)
+    await rig.oslo.report(VolumeFact(volume=volume_id("default", "shop", "data"), born=1))
+    with pytest.raises(Invalid) as other:
+        await _keep(rig, "snapshot", FakeSocket(**({"verb": "snapshot"} | VOLUME_CALL | changes)))
+    assert other.value.code == "E-SUBJECT"
+    assert [kind for _, kind, _ in rig.fake.asked] == ["nonce"]
+
+
+async def test_a_volume_that_the_site_does_not_report_is_not_there(rig):
+    _ready(rig)
+    await rig.oslo.report(VolumeFact(volume=volume_id("other", "shop", "data"), born=1))
+    for words in ({}, {"site": "bonn"}, {"volume": "cache"}):
+        with pytest.raises(NotFound):
+            await _keep(rig, "snapshot", FakeSocket(verb="snapshot", **VOLUME_CALL), **words)
+    assert rig.fake.asked == []
 
 
 async def _forward(rig, socket: FakeSocket, **words: Any) -> None:

@@ -30,6 +30,7 @@ from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout, TimeWindow
 from skerry.model.signed import Call, DocumentHead, NodeRecord, PublicKey, RoleKeys, Window
 from skerry.model.uplinks import Bandwidth, Uplink
+from skerry.model.volume import Volume
 from skerry.trust.envelope import encode_payload
 from skerry.trust.seal import sealing_public
 from skerry.trust.wellformed import TIME_S_MAX, find_flaw
@@ -144,6 +145,7 @@ def test_sound_payloads_have_no_flaw():
         CALL,
         change(CALL, verb="stop", argv=(), by="ada", reason="it smokes"),
         change(CALL, verb="test-chain", argv=(), chain="out"),
+        change(CALL, verb="restore", argv=(), service="", volume="data", snapshot="noon", by="ada", reason="it smokes"),
     ):
         assert find_flaw(payload) == ""
 
@@ -186,6 +188,16 @@ FLAWS = {
     "test of no chain": change(CALL, verb="test-chain", argv=()),
     "test of a chain with a command": change(CALL, verb="test-chain", chain="out"),
     "command about a chain": change(CALL, chain="out"),
+    "command about a volume": change(CALL, volume="data"),
+    "command in no service": change(CALL, service=""),
+    "snapshot of a service": change(CALL, verb="snapshot", argv=(), volume="data", snapshot="noon"),
+    "snapshot with a command": change(CALL, verb="snapshot", service="", volume="data", snapshot="noon"),
+    "snapshot of a path": change(CALL, verb="snapshot", argv=(), service="", volume="../data", snapshot="noon"),
+    "restore of no snapshot": change(CALL, verb="restore", argv=(), service="", volume="data"),
+    "snapshot for a reason": change(
+        CALL, verb="snapshot", argv=(), service="", volume="data", snapshot="noon", reason="because"
+    ),
+    "volume too small": change(people.make_revision(1), volumes={people.DATA: Volume(size_bytes=1)}),
     "connection to a port that is none": change(CALL, verb="forward", argv=(), port=65_536),
     "connection with a command": change(CALL, verb="forward", port=80),
     "connection with a terminal": change(CALL, verb="forward", argv=(), port=80, terminal=Window(columns=80, rows=24)),

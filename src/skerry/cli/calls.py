@@ -1,4 +1,4 @@
-"""What `exec` and `forward` share: which instance is meant, and having the call signed for the node's nonce."""
+"""What acts on what runs and on volumes share: what is meant, and having the call signed for the node's nonce."""
 
 import re
 from collections.abc import Callable, Generator
@@ -10,10 +10,12 @@ import click
 from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import F, split_service
 from skerry.cli.session import Session
-from skerry.model.asks import ExecQuery
+from skerry.model.asks import ExecQuery, VolumeControlQuery
 from skerry.model.errors import Invalid, NotFound
 from skerry.model.ids import AppName, ServiceName, SiteName
+from skerry.model.limits import CALL_BY_CHARACTERS_MAX, CALL_REASON_CHARACTERS_MAX
 from skerry.model.signed import Call, Envelope
+from skerry.sdk.client import Client
 from skerry.sdk.commands import Nonce
 from skerry.trust.envelope import encode_payload
 
@@ -71,8 +73,28 @@ def find_site(session: Session, app: str, service: str) -> str:
     return found.pop()
 
 
-def make_sign(session: Session, app: str, query: ExecQuery, **words: Any) -> Callable[[Nonce], Envelope]:
+def name_caller(client: Client) -> str:
+    """Return what the person at this end calls themselves, for who reads it at the site."""
+    session = client.core.show_session()
+    return (session.user or f"token {session.token_id}")[:CALL_BY_CHARACTERS_MAX]
+
+
+def check_reason(reason: str) -> str:
+    """Return why something is done, which is shown at the site; a line and no more."""
+    if len(reason) > CALL_REASON_CHARACTERS_MAX or not reason.isprintable():
+        raise click.BadParameter(f"The reason is one line of at most {CALL_REASON_CHARACTERS_MAX} characters.")
+    return reason
+
+
+def make_sign(
+    session: Session, app: str, query: ExecQuery | VolumeControlQuery, **words: Any
+) -> Callable[[Nonce], Envelope]:
     """Return what has the call signed; ``words`` are its verb and what belongs to that."""
+    about = (
+        {"volume": query.volume, "snapshot": query.snapshot}
+        if isinstance(query, VolumeControlQuery)
+        else {"service": ServiceName(query.service), "ordinal": query.ordinal}
+    )
 
     def sign(told: Nonce) -> Envelope:
         if told.site != query.site:
@@ -83,8 +105,7 @@ def make_sign(session: Session, app: str, query: ExecQuery, **words: Any) -> Cal
             node=told.node,
             nonce=told.nonce,
             app=AppName(app),
-            service=ServiceName(query.service),
-            ordinal=query.ordinal,
+            **about,
             **words,
         )
         return session.signer.sign_call(encode_payload(call))

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from skerry.cli.asking import confirm
-from skerry.cli.calls import find_site, make_sign, say_what_is_missing, split_copy
+from skerry.cli.calls import check_reason, find_site, make_sign, name_caller, say_what_is_missing, split_copy
 from skerry.cli.names import complete_services, complete_sites
 from skerry.cli.options import pass_session, with_dry_run, with_wait, with_yes
 from skerry.cli.output import tell
@@ -17,7 +17,6 @@ from skerry.cli.views import event_kind
 from skerry.cli.watching import wait_until
 from skerry.model.answers import InstanceDetail
 from skerry.model.asks import ControlQuery
-from skerry.model.limits import CALL_BY_CHARACTERS_MAX, CALL_REASON_CHARACTERS_MAX
 from skerry.sdk.client import Client
 
 Verb = Literal["restart", "stop", "start"]
@@ -46,8 +45,7 @@ def _make_control(verb: Verb, about: str) -> click.Command:
     ) -> None:
         app, service, copy = split_copy(where)
         ordinal = copy or 0
-        if len(reason) > CALL_REASON_CHARACTERS_MAX or not reason.isprintable():
-            raise click.BadParameter(f"The reason is one line of at most {CALL_REASON_CHARACTERS_MAX} characters.")
+        check_reason(reason)
         query = ControlQuery(service=service, site=site or find_site(session, app, service), ordinal=ordinal, verb=verb)
         name = f"{app}/{service}.{ordinal} at {query.site}"
         with say_what_is_missing(app, query):
@@ -57,7 +55,7 @@ def _make_control(verb: Verb, about: str) -> click.Command:
                 return
             if verb != "start":
                 confirm(session, f"{verb.capitalize()} {name}, which is {before.summary.phase}?", yes=yes)
-            sign = make_sign(session, app, query, verb=verb, by=_name_caller(session.client), reason=reason)
+            sign = make_sign(session, app, query, verb=verb, by=name_caller(session.client), reason=reason)
             session.client.control_instance(app, query, sign)
         tell(f"{name} {_DONE[verb]}")
         if wait_s:
@@ -76,11 +74,6 @@ stop = _make_control(
     "The site remembers it, also over power cuts. The copy keeps its place, and no other comes instead.",
 )
 start = _make_control("start", "Let one instance run again that was stopped, from here or at the box.")
-
-
-def _name_caller(client: Client) -> str:
-    session = client.core.show_session()
-    return (session.user or f"token {session.token_id}")[:CALL_BY_CHARACTERS_MAX]
 
 
 def _describe(client: Client, app: str, query: ControlQuery, before: InstanceDetail) -> str:

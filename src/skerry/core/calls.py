@@ -1,14 +1,14 @@
 """Calls about what runs: output of instances, commands in them, connections to ports, and words about themselves.
 
-Reading output needs a role only; a command, a connection, a restart, stop or start, a test of a chain needs a call
-signed by the tenant for one nonce of the node, which the core hands on and cannot make (trust.md §5). All ride the
-site's own outbound link.
+Reading output needs a role only; a command, a connection, a restart, stop or start, a test of a chain, a snapshot of a
+volume or going back to one needs a call signed by the tenant for one nonce of the node, which the core hands on and
+cannot make (trust.md §5). All ride the site's own outbound link.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import structlog
@@ -18,12 +18,12 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import denied, not_found
 from skerry.core.state import Part, SiteCall, Sites
 from skerry.model.answers import LogLine
-from skerry.model.asks import ChainTestQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery
+from skerry.model.asks import ChainTestQuery, ControlQuery, ExecQuery, ForwardQuery, LogQuery, VolumeControlQuery
 from skerry.model.document import Assignment, assignment_instance
 from skerry.model.errors import Invalid, NotFound, SkerryError, Unavailable
-from skerry.model.ids import NodeName, SiteName, digest_of, instance_id
-from skerry.model.signed import Envelope
-from skerry.store import Connection, access, apps, documents, sites
+from skerry.model.ids import NodeName, SiteName, digest_of, instance_id, volume_id
+from skerry.model.signed import CallVerb, Envelope
+from skerry.store import Connection, access, apps, documents, facts, sites
 from skerry.store.scope import PLATFORM
 from skerry.trust.envelope import encode_envelope_msgpack
 from skerry.trust.held import hold_tenants
@@ -172,14 +172,20 @@ class CallsPart(Part):
         await socket.send_output(1, call.reply.body)
         await socket.send_exit(0)
 
+    async def control_volume(self, caller: Caller, *, app: str, query: VolumeControlQuery, socket: CallSocket) -> None:
+        """Have a snapshot taken, gone back to or let go at one site by one signed call; the site remembers it."""
+        call = await self._begin_call(caller, app, query, socket, verb=query.verb, operation="control_volume")
+        await call.close()
+        await socket.send_exit(0)
+
     async def _begin_call(
         self,
         caller: Caller,
         app: str,
-        query: ExecQuery,
+        query: ExecQuery | VolumeControlQuery,
         socket: CallSocket,
         *,
-        verb: Literal["exec", "forward", "restart", "stop", "start", "test-chain"],
+        verb: CallVerb,
         operation: str,
     ) -> SiteCall:
         """Have the node's nonce signed, write the act down, and call the site; return the call once it said yes."""
@@ -193,9 +199,7 @@ class CallsPart(Part):
         nonce = msgspec.msgpack.decode(asked.reply.body, type=NonceReply).nonce
         await socket.send_nonce(site, node, nonce)
         envelope = await socket.receive_call()
-        port = query.port if isinstance(query, ForwardQuery) else 0
-        chain = query.chain if isinstance(query, ChainTestQuery) else ""
-        wanted = (verb, app, query.service, query.ordinal, nonce, port, chain)
+        wanted = _list_wanted(query)
 
         def job(connection: Connection, stamp: object) -> None:
             owner = access.find_tenant(connection, tenant)
@@ -204,12 +208,11 @@ class CallsPart(Part):
             if isinstance(verified, Denied):
                 raise denied(verified)
             said = verified.payload
-            if (said.verb, said.app, said.service, said.ordinal, said.nonce, said.port, said.chain) != wanted:
+            same = all(getattr(said, name) == value for name, value in wanted.items())
+            if (said.verb, said.app, said.nonce) != (verb, app, nonce) or not same:
                 raise Invalid("E-SUBJECT", "The signed call is about something else than the request.")
 
-        act = f"{verb} " if isinstance(query, ControlQuery) else ""
-        about = f"instance/{instance_id(tenant, app, query.service, query.ordinal)}@{site}"
-        subject = f"{act}{about} {digest_of(envelope.payload)}"
+        subject = f"{_describe_act(tenant, app, query)}@{site} {digest_of(envelope.payload)}"
         await self._core.change(caller, operation, subject, job, chain=tenant)
         call = await self._call(site, verb, encode_envelope_msgpack(envelope))
         if not call.reply.ok:
@@ -297,13 +300,39 @@ def _choose(connection: Connection, caller: Caller, app: str, query: LogQuery) -
     return found
 
 
-def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery) -> NodeName:
-    if sites.find_site(connection, query.site, PLATFORM) is None:
+def _list_wanted(query: ExecQuery | VolumeControlQuery) -> dict[str, Any]:
+    """Return what a signed call has to say besides its verb, its app and the nonce: all else is to be empty."""
+    asked = {name: getattr(query, name, "") for name in ("service", "chain", "volume", "snapshot")}
+    return {**asked, "ordinal": getattr(query, "ordinal", 0), "port": getattr(query, "port", 0)}
+
+
+def _describe_act(tenant: str, app: str, query: ExecQuery | VolumeControlQuery) -> str:
+    if isinstance(query, VolumeControlQuery):
+        return f"{query.verb} {query.snapshot} volume/{volume_id(tenant, app, query.volume)}"
+    act = f"{query.verb} " if isinstance(query, ControlQuery) else ""
+    return f"{act}instance/{instance_id(tenant, app, query.service, query.ordinal)}"
+
+
+def _find_node(connection: Connection, caller: Caller, app: str, query: ExecQuery | VolumeControlQuery) -> NodeName:
+    row = sites.find_site(connection, query.site, PLATFORM)
+    if row is None:
         raise not_found()
+    if isinstance(query, VolumeControlQuery):
+        return _find_volume_node(connection, caller, app, query, row)
     for _, unit in documents.list_assignments(connection, caller.scope, app=app, sites=(query.site,)):
         if (unit.service, unit.ordinal) == (query.service, query.ordinal):
             return unit.node
     raise not_found()
+
+
+def _find_volume_node(
+    connection: Connection, caller: Caller, app: str, query: VolumeControlQuery, row: sites.SiteRow
+) -> NodeName:
+    """Return the node of a site that reports the volume."""
+    found = facts.list_volume_facts(connection, caller.scope, app=app, site=query.site)
+    if not any(fact.volume.rpartition("/")[2] == query.volume for _, fact in found):
+        raise not_found()
+    return min(row.record.nodes)
 
 
 def _refusal(reply: CallReply, app: str) -> Unavailable:

@@ -11,7 +11,16 @@ from skerry.core.auth import Caller
 from skerry.core.refusals import Clash, Stale, denied, missing_precondition, not_found, unlike
 from skerry.core.state import Part, Stamp
 from skerry.core.wishes import Expected
-from skerry.model.answers import BlobState, ImageConfigView, ImageView, Page, Recorded, SecretView, VolumeView
+from skerry.model.answers import (
+    BlobState,
+    ImageConfigView,
+    ImageView,
+    Page,
+    Recorded,
+    SecretView,
+    SnapshotView,
+    VolumeView,
+)
 from skerry.model.asks import BlobQuery, PageQuery, RegisterImage, VolumeQuery
 from skerry.model.errors import Invalid, Problem
 from skerry.model.ids import AppName, Digest, SecretName, SiteName, TenantName, VolumeName, digest_of
@@ -309,6 +318,11 @@ def _view_volume(site: SiteName, fact: facts.VolumeFact) -> VolumeView:
         size_bytes=fact.size_bytes,
         in_use=fact.in_use,
         state=fact.state,
+        driver=fact.driver,
+        limit_bytes=fact.limit_bytes,
+        snapshots=tuple(SnapshotView(name=name, taken_us=taken_s * 1_000_000) for name, taken_s in fact.snapshots),
+        snapshots_count=fact.snapshots_count,
+        reason=fact.reason,
     )
 
 

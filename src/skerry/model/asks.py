@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from skerry.model.signed import RoleKeys
+from skerry.model.signed import RoleKeys, VolumeVerb
 
 TenantRole = Literal["", "viewer", "deployer", "admin"]
 OperatorRole = Literal["", "viewer", "operator"]
@@ -195,6 +195,15 @@ class ChainTestQuery(ExecQuery, frozen=True, kw_only=True):
     """Which chain of the app to test; the service is a step of it, at the site."""
 
     chain: Name
+
+
+class VolumeControlQuery(Ask, frozen=True, kw_only=True):
+    """Which snapshot of which volume of the app is to be taken, gone back to or let go, at one site."""
+
+    site: Name
+    volume: Name
+    snapshot: Name
+    verb: VolumeVerb
 
 
 class BlobQuery(Ask, frozen=True, kw_only=True):

@@ -156,7 +156,9 @@ class Window(_Signed, frozen=True, kw_only=True):
     rows: int
 
 
-CallVerb = Literal["exec", "forward", "restart", "stop", "start", "test-chain", "snapshot", "restore", "drop-snapshot"]
+#: What may be said of a volume from afar.
+VolumeVerb = Literal["snapshot", "restore", "drop-snapshot"]
+CallVerb = Literal["exec", "forward", "restart", "stop", "start", "test-chain", VolumeVerb]
 
 
 class Call(_Signed, frozen=True, kw_only=True, omit_defaults=True):

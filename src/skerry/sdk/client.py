@@ -23,6 +23,7 @@ from skerry.model.asks import (
     ExecQuery,
     ForwardQuery,
     LogQuery,
+    VolumeControlQuery,
     WatchQuery,
 )
 from skerry.model.errors import Conflict, NotFound, Refused, SkerryError, Unavailable
@@ -260,6 +261,15 @@ class Client(Faces):
             return msgspec.json.decode(answer, type=ChainProbed)
         except msgspec.DecodeError as error:
             raise Unavailable("E-ANSWER", f"{query.site} answers what this release does not understand.") from error
+
+    def control_volume(self, app: str, query: VolumeControlQuery, sign: "Callable[[Nonce], Envelope]") -> None:
+        """Have a snapshot taken, gone back to or let go; ``sign`` as in ``run_command``."""
+        from skerry.sdk.commands import open_command
+
+        request: Request[None] = make_request("control_volume", parameters={"app": app}, query=query)
+        with open_command(self._http(), self.url, requests.write_path(request), sign) as done:
+            for _ in done.output():
+                pass
 
     def upload_blob(
         self,

@@ -35,7 +35,7 @@ from skerry.model.ids import AppName, NetworkName, SecretName, ServiceName, Tena
 from skerry.model.placing import Apart, PlacementRules, Together
 from skerry.model.policy import Autonomy, Policy, Priority, SecretPolicy
 from skerry.model.rollout import InSite, Rollout
-from skerry.model.volume import Volume
+from skerry.model.volume import SnapshotPlan, Volume
 
 _OCI = "application/vnd.oci.image."
 #: Where the steps of an app's chain are.
@@ -53,6 +53,9 @@ class AppWords(msgspec.Struct, frozen=True, kw_only=True):
     restart: Literal["no", "always", "on-failure", "unless-stopped"] = "always"
     port: int = 0
     volume: bool = True
+    #: When sites keep what the volume holds, and how large it may grow; 0 where nothing is said.
+    snapshots: SnapshotPlan | UnsetType = UNSET
+    volume_bytes: int = 0
     health: bool = False
     #: Its health command always says no.
     ill: bool = False
@@ -155,7 +158,7 @@ def make_revision(
         chains=(words.chain,) if words.chain else UNSET,
         # Devices are granted by an operator's own profile alone.
         profile="edge" if words.chain and words.chain.start.kind == "interface" else "default",
-        volumes={VolumeName("data"): Volume()} if words.volume else {},
+        volumes={VolumeName("data"): _make_volume(words)} if words.volume else {},
         secrets={secret: _use_secret(secret, words.secret_policy) for secret in words.secrets},
         withdraw="tenant" if words.is_kept else UNSET,
         rollout=words.rollout or UNSET,
@@ -181,6 +184,10 @@ def _list_networks(words: AppWords, name: str) -> dict[NetworkName, tuple[str, .
     if _is_step(words, name):
         return {STEPS_NETWORK: ()}
     return {NetworkName(each): () for each in ("default", *words.stretched)}
+
+
+def _make_volume(words: AppWords) -> Volume:
+    return Volume(size_bytes=words.volume_bytes or UNSET, snapshot=words.snapshots)
 
 
 def _make_networks(words: AppWords) -> dict[NetworkName, Network]:

@@ -20,7 +20,7 @@ from skerry.model.ids import AppName, SiteName, TenantName, digest_of
 from skerry.model.signed import DocumentHead
 from skerry.plan.actions import Action
 from skerry.safe.errors import StoreFailed
-from skerry.sim import detours, endings, policies
+from skerry.sim import detours, endings, keeping, policies
 from skerry.sim.answers import Answers
 from skerry.sim.bonds import Bonds
 from skerry.sim.crossing import check_i27_packets_stay_in_their_network, talk
@@ -35,6 +35,13 @@ from skerry.store.events import EventFilter
 from skerry.store.scope import Scope
 from skerry.sync.outbox import fit_event
 
+_ALL_EFFECT_CHECKS = (
+    *EFFECT_CHECKS,
+    *policies.EFFECT_CHECKS,
+    *endings.EFFECT_CHECKS,
+    *detours.EFFECT_CHECKS,
+    *keeping.EFFECT_CHECKS,
+)
 #: Breaks kept of one run: the first tells most, the rest only repeat it.
 BREAKS_MAX = 20
 _EVENTS_READ = 1_000
@@ -116,7 +123,7 @@ class Checker:
 
     def check_effect(self, site: SimSite, action: Action) -> None:
         """Check an effect before it happens."""
-        for check in (*EFFECT_CHECKS, *policies.EFFECT_CHECKS, *endings.EFFECT_CHECKS, *detours.EFFECT_CHECKS):
+        for check in _ALL_EFFECT_CHECKS:
             complaint = check(self.run, site, action)
             if complaint:
                 self.complain(name_of(check), complaint)
@@ -129,6 +136,9 @@ class Checker:
             complaint = check(self)
             if complaint:
                 self.complain(name_of(check), complaint)
+        lost = keeping.find_lost_snapshot(self.world)
+        if lost:
+            self.complain("I52", lost)
         self._check_crossing()
         self.stillness.look()
         for judge in (self.decisions, self.bonds, self.answers, self.detours, self.lockouts):

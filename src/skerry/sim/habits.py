@@ -8,6 +8,7 @@ from skerry.plan.history import HandVerb
 from skerry.sim.apps import AppWords
 from skerry.sim.dice import Dice
 from skerry.sim.grounds import PLACES
+from skerry.sim.keepers import Keepers
 from skerry.sim.tastes import Tastes
 from skerry.sim.ties import Ties
 from skerry.sim.world import World
@@ -29,11 +30,12 @@ APPS = ("shop", "till", "wall", "hub")
 class Habits:
     """The people of one world."""
 
-    def __init__(self, world: World, dice: Dice, tastes: Tastes, ties: Ties) -> None:
+    def __init__(self, world: World, dice: Dice, tastes: Tastes, ties: Ties, keepers: Keepers) -> None:
         self.world = world
         self.dice = dice
         self.tastes = tastes
         self.ties = ties
+        self.keepers = keepers
         self.tenants = 1
         self.serial = 0
 
@@ -133,4 +135,4 @@ class Habits:
     def draw_words(self) -> AppWords:
         """What an owner says of an app this time."""
         self.serial += 1
-        return self.ties.add(self.tastes.draw())
+        return self.keepers.add(self.ties.add(self.tastes.draw()))

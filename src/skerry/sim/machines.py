@@ -74,8 +74,6 @@ from skerry.sim.volumes import FakeVolumes
 
 #: What a machine has unless some of it broke.
 MEMORY_BYTES = 8 << 30
-#: Share of machines whose storage knows limits and snapshots.
-_WITH_LIMITS = 0.5
 
 
 class MachineFaults(msgspec.Struct):
@@ -101,7 +99,7 @@ class FakeMachine:
         self.containers: dict[str, ContainerSeen] = {}
         self.specs: dict[str, InstanceSpec] = {}
         self.images: dict[Digest, ImageSeen] = {}
-        self.storage = FakeVolumes("btrfs" if mint.split("storage").uniform() < _WITH_LIMITS else "directory")
+        self.storage = FakeVolumes("directory")
         self.networks: dict[tuple[str, str, str], NetworkSeen] = {}
         self.network_plans: dict[tuple[str, str, str], NetworkPlan] = {}
         self.rules = ""

@@ -6,7 +6,7 @@ Judged anew from the signed words and the truth of the world, not by the planner
 from collections.abc import Mapping
 
 from skerry.model.app import Service
-from skerry.model.ids import InstanceId
+from skerry.model.ids import InstanceId, VolumeId, volume_id
 from skerry.model.policy import Autonomy, Policy, Priority
 from skerry.plan.instances import Wanted
 from skerry.sim.parts import SimSite
@@ -21,6 +21,8 @@ def find_rest(world: World, site: SimSite, name: InstanceId, wanted: Mapping[Ins
     """Say why an instance may rest now; empty when it has to run."""
     if (site.name, name) in world.hands.stopped or name in site.agent.reconciler.history.kept.said:
         return "a person at the box has said so"
+    if any(volume in site.agent.reconciler.history.kept.restoring for volume in _list_volumes(wanted[name])):
+        return "its owner sets its volume back"
     for item in [] if site.agent.link.is_up else list_meanings(world, site, wanted[name]):
         why = _find_rest_alone(item)
         if why:
@@ -37,6 +39,11 @@ def _find_rest_alone(item: Wanted) -> str:
     if item.secret_limits:
         return "its owner has signed that a site cut off for long does not give out its secret"
     return ""
+
+
+def _list_volumes(item: Wanted) -> list[VolumeId]:
+    spec = item.derived.spec
+    return [volume_id(spec.tenant, spec.app, mount.source) for mount in spec.mounts if mount.kind == "volume"]
 
 
 def is_held_up(site: SimSite, name: InstanceId, wanted: Mapping[InstanceId, Wanted]) -> bool:

@@ -6,6 +6,7 @@ from skerry.clock import SECOND_US
 from skerry.core.loops import flush_bytes
 from skerry.model.document import Peer
 from skerry.model.ids import AppName, SiteName, TenantName
+from skerry.model.observed import VolumeSeen
 from skerry.plan.ways import describe_way
 from skerry.sim.crossing import list_reach
 from skerry.sim.script import Command, Script
@@ -40,9 +41,14 @@ async def _show(script: Script, plain: list[str], named: Mapping[str, str]) -> l
         names = {image.config: image.name for image in script.world.images.values()}
         ordered = sorted(site.machine.containers.values(), key=lambda seen: (seen.instance, seen.container))
         lines += [f"  {seen.instance} {seen.state}, {names.get(seen.image_config, '?')}" for seen in ordered]
-        lines += [f"  volume {volume}" for volume in sorted(site.machine.volumes)]
+        lines += [_tell_volume(seen) for _, seen in sorted(site.machine.volumes.items())]
         lines += [f"  {wait.subject}: {wait.reason}" for wait in site.agent.reconciler.plan.waits]
     return lines
+
+
+def _tell_volume(seen: VolumeSeen) -> str:
+    names = ", ".join(each.name for each in seen.snapshots)
+    return f"  volume {seen.volume}{f': kept as {names}' if names else ''}"
 
 
 async def _machine(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:

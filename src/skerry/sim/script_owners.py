@@ -1,46 +1,16 @@
-"""Commands of transcripts for what owners of apps do to what runs: words about instances, and images ahead of need."""
+"""Commands of transcripts for what owners of apps do from afar: to instances, to volumes, and images ahead of need."""
 
-from collections.abc import AsyncIterator, Mapping
-
-import msgspec
+from collections.abc import Mapping
 
 from skerry.model.answers import ImageAtSite
 from skerry.model.asks import ControlQuery, PageQuery, SeedImage
 from skerry.model.errors import SkerryError
 from skerry.model.ids import AppName, NodeName, ServiceName, SiteName, TenantName, instance_id
-from skerry.model.signed import Call, Envelope
+from skerry.model.signed import Call
+from skerry.sim.keepers import say
+from skerry.sim.owners import Owner
 from skerry.sim.script import Command, Script
 from skerry.sim.script_words import seconds
-
-
-class _Owner:
-    """An owner's client: has the node's nonce signed for one word about an instance (``core.calls.CallSocket``)."""
-
-    def __init__(self, script: Script, call: Call) -> None:
-        self._script = script
-        self._call = call
-
-    async def send_nonce(self, site: SiteName, node: NodeName, nonce: bytes) -> None:
-        self._call = msgspec.structs.replace(self._call, site=site, node=node, nonce=nonce)
-
-    async def receive_call(self) -> Envelope:
-        return self._script.world.people.sign_as(self._call.tenant, "call", self._call)
-
-    async def send_output(self, channel: int, data: bytes) -> None:
-        """A word about an instance has no output."""
-
-    async def send_end(self) -> None:
-        """It carries no connection."""
-
-    async def send_exit(self, code: int) -> None:
-        """The site said yes."""
-
-    async def receive_input(self) -> AsyncIterator[tuple[int, bytes]]:
-        for nothing in ():
-            yield nothing
-
-    async def wait_left(self) -> None:
-        """It stays to the end."""
 
 
 async def _owner(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -61,13 +31,42 @@ async def _owner(script: Script, plain: list[str], named: Mapping[str, str]) -> 
     )
     caller = script.world.as_tenant(call.tenant)
     try:
-        await script.world.core.service.control_instance(caller, app=app, query=query, socket=_Owner(script, call))
+        await script.world.core.service.control_instance(caller, app=app, query=query, socket=Owner(script.world, call))
     except SkerryError as error:
         return [f"{error.code} {error.detail}"]
     if verb != "stop":
         # The owner's word ends that of a person at the box.
         script.world.hands.stopped.pop((SiteName(site), instance_id(call.tenant, app, service, 0)), None)
     return [f"{verb} {what} at {site}"]
+
+
+async def _storage(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Give a machine a storage of another kind, for the volumes that are made from now on: ``storage SITE btrfs``."""
+    script.world.sites[SiteName(plain[0])].machine.storage.driver = "btrfs" if plain[1] == "btrfs" else "directory"
+    return [f"volumes at {plain[0]} are made on {plain[1]}"]
+
+
+async def _write(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """A service writes into a volume: ``write SITE VOLUME WORDS…``."""
+    script.world.sites[SiteName(plain[0])].machine.contents[plain[1]] = " ".join(plain[2:])
+    return [f"{plain[1]} at {plain[0]} holds {' '.join(plain[2:])!r}"]
+
+
+async def _holds(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """Say what a volume holds, and each of its snapshots: ``holds SITE VOLUME``."""
+    storage = script.world.sites[SiteName(plain[0])].machine.storage
+    lines = [f"{plain[1]}: {storage.contents[plain[1]]!r}"]
+    return lines + [
+        f"  {name}: {held!r}" for (volume, name), held in sorted(storage.kept.items()) if volume == plain[1]
+    ]
+
+
+async def _volume(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
+    """An owner says something of a volume from afar: ``volume SITE snapshot|restore|drop-snapshot VOLUME SNAPSHOT``."""
+    site, verb, volume, snapshot = plain
+    seen = script.world.sites[SiteName(site)].machine.volumes[volume]
+    done = await say(script.world, SiteName(site), seen, verb, snapshot)  # type: ignore[arg-type]
+    return [*script.news(), f"{verb} {snapshot} of {volume} at {site}: {done or 'yes'}"]
 
 
 async def _seed(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
@@ -100,6 +99,10 @@ def _tell_image(each: ImageAtSite) -> str:
 
 COMMANDS: dict[str, Command] = {
     "owner": _owner,
+    "storage": _storage,
+    "write": _write,
+    "holds": _holds,
+    "volume": _volume,
     "seed": _seed,
     "where": _where,
 }

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from skerry.clock import SECOND_US
 from skerry.model.chain import Chain, ChainEnd
@@ -11,6 +12,7 @@ from skerry.model.entrance import Entrance
 from skerry.model.ids import ServiceName
 from skerry.model.policy import Autonomy, Priority
 from skerry.model.rollout import Gate, InSite, Rollout, TimeWindow
+from skerry.model.volume import SnapshotPlan
 from skerry.sim.apps import AppWords
 
 #: Rollouts by name: in waves with a short bake, and the same with a person's word between them.
@@ -79,6 +81,8 @@ _KNOWN = (
     "chain",
     "fail",
     "led",
+    "every",
+    "keep",
 )
 
 
@@ -115,6 +119,9 @@ def read_app(named: Mapping[str, str]) -> AppWords:
         sites_max=int(named.get("sites_max", "0")),
         max_down=int(named.get("max_down", "0")),
         stretched=names("stretched"),
+        snapshots=SnapshotPlan(every_us=seconds(named["every"]) * 1_000_000, keep=int(named["keep"]))
+        if "every" in named
+        else UNSET,
         entrances=_read_doors(names("door")),
         withdraw="tenant" if named.get("withdraw") == "tenant" else "core",
     )

@@ -21,6 +21,7 @@ from skerry.sim.coverage import list_words
 from skerry.sim.dice import Dice
 from skerry.sim.habits import APPS, Habits
 from skerry.sim.history import judge
+from skerry.sim.keepers import Keepers
 from skerry.sim.loop import SimLoop, run_virtual
 from skerry.sim.mischief import DISK_KINDS, Mischief, draw_kinds
 from skerry.sim.rifts import Rifts
@@ -76,7 +77,8 @@ class Storm:
         self.site_count = 1 if self.course.is_long else 1 + self.dice.below(4)
         ties = Ties(Dice(mint.split("ties")))
         self.world.with_names, self.world.is_quiet = ties.with_names, ties.is_quiet
-        self.habits = Habits(self.world, self.dice, draw_tastes(mint, self.site_count), ties)
+        self.keepers = Keepers(self.world, Dice(mint.split("keepers")))
+        self.habits = Habits(self.world, self.dice, draw_tastes(mint, self.site_count), ties, self.keepers)
         self.habits.tenants = 1 + self.dice.below(3)
         self.mischief = Mischief(self.course, self.habits, self.dice)
         self._gusts = Dice(mint.split("gusts"))
@@ -93,6 +95,7 @@ class Storm:
             f"themes: {', '.join((*self.habits.tastes.themes, *self.habits.ties.sorts)) or 'none'}"
         )
         await self.world.begin(self.site_count, self.habits.tenants)
+        self.keepers.furnish()
         await self.habits.begin()
         await self.habits.wish("apply")
         if "core-restored" in self.kinds:
@@ -111,6 +114,8 @@ class Storm:
                 await self.world.read(self.dice.pick(APPS), self.habits.pick_tenant())
             if self._looks.chance(0.2):
                 await self.world.look()
+            if self.keepers.is_keeping and self.keepers.dice.chance(0.4):
+                await self.keepers.happen()
             self.checker.check_step()
         await self.course.finish_pending()
         await self._leave_alone()

@@ -241,6 +241,7 @@ class Weather:
         here.machine.put_back(machine)
         self.on_set_back(here.name)
         self.world.hands.forget(here.name)
+        self.world.keepsakes.forget(here.name)
         self._count("site-set-back", f"the disk of {site} is an old one")
         self.world.record("fault", "site-set-back", site)
         await self.start_agent(site)

@@ -37,6 +37,7 @@ from skerry.sim.apps import AppWords, make_image, make_revision
 from skerry.sim.grounds import Place
 from skerry.sim.hands import Hands
 from skerry.sim.history import TAGS, Record, peek_tag
+from skerry.sim.keepsakes import Keepsakes
 from skerry.sim.keys import People
 from skerry.sim.loop import SimLoop
 from skerry.sim.network import SimListener
@@ -111,6 +112,7 @@ class World:
         self.signed: dict[Digest, Signed] = {}
         self.revisions: dict[Digest, AppRevision] = {}
         self.hands = Hands()
+        self.keepsakes = Keepsakes()
         self.silence = Silence()
         self.story: list[str] = []
         #: What clients, wires, disks and drivers saw, for ``history.py``: plain words only.

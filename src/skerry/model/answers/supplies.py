@@ -4,6 +4,7 @@ from skerry.model.answers.base import Answer, SiteState
 from skerry.model.geography import Region, UserPoint
 from skerry.model.ids import AppName, Digest, KeyId, SecretName, SiteName, VolumeName
 from skerry.model.signed import Envelope
+from skerry.model.volume import SnapshotName, VolumeDriverName
 
 
 class BlobState(Answer, frozen=True, kw_only=True):
@@ -77,6 +78,14 @@ class ImagesPruned(Answer, frozen=True, kw_only=True):
     freed_bytes: int
 
 
+class SnapshotView(Answer, frozen=True, kw_only=True):
+    """What a volume held at one moment, kept on the same disk."""
+
+    name: SnapshotName
+    #: 0 where the site did not know the time.
+    taken_us: int
+
+
 class VolumeView(Answer, frozen=True, kw_only=True):
     """A volume at one site, as the site reports it."""
 
@@ -87,6 +96,15 @@ class VolumeView(Answer, frozen=True, kw_only=True):
     size_bytes: int
     in_use: bool
     state: str
+    #: How the site keeps it: ``directory`` is a plain folder, without limit and without snapshots.
+    driver: VolumeDriverName = "directory"
+    #: Bytes that it cannot grow beyond; 0 where nothing holds it.
+    limit_bytes: int = 0
+    #: The newest that the site names, oldest first, and how many there are.
+    snapshots: tuple[SnapshotView, ...] = ()
+    snapshots_count: int = 0
+    #: Why it does not have the snapshots that it is to have.
+    reason: str = ""
 
 
 class SecretView(Answer, frozen=True, kw_only=True):
