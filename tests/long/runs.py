@@ -44,6 +44,13 @@ RUNS = (
         10,
     ),
     LongRun(
+        "interrupted",
+        "an agent killed before and after each command that makes or takes away networks; the next one puts it right",
+        "tests.e2e.interrupted",
+        ("--json", JSON),
+        8,
+    ),
+    LongRun(
         "stand-ins",
         "both apps of the demos from images built anew, without Skerry: sizes, times, and that they work",
         "tests.images.check",

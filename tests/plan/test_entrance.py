@@ -199,6 +199,19 @@ def test_an_entrance_ends_with_the_last_that_asks_for_one():
     assert world.door.holders == {}
 
 
+def test_what_is_left_of_a_change_that_came_to_no_end_is_made_again_or_taken_back():
+    world = door(1)
+    for held in (world.held, hold(shop()[0])):
+        world.held = held
+        plan = world.settle()
+        assert not any(isinstance(each, ApplyEntrance) for each in plan.actions)
+        seen = msgspec.structs.replace(world.door.observe(world.alive()), left=True)
+        observed = msgspec.structs.replace(world.observed, entrance=seen)
+        plan = plan_site(world.held, observed, world.history, world.now)
+        (again,) = [each for each in plan.actions if isinstance(each, ApplyEntrance)]
+        assert again.digest == seen.digest
+
+
 CERTIFIED = Entrance(host="shop.example", port=80, tls="secret", secret="cert")
 VERSION = Digest("sha256:" + "1" * 64)
 

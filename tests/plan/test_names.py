@@ -158,6 +158,14 @@ def test_no_network_no_server():
     assert node.apply() == ApplyNames(zones=(), askers=(), questions=(), digest=Digest(""))
 
 
+def test_what_is_left_of_a_server_is_taken_away_where_none_is_to_be():
+    node = Node()
+    node.networks = ()
+    assert node.plan().actions == []
+    node.names = NamesSeen(left=True)
+    assert node.apply().zones == ()
+
+
 def test_a_network_whose_names_the_runtime_answers_is_left_to_it():
     node = Node()
     node.networks = (seen_network(names=False),)

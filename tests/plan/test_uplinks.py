@@ -1,10 +1,15 @@
 """By which uplink a node dials."""
 
+import msgspec
+from tests.plan import scenery
+
+from skerry.model.observed import QueuesSeen
 from skerry.model.uplinks import Uplink
 from skerry.plan.history import Traffic
 from skerry.plan.uplinks import (
     RETRY_US,
     Ways,
+    find_lacking,
     find_uplink,
     hold_bulk,
     is_worth_writing,
@@ -43,6 +48,30 @@ def test_what_failed_comes_last_for_a_while():
 
 def test_an_uplink_is_found_by_its_device():
     assert (find_uplink(UPLINKS, "sat0"), find_uplink(UPLINKS, "lan0"), find_uplink({}, "")) == ("sky", "", "")
+
+
+def test_uplinks_at_no_device_of_the_node_are_named_once_its_devices_are_known():
+    assert find_lacking(UPLINKS, QueuesSeen(links=frozenset({"eth0", "lan0"}))) == {"sky": "sat0", "modem": "wwan0"}
+    assert find_lacking(UPLINKS, QueuesSeen(links=frozenset(ALL))) == {}
+    assert find_lacking(UPLINKS, QueuesSeen(reason="tc is not there")) == {}
+    assert find_lacking(UPLINKS, None) == {}
+
+
+def test_a_site_says_of_an_uplink_that_its_device_is_not_there():
+    app = scenery.revision(1, web=scenery.service())
+    held = scenery.hold(app, scenery.assign(app, "web"))
+    record = msgspec.structs.replace(
+        held.record, uplinks={"fibre": Uplink(device="eth0"), "sky": Uplink(device="sat0")}
+    )
+    world = scenery.World(msgspec.structs.replace(held, record=record))
+    world.observed = msgspec.structs.replace(world.observed, queues=QueuesSeen(links=frozenset({"eth0"})))
+    plan = world.look()
+    assert [each.reason for each in plan.waits if each.subject == "uplink/sky"] == [
+        "this node has no device sat0: nothing goes by this uplink"
+    ]
+    assert not [each for each in plan.waits if each.subject == "uplink/fibre"]
+    assert plan.told["uplink-sky-lacks"] == "sat0"
+    assert "uplink-fibre-lacks" not in plan.told
 
 
 GB = 10**9

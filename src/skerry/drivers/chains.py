@@ -79,9 +79,15 @@ class _Kernel(msgspec.Struct, frozen=True):
     routes: dict[str, list[_Route]]
     rules: dict[str, list[_Rule]]
 
-    def hops(self) -> tuple[ChainHop, ...]:
-        """Return what is whole; of what is not, its number alone, so that it is seen that something is amiss."""
+    def hops(self, *, is_steered: bool) -> tuple[ChainHop, ...]:
+        """Return what is whole; of what is not, its number alone, so that it is seen that something is amiss.
+
+        What shuts a chain belongs to the table that steers, and is amiss without it: an agent was killed over it.
+        """
         found: set[ChainHop] = set()
+        ours = (each for family in _FAMILIES for each in (*self.rules[family], *self.routes[family]))
+        if not is_steered and any(_number(each.table) == CLOSED for each in ours):
+            found.add(ChainHop(CLOSED, "", ""))
         for family in _FAMILIES:
             ruled = {_number(each.table) for each in self.rules[family]} - {CLOSED}
             routed = {_number(each.table): each for each in self.routes[family] if each.gateway}
@@ -133,7 +139,7 @@ class ChainsDriver:
         made = next((name for name in names if name.startswith(_MADE_FROM)), "")
         return ChainsSeen(
             digest=f"sha256:{made.removeprefix(_MADE_FROM)}" if made else "",
-            hops=kernel.hops(),
+            hops=kernel.hops(is_steered=bool(made)),
             counts={item.counter.name: item.counter.packets for item in listing.nftables if item.counter is not None},
         )
 

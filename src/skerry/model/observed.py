@@ -278,6 +278,8 @@ class NamesSeen(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: Digest of what it answers from; empty while it does not run, or not as it was told.
     digest: str = ""
+    #: Something of a server is there that is not as it was told, or of which that is not known.
+    left: bool = False
     #: Addresses of the node's own instances that it answers with.
     answered: frozenset[str] = frozenset()
     heard: tuple[Heard, ...] = ()
@@ -319,6 +321,8 @@ class EntranceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Digest of what it was made from and still is; empty where it does not run, or is not as it was made.
     digest: str = ""
+    #: A change of it was begun and came to no end, so that there may be more of it than is told.
+    left: bool = False
     servers: tuple[ServerSeen, ...] = ()
     #: Place (``http/HOST/PATH``, ``tcp/PORT``, ``udp/PORT``) to TENANT/APP/SERVICE; also of an entrance that is down.
     holders: dict[str, str] = {}

@@ -85,7 +85,7 @@ def plan_entrance(
     certificates = observed.certificates
     thumbprint = certificates.thumbprint if certificates is not None else ""
     action = _build(settled.claims, servers, thumbprint)
-    if action.digest != seen.digest:
+    if action.digest != seen.digest or seen.left:
         draft.add(action)
     draft.doors = _count_doors(settled.claims, seen)
     hosts = {each.entrance.host for each in settled.claims if each.entrance.tls == "acme"}

@@ -109,7 +109,7 @@ def plan_names(
         sorted(each for key, view in views.items() for each in _list_questions(key, view, sets[key], seen))
     )[:QUESTIONS_MAX]
     digest = names_digest(zones, askers, questions)
-    if seen.digest != digest:
+    if seen.digest != digest or (seen.left and not zones):
         draft.add(ApplyNames(zones=zones, askers=askers, questions=questions, digest=digest))
 
 

@@ -56,7 +56,15 @@ from skerry.plan.sharing import is_leaned_on
 from skerry.plan.site_plan import ON_ITS_WAY, HeldSite, Now, PlanDraft, SitePlan
 from skerry.plan.snapshots import find_plans, find_update_snapshot, hold_for_restores, plan_snapshots
 from skerry.plan.turns import find_turns
-from skerry.plan.uplinks import find_percent, find_uplink, hold_bulk, is_worth_writing, name_month, note_moved
+from skerry.plan.uplinks import (
+    find_lacking,
+    find_percent,
+    find_uplink,
+    hold_bulk,
+    is_worth_writing,
+    name_month,
+    note_moved,
+)
 from skerry.plan.volumes import (
     allocate_uids,
     find_lost_volumes,
@@ -96,7 +104,7 @@ def plan_site(
             stands=history.stands,
             wake_us=draft.wake_us,
             confirming=network.confirming,
-            told=_tell_network(held, network, history.kept.traffic),
+            told=_tell_network(held, network, history.kept.traffic, {}),
         )
     wished = held
     deferred = defer_revisions(held, observed, history, now)
@@ -130,6 +138,9 @@ def plan_site(
     uids = {**history.kept.uid_ranges, **uid_ranges}
     traffic = _count_traffic(draft, observed, network, held.link_moved)
     why_held = hold_bulk(network.uplinks, held.way, traffic.used)
+    lacking = find_lacking(network.uplinks, observed.queues)
+    for name, device in sorted(lacking.items()):
+        draft.wait(f"uplink/{name}", f"this node has no device {device}: nothing goes by this uplink")
     have_images = plan_images(draft, held, wanted, observed, deferred.images)
     networks = plan_networks(draft, wanted, observed, held.units)
     lost = find_lost_volumes(observed, history)
@@ -239,7 +250,7 @@ def plan_site(
         traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
         holds_bulk=bool(why_held),
         carried=held.carried,
-        told=_tell_network(held, network, traffic),
+        told=_tell_network(held, network, traffic, lacking),
         chains=draft.chains,
         doors=draft.doors,
         forget_said=by_hand.over,
@@ -283,8 +294,13 @@ def _count_traffic(
     return note_moved(kept, seen.moved | purposes, devices, draft.history.boot, name_month(draft.now.trust_us))
 
 
-def _tell_network(held: HeldSite, network: confirm.Standing, traffic: Traffic) -> dict[str, str]:
-    """Say over which uplink the link goes, and how much of each budget is spent: in percent, to be told seldom."""
+def _tell_network(
+    held: HeldSite, network: confirm.Standing, traffic: Traffic, lacking: Mapping[str, str]
+) -> dict[str, str]:
+    """Say over which uplink the link goes, and which are at no device of the node.
+
+    And how much of each budget is spent: in percent, to be told seldom.
+    """
     uplink = find_uplink(network.uplinks, held.way)
     told = {"uplink": uplink} if uplink else {}
     spent = {
@@ -292,7 +308,7 @@ def _tell_network(held: HeldSite, network: confirm.Standing, traffic: Traffic) -
         for name, each in network.uplinks.items()
         if each.budget_bytes
     }
-    return told | spent
+    return told | spent | {f"uplink-{name}-lacks": device for name, device in sorted(lacking.items())}
 
 
 def _tell_held(item: instances.Wanted, held: HeldSite) -> InstanceFact:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from skerry.model.observed import QueuesSeen
 from skerry.model.uplinks import Uplink
 from skerry.plan.history import Traffic
 
@@ -98,6 +99,13 @@ def name_month(trust_us: int) -> str:
 @functools.lru_cache(maxsize=8)  # it is asked for at each pass of a node
 def _name_month_of(day: int) -> str:
     return datetime.fromtimestamp(day * _DAY_US / 1_000_000, UTC).strftime("%Y-%m")
+
+
+def find_lacking(uplinks: Mapping[str, Uplink], seen: QueuesSeen | None) -> dict[str, str]:
+    """Return the uplinks that are at no device of the node, each with its device; none while nobody can tell."""
+    if seen is None or not seen.links:
+        return {}
+    return {name: each.device for name, each in uplinks.items() if each.device not in seen.links}
 
 
 def find_uplink(uplinks: Mapping[str, Uplink], device: str) -> str:

@@ -58,7 +58,15 @@ def test_a_program_that_does_not_start_is_told_and_nothing_is_taken_for_done(
     driver = make(tmp_path, Programs(code, said))
     outcome = asyncio.run(driver.perform(entrance(server(1))))
     assert (outcome.ok, outcome.code, outcome.reason) == (False, "E-ENTRANCE", wanted)
+    assert asyncio.run(driver.observe()).entrance == EntranceSeen(left=True)
+    # Also to the next agent, which takes it back whole where nothing is wished any more.
+    programs = Programs(0)
+    driver = make(tmp_path, programs)
+    assert asyncio.run(driver.observe()).entrance == EntranceSeen(left=True)
+    assert asyncio.run(driver.perform(entrance(routes=(), backends=()))).ok
     assert asyncio.run(driver.observe()).entrance == EntranceSeen()
+    assert [words[0] for words in programs.calls] == ["nft"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == []
 
 
 def test_who_holds_a_place_is_known_after_the_power_was_off(tmp_path: Path):

@@ -8,7 +8,9 @@ Rules of this file:
    reload: a new process takes the sockets over and the old one ends what it has begun.
 3. Files and process are made from one wish. A port that something else has and a certificate that is none are left out
    and told (``flaws``): no tenant can shut another one's door.
-4. Certificates lie in memory only, readable by root. Ours are the folder, the process and table ``skerry_entrance``.
+4. A change that was begun and came to no end is known by its mark, also to the agent after a killed one, and is made
+   again or taken back whole.
+5. Certificates lie in memory only, readable by root. Ours are the folder, the process and table ``skerry_entrance``.
 
 Who holds which place outlives the machine's power, so that a place does not change hands by a reboot.
 """
@@ -19,7 +21,7 @@ import pwd
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -54,6 +56,8 @@ PROGRAM = "haproxy"
 _USER = "haproxy"
 _APPLIED = "applied.json"
 _HOLDERS = "holders.json"
+#: The mark of a change under way.
+_CHANGING = "changing"
 #: A thousand copies and their states are 300 kB.
 _APPLIED_BYTES_MAX = 16 * 1024 * 1024
 #: Each reading of the table is a process, and nobody but a person changes it.
@@ -87,6 +91,17 @@ class _Device(msgspec.Struct, frozen=True):
     addr_info: tuple[_Held, ...] = ()
 
 
+class _Change(msgspec.Struct, frozen=True):
+    """A change that was begun: what it may have left behind."""
+
+    #: The process that goes home once another has its sockets; 0 for none.
+    former: int = 0
+    #: Ports that the entrance may have by it.
+    ports: frozenset[int] = frozenset()
+    #: One before it came to no end either.
+    again: bool = False
+
+
 class EntranceDriver:
     """Driver over ``haproxy``, ``nft`` and ``conntrack``."""
 
@@ -111,6 +126,8 @@ class EntranceDriver:
         self._loaded = False
         self._holders: dict[str, str] | None = None
         self._table: tuple[int, bool] = (0, False)
+        #: Of a change that has come to no end.
+        self._change: _Change | None = None
 
     async def observe(self) -> Observation:
         """See what runs; a node that has no entrance starts no process and asks nobody."""
@@ -123,15 +140,25 @@ class EntranceDriver:
         self._load()
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return await self._apply(action)
+            self._mark(_Change() if self._change is None else msgspec.structs.replace(self._change, again=True))
+            outcome = await self._apply(action)
+            if outcome.ok:
+                (self._folder / _CHANGING).unlink(missing_ok=True)
+                self._change = None
         except (OSError, ValueError) as error:
             return failed("E-ENTRANCE", f"the entrance cannot be made: {error}")
+        return outcome
+
+    def _mark(self, change: _Change) -> None:
+        """Note what a change may leave behind, before it does."""
+        self._write(_CHANGING, msgspec.json.encode(change))
+        self._change = change
 
     async def _look(self) -> EntranceSeen:
         self._load()
         holders, applied = self._holders or {}, self._applied
         if applied is None:
-            return EntranceSeen(holders=holders)
+            return EntranceSeen(holders=holders, left=self._change is not None)
         wish, answers, digest = applied.wish, None, str(applied.wish.digest)
         if _needs_proxy(wish):
             answers = await self._ask()
@@ -145,6 +172,7 @@ class EntranceDriver:
             digest = ""
         return EntranceSeen(
             digest=digest,
+            left=self._change is not None,
             servers=_list_seen(applied, answers),
             holders=holders,
             flaws=dict(applied.flaws),
@@ -153,8 +181,10 @@ class EntranceDriver:
         )
 
     async def _apply(self, action: ApplyEntrance) -> Outcome:
-        before = self._applied
+        before, change = self._applied, self._change or _Change()
         answers = await self._ask()
+        if _is_ours(change.former, self._folder) and (answers is None or answers.pid != change.former):
+            await self._send_home(change.former)
         if not action.digest:
             return await self._end(before, answers)
         flaws: dict[str, str] = {}
@@ -164,9 +194,10 @@ class EntranceDriver:
             folder=str(self._folder),
             user=_find_user(),
             v6=_has_v6(),
-            ports=self._find_taken(action, before if answers else None, flaws),
+            ports=self._find_taken(action, before if answers else None, change.ports if answers else (), flaws),
             hosts=frozenset(each.host for each in action.certificates if each.host not in shown),
         )
+        self._mark(msgspec.structs.replace(change, ports=change.ports | (_list_ports(action) - around.ports)))
         if _needs_proxy(action):
             outcome = await self._make_proxy(action, around, answers, changed)
             if not outcome.ok:
@@ -202,6 +233,7 @@ class EntranceDriver:
         words = [PROGRAM, "-D", "-f", str(self._folder / CONFIG), "-p", str(self._folder / "haproxy.pid")]
         if running is not None:
             words += ["-x", self._socket]
+            self._mark(msgspec.structs.replace(self._change or _Change(), former=running.pid))
         code, output = await self._run(*words)
         if code == 127:
             return failed("E-ENTRANCE", "haproxy is not installed on this node, so nothing leads people in")
@@ -259,9 +291,11 @@ class EntranceDriver:
         finally:
             candidate.unlink()
 
-    def _find_taken(self, action: ApplyEntrance, before: _Applied | None, flaws: dict[str, str]) -> frozenset[int]:
-        """Return the ports that something else of the node listens at."""
-        ours = _list_ports(before.wish) - before.around.ports if before is not None else set[int]()
+    def _find_taken(
+        self, action: ApplyEntrance, before: _Applied | None, begun: Iterable[int], flaws: dict[str, str]
+    ) -> frozenset[int]:
+        """Return the ports that something else listens at; ``begun`` are those of a change that came to no end."""
+        ours = set(begun) | (_list_ports(before.wish) - before.around.ports if before is not None else set[int]())
         taken = frozenset(port for port in _list_ports(action) - ours if not _is_free(port))
         for place, port in _list_places(action):
             if port in taken:
@@ -270,7 +304,7 @@ class EntranceDriver:
 
     async def _make_table(self, action: ApplyEntrance, before: _Applied | None) -> Outcome:
         old = before.wish.datagrams if before is not None else ()
-        if not action.datagrams and not old:
+        if not (action.datagrams or old or (self._change is not None and self._change.again)):
             return DONE
         self._table = (0, False)
         code, output = await self._run("nft", "-f", "-", given=udp.build_table(action.datagrams).encode())
@@ -313,7 +347,8 @@ class EntranceDriver:
             await self._send_home(answers.pid)
         outcome = await self._make_table(ApplyEntrance(digest=Digest("")), before)
         for path in self._folder.iterdir():
-            path.unlink()
+            if path.name != _CHANGING:
+                path.unlink()
         self._applied = None
         self._remember({})
         return outcome
@@ -365,6 +400,11 @@ class EntranceDriver:
             self._holders = msgspec.json.decode(stored.content, type=dict[str, str]) if stored is not None else {}
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
             self._applied = msgspec.json.decode((self._folder / _APPLIED).read_bytes(), type=_Applied)
+        with contextlib.suppress(FileNotFoundError):
+            content = (self._folder / _CHANGING).read_bytes()
+            self._change = _Change()
+            with contextlib.suppress(msgspec.DecodeError):
+                self._change = msgspec.json.decode(content, type=_Change)
         self._loaded = True
 
     def _write(self, name: str, content: bytes) -> None:
@@ -378,6 +418,14 @@ class EntranceDriver:
 
 def _needs_proxy(wish: ApplyEntrance) -> bool:
     return bool(wish.routes or wish.listeners)
+
+
+def _is_ours(pid: int, folder: Path) -> bool:
+    """Say whether a process was started with our file: another one may have its number by now."""
+    try:
+        return str(folder / CONFIG).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _list_states(wish: ApplyEntrance) -> list[tuple[str, str]]:

@@ -88,11 +88,13 @@ class NamesDriver:
     async def observe(self) -> Observation:
         """Say whether the server is as it was told, and what other sites said."""
         kept = self._read_kept()
+        digest = kept.digest if await self._is_good(kept) else ""
         return Observation(
             driver=self.name,
             names=NamesSeen(
                 reason="" if find_program() else _MISSING,
-                digest=kept.digest if await self._is_good(kept) else "",
+                digest=digest,
+                left=not digest and (self._folder / _KEPT_FILE).exists(),
                 answered=kept.answered,
                 heard=self._asking.heard,
                 rtt_us=self._asking.rtt_us,

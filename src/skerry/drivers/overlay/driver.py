@@ -110,6 +110,10 @@ class _Applied(msgspec.Struct, frozen=True):
     told: dict[str, dict[str, str]] = {}
 
 
+class _Link(msgspec.Struct, frozen=True):
+    flags: tuple[str, ...] = ()
+
+
 class OverlayDriver:
     """Driver over ``wg``, ``ip`` and ``wireguard-go``."""
 
@@ -356,6 +360,8 @@ class OverlayDriver:
             await self._make_link(mode, name)
             told.clear()
             seen = InterfaceSeen(b"", 0, {})
+        elif not await self._is_up(name):
+            await self._prepare_link(name)  # an agent was killed over it
         if (seen.public, seen.port) != (public, port):
             words = ("wg", "set", name, "listen-port", str(port), "private-key", "/dev/stdin")
             await self._must(*words, given=write_key(secret).encode())
@@ -391,14 +397,25 @@ class OverlayDriver:
         else:
             # It goes on by itself in the background, and its starter ends once the link is there.
             await self._must("setsid", "wireguard-go", name)
+        await self._prepare_link(name)
+
+    async def _is_up(self, name: str) -> bool:
+        """Say whether a link is up, which it is once it was prepared whole."""
+        try:
+            links = msgspec.json.decode(await self._ask("ip", "-json", "link", "show", "dev", name), type=list[_Link])
+        except msgspec.DecodeError:
+            return False
+        return any("UP" in each.flags for each in links)
+
+    async def _prepare_link(self, name: str) -> None:
         mtu = str(TUNNEL_MTU)
         await self._must("ip", "link", "set", "dev", name, "mtu", mtu, "addrgenmode", "none", "txqueuelen", "1000")
-        await self._must("ip", "link", "set", "dev", name, "up")
         # While keys change a packet may come by one link and its answer go by another. The kernel's loose check of
         # sources lets that pass, but only at a link that has an address (fib_validate_source).
         address = f"{_LINK_ADDRESSES}{INTERFACES.index(name)}/32"
         await self._must("ip", "address", "replace", address, "dev", name, "scope", "link")
         await self._run("tee", f"/proc/sys/net/ipv4/conf/{name}/rp_filter", given=b"2")
+        await self._must("ip", "link", "set", "dev", name, "up")
 
     async def _apply_routes(self, wanted: dict[str, str]) -> None:
         _, present = await self._look_slowly(asyncio.get_running_loop().time())
