@@ -231,6 +231,8 @@ class RealDirectory:
 
     def names(self) -> list[str]:
         """See ``Directory.names``."""
+        # btrfs gives what was there when the handle was last at its beginning, and nothing that came later.
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - pathlib lists paths, not handles
 
     def _open(self, name: str) -> int | None:

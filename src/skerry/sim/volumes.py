@@ -56,6 +56,8 @@ class FakeVolumes:
         seen = self.seen.get(action.volume)
         if seen is None:
             return failed("E-VOLUME", f"{action.volume} is not here")
+        if seen.driver == "directory":
+            return failed("E-STORAGE", f"{action.volume} is a plain folder here: no limit holds, no snapshots")
         match action:
             case SizeVolume():
                 return self._size(action, seen)
@@ -90,8 +92,6 @@ class FakeVolumes:
         return DONE
 
     def _size(self, action: SizeVolume, seen: VolumeSeen) -> Outcome:
-        if seen.driver == "directory":
-            return failed("E-STORAGE", "a plain folder has no limit")
         if action.limit_bytes < self.grown.get(action.volume, 0):
             return failed("E-VOLUME", f"{action.volume} holds more than {action.limit_bytes} bytes already")
         self.seen[action.volume] = msgspec.structs.replace(seen, limit_bytes=action.limit_bytes)
