@@ -1,13 +1,13 @@
 """``skerry`` and ``python -m skerry``: the command line, and the hidden entries of the programs.
 
-``python -m skerry core|agent|signer|keeper|ferry|relay --settings FILE`` runs that program; any setting is also a flag
-(``--api-port 1``) and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command loads no
-more than it needs.
+``python -m skerry core|agent|signer|keeper|ferry|relay|pool --settings FILE`` runs that program; any setting is also a
+flag (``--api-port 1``) and a variable (``SKERRY_CORE_API_PORT``). Only here is ``app`` imported, so that a command
+loads no more than it needs.
 """
 
 import sys
 
-_PROGRAMS = ("core", "agent", "signer", "keeper", "ferry", "relay")
+_PROGRAMS = ("core", "agent", "signer", "keeper", "ferry", "relay", "pool")
 
 
 def main() -> None:
@@ -49,6 +49,10 @@ def run_program(name: str, arguments: list[str]) -> int:
                 return app.run_agent(settings.load(app.AgentSettings, file, flags, prefix=prefix))
             case "ferry":
                 return app.run_ferry(settings.load(app.FerrySettings, file, flags, prefix=prefix))
+            case "pool":
+                order = {name: flags.pop(name) for name in ("do",) if name in flags}
+                agent = settings.load(app.AgentSettings, file, flags, prefix="SKERRY_AGENT_")
+                return app.run_pool(agent, settings.load(app.PoolOrder, None, order, environment={}))
             case "relay":
                 return app.run_relay(settings.load(app.RelaySettings, file, flags, prefix=prefix))
             case _:

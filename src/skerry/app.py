@@ -28,6 +28,11 @@ from skerry.wire import LinkClass
 #: Bytes in a second of a Mbit, and more of those than any relay carries.
 _MBIT_BYTES = 125_000
 _RELAY_MBIT_MAX = 1_000_000
+_MIB = 1 << 20
+#: A pool of a quarter GiB is the least that is worth its tables; no node has more than 64 TiB.
+_POOL_MIB_MIN, _POOL_MIB_MAX = 256, 64 << 20
+#: A request to the keeper of limits is one short line.
+_REQUEST_BYTES_MAX = 128
 
 
 class _Supervised(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,8 +114,18 @@ class AgentSettings(_Supervised, frozen=True, kw_only=True):
     acme_contact: str = ""
     #: `true` says that the operator has read and accepted the authority's terms; nothing is asked of it before.
     acme_terms_accepted: bool = False
+    #: MiB of a file system of the site's own for volumes, so that limits hold and there are snapshots; 0 for none.
+    #: It takes all its room from the disk at once; a larger number lets it grow.
+    pool_mib: int = 0
     #: Seconds for which uplinks that an operator has changed are tried before the former ones hold again.
     confirm_s: int = 300
+
+
+class PoolOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with the pool of an agent's volumes from outside its process, which may not."""
+
+    #: Make, grow and mount it; or answer the one request for a limit on the standard input.
+    do: Literal["mount", "limit"] = "mount"
 
 
 class FerrySettings(_Supervised, frozen=True, kw_only=True):
@@ -188,6 +203,7 @@ def run_agent(settings: AgentSettings) -> int:
     refused = _read_ranges(settings.refused_ranges)
     if not 10 <= settings.confirm_s <= 86_400:
         raise Invalid("E-SETTINGS", f"confirm_s: {settings.confirm_s} is not within 10 and 86400 seconds.")
+    _check_pool(settings)
     if not settings.acme_directory.startswith("https://"):
         raise Invalid("E-SETTINGS", f"acme_directory: {settings.acme_directory[:80]!r} is no https:// address.")
     if not 20 <= settings.overlay_look_s <= 86_400:
@@ -211,6 +227,7 @@ def run_agent(settings: AgentSettings) -> int:
             patience_us=settings.confirm_s * 1_000_000,
             names=_find_names(settings),
             is_wired=settings.links == "skerry",
+            pool_bytes=settings.pool_mib * _MIB,
             authority=Authority(
                 directory=settings.acme_directory,
                 contact=settings.acme_contact,
@@ -220,6 +237,34 @@ def run_agent(settings: AgentSettings) -> int:
         await AgentHost(config, SystemClock(), SystemMint()).run(ready)
 
     return _run(settings, main, asyncio.new_event_loop)
+
+
+def run_pool(settings: AgentSettings, order: PoolOrder) -> int:
+    """Do one thing with the pool of an agent's volumes; return the process's exit code."""
+    from skerry.drivers.volumes.asking import answer
+    from skerry.drivers.volumes.pool import StatePool, ensure_pool
+    from skerry.safe.paths import RealDirectory
+
+    _check_pool(settings)
+    state = RealDirectory.open_root(settings.state)
+    try:
+        if order.do == "mount":
+            said = asyncio.run(ensure_pool(state, settings.pool_mib * _MIB))
+        else:
+            pool = StatePool(state).read()
+            request = sys.stdin.buffer.readline(_REQUEST_BYTES_MAX)
+            said = asyncio.run(answer(request, state.path_of("volumes" if pool is None else "pool")))
+    except SkerryError as error:
+        sys.stderr.write(f"skerry pool: {error.detail} {error.hint}\n")
+        return 1
+    sys.stdout.write(f"{said}\n")
+    return 0
+
+
+def _check_pool(settings: AgentSettings) -> None:
+    if settings.pool_mib and not _POOL_MIB_MIN <= settings.pool_mib <= _POOL_MIB_MAX:
+        span = f"{_POOL_MIB_MIN} and {_POOL_MIB_MAX}"
+        raise Invalid("E-SETTINGS", f"pool_mib: {settings.pool_mib} is neither 0 nor within {span}.")
 
 
 def _find_names(settings: AgentSettings) -> Path | None:

@@ -274,7 +274,7 @@ def test_removing_stops_the_agent_before_what_it_looks_after_and_podman_last(tmp
     calls, _ = run_script(tmp_path, "skerry-agent.prerm", "remove")
     assert calls == [
         "deb-systemd-invoke stop skerry-agent.service skerry-containers.service",
-        "deb-systemd-invoke stop skerry-podman.socket skerry-podman.service",
+        "deb-systemd-invoke stop skerry-limits.socket skerry-podman.socket skerry-podman.service",
     ]
 
 
@@ -286,5 +286,5 @@ def test_a_purge_names_what_stays_and_deletes_nothing(tmp_path):
     assert "var/lib/skerry/agent stays; whoever needs it no more removes it: rm -r " in said
     assert "podman stays" not in said
     assert kept.read_bytes() == b"all that the site knows"
-    assert "deb-systemd-helper purge skerry-podman.socket skerry-agent.service" in calls
+    assert "deb-systemd-helper purge skerry-podman.socket skerry-limits.socket skerry-agent.service" in calls
     assert run_script(tmp_path, "skerry-agent.postrm", "remove") == (["systemctl --system daemon-reload"], "")

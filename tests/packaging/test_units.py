@@ -13,6 +13,7 @@ from tests.tidy.sources import ROOT
 
 from skerry import app, settings
 from skerry.cli import founding
+from skerry.drivers.volumes.asking import LIMITS_SOCKET
 
 FOLDER = ROOT / "packaging" / "systemd"
 UNITS = sorted(path.name for path in FOLDER.iterdir())
@@ -33,7 +34,7 @@ PROGRAMS = {
     "relay": app.RelaySettings,
     "agent": app.AgentSettings,
 }
-RATED = {**EXPOSURE_MAX, "skerry-backup.service": 15}
+RATED = {**EXPOSURE_MAX, "skerry-backup.service": 15, "skerry-limits@.service": 25}
 
 
 def read_settings(name: str) -> dict[str, list[str]]:
@@ -54,8 +55,9 @@ def run_analyze(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_there_is_one_unit_for_each_program_two_for_podman_two_for_backups_and_one_for_the_end():
-    others = ("skerry-containers.service", "skerry-podman.service", "skerry-podman.socket", "skerry-backup.timer")
+def test_there_is_one_unit_for_each_program_two_for_podman_and_backups_three_for_volumes_and_one_for_the_end():
+    others = ["skerry-containers.service", "skerry-podman.service", "skerry-podman.socket", "skerry-backup.timer"]
+    others += ["skerry-pool.service", "skerry-limits.socket"]
     assert sorted([*RATED, *others]) == UNITS
 
 
@@ -139,6 +141,26 @@ def test_every_user_and_group_of_a_unit_is_made():
         settings = read_settings(name)
         assert {("u", user) for user in settings.get("User", [])} <= set(made)
         assert {("g", group) for group in settings.get("Group", [])} <= set(made)
+
+
+def test_the_pool_is_mounted_for_all_before_anything_looks_for_it():
+    pool, agent = read_settings("skerry-pool.service"), read_settings("skerry-agent.service")
+    assert set(pool["Before"][0].split()) >= {"skerry-agent.service", "skerry-podman.service"}
+    assert "skerry-pool.service" in agent["Wants"][0].split()
+    assert "skerry-pool.service" in agent["After"][0].split()
+    # A view of the files of its own would keep the mount to itself; a restart unmounts nothing.
+    assert not [key for key in pool if key.startswith(("Protect", "Private", "ReadOnly", "ReadWrite", "MountFlags"))]
+    assert not pool.keys() & {"ExecStop", "ExecReload"}
+
+
+def test_limits_are_set_by_a_program_of_one_request_where_the_agent_asks():
+    socket, service = read_settings("skerry-limits.socket"), read_settings("skerry-limits@.service")
+    assert socket["Accept"] == ["yes"]
+    assert socket["SocketMode"] == ["0600"]
+    assert socket["ListenStream"] == [str(LIMITS_SOCKET)]
+    assert service["ExecStart"][0].endswith(" pool --settings /etc/skerry/agent.toml --do limit")
+    assert (service["StandardInput"], service["StandardOutput"]) == (["socket"], ["socket"])
+    assert set(service["CapabilityBoundingSet"][0].split()) == {"CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

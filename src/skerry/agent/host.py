@@ -6,6 +6,8 @@ Order: journal and keys, then reconciling, then the socket, then the link. Nothi
 
 import asyncio
 import contextlib
+import re
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from skerry.agent.join import JoinFailed, join_site
 from skerry.agent.local import LocalProblem, LocalServer
 from skerry.agent.session import LinkSession
 from skerry.agent.snapshots import keep_snapshots
-from skerry.agent.status import StatusDesk
+from skerry.agent.status import Check, StatusDesk
 from skerry.clock import Clock, Mint, Tasks
 from skerry.drivers.bindings import BindingsDriver
 from skerry.drivers.bundles import BundleSource
@@ -40,10 +42,13 @@ from skerry.drivers.queues import QueuesDriver
 from skerry.drivers.relay import RelayDriver
 from skerry.drivers.translation import TranslationDriver
 from skerry.drivers.volumes import VolumesDriver
+from skerry.drivers.volumes.asking import LIMITS_SOCKET, LimitAsker
+from skerry.drivers.volumes.pool import StatePool, ensure_pool
 from skerry.keys.file import open_node_keys
 from skerry.keys.overlay import OverlayKeys
 from skerry.link.client import LinkDialer, fetch_roots
 from skerry.link.ports import Dialer, Endpoint, SpiffeName, Trust, parse_endpoint
+from skerry.model.errors import SkerryError
 from skerry.model.ids import Digest, NodeName
 from skerry.model.signed import Envelope, Root
 from skerry.plan.confirm import PATIENCE_US
@@ -58,6 +63,7 @@ from skerry.wire import LinkClass
 
 #: How often the reserve is looked at: space returns when images go, which takes minutes.
 RESERVE_US = 60_000_000
+_STATUS = Path("/proc/self/status")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -82,6 +88,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     names: Path | None = None
     #: Skerry makes networks and links of instances, not podman.
     is_wired: bool = False
+    #: Bytes of the pool of volumes that is wished; 0 for none, and what is there is used all the same.
+    pool_bytes: int = 0
     #: Whom the site asks for certificates.
     authority: Authority = Authority()
 
@@ -151,8 +159,14 @@ class AgentHost:
         self._keys = open_node_keys(state.enter("keys", create=True), mint)
         self._bundles = BundleSource((source or self._source).fetch, _open_folder, asyncio.to_thread)
         images = ImagesDriver(state.enter("images", create=True), self._bundles, asyncio.to_thread)
-        volumes = VolumesDriver(state.enter("volumes", create=True), asyncio.to_thread)
-        self._volumes = volumes
+        self._state = state
+        self._pool = StatePool(state, is_wished=config.pool_bytes > 0)
+        volumes = self._volumes = VolumesDriver(
+            state.enter("volumes", create=True),
+            asyncio.to_thread,
+            self._pool,
+            ask=LimitAsker(LIMITS_SOCKET).ask,
+        )
         podman = PodmanDriver(
             config.podman_socket,
             files=FileStage(config.run / "files", lambda version: self.agent.open_secret(version)),
@@ -182,7 +196,11 @@ class AgentHost:
             clock,
         )
         host = HostDriver(
-            config.node, config.state, podman.facts, lambda: self.agent.list_device_patterns(), probe_kernel
+            config.node,
+            config.state,
+            ChainMap(podman.facts, volumes.facts),
+            lambda: self.agent.list_device_patterns(),
+            probe_kernel,
         )
         self.agent = Agent(
             clock=clock,
@@ -222,7 +240,7 @@ class AgentHost:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Run until cancelled; raise when a part breaks, ``StoreFailed`` when the journal's disk does."""
-        status = StatusDesk(self.agent, self._db, self._clock)
+        status = StatusDesk(self.agent, self._db, self._clock, lambda: Check("pool", *self._volumes.diagnose()))
         bundles = BundleDesk(self.agent, self._bundles, self._clock)
         server = LocalServer(
             self._config.run / "agent.sock",
@@ -241,6 +259,7 @@ class AgentHost:
             },
         )
         try:
+            await self._ensure_pool()
             await self.agent.load()
             self.agent.start()
             await server.start()
@@ -261,6 +280,15 @@ class AgentHost:
             await self._tasks.stop()
             if self._db.failure is None:
                 await self._db.close()
+
+    async def _ensure_pool(self) -> None:
+        """Make and mount the pool where no unit of its own has done so, as with ``skerry up``."""
+        if not _may_mount():
+            return
+        try:
+            await ensure_pool(self._state, self._config.pool_bytes)
+        except (SkerryError, OSError) as error:
+            self._pool.trouble = str(error)
 
     async def _hold_reserve(self) -> None:
         """Take the reserve again once space has returned; where the journal gives it up, so that the two never meet."""
@@ -317,6 +345,12 @@ class AgentHost:
                 return LocalProblem(denied.code, denied.reason)
             self.agent.reconciler.nudge()
             return JoinAnswer(identity.site, identity.node, "joined")
+
+
+def _may_mount() -> bool:
+    """Say whether this process has CAP_SYS_ADMIN, which is bit 21."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", _STATUS.read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> 21 & 1)
 
 
 def _open_folder(folder: str) -> RealDirectory:

@@ -1,5 +1,6 @@
 """What the on-site socket answers: the site as its own agent sees it, with a verdict on each part."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -93,7 +94,10 @@ class LogsAnswer(msgspec.Struct, frozen=True):
 class StatusDesk:
     """Answers questions at the box."""
 
-    def __init__(self, agent: Agent, db: Db[Connection], clock: Clock) -> None:
+    def __init__(
+        self, agent: Agent, db: Db[Connection], clock: Clock, diagnose_volumes: Callable[[], Check] | None = None
+    ) -> None:
+        self._diagnose_volumes = diagnose_volumes
         self._agent = agent
         self._db = db
         self._clock = clock
@@ -142,6 +146,8 @@ class StatusDesk:
             else Check("identity", "bad", "this box has not joined", "skerry agent join TOKEN --core HOST:PORT"),
             Check("link", "good" if agent.link.state == "up" else "warning", agent.link.reason or agent.link.state),
         ]
+        if self._diagnose_volumes is not None:
+            checks.append(self._diagnose_volumes())
         strange = [volume.volume for volume in seen.volumes if volume.strange]
         if strange:
             checks.append(Check("volumes", "bad", f"no sound identity: {', '.join(strange)}"))

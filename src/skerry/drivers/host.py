@@ -4,7 +4,7 @@ import fnmatch
 import os
 import platform
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -31,7 +31,7 @@ class HostDriver:
         self,
         node: NodeName,
         disk: Path,
-        facts: dict[str, str],
+        facts: Mapping[str, str],
         list_patterns: Callable[[], tuple[str, ...]] = tuple,
         probe: Callable[[], Awaitable[dict[str, str]]] | None = None,
     ) -> None:

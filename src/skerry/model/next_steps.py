@@ -37,7 +37,7 @@ _STEPS: dict[str, str] = {
     "skerry image list": "E-BUNDLE E-IMAGE E-BLOB E-PLATFORM E-REGISTRY E-DIGEST E-OFFSET E-UPLOADING E-ARCHIVE",
     "skerry secret list": "E-SECRET E-SEAL",
     "skerry app list": "E-ENDED E-WITHDRAW E-EXISTS E-IN-USE E-CALL E-CUT E-PORT-CLOSED E-PORT-IN-USE",
-    "skerry volume list": "E-VOLUME",
+    "skerry volume list": "E-VOLUME E-SNAPSHOT E-STORAGE",
     "skerry audit verify": "E-AUDIT",
     "skerry tenant list": "E-TOKEN",
     "skerry token list": "E-STREAMS",
@@ -50,7 +50,7 @@ _STEPS: dict[str, str] = {
     # A box, by its own agent.
     "skerry profile list": "E-PROFILE",
     "skerry agent doctor": (
-        "E-BIND E-CERTIFICATE E-DEVICE E-DISK E-DISK-FULL E-ENTRANCE E-RELAY "
+        "E-BIND E-CERTIFICATE E-POOL E-DEVICE E-DISK E-DISK-FULL E-ENTRANCE E-RELAY "
         "E-ADDRESS-IN-USE E-DRIVER E-NO-DRIVER E-NETWORK E-QUEUES E-RUNTIME E-JOURNAL E-PROOF E-JOINED E-LOCAL-CONTROL"
     ),
     "skerry agent status": (

@@ -29,13 +29,12 @@ IMAGE_BYTES = 256 * MIB
 SAID = "note.txt"
 
 
-class RealRig:
-    """A driver over a folder; services are this process."""
+class Services:
+    """What services write below a root: they are this process."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, driver: VolumesDriver) -> None:
         self.root = root
-        self.directory = RealDirectory.open_root(root)
-        self.driver = VolumesDriver(self.directory)
+        self.driver = driver
 
     def folder(self, volume: VolumeId) -> Path:
         return self.root / volume
@@ -60,6 +59,14 @@ class RealRig:
                 if error.errno not in (errno.EDQUOT, errno.ENOSPC):
                     raise
         return written
+
+
+class RealRig(Services):
+    """A driver over one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.directory = RealDirectory.open_root(root)
+        super().__init__(root, VolumesDriver(self.directory))
 
     def restart(self) -> None:
         """A new process over the same disk."""

@@ -43,6 +43,14 @@ class Place(msgspec.Struct, frozen=True):
         """Whether the kernel counts what each subvolume holds, without which no limit holds."""
         return (_SYS / self.file_system / "qgroups").is_dir()
 
+    @property
+    def label(self) -> str:
+        """Label of the file system; empty where it has none."""
+        try:
+            return (_SYS / self.file_system / "label").read_text().strip()
+        except OSError:
+            return ""
+
 
 class Group(msgspec.Struct, frozen=True):
     """The quota group of a subvolume, in bytes."""

@@ -8,7 +8,7 @@ import contextlib
 import errno
 from collections.abc import Generator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -28,7 +28,8 @@ from skerry.drivers.volumes.layout import (
     see,
 )
 from skerry.drivers.volumes.measuring import DataPlace, Measuring
-from skerry.drivers.volumes.snapshots import Asked, BtrfsStorage
+from skerry.drivers.volumes.pool import MIB, StatePool
+from skerry.drivers.volumes.snapshots import ROOM_PART, Asked, BtrfsStorage, ask_nobody
 from skerry.model.ids import VolumeId, volume_id
 from skerry.model.observed import Observation, VolumeSeen
 from skerry.model.volume import VolumeDriverName
@@ -50,6 +51,8 @@ from skerry.safe.paths import Directory, component, descend
 
 #: Ending of a volume's name while it is being deleted; no name of the house has a dot.
 _GONE = ".gone"
+#: Room of the pool is told in such steps, and anew when it is off by one: what places apps needs it no finer.
+_FREE_STEP_BYTES = 256 * MIB
 
 
 class Storage(Protocol):
@@ -90,19 +93,6 @@ class Storage(Protocol):
         ...
 
 
-class Pool(Protocol):
-    """A further root, which may come and go: a file system of the node's own for its volumes."""
-
-    def enter(self) -> Directory | None:
-        """Open it; None while it is not mounted."""
-        ...
-
-    @property
-    def absence(self) -> str:
-        """Why it is not there although it should be; empty where there is none to be."""
-        ...
-
-
 class VolumesDriver:
     """Driver over the directories that hold this node's volumes."""
 
@@ -113,9 +103,9 @@ class VolumesDriver:
         self,
         root: Directory,
         offload: Offload = run_inline,
-        pool: Pool | None = None,
+        pool: StatePool | None = None,
         commands: Btrfs | None = None,
-        ask: Asked | None = None,
+        ask: Asked = ask_nobody,
     ) -> None:
         """With a ``pool``, new volumes are made there. ``ask`` sets limits where this process may not."""
         self._root = root
@@ -125,6 +115,9 @@ class VolumesDriver:
         self._notes = NotesKept()
         self._measuring = Measuring(self._list_data)
         self._plain = DirectoryStorage()
+        #: What the node tells of how it keeps volumes; as it was at the last look.
+        self.facts: dict[str, str] = {}
+        self._told_free = -_FREE_STEP_BYTES
         self.btrfs = BtrfsStorage(commands or Btrfs(offload=offload), ask)
 
     def data_path(self, tenant: str, app: str, name: str) -> str:
@@ -147,7 +140,38 @@ class VolumesDriver:
                         found[seen.volume] = self._look(directory, seen)
         except OSError as error:
             return Observation(driver=self.name, unavailable=f"the volumes cannot be read: {error}")
+        self._note_facts()
         return Observation(driver=self.name, volumes=tuple(found.values()))
+
+    def _note_facts(self) -> None:
+        self.facts.clear()
+        state = None if self._pool is None else self._pool.read()
+        if state is None:
+            return
+        if abs(state.free - self._told_free) >= _FREE_STEP_BYTES:
+            self._told_free = state.free // _FREE_STEP_BYTES * _FREE_STEP_BYTES
+        holds = state.has_limits and not self.btrfs.flaw
+        self.facts |= {"pool.mib": str(state.size // MIB), "pool.free-mib": str(self._told_free // MIB)}
+        self.facts |= {"pool.limits": "true"} if holds else {}
+
+    def diagnose(self) -> tuple[Literal["good", "warning", "bad"], str, str]:
+        """Say for a person at the box how volumes are kept: verdict, detail, and what to do."""
+        again = "systemctl restart skerry-pool, and journalctl -u skerry-pool says why"
+        if self._pool is not None and self._pool.absence:
+            return "bad", self._pool.absence, again
+        state = None if self._pool is None else self._pool.read()
+        if state is None:
+            if self.btrfs.flaw:
+                return "warning", self.btrfs.flaw, "btrfs quota enable on the disk of the state folder"
+            return "good", "no pool", "" if _is_btrfs(self._root) else "pool_mib in agent.toml: limits and snapshots"
+        free = f"{state.free // MIB} of {state.size // MIB} MiB free"
+        if not state.has_limits:
+            return "warning", f"pool: quotas are off, no limit holds; {free}", again
+        if self.btrfs.flaw:
+            return "warning", f"pool: {self.btrfs.flaw}; {free}", "systemctl status skerry-limits.socket"
+        if state.free < state.size // ROOM_PART:
+            return "warning", f"pool: nearly full, {free}", "let snapshots go, or raise pool_mib in agent.toml"
+        return "good", f"pool: {free}", ""
 
     def _look(self, directory: Directory, seen: VolumeSeen) -> VolumeSeen:
         storage = self._choose(directory)
@@ -313,5 +337,8 @@ class VolumesDriver:
 
     def _choose_new(self, volume: Directory) -> Storage:
         """Return what is to keep a volume that is being made."""
-        is_btrfs = btrfs.find_place(str(Path(volume.path_of(DATA)).parent)) is not None
-        return self.btrfs if is_btrfs else self._plain
+        return self.btrfs if _is_btrfs(volume) else self._plain
+
+
+def _is_btrfs(directory: Directory) -> bool:
+    return btrfs.find_place(str(Path(directory.path_of(DATA)).parent)) is not None

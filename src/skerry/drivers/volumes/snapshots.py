@@ -24,10 +24,11 @@ from skerry.safe.paths import Directory, component, descend
 _NEXT, _RESTORING = "data.next", "restoring"
 _RESTORING_BYTES_MAX = 4096
 #: A snapshot keeps what is overwritten afterwards: none is taken once this part of the disk is all that is left.
-_ROOM_PART = 16
+ROOM_PART = 16
 _NO_QUOTAS = "quotas are off on this disk, so no limit holds"
 
-#: Has a limit set by somebody who may: number of the subvolume and bytes; returns why not, empty when it is done.
+#: Has a limit set by somebody who may: number of the subvolume and bytes; returns why not, empty when it is done, and
+#: raises ``NotPermitted`` where nobody is there.
 Asked = Callable[[int, int], Awaitable[str]]
 
 
@@ -44,7 +45,7 @@ class BtrfsStorage:
 
     name: VolumeDriverName = "btrfs"
 
-    def __init__(self, commands: Btrfs, ask: Asked | None = None) -> None:
+    def __init__(self, commands: Btrfs, ask: Asked) -> None:
         """``ask`` is used where this process may not set limits."""
         self._commands = commands
         self._ask = ask
@@ -84,7 +85,7 @@ class BtrfsStorage:
         if any(note.name == action.snapshot for note in notes):
             return DONE
         room = os.statvfs(volume.path_of(DATA))
-        if room.f_bavail < room.f_blocks // _ROOM_PART:
+        if room.f_bavail < room.f_blocks // ROOM_PART:
             free = f"only {room.f_bavail * room.f_frsize >> 20} MiB of the disk are free"
             return failed("E-DISK-FULL", f"{free}, and a snapshot keeps what is overwritten: let older ones go first")
         await self._clear(volume, action.snapshot)
@@ -207,12 +208,18 @@ class BtrfsStorage:
         try:
             await self._commands.limit(path, limit_bytes)
         except NotPermitted as error:
-            if self._ask is None:
-                self.flaw = f"this process may set no limits: {error.detail}"
+            try:
+                trouble = await self._ask(place.subvolume, limit_bytes)
+            except NotPermitted as nobody:
+                self.flaw = f"the agent may set no limits ({error.detail}), and {nobody.detail}"
                 return
-            trouble = await self._ask(place.subvolume, limit_bytes)
             if trouble:
                 raise CommandFailed("E-STORAGE", trouble) from error
+
+
+async def ask_nobody(subvolume: int, limit_bytes: int) -> str:
+    """Be the one to ask where there is none."""
+    raise NotPermitted("E-STORAGE", "there is nobody to ask")
 
 
 @contextlib.contextmanager
