@@ -37,6 +37,7 @@ SECTIONS = (
             "how-to/act-on-what-runs",
             "how-to/install-a-core",
             "how-to/join-a-box",
+            "how-to/give-volumes-a-pool",
             "how-to/use-the-console",
             "how-to/debug-a-site-that-is-away",
             "how-to/back-up-a-core",
