@@ -128,6 +128,13 @@ RUNS = (
         15,
     ),
     LongRun(
+        "bench-volumes",
+        "what volumes in a pool cost: snapshots, the way back, writes that are waited for, looks at 2,400 snapshots",
+        "bench.volumes",
+        ("--page", "docs/results/bench-volumes.md", "--json", JSON),
+        10,
+    ),
+    LongRun(
         "bench-console",
         "the console with 10,000 sites in a browser without a graphics processor: pictures, frames, bytes",
         "bench.console",

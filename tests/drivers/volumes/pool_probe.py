@@ -15,7 +15,7 @@ from tests.contract.storage import DATA, LIMIT, MIB, OTHER, done, refused, see
 from tests.drivers.volumes.btrfs_probe import Services
 
 from skerry.drivers.base import run_program
-from skerry.drivers.volumes import VolumesDriver
+from skerry.drivers.volumes import VolumesDriver, btrfs
 from skerry.drivers.volumes.asking import LimitAsker, answer
 from skerry.drivers.volumes.pool import POOL_BYTES_MIN, StatePool, ensure_pool
 from skerry.model.errors import SkerryError
@@ -208,6 +208,25 @@ async def check_without_quotas_the_doctor_says_so(state: State) -> None:
     assert state.rig().driver.diagnose()[:1] == ("warning",)
     await state.ensure()
     assert state.rig().driver.diagnose()[:1] == ("good",)
+
+
+async def check_the_programs_of_the_units_make_it_and_set_limits(state: State) -> None:
+    words = [sys.executable, "-m", "skerry", "pool", "--state", str(state.folder), "--run", str(state.folder / "run")]
+    code, said = await run_program(*words, "--pool-mib", "256")
+    assert (code, said) == (0, f"a pool of 256 MiB is mounted at {state.place}\n".encode())
+    rig = state.rig()
+    await done(rig, DATA.create())
+    place = btrfs.find_place(rig.driver.data_path("alpha", "shop", "data"))
+    assert place is not None
+    request = b"limit %d %d\n" % (place.subvolume, 48 * MIB)
+    assert await run_program(*words, "--do", "limit", given=request) == (0, b"ok\n")
+    assert (await see(rig)).limit_bytes == 48 * MIB
+    code, said = await run_program(*words, "--do", "limit", given=b"destroy 1\n")
+    assert said == b"this is no request\n"
+    for mib, reason in (("99999999", "neither 0 nor within"), ("67108864", "no room")):
+        code, said = await run_program(*words, "--pool-mib", mib)
+        assert code != 0
+        assert reason in said.decode(), said
 
 
 async def check_the_rights_of_the_shipped_unit_do_but_for_limits(state: State) -> None:
