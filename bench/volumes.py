@@ -36,7 +36,7 @@ RUNS = 9
 PAGE_BYTES, COMMITS, FILE_BYTES = 4096, 400, 64 * MIB
 VOLUMES, SNAPSHOTS, LOOKS = 100, 24, 20
 INTRO = (
-    "Written by `./dev bench volumes --page`: the real driver over a pool in a preallocated file on ext4. The baseline "
+    "Written by `./dev long bench-volumes`: the real driver over a pool in a preallocated file on ext4. The baseline "
     "of a row, a plain folder on the same disk, was measured in the same run; nobody set a goal for a row without one."
 )
 

@@ -139,6 +139,30 @@ async def check_a_snapshot_without_its_note_is_none_and_goes_at_the_start(rig: R
     assert rig.read(DATA.id) == "later"
 
 
+async def check_a_sweep_leaves_what_is_under_way_alone(rig: RealRig) -> None:
+    """Both begin when an agent starts; a snapshot that has no note yet looks like one that was cut."""
+    await done(rig, DATA.create())
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(*argv: str, limit_s: float) -> tuple[int, bytes]:
+        result = await run_program(*argv, limit_s=limit_s)
+        if argv[1:3] == ("subvolume", "snapshot"):
+            reached.set()
+            await go_on.wait()
+        return result
+
+    rig.driver = VolumesDriver(rig.directory, commands=Btrfs(run))
+    taking = asyncio.create_task(rig.driver.perform(DATA.take("one")))
+    await reached.wait()
+    sweeping = asyncio.create_task(rig.driver.sweep())
+    # Long enough for a sweep that does not wait to reach the end of this one volume.
+    await asyncio.sleep(0.1)
+    go_on.set()
+    assert (await taking).ok
+    await sweeping
+    assert [each.name for each in (await see(rig)).snapshots] == ["one"]
+
+
 async def check_one_that_was_half_made_is_made_whole(rig: RealRig) -> None:
     folder = rig.folder(DATA.id)
     folder.mkdir(parents=True)

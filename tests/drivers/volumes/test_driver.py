@@ -1,6 +1,7 @@
 """Volumes as directories: made once, never mistaken, deleted whole."""
 
 import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from skerry.drivers.volumes import Identity, VolumesDriver
+from skerry.drivers.volumes.pool import StatePool
 from skerry.model.ids import Digest, VolumeId, volume_id
 from skerry.model.observed import VolumeSeen
 from skerry.plan.actions import CreateVolume, DeleteVolume, Outcome
@@ -114,6 +116,43 @@ def test_what_is_not_ours_below_the_root_does_not_blind_the_node(place: Place):
     (place.folder / "alpha/shop/link").symlink_to("/etc")
     assert [seen.volume for seen in place.see()] == [CREATE.volume]
     assert asyncio.run(place.driver.sweep()) is None
+
+
+class Broken(RealDirectory):
+    """A disk that answers nothing any more."""
+
+    def names(self) -> list[str]:
+        raise OSError(errno.EIO, "input/output error")
+
+    def enter(self, name: str, *, create: bool = False) -> RealDirectory:
+        raise OSError(errno.EIO, "input/output error")
+
+
+class BrokenPool(StatePool):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(RealDirectory.open_root(folder))
+        self.folder = folder
+
+    def enter(self) -> RealDirectory:
+        return Broken.open_root(self.folder)
+
+    def read(self) -> None:
+        return None
+
+
+def test_a_pool_that_broke_leaves_the_other_volumes_be(place: Place, tmp_path: Path):
+    place.do(CREATE)
+    place.driver = VolumesDriver(place.directory, pool=BrokenPool(tmp_path / "state"))
+    assert [seen.volume for seen in place.see()] == [CREATE.volume]
+    assert place.driver.data_path("alpha", "shop", "data") == str(place.volume / "data")
+    asyncio.run(place.driver.sweep())
+    # Whether the broken one has it nobody knows.
+    other = msgspec.structs.replace(CREATE, volume=volume_id("alpha", "shop", "logs"), name="logs")
+    assert place.do(other).code == "E-DISK"
+    verdict, detail, _ = place.driver.diagnose()
+    assert (verdict, "input/output" in detail) == ("bad", True)
+    place.driver = VolumesDriver(Broken.open_root(place.folder))
+    assert "input/output" in asyncio.run(place.driver.observe()).unavailable
 
 
 def test_deleting_removes_everything_and_twice_is_fine(place: Place):

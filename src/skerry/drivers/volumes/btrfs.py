@@ -74,10 +74,10 @@ class NotPermitted(CommandFailed):
 
 
 def find_place(path: str) -> Place | None:
-    """Say where on a btrfs the folder ``path`` is; None where another file system holds it, or nothing is there."""
+    """Say where on a btrfs the folder ``path`` is; None where another file system holds it, or it cannot be opened."""
     try:
         folder = os.open(path, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
     try:
         answer = bytearray(_FS_INFO_BYTES)

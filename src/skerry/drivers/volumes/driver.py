@@ -6,6 +6,7 @@ New ones go to the first root. What is already in another one stays there and is
 import asyncio
 import contextlib
 import errno
+from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 from typing import Literal, Protocol
@@ -112,6 +113,8 @@ class VolumesDriver:
         self._pool = pool
         self._offload = offload
         self._removing = asyncio.Lock()
+        #: One step about a volume at a time, the sweep's included.
+        self._busy: defaultdict[VolumeId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._notes = NotesKept()
         self._measuring = Measuring(self._list_data)
         self._plain = DirectoryStorage()
@@ -130,16 +133,22 @@ class VolumesDriver:
     async def observe(self) -> Observation:
         """List volumes with what their identity files say, their limits and their snapshots."""
         found: dict[VolumeId, VolumeSeen] = {}
-        try:
-            for root in self._open_roots():
+        for root in self._open_roots():
+            try:
                 for seen, directory in list_volumes(root):
                     if seen.volume in found:
                         # Which of the two is the volume, a person has to say.
                         found[seen.volume] = msgspec.structs.replace(seen, strange=True, uid_start=0, born=0)
                     else:
                         found[seen.volume] = self._look(directory, seen)
-        except OSError as error:
-            return Observation(driver=self.name, unavailable=f"the volumes cannot be read: {error}")
+            except OSError as error:
+                if root is self._root or self._pool is None:
+                    return Observation(driver=self.name, unavailable=f"the volumes cannot be read: {error}")
+                # Its volumes are missed, and what mounts them waits; all else goes on.
+                self._pool.trouble = f"the pool cannot be read: {error}"
+            else:
+                if root is not self._root and self._pool is not None:
+                    self._pool.trouble = ""
         self._note_facts()
         return Observation(driver=self.name, volumes=tuple(found.values()))
 
@@ -159,6 +168,8 @@ class VolumesDriver:
         again = "systemctl restart skerry-pool, and journalctl -u skerry-pool says why"
         if self._pool is not None and self._pool.absence:
             return "bad", self._pool.absence, again
+        if self._pool is not None and self._pool.trouble:
+            return "bad", self._pool.trouble, "look at the disk"
         state = None if self._pool is None else self._pool.read()
         if state is None:
             if self.btrfs.flaw:
@@ -198,13 +209,19 @@ class VolumesDriver:
     async def sweep(self) -> None:
         """End what a crash or a power cut interrupted, deletions and restores; once, at start."""
         for root in self._open_roots():
-            for _, apps in below(root):
-                for _, names in below(apps):
-                    for left in [name for name in names.names() if name.endswith(_GONE)]:
-                        with contextlib.suppress(OSError, CommandFailed):
-                            await self._remove(names, left)
-            for seen, directory in list_volumes(root):
-                if not seen.strange:
+            with contextlib.suppress(OSError):
+                await self._sweep(root)
+
+    async def _sweep(self, root: Directory) -> None:
+        for _, apps in below(root):
+            for _, names in below(apps):
+                for left in [name for name in names.names() if name.endswith(_GONE)]:
+                    with contextlib.suppress(OSError, CommandFailed):
+                        await self._remove(names, left)
+        for seen, directory in list_volumes(root):
+            if not seen.strange:
+                # What a step has half done by now is not what a cut has left.
+                async with self._busy[seen.volume]:
                     with contextlib.suppress(OSError, CommandFailed, StoreFailed, StoreFull):
                         await self._choose(directory).settle(directory)
                         self._notes.forget(seen.volume)
@@ -216,9 +233,11 @@ class VolumesDriver:
                 case CreateVolume():
                     return await self._create(action)
                 case DeleteVolume():
-                    return await self._delete(action)
+                    async with self._busy[action.volume]:
+                        return await self._delete(action)
                 case SizeVolume() | TakeSnapshot() | DropSnapshot() | RestoreVolume():
-                    return await self._change(action)
+                    async with self._busy[action.volume]:
+                        return await self._change(action)
                 case _:
                     return failed("E-DRIVER", f"the volume driver does not do {type(action).__name__}")
         except (StoreFull, StoreFailed) as error:
@@ -252,7 +271,7 @@ class VolumesDriver:
 
     async def _create(self, action: CreateVolume) -> Outcome:
         names = component(action.tenant), component(action.app), component(action.name)
-        with self._entered(*names) as found:
+        with self._entered(*names, wants_all=True) as found:
             if found is not None:
                 return self._judge(action, found)
         if self._pool is not None and self._pool.absence:
@@ -315,10 +334,18 @@ class VolumesDriver:
         yield self._root
 
     @contextlib.contextmanager
-    def _entered(self, tenant: str, app: str, name: str) -> Generator[Directory | None]:
-        """Open the folder of a volume, where there is anything of it; None where there is nothing."""
+    def _entered(self, tenant: str, app: str, name: str, *, wants_all: bool = False) -> Generator[Directory | None]:
+        """Open the folder of a volume, where there is anything of it; None where there is nothing.
+
+        A root that cannot be read has nothing, unless ``wants_all``: then it is an error.
+        """
         for root in self._open_roots():
-            directory = descend(root, component(tenant), component(app), component(name))
+            try:
+                directory = descend(root, component(tenant), component(app), component(name))
+            except OSError:
+                if wants_all:
+                    raise
+                continue
             if directory is None:
                 continue
             with contextlib.closing(directory):
