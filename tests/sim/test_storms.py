@@ -39,17 +39,13 @@ def draw_storm(seed: int) -> Storm:
 
 
 @pytest.mark.sim
-def test_a_seed_on_disks_breaks_nothing():
-    result = run_storm(find_seed(on_disk=True))
-    assert result.on_disk
-    assert result.breaks == ()
-
-
-@pytest.mark.sim
-def test_the_same_seed_gives_the_same_trace_whatever_the_hash_seed():
+def test_the_same_seed_in_memory_and_on_disks_breaks_nothing_and_gives_the_same_trace_whatever_the_hash_seed():
     seeds = (find_seed(on_disk=False), find_seed(on_disk=True))
-    code = f"from skerry.sim.storms import run_storm; print([run_storm(seed).trace_hash for seed in {seeds}])"
-    hashes = []
+    code = (
+        f"from skerry.sim.storms import run_storm; results = map(run_storm, {seeds}); "
+        "print([(each.trace_hash, each.on_disk, len(each.breaks)) for each in results])"
+    )
+    told = []
     for hash_seed in ("1", "77"):
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -58,6 +54,7 @@ def test_the_same_seed_gives_the_same_trace_whatever_the_hash_seed():
             check=True,
             timeout=120,
         )
-        hashes.append(ast.literal_eval(done.stdout.decode()))
-    assert hashes[0] == hashes[1]
-    assert len(set(hashes[0])) == 2
+        told.append(ast.literal_eval(done.stdout.decode()))
+    assert told[0] == told[1]
+    assert [(on_disk, breaks) for _, on_disk, breaks in told[0]] == [(False, 0), (True, 0)]
+    assert len({trace_hash for trace_hash, _, _ in told[0]}) == 2
