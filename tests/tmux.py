@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TMUX = shutil.which("tmux")
+_OF_ANOTHER_WINDOW = ("TMUX", "COLUMNS", "LINES")
 
 
 class Screen:
@@ -16,7 +17,8 @@ class Screen:
 
     def __init__(self, folder: Path, argv: list[str], env: dict[str, str], columns: int, rows: int) -> None:
         self._command = [TMUX or "tmux", "-f", "/dev/null", "-S", str(folder / "tmux.sock")]
-        self._env = {name: value for name, value in os.environ.items() if name != "TMUX"} | env
+        # The window says how large it is: what the tests themselves are told of theirs would go before it.
+        self._env = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_WINDOW} | env
         # The window stays when the program has ended, so that its last screen can be read.
         words = f'trap : INT; {shlex.join(argv)}; echo "exit code $?"; exec sleep 600'
         self._tell("new-session", "-d", "-s", "one", "-x", str(columns), "-y", str(rows), "sh", "-c", words)

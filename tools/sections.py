@@ -28,6 +28,8 @@ HANG_FACTOR = 3.0  # times its budget: only ends a section that hangs
 #: Labs share nothing, and each file has labs of its own; more than two would only make each other slow. Their order is
 #: that of tests/e2e/conftest.py.
 TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+#: Tests that share nothing at all: each of the two processors takes a file when it is done with another.
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 CLEAN_UP_S = 30.0  # what an interrupted command gets to remove its namespaces and mounts
 
 
@@ -106,7 +108,8 @@ def list_unit(extra: list[str]) -> list[Step]:
     """Every test without a marker of its own section; pytest refuses markers that nobody has declared."""
     others = [section.name for section in SECTIONS if section.name not in ("check", "unit") and section.built()]
     marked = " and ".join(f"not {name}" for name in others)
-    return [make_pytest("unit", "-m", marked, "--ignore=tests/test_tidy.py", "--ignore=tests/test_docs.py", *extra)]
+    apart = ("--ignore=tests/test_tidy.py", "--ignore=tests/test_docs.py")
+    return [make_pytest("unit", "-m", marked, *apart, *TWO_AT_ONCE, *extra)]
 
 
 def list_sim(extra: list[str]) -> list[Step]:
@@ -115,7 +118,7 @@ def list_sim(extra: list[str]) -> list[Step]:
     seeds = ["--seeds", str(SEEDS), "--first-seed", str(FIRST_SEED), "--jobs", "2", "--json", str(report)]
     storms = [Step([sys.executable, "-m", "skerry.sim", *seeds], report, read_seeds)]
     has_storms = (ROOT / "src" / "skerry" / "sim" / "__main__.py").exists()
-    return [*(storms if has_storms else []), make_pytest("sim-tests", "-m", "sim", *extra)]
+    return [*(storms if has_storms else []), make_pytest("sim-tests", "-m", "sim", *TWO_AT_ONCE, *extra)]
 
 
 def make_marked(name: str, *arguments: str, root: bool = False) -> Callable[[list[str]], list[Step]]:
@@ -134,7 +137,7 @@ def list_browser(extra: list[str]) -> list[Step]:
 SECTIONS = [
     Section("check", 120, list_check),
     Section("unit", 240, list_unit),
-    Section("postgres", 60, make_marked("postgres")),
+    Section("postgres", 60, make_marked("postgres", *TWO_AT_ONCE)),
     Section("sim", 300, list_sim),
     Section("powercut", 120, make_marked("powercut")),
     Section("e2e", 540, make_marked("e2e", *TWO_FILES_AT_ONCE, root=True)),
