@@ -6,15 +6,18 @@ from tests.plan import scenery
 from tests.plan.scenery import World, assign, hold, revision, service, volume_mount
 
 from skerry.model.facts import InstanceFact, VolumeFact
-from skerry.model.ids import VolumeName, volume_id
+from skerry.model.ids import NodeName, VolumeName, volume_id
+from skerry.model.observed import NodeSeen
 from skerry.model.volume import SnapshotName, SnapshotPlan, Volume
 from skerry.plan.actions import CreateVolume, RestoreVolume, SizeVolume, TakeSnapshot
 from skerry.plan.history import Restoring
 from skerry.plan.site import plan_site
 from skerry.plan.snapshots import MARK_US, UPDATES_KEPT, aside_name
+from skerry.plan.volumes import LIMITS_FACT
 
 LEDGER = volume_id(scenery.TENANT, scenery.APP, "ledger")
 HOUR_US = 3600 * scenery.SECOND
+AMOUNTS = ("cpu_m", "memory_bytes", "memory_available_bytes", "disk_bytes", "disk_free_bytes")
 HOURLY = SnapshotPlan(every_us=HOUR_US, keep=3)
 
 
@@ -74,6 +77,19 @@ def test_a_limit_below_what_is_there_is_told_and_in_the_way_of_nothing():
     assert names(world) == ["update-2"], "a snapshot is another lane's work"
     waits = {each.subject: each.reason for each in plan.waits}
     assert "holds more than" in waits[f"volume-size/{LEDGER}"]
+
+
+def test_a_volume_from_before_limits_held_gets_its_own_once_they_do():
+    world = wish(None, 1)
+    world.settle()
+    volume = msgspec.structs.replace(world.observed.volumes[0], limit_bytes=0)
+    world.observed = msgspec.structs.replace(world.observed, volumes=(volume,))
+    world.settle()
+    assert "SizeVolume" not in world.kinds(), "nothing says that limits hold"
+    node = NodeSeen(node=NodeName("n1"), facts={LIMITS_FACT: "true"}, **dict.fromkeys(AMOUNTS, 1 << 40))
+    world.observed = msgspec.structs.replace(world.observed, node=node)
+    world.settle()
+    assert world.observed.volumes[0].limit_bytes == 10 << 30
 
 
 def test_a_plain_folder_is_neither_sized_nor_copied_and_says_so():
@@ -139,19 +155,13 @@ def test_a_snapshot_that_cannot_be_taken_keeps_no_service_down():
     world = wish(None, 1)
     world.settle()
     wish(world, 2, "e")
-    world.storage.kept = {}
-
-    def refuse(action: object) -> None:
-        raise AssertionError(action)
-
-    done = world.do
     for _ in range(12):
         for action in world.look().actions:
             if isinstance(action, TakeSnapshot):
                 trouble = scenery.Outcome(ok=False, code="E-DISK-FULL", reason="no room")
                 world.history = scenery.note_outcome(world.history, action, trouble, world.now.boot_us)
             else:
-                done(action)
+                world.do(action)
         world.advance(0.2)
     assert world.running() == ["db"]
     assert names(world) == []

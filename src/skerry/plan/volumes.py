@@ -23,6 +23,8 @@ from skerry.plan.snapshots import explain_none
 #: Host uids of tenants start here and are handed out in ranges of this size: 65,536 is what images expect.
 UID_FIRST = 200_000
 UID_COUNT = 65_536
+#: Fact of a node whose pool holds volumes to their limits.
+LIMITS_FACT = "pool.limits"
 #: What has passed of a grace is journaled this often: so much of it a power cut can make pass again.
 GRACE_MARK_US = 600_000_000
 
@@ -80,6 +82,7 @@ def plan_volumes(
                 if known is None or action.born < known.born:
                     needed[action.volume] = action
     usable: set[str] = set()
+    holds = observed.node is not None and observed.node.facts.get(LIMITS_FACT) == "true"
     for name in sorted(needed):
         volume = seen.get(name)
         if volume is None and needed[name].volume in lost:
@@ -90,12 +93,14 @@ def plan_volumes(
             draft.wait(f"volume/{name}", "another disk or a damaged identity file is in its place; it is not mounted")
         else:
             usable.add(name)
-            _plan_size(draft, volume, needed[name].limit_bytes)
+            _plan_size(draft, volume, needed[name].limit_bytes, holds=holds)
     return frozenset(usable)
 
 
-def _plan_size(draft: PlanDraft, volume: VolumeSeen, limit_bytes: int) -> None:
-    if volume.limit_bytes and volume.limit_bytes != limit_bytes:
+def _plan_size(draft: PlanDraft, volume: VolumeSeen, limit_bytes: int, *, holds: bool) -> None:
+    """Size a volume that has a limit, or, where limits hold now (``holds``), one that was made before they did."""
+    can = volume.driver != "directory" and (holds or volume.limit_bytes > 0)
+    if can and volume.limit_bytes != limit_bytes:
         draft.add(
             SizeVolume(
                 volume=volume.volume,
