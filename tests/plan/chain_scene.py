@@ -12,7 +12,7 @@ from skerry.model.observed import ChainsSeen, ContainerSeen, NetworkSeen, NodeSe
 from skerry.plan.actions import ApplyChains
 from skerry.plan.chain_probes import ProbeNote
 from skerry.plan.chains import plan_chains
-from skerry.plan.history import History, Run
+from skerry.plan.history import History, Led, Run
 from skerry.plan.site import derive_wanted
 from skerry.plan.site_plan import Now, PlanDraft
 
@@ -74,6 +74,10 @@ class Town:
         #: What is known of test packets, and the time of the next plan.
         self.probes: dict[str, ProbeNote] = {}
         self.now_us = 1
+        #: ``whole``, ``withdrawn``, or ``shut out`` because it cut the node off.
+        self.wished = "whole"
+        #: What the plan before has kept in mind.
+        self.led: dict[InstanceId, Led] = {}
 
     def observe(self) -> Observation:
         networks = tuple(
@@ -129,9 +133,11 @@ class Town:
             )
             for each in self.observe().containers
         }
-        history = History(boot="b", runs=runs, probes=self.probes)
+        history = History(boot="b", runs=runs, probes=self.probes, led=self.led)
         self.draft = PlanDraft(history, Now(boot_us=self.now_us))
-        self.guarded = plan_chains(self.draft, wanted, self.observe(), history, scenery.hold(app).node)
+        wanted, shut_out = (wanted, {}) if self.wished == "whole" else ({}, wanted if self.wished == "shut out" else {})
+        self.guarded = plan_chains(self.draft, wanted, self.observe(), history, scenery.hold(app).node, shut_out)
+        self.led = self.draft.led
         found = next((action for action in self.draft.actions if isinstance(action, ApplyChains)), None)
         if found is not None:
             self.seen = ChainsSeen(digest=found.digest if found.steers else "", hops=found.hops)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from tests.plan.chain_scene import (
     FROM_INSIDE,
+    FROM_LAN,
     INSIDE,
     MIDDLE,
     OUTSIDE,
@@ -212,3 +213,54 @@ def test_where_nothing_steers_nothing_starts_and_says_why():
     assert town.plan() is None
     assert not town.guarded
     assert [wait.reason for wait in town.draft.waits] == ["ip is not there"]
+
+
+@pytest.mark.parametrize("ending", ["withdrawn", "shut out"])
+def test_a_closed_chain_of_an_app_that_ends_holds_until_nothing_of_it_runs(ending: str):
+    town = Town(make_chain())
+    before = apply(town)
+    town.wished = ending
+    assert town.plan() is None, "all is led as it was"
+    assert town.guarded
+    assert (town.draft.facts, town.draft.chains) == ([], ()), "and nothing is told of it any more"
+    town.down = {"look"}
+    action = apply(town)
+    assert walk(action, out()) == ["wall", "closed"]
+    assert {hop.number for hop in action.hops} < {hop.number for hop in before.hops}
+    town.down = {"wall", "look", "store", "far"}
+    action = apply(town)
+    assert (walk(action, out()), walk(action, back())) == (["closed"], ["closed"])
+    town.down.add("client")
+    action = apply(town)
+    assert (action.hops, action.steers, town.led) == ((), (), {})
+    assert town.plan() is None
+
+
+def test_an_app_that_is_shut_out_is_led_to_its_end_by_an_agent_that_is_new():
+    town = Town(make_chain())
+    town.wished = "shut out"
+    assert walk(apply(town), out()) == ["wall", "look", "store", "out"]
+
+
+def test_an_open_chain_of_an_app_that_ends_goes_around_what_has_ended_before_the_rest():
+    town = Town(make_chain(fail="open"))
+    apply(town)
+    town.wished = "withdrawn"
+    town.down = {"wall", "store"}
+    assert walk(apply(town), out()) == ["look", "out"]
+
+
+def test_a_chain_of_a_device_ends_with_the_decision():
+    town = Town(make_chain(start=FROM_LAN))
+    assert apply(town).steers
+    town.wished = "withdrawn"
+    assert apply(town).steers == ()
+
+
+def test_an_app_that_is_wished_again_while_it_ends_is_led_by_its_new_chains():
+    town = Town(make_chain())
+    apply(town)
+    town.wished = "withdrawn"
+    assert town.plan() is None
+    town.wished, town.chains = "whole", (make_chain("look"),)
+    assert walk(apply(town), out()) == ["look", "out"]

@@ -110,7 +110,7 @@ def test_what_a_device_brings_passes_the_steps_by():
 
 @pytest.mark.sim
 @virtually
-async def test_an_app_that_ends_because_it_cut_its_site_off_has_no_chains_to_judge(script: Script):
+async def test_an_app_that_ends_because_it_cut_its_site_off_is_led_until_it_has_stopped(script: Script):
     await script.world.apply("hub", read_app({"web": "nginx", "chain": "wall:pf", "volume": "no"}))
     assert await script.weather.converge() == ""
     site = script.world.sites[SITE]
@@ -120,4 +120,25 @@ async def test_an_app_that_ends_because_it_cut_its_site_off_has_no_chains_to_jud
     locked = msgspec.structs.replace(kept.judged[hub], verdict="failed", locked=True, fallback=None, reason="cut off")
     kept = msgspec.structs.replace(kept, judged={**kept.judged, hub: locked})
     reconciler.history = msgspec.structs.replace(reconciler.history, kept=kept)
-    assert list(list_chains(script.world, site)) == []
+    assert [chain.name for _, chain in list_chains(script.world, site)] == ["out"]
+    assert broken(script) == set()
+    steers = site.machine.steers
+    site.machine.steers = ()
+    assert broken(script) == {"I48"}
+    site.machine.steers = steers
+    await pass_time(script, 60)
+    assert (site.machine.steers, {each.app for each in site.machine.containers.values()}) == ((), {"shop"})
+    assert broken(script) == set()
+
+
+@pytest.mark.sim
+@virtually
+async def test_an_agent_keeps_in_mind_whom_it_leads_until_the_app_has_stopped(script: Script):
+    await script.world.apply("hub", read_app({"web": "nginx", "chain": "wall:pf", "volume": "no"}))
+    assert await script.weather.converge() == ""
+    site = script.world.sites[SITE]
+    assert set(site.agent.reconciler.history.led) == {"default/hub/web/0", "default/hub/wall/0"}
+    assert await script.world.delete("hub")
+    await pass_time(script, 60)
+    assert site.agent.reconciler.history.led == {}
+    assert (site.machine.steers, {each.app for each in site.machine.containers.values()}) == ((), {"shop"})

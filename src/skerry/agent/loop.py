@@ -262,7 +262,7 @@ class Reconciler:
             forget_snapped=plan.forget_snapped,
             forget_restoring=plan.forget_restoring,
         )
-        self.history = msgspec.structs.replace(self.history, watches=plan.watches, stands=plan.stands)
+        self.history = msgspec.structs.replace(self.history, watches=plan.watches, stands=plan.stands, led=plan.led)
         if changes != journal.Changes():
             wall_us = self._clock.wall_us()
             drafts = [tell_verdict(fact, wall_us) for fact in plan.facts if is_verdict(fact, plan)]

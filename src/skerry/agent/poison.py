@@ -43,7 +43,7 @@ class CarefulPlanner:
         except Exception as error:
             # No unit alone is to blame. What runs goes on, and the link stays up, over which the cure comes.
             wait = Wait(subject="planner", reason=f"the planner broke: {type(error).__name__}: {error}")
-            return SitePlan(waits=(wait,), facts=self._last_facts(), wake_us=now.boot_us + BROKEN_US)
+            return SitePlan(waits=(wait,), facts=self._last_facts(), led=history.led, wake_us=now.boot_us + BROKEN_US)
 
     def forget_crashes(self, changed: Iterable[UnitId]) -> None:
         """A new document changed these units: they get a fresh start."""

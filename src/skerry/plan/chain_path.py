@@ -14,6 +14,7 @@ import msgspec
 from skerry.model.chain import Chain, ChainEnd
 from skerry.model.facts import ChainFact
 from skerry.model.ids import AppName, InstanceId, NetworkName, NodeName, ServiceName, TenantName
+from skerry.model.instance import InstanceSpec
 from skerry.model.limits import INTEGER_MAX
 from skerry.model.network import STRETCHED_V4, bridge_name, network_prefix
 from skerry.model.observed import ContainerSeen, Observation
@@ -23,7 +24,6 @@ from skerry.plan.addresses import choose_mac
 from skerry.plan.chain_devices import CLEAR, Obstacle
 from skerry.plan.chain_probes import PathOutline, choose_probe, describe_flaw, probe_key
 from skerry.plan.history import History
-from skerry.plan.instances import Wanted
 
 #: Meant for a link or for many: no node passes it on.
 _NEVER = ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
@@ -78,11 +78,11 @@ class Path:
         app: AppName,
         observed: Observation,
         history: History,
-        wanted: Mapping[InstanceId, Wanted],
+        specs: Mapping[InstanceId, InstanceSpec],
         obstacle: Obstacle = CLEAR,
     ) -> None:
         self._obstacle = obstacle
-        self.chain, self._tenant, self._app, self._wanted = chain, tenant, app, wanted
+        self.chain, self._tenant, self._app, self._specs = chain, tenant, app, specs
         # Of two ends beyond the site a device is the near one, and of two devices that where it comes from.
         self.outward = not chain.start.is_beyond or (chain.start.kind == "interface" and chain.end.is_beyond)
         self.near, self.far = (chain.start, chain.end) if self.outward else (chain.end, chain.start)
@@ -95,12 +95,12 @@ class Path:
         }
         self.all_near = _list_near(observed, tenant, app)
         services = chain.through if self.outward else chain.through[::-1]
-        self.steps = tuple(self._find_step(service, history, wanted) for service in services)
+        self.steps = tuple(self._find_step(service, history) for service in services)
 
-    def _find_step(self, service: ServiceName, history: History, wanted: Mapping[InstanceId, Wanted]) -> Step:
+    def _find_step(self, service: ServiceName, history: History) -> Step:
         """Find who of a service takes the traffic: the first copy that is well, so that it stays while it is."""
         running = tuple(each for each in self._running if each.service == service)
-        well = [each for each in running if _is_well(each, history, wanted)]
+        well = [each for each in running if _is_well(each, history, self._specs)]
         return Step(service, well[0] if well else None, running)
 
     def choose_probe(self, count: int) -> ProbeChain | str:
@@ -182,8 +182,7 @@ class Path:
         if self.far.kind != "users":
             return [(match.protocol, match.ports)]
         open_ports: dict[Protocol, set[int]] = {}
-        for item in self._wanted.values():
-            spec = item.derived.spec
+        for spec in self._specs.values():
             if (spec.tenant, spec.app) != (self._tenant, self._app):
                 continue
             if self.near.name in (spec.networks if self.near.kind == "network" else (spec.service,)):
@@ -251,8 +250,8 @@ class Path:
 
     def _choose_mac(self, instance: InstanceId, network: NetworkName, address: str) -> str:
         """Return the hardware address that ``plan/links.py`` gives, which the runtime does not tell."""
-        item = self._wanted.get(instance)
-        further = item.derived.spec.further if item else None
+        spec = self._specs.get(instance)
+        further = spec.further if spec else None
         fixed = further.addresses.get(network) if further else None
         if fixed is not None and fixed.mac:
             return fixed.mac
@@ -298,9 +297,9 @@ def find_first_bridge(places: Iterable[Place]) -> str:
     return next((place.way_out[0] for place in places if place.way_out is not None), "")
 
 
-def _is_well(seen: ContainerSeen, history: History, wanted: Mapping[InstanceId, Wanted]) -> bool:
-    item, run = wanted.get(seen.instance), history.runs.get(seen.instance)
-    if item is None or item.derived.spec.healthcheck is None:
+def _is_well(seen: ContainerSeen, history: History, specs: Mapping[InstanceId, InstanceSpec]) -> bool:
+    spec, run = specs.get(seen.instance), history.runs.get(seen.instance)
+    if spec is None or spec.healthcheck is None:
         return True
     return run is not None and run.health == "healthy"
 

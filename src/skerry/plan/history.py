@@ -10,8 +10,10 @@ from typing import Literal, NewType
 import msgspec
 
 from skerry.model import limits
+from skerry.model.chain import Chain
 from skerry.model.document import Assignment
 from skerry.model.ids import AppName, CauseId, Digest, InstanceId, TenantName, VolumeId, VolumeName
+from skerry.model.instance import InstanceSpec
 from skerry.model.observed import ChainProbed, ContainerSeen, Health, Observation
 from skerry.model.uplinks import Uplink
 from skerry.model.volume import SnapshotName
@@ -190,6 +192,14 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     restoring: dict[VolumeId, Restoring] = {}
 
 
+class Led(msgspec.Struct, frozen=True):
+    """An instance as it was last wanted here, with the number of its revision and the chains of its app."""
+
+    spec: InstanceSpec
+    number: int
+    chains: tuple[Chain, ...]
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One instance in this boot of the machine."""
 
@@ -229,6 +239,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     #: Boot time since which this process sees nothing more to do for the networks of an app that are tried.
     stands: dict[AppId, int] = {}
     troubles: dict[str, Trouble] = {}
+    #: Instances of apps with chains, while they are wanted and until nothing of their app runs any more.
+    led: dict[InstanceId, Led] = {}
     #: What came of test packets, by chain.
     probes: dict[str, ProbeNote] = {}
 

@@ -102,6 +102,7 @@ def plan_site(
             facts=tuple(facts),
             watches=history.watches,
             stands=history.stands,
+            led=history.led,
             wake_us=draft.wake_us,
             confirming=network.confirming,
             told=_tell_network(held, network, history.kept.traffic, {}),
@@ -152,7 +153,7 @@ def plan_site(
     )
     guarded = plan_rules(draft, wanted, observed, held.units, entrance.claims)
     crossing = leave_out(wanted, observed)
-    guarded = plan_chains(draft, wanted, crossing, history, held.node) and guarded
+    guarded = plan_chains(draft, wanted, crossing, history, held.node, shut_out) and guarded
     plan_translation(draft, crossing)
     plan_bindings(draft, wanted, crossing, held.units)
     links = plan_links(wanted, observed)
@@ -246,6 +247,7 @@ def plan_site(
         reach=reaches.reach,
         forget_reach=reaches.gone,
         stands=reaches.stands,
+        led=draft.led,
         asks_parent=reaches.asks_parent,
         traffic=traffic if is_worth_writing(history.kept.traffic, traffic) else None,
         holds_bulk=bool(why_held),

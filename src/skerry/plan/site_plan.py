@@ -16,7 +16,7 @@ from skerry.model.signed import SiteRecord, Tombstone
 from skerry.plan.actions import Action, CheckHealth, FetchImage, LoadImage, ObtainCertificate, ProbeChain, lane
 from skerry.plan.confirm import PATIENCE_US
 from skerry.plan.gate import Judged, Watch
-from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Reach, Snapped, Traffic
+from skerry.plan.history import AppId, Confirming, Contact, Ended, Grace, History, Led, Reach, Snapped, Traffic
 from skerry.plan.report import Wait
 from skerry.plan.ways import LOOK_EVERY_US
 
@@ -115,6 +115,8 @@ class SitePlan(msgspec.Struct, frozen=True, kw_only=True):
     reach: dict[AppId, Reach] = {}
     forget_reach: frozenset[AppId] = frozenset()
     stands: dict[AppId, int] = {}
+    #: Whose traffic chains lead here: to be kept in mind.
+    led: dict[InstanceId, Led] = {}
     #: A word of the parent is wanted now: its answer tells whether it can be reached under what was done.
     asks_parent: bool = False
     #: What went over the node's devices, once it is worth writing down.
@@ -179,6 +181,7 @@ class PlanDraft:
         self.too_large: dict[Digest, int] = {}
         self.ahead: frozenset[Digest] = frozenset()
         self.chains: tuple[ChainUse, ...] = ()
+        self.led: dict[InstanceId, Led] = {}
         self.doors: tuple[DoorUse, ...] = ()
         self.wake_us = 0
 

@@ -172,8 +172,8 @@ def walk(site: SimSite, packet: Packet) -> tuple[list[ServiceName], str]:
 def list_chains(world: World, site: SimSite) -> Iterator[tuple[AppRevision, Chain]]:
     """Give each chain of the newest revision of each app that a site follows, where the site has steps in force.
 
-    Not of an app that waits for a window: its chains may still be those of before. Nor of one that ends because its
-    networks cut the site off: what led there goes at once (weakness chains-end-first).
+    Not of an app that waits for a window: its chains may still be those of before. Nor of a device of the node for an
+    app that ends because its networks cut the site off: nothing of the app is there.
     """
     held = site.followed() if site.starts and (site.machine.steers or site.machine.containers) else None
     newest: dict[tuple[TenantName, AppName], AppRevision] = {}
@@ -183,11 +183,12 @@ def list_chains(world: World, site: SimSite) -> Iterator[tuple[AppRevision, Chai
             key = revision.tenant, revision.app
             newest[key] = max(newest.get(key, revision), revision, key=lambda each: each.number)
     for (tenant, app), revision in sorted(newest.items()):
-        if held is not None and f"{tenant}/{app}" in held.locked:
-            continue
         if has_windows(revision) and f"{tenant}/{app}" in list_waiting(site, held):
             continue
-        yield from ((revision, chain) for chain in revision.chains or ())
+        is_locked = held is not None and f"{tenant}/{app}" in held.locked
+        for chain in revision.chains or ():
+            if not is_locked or "interface" not in (chain.start.kind, chain.end.kind):
+                yield revision, chain
 
 
 def _list_running(site: SimSite, revision: AppRevision, service: ServiceName | None) -> list[ContainerSeen]:

@@ -429,8 +429,8 @@ BUGS = (
         "instances start before their chain",
         "chains",
         "plan/site.py",
-        "    guarded = plan_chains(draft, wanted, crossing, history, held.node) and guarded\n",
-        "    plan_chains(draft, wanted, crossing, history, held.node)\n",
+        "    guarded = plan_chains(draft, wanted, crossing, history, held.node, shut_out) and guarded\n",
+        "    plan_chains(draft, wanted, crossing, history, held.node, shut_out)\n",
         ("I48",),
     ),
     Bug(

@@ -169,7 +169,7 @@ def _list_chains(
     held: HeldSite,
 ) -> Iterator[ChainFact]:
     before = len(draft.facts)
-    plan_chains(draft, wanted, observed, history, held.node)
+    plan_chains(draft, wanted, observed, history, held.node, {})
     for fact in draft.facts[before:]:
         if isinstance(fact, ChainFact) and (fact.tenant, fact.app) == (ask.tenant, ask.app):
             yield fact
