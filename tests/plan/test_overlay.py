@@ -14,7 +14,7 @@ from skerry.model.observed import OverlaySeen, OwnKey, TunnelSeen
 from skerry.model.signed import Envelope, OverlayKey, SiteRecord
 from skerry.plan.actions import Action, ApplyOverlay, DropOverlayKey, MakeOverlayKey, Tunnel
 from skerry.plan.history import History
-from skerry.plan.overlay import KEEPALIVE_S, plan_overlay
+from skerry.plan.overlay import KEEPALIVE_S, overlay_digest, plan_overlay
 from skerry.plan.site_plan import HeldSite, Now, PlanDraft
 from skerry.plan.ways import FRESH_S, LOOK_EVERY_US, LOOK_US, LOST_S, NEVER_S, TRY_US
 
@@ -290,6 +290,33 @@ def test_a_direct_way_that_holds_takes_the_first_interface_back_and_frees_the_se
     assert (planned[True].used, planned[True].endpoint, planned[True].keepalive_s) == (False, BESIDE, 0)
     quiet = msgspec.structs.replace(beside, heard_s=FRESH_S)
     assert [each.aside for each in tunnels(held, seen(back, quiet), QUIET_US)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("place", "is_back", "told"),
+    [(BESIDE, False, (1,)), (BESIDE, True, (1, 2)), ("198.51.100.99:7", False, (1, 2))],
+    ids=["sends by its second interface", "back at its first one", "cannot go back"],
+)
+def test_nobody_hears_of_the_next_key_while_a_pair_is_about_to_find_back(
+    place: str, is_back: bool, told: Sequence[int]
+):
+    held, beside = hold_relayed(), tunnel(aside=True, told=BESIDE, place=place)
+    first = tunnel(told=DIRECT, place=DIRECT) if is_back else relayed()
+    found = seen(first, beside, numbers=(1, 2), digest="sha256:" + "0" * 64)
+    if is_back:
+        # First it does itself what it is to have done.
+        alone = msgspec.structs.replace(found, keys=own(1))
+        found = msgspec.structs.replace(found, digest=overlay_digest(tunnels(held, alone, QUIET_US)))
+    assert {each.own for each in tunnels(held, found, QUIET_US)} == set(told)
+    (fact,) = (each for each in look(held, found, QUIET_US)[1].facts if isinstance(each, OverlayFact))
+    assert len(fact.keys) == len(told)
+
+
+def test_what_was_left_is_not_kept_open():
+    held = hold_relayed()
+    found = seen(tunnel(told=DIRECT, place=DIRECT), tunnel(own=2), numbers=(1, 2))
+    kept = {each.own: each.keepalive_s for each in tunnels(held, found, QUIET_US)}
+    assert kept == {1: 0, 2: KEEPALIVE_S}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ Pure, from what is held and what is seen. Rules:
 2. A way that sends and hears nothing tries the known places in turn, relays last; ``ways.py`` says how a relayed pair
    finds back.
 3. Keys change without a packet lost: the next key stands beside the present one, with the same ranges, until the other
-   end is heard by it; only then does what is sent go that way, and only what is quiet is taken away.
+   end is heard by it; only then does what is sent go that way, and only what is quiet is taken away. Nobody is told of
+   it while a pair sends by its second interfaces and is about to find back: that is where the next key stands.
 4. What nobody sends through costs nothing: no word goes over a tunnel that is not used, unless NAT or a relay needs it.
 5. Nothing new is let in before the firewall table is as it should be; what goes, goes at once.
 """
@@ -53,6 +54,7 @@ def plan_overlay(draft: PlanDraft, held: HeldSite, seen: OverlaySeen | None, *, 
     if parts and not seen.keys:
         draft.add(MakeOverlayKey(number=1))
         return
+    seen = msgspec.structs.replace(seen, keys=_list_begun(held, ranges, seen, draft.now))
     if parts:
         draft.facts.append(
             OverlayFact(
@@ -105,6 +107,7 @@ def _list_tunnels(
         second = _find_second(unit, seen.keys, list(numbers), found)
         ways += [second] if second is not None and second not in ways else []
         chosen = _choose_way(ways, found, unit)
+        order = {way: (way[0], list(numbers).index(way[2]), not way[1]) for way in ways}
         for way in ways:
             own, at_second, key = way
             # A node's newer key is at a peer's second interface at first. A relay finds the interface by itself.
@@ -115,6 +118,9 @@ def _list_tunnels(
                 is_over = is_direct(found.get((own, False, key)), unit)
                 endpoint = choose_second_place(places, found.get(way), looking, is_over=is_over)
                 is_kept_open = not is_over and (is_heard(found.get(way)) or looking.is_on)
+            elif order[way] < order[chosen] and way in found:
+                # It was left: it stays as it is while the other end still sends by it, and falls quiet by itself.
+                endpoint, is_kept_open = found[way].told, False
             else:
                 back = _find_way_back(unit, numbers[key], found, way) if looking.is_on and second is not None else ""
                 endpoint = back or choose_place([*places, *unit.relays], found.get(way), now.boot_us)
@@ -132,6 +138,32 @@ def _list_tunnels(
                 )
             )
     return tuple(sorted(tunnels))
+
+
+def _list_begun(
+    held: HeldSite, ranges: Mapping[SiteName, tuple[str, ...]], seen: OverlaySeen, now: Now
+) -> tuple[OwnKey, ...]:
+    """Return the own keys without one whose time has not come.
+
+    At the other end the next key takes the place of the present one at the second interface. So a relayed pair that
+    has just found its direct way there goes back to its first interface before anybody hears of that key; one that
+    cannot go back, as it is heard at a place that nobody named, does not hold it up.
+    """
+    newest = max(seen.keys, key=lambda each: each.number, default=None)
+    if newest is None or len(seen.keys) == 1 or any(each.own == newest.number for each in seen.tunnels):
+        return seen.keys
+    present = tuple(each for each in seen.keys if each is not newest)
+    found = {(each.own, each.aside, each.key): each for each in seen.tunnels}
+    tunnels = _list_tunnels(held, ranges, msgspec.structs.replace(seen, keys=present), now)
+    used = {(each.own, each.aside, each.key) for each in tunnels if each.used}
+    for unit in _list_peers(held):
+        numbers = {key.key: key.number for key in held.peers[unit.site].keys}
+        second = _find_second(unit, present, list(numbers), found)
+        if second is None or not _find_way_back(unit, numbers[second[2]], found, second):
+            continue
+        if second in used or seen.digest != overlay_digest(tunnels):
+            return present
+    return seen.keys
 
 
 def _list_peers(held: HeldSite) -> list[Peer]:
