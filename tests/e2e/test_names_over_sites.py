@@ -281,11 +281,13 @@ def test_the_last_copy_of_a_site_dies_under_load_and_the_other_site_answers(flee
     assert db.run("/bin/touch", "/down").returncode == 0  # what is started in its place is not well
     subprocess.run(["kill", "-KILL", db.pid], check=True)
     found = end(people)
-    assert found["answers"] > 100
-    assert found["failed"] == {}
     fresh = Instance(fleet, "a", "db")
     subprocess.run(["nsenter", "--target", fresh.pid, "--mount", "--", "/bin/busybox", "rm", "/down"], check=True)
     wait_until(lambda: Instance(fleet, "a", "web").find("db") == fresh.addresses(), "this site's own", 30)
+    assert found["answers"] > 100
+    # An answer that had begun when its copy was killed can be ended by nobody: each of the ten people has one at most.
+    cut = sum(count for why, count in found["failed"].items() if why.startswith("IncompleteReadError"))
+    assert (cut <= 10, sum(found["failed"].values())) == (True, cut)
 
 
 def test_a_dead_instance_is_out_of_names(fleet: Fleet):
