@@ -29,6 +29,7 @@ from skerry.model.signed import DocumentHead, Envelope, Tombstone
 from skerry.plan.actions import Action, CreateContainer, DeleteVolume, StartContainer
 from skerry.sim import transcripts
 from skerry.sim.keys import sign
+from skerry.sim.machines import FakeMachine
 from skerry.sim.parts import SimSite
 from skerry.sim.script import Script
 from skerry.trust.envelope import encode_payload, sign_payload
@@ -152,14 +153,14 @@ class Siege:
 
     async def run(self, attempts: list[Attempt]) -> list[str]:
         world, site, machine = self.script.world, self.site, self.site.machine
-        files, before = site.file.copy(), (dict(machine.containers), dict(machine.specs), dict(machine.volumes))
+        files, before = site.file.copy(), (dict(machine.containers), dict(machine.specs), machine.storage.image())
         watch, world.on_effect = world.on_effect, self.note
         starts = deletions = secrets = 0
         found: list[str] = []
         for attempt in attempts:
             await site.kill()
             site.file.restore(files)
-            machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+            _set_back(machine, before)
             await site.start()
             self.done = []
             await self.give(attempt.head, attempt.bodies, attempt.objects)
@@ -207,7 +208,7 @@ class Siege:
         site, machine = self.site, self.site.machine
         await site.kill()
         site.file.restore(files)
-        machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+        _set_back(machine, before)
         await site.start()
         self.done = []
         assert site.agent.holdings is not None
@@ -233,9 +234,16 @@ class Siege:
             await site.kill()
             await site.start()
         await site.kill()
-        machine.containers, machine.specs, machine.volumes = (dict(part) for part in before)
+        _set_back(machine, before)
         early = [name for name in self.done if name == "DeleteVolume"]
         return [f"a grace cut short by the time in documents: {early}"] if early else []
+
+
+def _set_back(machine: FakeMachine, before: tuple[dict, dict, dict]) -> None:
+    """Have a machine's containers and volumes be as they were before an attempt."""
+    containers, specs, volumes = before
+    machine.containers, machine.specs = dict(containers), dict(specs)
+    machine.storage.put_back(volumes)
 
 
 async def _evil(script: Script, plain: list[str], named: Mapping[str, str]) -> list[str]:
