@@ -285,7 +285,8 @@ def test_a_third_site_relays_where_a_firewall_forbids_the_direct_way_until_it_op
     def is_direct() -> bool:
         return all("skw3" in site.run("ip", "route", "show", "proto", "217") for site in ends)
 
-    wait_until(is_direct, "the direct way", 60)
+    # Each end looks now and then by itself, and both have to have seen that the other answers: a few rounds of that.
+    wait_until(is_direct, "the direct way", 180)
     time.sleep(2)  # packets that go directly are counted too
     sent, heard, seen = talk.end()
     assert (heard, seen) == (sent, [here.v4])
