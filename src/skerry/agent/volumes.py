@@ -14,6 +14,7 @@ from skerry.model.ids import volume_id
 from skerry.model.observed import VolumeSeen
 from skerry.model.signed import Call
 from skerry.model.volume import BEFORE_UPDATE, BY_TIME, SET_ASIDE, SNAPSHOTS_MAX, SnapshotName
+from skerry.plan.actions import Action
 from skerry.plan.history import Restoring
 from skerry.plan.snapshots import aside_name, can_snapshot, drop, take
 
@@ -55,11 +56,8 @@ class VolumeDesk:
         if len(seen.snapshots) >= SNAPSHOTS_MAX:
             return Refusal("E-LIMIT", f"{seen.volume} has {SNAPSHOTS_MAX} snapshots: let one go first")
         action = take(seen, SnapshotName(call.snapshot), self._read_trust_us())
-        outcome = await self._reconciler.do_asked(action, WAIT_S)
-        if not outcome.ok:
-            return Refusal(outcome.code, outcome.reason)
-        await self._reconciler.tell(self._say(call, "volume.snapshot", f"was kept as snapshot {call.snapshot}"))
-        return None
+        told = self._say(call, "volume.snapshot", f"was kept as snapshot {call.snapshot}")
+        return await self._do(action, told)
 
     async def _drop(self, call: Call, seen: VolumeSeen) -> Refusal | None:
         if not _find(call, seen):
@@ -67,10 +65,14 @@ class VolumeDesk:
         restoring = self._reconciler.history.kept.restoring.get(seen.volume)
         if restoring is not None and restoring.snapshot == call.snapshot:
             return Refusal("E-BUSY", f"{seen.volume} is being set back to {call.snapshot}")
-        outcome = await self._reconciler.do_asked(drop(seen, SnapshotName(call.snapshot)), WAIT_S)
+        told = self._say(call, "volume.snapshot-dropped", f"gave up snapshot {call.snapshot}")
+        return await self._do(drop(seen, SnapshotName(call.snapshot)), told)
+
+    async def _do(self, action: Action, told: journal.Draft) -> Refusal | None:
+        outcome = await self._reconciler.do_asked(action, WAIT_S)
         if not outcome.ok:
             return Refusal(outcome.code, outcome.reason)
-        await self._reconciler.tell(self._say(call, "volume.snapshot-dropped", f"gave up snapshot {call.snapshot}"))
+        await self._reconciler.tell(told)
         return None
 
     async def _restore(self, call: Call, seen: VolumeSeen) -> Refusal | None:

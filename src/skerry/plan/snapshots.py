@@ -14,7 +14,7 @@ import msgspec
 from skerry.model.ids import InstanceId, VolumeId, VolumeName, volume_id
 from skerry.model.observed import ContainerSeen, Observation, VolumeSeen
 from skerry.model.volume import BEFORE_UPDATE, BY_TIME, SET_ASIDE, SnapshotName, SnapshotPlan, Volume
-from skerry.plan.actions import DropSnapshot, RestoreVolume, TakeSnapshot, volume_lane
+from skerry.plan.actions import DropSnapshot, RestoreVolume, TakeSnapshot, about, volume_lane
 from skerry.plan.history import Grace, History, Restoring, Snapped
 from skerry.plan.instances import LIVE, Wanted
 from skerry.plan.site_plan import Now, PlanDraft
@@ -25,7 +25,7 @@ UPDATES_KEPT = 2
 MARK_US = 600_000_000
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be journaled of snapshots."""
 
     snapped: dict[VolumeId, Snapped] = {}
@@ -68,7 +68,7 @@ def hold_for_restores(
     return held
 
 
-def plan_snapshots(draft: PlanDraft, plans: Mapping[VolumeId, Volume], observed: Observation) -> Kept:
+def plan_snapshots(draft: PlanDraft, plans: Mapping[VolumeId, Volume], observed: Observation) -> Remembered:
     """Plan the restores that may be made now, the snapshots due by time, and what is let go; say what to remember.
 
     ``plans`` are those of ``find_plans``.
@@ -87,7 +87,7 @@ def plan_snapshots(draft: PlanDraft, plans: Mapping[VolumeId, Volume], observed:
         _plan_restore(draft, seen[name], observed.containers)
     # Of a volume that cannot be seen now nothing is forgotten: it may only be out of reach.
     forget = {name for name in history.kept.snapped if name in seen and not _goes_by_time(plans.get(name))}
-    return Kept(snapped=snapped, forget_snapped=frozenset(forget), forget_restoring=over)
+    return Remembered(snapped=snapped, forget_snapped=frozenset(forget), forget_restoring=over)
 
 
 def find_update_snapshot(
@@ -127,10 +127,7 @@ def explain_none(volume: VolumeSeen, plan: Volume) -> str:
 def take(volume: VolumeSeen, name: SnapshotName, trust_us: int) -> TakeSnapshot:
     """Return the action that keeps what a volume holds under ``name``."""
     return TakeSnapshot(
-        volume=volume.volume,
-        tenant=volume.tenant,
-        app=volume.app,
-        name=volume.name,
+        **about(volume),
         snapshot=name,
         taken_us=trust_us,
     )
@@ -138,7 +135,7 @@ def take(volume: VolumeSeen, name: SnapshotName, trust_us: int) -> TakeSnapshot:
 
 def drop(volume: VolumeSeen, name: SnapshotName) -> DropSnapshot:
     """Return the action that lets a snapshot go."""
-    return DropSnapshot(volume=volume.volume, tenant=volume.tenant, app=volume.app, name=volume.name, snapshot=name)
+    return DropSnapshot(**about(volume), snapshot=name)
 
 
 def aside_name(volume: VolumeSeen) -> SnapshotName:
@@ -200,10 +197,7 @@ def _plan_restore(draft: PlanDraft, volume: VolumeSeen, containers: Iterable[Con
         return
     draft.add(
         RestoreVolume(
-            volume=volume.volume,
-            tenant=volume.tenant,
-            app=volume.app,
-            name=volume.name,
+            **about(volume),
             snapshot=restoring.snapshot,
             aside=restoring.aside,
             taken_us=draft.now.trust_us,

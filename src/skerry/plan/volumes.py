@@ -14,7 +14,7 @@ from skerry.model.observed import Observation, VolumeSeen
 from skerry.model.signed import Tombstone
 from skerry.model.site_match import site_unmet
 from skerry.model.volume import VOLUME_BYTES, Volume
-from skerry.plan.actions import CreateVolume, DeleteVolume, SizeVolume, volume_lane
+from skerry.plan.actions import CreateVolume, DeleteVolume, SizeVolume, about, volume_lane
 from skerry.plan.history import Grace, History
 from skerry.plan.instances import Wanted, explain_loss, volume_action
 from skerry.plan.site_plan import HeldSite, PlanDraft
@@ -103,10 +103,7 @@ def _plan_size(draft: PlanDraft, volume: VolumeSeen, limit_bytes: int, *, holds:
     if can and volume.limit_bytes != limit_bytes:
         draft.add(
             SizeVolume(
-                volume=volume.volume,
-                tenant=volume.tenant,
-                app=volume.app,
-                name=volume.name,
+                **about(volume),
                 limit_bytes=limit_bytes,
             )
         )
@@ -160,11 +157,7 @@ def plan_tombstones(
                 reason = f"kept until its tombstone's grace of {tombstone.grace_us // 1_000_000} s has passed"
                 draft.wait(name, reason, now_us + left_us)
             else:
-                draft.add(
-                    DeleteVolume(
-                        volume=volume.volume, tenant=volume.tenant, app=volume.app, name=volume.name, tombstone=digest
-                    )
-                )
+                draft.add(DeleteVolume(**about(volume), tombstone=digest))
         if digest in draft.history.kept.tombstones and left_us <= 0:
             ended |= {name for name in lost if _dooms(tombstone, name, draft.history.kept.volumes[name])}
     return graces, frozenset(ended)

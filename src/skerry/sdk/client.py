@@ -243,20 +243,13 @@ class Client(Faces):
 
     def control_instance(self, app: str, query: ControlQuery, sign: "Callable[[Nonce], Envelope]") -> None:
         """Have an instance restarted, stopped or started; ``sign`` as in ``run_command``."""
-        from skerry.sdk.commands import open_command
-
         request: Request[None] = make_request("control_instance", parameters={"app": app}, query=query)
-        with open_command(self._http(), self.url, requests.write_path(request), sign) as done:
-            for _ in done.output():
-                pass
+        self._say(request, sign)
 
     def test_chain(self, app: str, query: ChainTestQuery, sign: "Callable[[Nonce], Envelope]") -> ChainProbed:
         """Have test packets sent through a chain; ``sign`` as in ``run_command``."""
-        from skerry.sdk.commands import open_command
-
         request: Request[None] = make_request("test_chain", parameters={"app": app}, query=query)
-        with open_command(self._http(), self.url, requests.write_path(request), sign) as asked:
-            answer = b"".join(data for _, data in asked.output())
+        answer = self._say(request, sign)
         try:
             return msgspec.json.decode(answer, type=ChainProbed)
         except msgspec.DecodeError as error:
@@ -264,12 +257,15 @@ class Client(Faces):
 
     def control_volume(self, app: str, query: VolumeControlQuery, sign: "Callable[[Nonce], Envelope]") -> None:
         """Have a snapshot taken, gone back to or let go; ``sign`` as in ``run_command``."""
+        request: Request[None] = make_request("control_volume", parameters={"app": app}, query=query)
+        self._say(request, sign)
+
+    def _say(self, request: "Request[None]", sign: "Callable[[Nonce], Envelope]") -> bytes:
+        """Have a word said at a site by a call that ``sign`` makes; return what it answers."""
         from skerry.sdk.commands import open_command
 
-        request: Request[None] = make_request("control_volume", parameters={"app": app}, query=query)
-        with open_command(self._http(), self.url, requests.write_path(request), sign) as done:
-            for _ in done.output():
-                pass
+        with open_command(self._http(), self.url, requests.write_path(request), sign) as asked:
+            return b"".join(data for _, data in asked.output())
 
     def upload_blob(
         self,

@@ -13,6 +13,7 @@ The identity file decides: a folder without a sound one is ``strange``, never mo
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -24,7 +25,9 @@ from skerry.safe.files import read_durable
 from skerry.safe.paths import Directory, component, descend
 
 DATA, SNAPSHOTS, NOTE = "data", "snapshots", "note"
+#: Five names of 63 letters and a few numbers fit ten times.
 _NOTE_BYTES_MAX = 4096
+T = TypeVar("T")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -77,11 +80,14 @@ def see(tenant: str, app: str, name: str, directory: Directory) -> VolumeSeen | 
 
 def read_identity(directory: Directory) -> Identity | None:
     """Return what a volume's identity file says; None without a sound one."""
-    durable = read_durable(directory, "identity", limit=_NOTE_BYTES_MAX)
-    if durable is None:
-        return None
+    return read_small(directory, "identity", Identity)
+
+
+def read_small(directory: Directory, name: str, kind: type[T]) -> T | None:
+    """Return what a small file beside a volume's data says; None where it is not there, or not sound."""
+    durable = read_durable(directory, name, limit=_NOTE_BYTES_MAX)
     try:
-        return msgspec.json.decode(durable.content, type=Identity)
+        return None if durable is None else msgspec.json.decode(durable.content, type=kind)
     except msgspec.DecodeError:
         return None
 
@@ -112,14 +118,9 @@ def read_notes(volume: Directory) -> tuple[SnapshotSeen, ...]:
 
 def read_note(name: str, folder: Directory) -> SnapshotSeen | None:
     """Return what the note of a snapshot says; None where it is half made."""
-    durable = read_durable(folder, NOTE, limit=_NOTE_BYTES_MAX)
-    if durable is None or DATA not in folder.names():
-        return None
-    try:
-        note = msgspec.json.decode(durable.content, type=SnapshotSeen)
-    except msgspec.DecodeError:
-        return None
-    return note if note.name == name else None
+    note = read_small(folder, NOTE, SnapshotSeen)
+    is_whole = note is not None and note.name == name and DATA in folder.names()
+    return note if is_whole else None
 
 
 def list_half_made(volume: Directory) -> list[SnapshotName]:

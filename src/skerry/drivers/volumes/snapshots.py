@@ -14,15 +14,14 @@ import msgspec
 
 from skerry.drivers.volumes import btrfs
 from skerry.drivers.volumes.btrfs import Btrfs, CommandFailed, NotPermitted
-from skerry.drivers.volumes.layout import DATA, NOTE, SNAPSHOTS, list_half_made, read_notes
+from skerry.drivers.volumes.layout import DATA, NOTE, SNAPSHOTS, list_half_made, read_notes, read_small
 from skerry.model.observed import VolumeSeen
 from skerry.model.volume import SnapshotName, SnapshotSeen, VolumeDriverName
 from skerry.plan.actions import DONE, DropSnapshot, Outcome, RestoreVolume, SizeVolume, TakeSnapshot, failed
-from skerry.safe.files import read_durable, remove_durable, write_durable
+from skerry.safe.files import remove_durable, write_durable
 from skerry.safe.paths import Directory, component, descend
 
 _NEXT, _RESTORING = "data.next", "restoring"
-_RESTORING_BYTES_MAX = 4096
 #: A snapshot keeps what is overwritten afterwards: none is taken once this part of the disk is all that is left.
 ROOM_PART = 16
 _NO_QUOTAS = "quotas are off on this disk, so no limit holds"
@@ -143,7 +142,7 @@ class BtrfsStorage:
 
     async def settle(self, volume: Directory) -> None:
         """End what a kill or a power cut has interrupted: a restore that moved data is finished, others never were."""
-        begun = _read_restoring(volume)
+        begun = read_small(volume, _RESTORING, _Restoring)
         if begun is not None:
             with _entered(volume, SNAPSHOTS, component(begun.aside.name)) as folder:
                 is_aside = DATA in folder.names()
@@ -236,16 +235,6 @@ def _next_order(notes: tuple[SnapshotSeen, ...]) -> int:
 
 def _write_note(folder: Directory, note: SnapshotSeen) -> None:
     write_durable(folder, NOTE, msgspec.json.encode(note))
-
-
-def _read_restoring(volume: Directory) -> _Restoring | None:
-    durable = read_durable(volume, _RESTORING, limit=_RESTORING_BYTES_MAX)
-    if durable is None:
-        return None
-    try:
-        return msgspec.json.decode(durable.content, type=_Restoring)
-    except msgspec.DecodeError:
-        return None
 
 
 def _move_data(old: Directory, new: Directory) -> None:

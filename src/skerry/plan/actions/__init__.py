@@ -59,6 +59,7 @@ from skerry.plan.actions.volumes import (
     RestoreVolume,
     SizeVolume,
     TakeSnapshot,
+    about,
 )
 
 __all__ = (
@@ -127,6 +128,7 @@ __all__ = (
     "UplinkQueue",
     "WayOut",
     "Zone",
+    "about",
     "failed",
     "instance_lane",
     "lane",

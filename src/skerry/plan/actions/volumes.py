@@ -1,6 +1,9 @@
 """Steps about volumes: to make, to size and to delete one, to take a snapshot, to go back to one and to let one go."""
 
+from typing import TypedDict
+
 from skerry.model.ids import AppName, Digest, TenantName, VolumeId, VolumeName
+from skerry.model.observed import VolumeSeen
 from skerry.model.volume import VOLUME_BYTES, SnapshotName
 from skerry.plan.actions.base import BaseAction
 
@@ -12,6 +15,20 @@ class _VolumeAction(BaseAction, frozen=True, kw_only=True):
     tenant: TenantName
     app: AppName
     name: VolumeName
+
+
+class About(TypedDict):
+    """Which volume an action is about."""
+
+    volume: VolumeId
+    tenant: TenantName
+    app: AppName
+    name: VolumeName
+
+
+def about(seen: VolumeSeen) -> About:
+    """Say that an action is about a volume that was seen."""
+    return About(volume=seen.volume, tenant=seen.tenant, app=seen.app, name=seen.name)
 
 
 class CreateVolume(_VolumeAction, frozen=True, kw_only=True, tag="create-volume"):
